@@ -1,0 +1,43 @@
+"""Model cards: what a checkpoint is, in words, from what was recorded when it was trained."""
+
+from typing import Any
+
+from leadline.metrics import METRICS
+
+
+def model_card(record: dict[str, Any]) -> str:
+    """Markdown that says what a checkpoint started from, saw and scored.
+
+    Args:
+        record: recipe, data, settings, validation row; and, where it was tested, "tests": a list of
+            `metrics.json` contents.
+    """
+    settings = record["settings"]
+    model, data = settings["model"], settings["data"]
+    head = model["head"]
+    network = model["encoder"]["name"] + " + decoder" if model["network"] == "encoder-decoder" else model["network"]
+    focal = f"{model['focal_px']:.1f} px" if model["focal_px"] else "unknown"
+    lines = [
+        f"# {record['recipe'] or 'depth model'}",
+        "",
+        f"Metric depth from one picture: {network}, {head['kind']} head.",
+        "",
+        f"- Answers metres along the optical axis, {head['min_depth_m']}–{head['max_depth_m']} m.",
+        f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
+        f"- Encoder weights started from: {model['encoder']['weights']}.",
+        f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
+        f"{settings['epochs']} epochs.",
+        "",
+    ]
+    if record.get("validation"):
+        lines += _table("Validation pictures, own size, per image", [("validation", record["validation"])])
+    for test in record.get("tests", []):
+        title = f"`{test['data']}`, `{test['split']}`, protocol `{test['protocol']}`, {test['num_images']} pictures"
+        lines += _table(title, [("per image", test["per_image"]), ("pooled", test["pooled"])])
+    return "\n".join(lines) + "\n"
+
+
+def _table(title: str, rows: list[tuple[str, dict[str, float]]]) -> list[str]:
+    header = f"| | {' | '.join(METRICS)} |"
+    body = [f"| {name} | " + " | ".join(f"{values[key]:.4f}" for key in METRICS) + " |" for name, values in rows]
+    return [title, "", header, "|---" * (len(METRICS) + 1) + "|", *body, ""]

@@ -1,0 +1,139 @@
+"""Checkpoints: a folder of weights, settings and model card, rebuilt without unpickling anything."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from leadline import __version__
+from leadline.errors import UserError, unknown_name
+from leadline.files import atomic_folder
+from leadline.models import ModelSettings, build_model
+from leadline.models.model import DepthModel
+from leadline.models.settings import NO_WEIGHTS
+
+BUNDLE = Path(__file__).parent / "bundled"
+DEFAULT = "densenet-nyu"
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+FORMAT = 1
+
+
+def save_checkpoint(folder: Path, model: DepthModel, record: dict[str, Any], card: str, half: bool = False) -> None:
+    """Write a checkpoint; an older one of that name is replaced only when the new one is whole.
+
+    Args:
+        folder: where to.
+        model: what to save.
+        record: how it came about (data, split, encoder weights, numbers); JSON values.
+        card: the model card, Markdown.
+        half: store weights of two and more dimensions in float16.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    weights = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    # The weights are in the checkpoint: rebuilding must not ask for the encoder's own again.
+    encoder = model.settings.encoder.model_copy(update={"weights": NO_WEIGHTS})
+    settings = model.settings.model_copy(update={"encoder": encoder})
+    config = {"format": FORMAT, "leadline": __version__, "model": settings.model_dump(), "record": record}
+    with atomic_folder(folder) as temporary:
+        save_file(weights, temporary / WEIGHTS)
+        (temporary / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (temporary / CARD).write_text(card, encoding="utf-8")
+
+
+def load_checkpoint(folder: Path) -> DepthModel:
+    """Rebuild a model.
+
+    Args:
+        folder: a checkpoint.
+
+    Returns:
+        The model in evaluation mode, on the CPU, channels last.
+
+    Raises:
+        UserError: if the folder is no whole checkpoint, or its weights do not fit its settings.
+    """
+    config = read_config(folder)
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again") from error
+    try:
+        model = build_model(ModelSettings.model_validate(config["model"]))
+    except ValidationError as error:
+        raise UserError(f"{folder / CONFIG} describes no model of this version: {error.errors()[0]['msg']}") from error
+    try:
+        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise UserError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
+    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a checkpoint's `config.json`.
+
+    Raises:
+        UserError: if it is missing or not what `save_checkpoint` writes.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder / CONFIG} is not valid JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
+        raise UserError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
+    return config
+
+
+def bundled_models() -> dict[str, Path]:
+    """Checkpoints that come with leadline, by name."""
+    return {path.parent.name: path.parent for path in sorted(BUNDLE.glob(f"*/{CONFIG}"))}
+
+
+def find_checkpoint(model: str | Path) -> Path:
+    """The folder of a model.
+
+    Args:
+        model: "default", the name of a bundled model, a checkpoint's folder, or a run's (its best epoch).
+
+    Raises:
+        UserError: if there is none.
+    """
+    bundled = bundled_models()
+    name = DEFAULT if model == "default" else str(model)
+    if name in bundled:
+        return bundled[name]
+    folder = Path(model)
+    if (folder / "checkpoints" / "best").is_dir():
+        return folder / "checkpoints" / "best"
+    if not folder.is_dir():
+        raise unknown_name("model", name, ["default", *bundled])
+    return folder
+
+
+def load_model(model: str | Path = "default") -> DepthModel:
+    """Load a model to predict with.
+
+    Args:
+        model: "default", the name of a bundled model, a checkpoint's folder, or a run's (its best epoch).
+
+    Returns:
+        The model in evaluation mode, on the CPU.
+
+    Raises:
+        UserError: if there is no such model or its checkpoint is broken.
+    """
+    return load_checkpoint(find_checkpoint(model))
+
+
+def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    return tensor.half() if half and tensor.ndim >= 2 and tensor.is_floating_point() else tensor

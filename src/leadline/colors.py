@@ -1,0 +1,161 @@
+"""Depth as colours that a person can read: limits, the colour map, and a scale bar in metres."""
+
+import functools
+from math import ceil, floor, isfinite, log10, nan
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from leadline.errors import UserError
+
+_COLOR_MAP = "magma_r"  # near is bright and warm, far is dark; evenly spaced to the eye, also in grey
+_INVALID_RGB = (128, 128, 128)
+_INK = (32, 32, 32)
+_MOST_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
+
+
+class DepthSummary(NamedTuple):
+    """Where the depths of a picture lie; NaN if none is valid."""
+
+    near_m: float  # 2nd percentile
+    median_m: float
+    far_m: float  # 98th percentile
+
+
+def summarize_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> DepthSummary:
+    """Near, middle and far of a depth map, without its outliers.
+
+    Args:
+        depth_m: depth in metres, any shape.
+        valid: which of them count, the same shape.
+
+    Returns:
+        The 2nd, 50th and 98th percentile of the valid depths (of an even sample, if there are very many).
+    """
+    depths_m = depth_m[valid & np.isfinite(depth_m)]
+    if depths_m.size == 0:
+        return DepthSummary(nan, nan, nan)
+    step = ceil(depths_m.size / _MOST_SAMPLES)
+    near_m, median_m, far_m = np.percentile(depths_m[::step], (2, 50, 98))
+    return DepthSummary(float(near_m), float(median_m), float(far_m))
+
+
+def _round_step(length_m: float) -> float:
+    """The smallest of 1, 2, 5, 10, ... times a power of ten that is at least a length."""
+    power = 10.0 ** floor(log10(length_m))
+    return next(power * digit for digit in (1.0, 2.0, 5.0, 10.0) if power * digit >= length_m * (1 - 1e-9))
+
+
+def depth_limits(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[float, float]:
+    """Round ends for the colours of a depth map.
+
+    Args:
+        depth_m: depth in metres, any shape.
+        valid: which of them count, the same shape.
+
+    Returns:
+        Near and far in metres, near < far: the 2nd and 98th percentile of the valid depths, rounded outwards
+        to about a tenth of their distance; (0, 1) if nothing is valid.
+    """
+    near_m, median_m, far_m = summarize_depth(depth_m, valid)
+    if not isfinite(median_m):
+        return 0.0, 1.0
+    step_m = _round_step(max(far_m - near_m, 0.1 * abs(median_m), 0.01) / 10)
+    first = floor(near_m / step_m + 1e-6)
+    last = max(ceil(far_m / step_m - 1e-6), first + 1)
+    return round(first * step_m, 6), round(last * step_m, 6)
+
+
+@functools.cache
+def _color_table() -> NDArray[np.uint8]:
+    """The colour map as (256, 3), nearest first."""
+    from matplotlib import colormaps  # slow to import, and needed for pictures of depth only
+
+    colors = np.asarray(colormaps[_COLOR_MAP](np.arange(256)))[:, :3]
+    table: NDArray[np.uint8] = np.rint(colors * 255).astype(np.uint8)
+    return table
+
+
+def colorize(
+    depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: float, far_m: float
+) -> NDArray[np.uint8]:
+    """Paint a depth map: near is bright and warm, far is dark, invalid is grey.
+
+    Args:
+        depth_m: depth in metres, (H, W).
+        valid: bool, (H, W).
+        near_m: depth of the first colour; nearer ones get it too.
+        far_m: depth of the last colour; farther ones get it too.
+
+    Returns:
+        RGB, uint8 (H, W, 3), even in metres between the ends.
+
+    Raises:
+        UserError: unless near_m < far_m.
+    """
+    if not near_m < far_m:
+        raise UserError(f"colours need near < far in metres, got {near_m} and {far_m}: swap or move them")
+    paintable = valid & np.isfinite(depth_m)
+    share = (np.where(paintable, depth_m, near_m) - near_m) * (255 / (far_m - near_m))
+    colors: NDArray[np.uint8] = _color_table().take(np.rint(share.clip(0, 255)).astype(np.uint8), axis=0)
+    colors[~paintable] = _INVALID_RGB
+    return colors
+
+
+@functools.cache
+def load_font(size_px: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib: the same on every machine, and beyond ASCII too.
+
+    Args:
+        size_px: height of a line in pixels, about.
+
+    Returns:
+        The font.
+    """
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size_px)
+
+
+def _label(depth_m: float) -> str:
+    """A depth to the millimetre, without trailing zeros."""
+    return f"{depth_m:.3f}".rstrip("0").rstrip(".") + " m"
+
+
+def _ticks(near_m: float, far_m: float, apart_m: float) -> list[float]:
+    """Both ends, and between them evenly spaced round depths, none closer to another than `apart_m`."""
+    step_m = _round_step(apart_m)
+    between = [index * step_m for index in range(ceil(near_m / step_m), floor(far_m / step_m) + 1)]
+    return [near_m, *(tick for tick in between if near_m + apart_m <= tick <= far_m - apart_m), far_m]
+
+
+def scale_bar(near_m: float, far_m: float, width_px: int, font_px: int) -> Image.Image:
+    """Draw the colours from near to far with depths in metres below, on white.
+
+    Args:
+        near_m: depth of the first colour.
+        far_m: depth of the last colour.
+        width_px: of the whole drawing.
+        font_px: height of the text; everything else follows from it.
+
+    Returns:
+        RGB, `width_px` wide and about three lines of text high.
+    """
+    font = load_font(font_px)
+    gap = font_px // 2
+    label_px = max(font.getlength(_label(depth_m)) for depth_m in (near_m, far_m, 0.05))
+    inset = ceil(label_px / 2) + 2
+    bar_px = max(2, width_px - 2 * inset)
+    drawing = Image.new("RGB", (width_px, 3 * font_px + gap), "white")
+    depths_m = np.linspace(near_m, far_m, bar_px, dtype=np.float32)[None]
+    strip = Image.fromarray(colorize(depths_m, np.ones_like(depths_m, dtype=bool), near_m, far_m))
+    drawing.paste(strip.resize((bar_px, font_px)), (inset, gap))
+    draw = ImageDraw.Draw(drawing)
+    for tick_m in _ticks(near_m, far_m, apart_m=(far_m - near_m) * 1.2 * label_px / bar_px):
+        x = inset + round((tick_m - near_m) / (far_m - near_m) * (bar_px - 1))
+        draw.line((x, gap + font_px, x, gap + font_px + gap // 2), _INK, width=max(1, font_px // 12))
+        draw.text((x, gap + font_px + gap // 2 + 1), _label(tick_m), _INK, font, anchor="ma")
+    return drawing

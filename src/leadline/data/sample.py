@@ -1,0 +1,82 @@
+"""What every data set yields, and how samples become a batch."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Sample(NamedTuple):
+    """One picture with its depth."""
+
+    image: Tensor  # RGB float32 in [0, 1], (3, H, W)
+    depth_m: Tensor  # float32 metres along the optical axis, (1, H, W); 0 where invalid
+    valid: Tensor  # bool, (1, H, W)
+    intrinsics: Tensor  # pinhole matrix in pixels of this picture, (3, 3); NaN where unknown
+    id: str
+    scene: str
+
+
+class Batch(NamedTuple):
+    """Samples of one size, stacked."""
+
+    image: Tensor  # (B, 3, H, W)
+    depth_m: Tensor  # (B, 1, H, W)
+    valid: Tensor  # bool, (B, 1, H, W)
+    intrinsics: Tensor  # (B, 3, 3)
+    id: list[str]
+    scene: list[str]
+
+
+class DepthDataset(Protocol):
+    """What training and evaluation need of a data set: a length, samples, and their ids without decoding."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of every sample, in order."""
+        ...
+
+    @property
+    def scenes(self) -> list[str]:
+        """The scene of every sample, in order; "" where unknown."""
+        ...
+
+    @property
+    def official_splits(self) -> list[str]:
+        """The makers' split of every sample ("train", "test"), in order; "" where they give none."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decode one sample."""
+        ...
+
+
+UNKNOWN_INTRINSICS = torch.full((3, 3), torch.nan)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of one size.
+
+    Args:
+        samples: at least one sample, all of the same height and width.
+
+    Returns:
+        The batch, in the order given.
+
+    Raises:
+        RuntimeError: if the sizes differ (from `torch.stack`).
+    """
+    images, depths, valids, intrinsics, ids, scenes = zip(*samples, strict=True)
+    return Batch(
+        torch.stack(images),
+        torch.stack(depths),
+        torch.stack(valids),
+        torch.stack(intrinsics),
+        list(ids),
+        list(scenes),
+    )

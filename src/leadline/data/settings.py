@@ -1,0 +1,45 @@
+"""The settings of data for training. Free of torch, so that the command line can show them at once."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class AugmentSettings(BaseModel):
+    """Random changes of picture and depth together; none of them breaks the metric scale."""
+
+    model_config = FROZEN
+
+    mirror: Share = 0.5
+    """Probability of a left-right mirror image."""
+    permute_channels: Share = 0.5
+    """Probability of a random order of the colour channels (DenseDepth)."""
+    colour: Share = 0.0
+    """Largest relative change of brightness, contrast and saturation."""
+    zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
+    """Largest enlargement of a random window; depth is divided by it, so that the focal length stays."""
+    rotate_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
+    """Largest rotation to either side; corners that come from outside the picture are invalid."""
+
+
+class DataSettings(BaseModel):
+    """Which pictures, in which parts, and how they are fed."""
+
+    model_config = FROZEN
+
+    split: Literal["official", "report", "scene"] = "official"
+    """official: the makers' (validation scenes taken from train); report: 1049/200/200 shuffled; scene: by scene."""
+    split_seed: int = 0
+    """Seed of the shuffle."""
+    validation: Share = 0.1
+    """Share of the official training pictures that is kept for validation, by scene."""
+    batch_size: Annotated[int, Field(ge=1)] = 8
+    """Pictures in a training step."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Processes that decode beside training; 0 decodes in the training process."""
+    cache: bool = True
+    """Keep decoded pictures of the working size in memory."""
+    augment: AugmentSettings = AugmentSettings()

@@ -1,0 +1,137 @@
+"""Dividing a data set into train, validation and test: by the makers' word, by shuffle, or by scene."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from leadline.data.sample import DepthDataset
+from leadline.errors import UserError, unknown_name
+
+PARTS = ("train", "val", "test")
+Splits = dict[str, list[int]]  # part -> indices, ascending
+
+# The report's 1049/200/200 of 1449, as shares for sets of another size.
+REPORT_HELD_OUT = 200 / 1449
+
+
+def split_official(dataset: DepthDataset, seed: int, validation: float) -> Splits:
+    """The makers' split, with validation scenes taken out of their training pictures.
+
+    Args:
+        dataset: the data set; its `official_splits` name every picture's part.
+        seed: which scenes are taken.
+        validation: share of the training pictures to take, at the least.
+
+    Raises:
+        UserError: if the data set names no official split.
+    """
+    official = dataset.official_splits
+    train = [index for index, part in enumerate(official) if part == "train"]
+    test = [index for index, part in enumerate(official) if part == "test"]
+    if not train or not test:
+        raise UserError("this data set names no official split; add an official_split column, or split by scene")
+    val = _take_scenes(dataset, train, seed, round(validation * len(train)))
+    return {"train": sorted(set(train) - set(val)), "val": val, "test": test}
+
+
+def split_report(dataset: DepthDataset, seed: int, validation: float) -> Splits:
+    """The report's: all pictures shuffled, 200 of 1449 to test and as many to validation, scenes shared."""
+    order = list(range(len(dataset)))
+    random.Random(seed).shuffle(order)
+    held_out = round(REPORT_HELD_OUT * len(dataset))
+    test, val, train = order[:held_out], order[held_out : 2 * held_out], order[2 * held_out :]
+    return {"train": sorted(train), "val": sorted(val), "test": sorted(test)}
+
+
+def split_scene(dataset: DepthDataset, seed: int, validation: float) -> Splits:
+    """The report's shares, but no scene in two parts."""
+    everything = list(range(len(dataset)))
+    held_out = round(REPORT_HELD_OUT * len(dataset))
+    test = _take_scenes(dataset, everything, seed, held_out)
+    rest = sorted(set(everything) - set(test))
+    val = _take_scenes(dataset, rest, seed + 1, held_out)
+    return {"train": sorted(set(rest) - set(val)), "val": val, "test": test}
+
+
+RULES: dict[str, Callable[[DepthDataset, int, float], Splits]] = {
+    "official": split_official,
+    "report": split_report,
+    "scene": split_scene,
+}
+
+
+def make_splits(dataset: DepthDataset, rule: str, seed: int = 0, validation: float = 0.1) -> Splits:
+    """Divide a data set.
+
+    Args:
+        dataset: the data set.
+        rule: a key of `RULES`.
+        seed: seed of the shuffle, of pictures or of scenes.
+        validation: share of the official training pictures kept for validation (rule "official" alone).
+
+    Returns:
+        Indices of train, val and test, ascending.
+
+    Raises:
+        UserError: if the rule is unknown, cannot be followed, or leaves no picture to train on.
+    """
+    if rule not in RULES:
+        raise unknown_name("split", rule, RULES)
+    splits = RULES[rule](dataset, seed, validation)
+    if not splits["train"]:
+        raise UserError(f"split {rule!r} leaves no picture to train on: the data set has {len(dataset)} in all")
+    return splits
+
+
+def select(dataset: DepthDataset, selection: str, seed: int = 0) -> list[int]:
+    """Choose the pictures of one part.
+
+    Args:
+        dataset: the data set.
+        selection: "all"; RULE/PART such as "official/test"; or a text file of ids, one a line.
+        seed: seed of the rule.
+
+    Returns:
+        Indices, in the order of the data set.
+
+    Raises:
+        UserError: if nothing is chosen, or the selection or an id is unknown.
+    """
+    if selection == "all":
+        return list(range(len(dataset)))
+    if Path(selection).is_file():
+        return _indices_of_ids(dataset, Path(selection))
+    rule, _, part = selection.partition("/")
+    if rule not in RULES or part not in PARTS:
+        known = ["all", *(f"{rule}/{part}" for rule in RULES for part in PARTS)]
+        raise unknown_name("split", selection, known)
+    chosen = make_splits(dataset, rule, seed)[part]
+    if not chosen:
+        raise UserError(f"split {selection!r} holds no picture of this data set")
+    return chosen
+
+
+def _indices_of_ids(dataset: DepthDataset, path: Path) -> list[int]:
+    wanted = path.read_text(encoding="utf-8").split()
+    place = {name: index for index, name in enumerate(dataset.ids)}
+    missing = [name for name in wanted if name not in place]
+    if missing or not wanted:
+        what = f"ids that the data set lacks, such as {missing[0]!r}" if missing else "no id"
+        raise UserError(f"{path} lists {what}; wanted one id of the data set a line")
+    return sorted(place[name] for name in set(wanted))
+
+
+def _take_scenes(dataset: DepthDataset, candidates: list[int], seed: int, wanted: int) -> list[int]:
+    """Take whole scenes, in seeded order, until at least `wanted` pictures are taken."""
+    scenes = dataset.scenes
+    by_scene: dict[str, list[int]] = {}
+    for index in candidates:
+        by_scene.setdefault(scenes[index] or f"picture {index}", []).append(index)
+    names = sorted(by_scene)
+    random.Random(seed).shuffle(names)
+    taken: list[int] = []
+    for name in names:
+        if len(taken) >= wanted:
+            break
+        taken += by_scene[name]
+    return sorted(taken)

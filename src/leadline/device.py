@@ -1,0 +1,32 @@
+"""Where computation runs, and in which precision."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+
+def pick_device() -> torch.device:
+    """The fastest device that is there: CUDA, then Apple's, then the processor."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices itself (CUDA from Ampere on, AVX512-BF16, AMX).
+
+    Elsewhere bfloat16 is emulated and slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        # Older releases of torch cannot tell: float32 is right everywhere.
+        ask = getattr(torch.cpu, "get_capabilities", dict)
+        capabilities = ask()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False
+
+
+def autocast(device: torch.device) -> AbstractContextManager[None]:
+    """bfloat16 autocast where it is native, nothing elsewhere."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_native_bf16(device))

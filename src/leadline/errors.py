@@ -1,0 +1,28 @@
+"""The one kind of exception that means "the user can mend this"."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake that the caller can mend: its text says what was wanted, what was got and what to do.
+
+    The command line prints the text as one line and exits with code 2; library users see a ``ValueError``.
+    """
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Build the error for a name that is not in a table.
+
+    Args:
+        kind: what the name stands for ("recipe", "protocol", ...).
+        name: the name that was given.
+        known: the names that exist.
+
+    Returns:
+        An error that offers the nearest known name, or lists them all.
+    """
+    choices = list(known)
+    near = difflib.get_close_matches(name, choices, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(choices)}"
+    return UserError(f"unknown {kind} {name!r}: {remedy}")

@@ -1,0 +1,108 @@
+"""Figures: sheets of pictures beside their depth, and learning curves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from leadline.files import atomic_file
+
+DEPTH_COLOURS = "turbo_r"  # near is warm, far is cold
+ERROR_COLOURS = "magma"
+ERROR_END = 0.5  # relative errors from here on have the last colour
+
+
+class SheetRow(NamedTuple):
+    """One line of a sheet; the title stands at its left."""
+
+    title: str
+    image: Tensor  # (3, H, W)
+    depth_m: Tensor  # truth, (1, H, W)
+    valid: Tensor  # (1, H, W)
+    pred_m: Tensor  # (1, H, W)
+
+
+def depth_sheet(path: Path, rows: Sequence[SheetRow]) -> None:
+    """Draw picture, truth, prediction and relative error, a line for each picture.
+
+    One colour scale in metres serves all depths of the sheet, another all errors.
+
+    Args:
+        path: PNG to write.
+        rows: at least one.
+    """
+    plt = _pyplot()
+    depths = torch.cat([part for row in rows for part in (row.depth_m[row.valid], row.pred_m.flatten())])
+    near_m, far_m = torch.quantile(depths[:: max(1, len(depths) // 1_000_000)], torch.tensor([0.01, 0.99])).tolist()
+    height, width = rows[0].image.shape[-2:]
+    figure, grid = plt.subplots(
+        len(rows), 4, figsize=(13, 0.7 + 3.05 * height / width * len(rows)), squeeze=False, layout="constrained"
+    )
+    for axes, row in zip(grid, rows, strict=True):
+        depth_image = _draw_row(axes, row, near_m, far_m)
+    for axis, title in zip(grid[0], ("picture", "truth", "prediction", "relative error"), strict=True):
+        axis.set_title(title)
+    figure.colorbar(depth_image[0], ax=grid[:, 1:3], label="depth in metres", location="bottom", aspect=50, shrink=0.9)
+    figure.colorbar(
+        depth_image[1], ax=grid[:, 3:], label="|y − ŷ| / y", location="bottom", extend="max", aspect=25, shrink=0.9
+    )
+    _save(figure, path)
+
+
+def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: str) -> None:
+    """Draw the loss and the validation metrics over the epochs.
+
+    Args:
+        path: PNG to write.
+        rows: a row for each epoch, as in `metrics.csv`.
+        monitor: the metric that chooses the best epoch; its best is marked.
+    """
+    plt = _pyplot()
+    epochs = [row["epoch"] + 1 for row in rows]
+    panels = [("train_loss", "training loss"), ("abs_rel", "abs_rel"), ("delta1", "delta1"), ("rms", "rms in metres")]
+    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
+    for axis, (key, title) in zip(axes, panels, strict=True):
+        values = [row[key] for row in rows]
+        axis.plot(epochs, values, marker="o", markersize=3)
+        axis.set_title(title if key == "train_loss" else f"validation {title}")
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+        if key == monitor:
+            best = values.index(max(values) if key.startswith("delta") else min(values))
+            axis.plot(epochs[best], values[best], "*", markersize=13, label=f"best: {values[best]:.3f}")
+            axis.legend()
+    _save(figure, path)
+
+
+def _draw_row(axes: Any, row: SheetRow, near_m: float, far_m: float) -> tuple[Any, Any]:
+    error = (row.pred_m - row.depth_m).abs() / row.depth_m.clamp_min(1e-6)
+    error, truth = (part.masked_fill(~row.valid, torch.nan)[0].numpy() for part in (error, row.depth_m))
+    axes[0].imshow(row.image.permute(1, 2, 0).numpy())
+    axes[1].imshow(truth, cmap=DEPTH_COLOURS, vmin=near_m, vmax=far_m)
+    depth_image = axes[2].imshow(row.pred_m[0].numpy(), cmap=DEPTH_COLOURS, vmin=near_m, vmax=far_m)
+    error_image = axes[3].imshow(error, cmap=ERROR_COLOURS, vmin=0, vmax=ERROR_END)
+    axes[0].set_ylabel(row.title, fontsize=9)
+    for axis in axes:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_facecolor("0.6")  # invalid pixels
+    return depth_image, error_image
+
+
+def _pyplot() -> Any:
+    """matplotlib without a screen, loaded when first needed (it takes a second)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def _save(figure: Any, path: Path) -> None:
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=90)
+    _pyplot().close(figure)

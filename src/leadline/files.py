@@ -1,0 +1,64 @@
+"""Writing files and folders so that an interruption never leaves half of one."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def _temporary_beside(path: Path) -> Path:
+    """A hidden name in the same folder (so that a rename is atomic) that keeps the suffix."""
+    return path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that takes the place of `path` when the block ends without an error.
+
+    Args:
+        path: the file to write; its folder is created.
+
+    Yields:
+        The path to write to; it is removed if the block raises.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_beside(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Like `atomic_file`, for a whole folder: an existing one is replaced only when the new one is whole.
+
+    Args:
+        path: the folder to write.
+
+    Yields:
+        An empty folder to fill; it is removed if the block raises.
+
+    Raises:
+        OSError: if the parent folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary_beside(path)
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            old = _temporary_beside(path)
+            os.replace(path, old)
+            os.replace(temporary, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,372 @@
+"""Finding pictures on disk, reading them, and resizing pictures and depth maps."""
+
+import functools
+import glob
+import importlib
+import importlib.util
+import os
+import re
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from math import floor, sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional
+
+from leadline.camera import focal_px_from_exif
+from leadline.errors import UserError
+
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"),
+    *(".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"),
+)
+"""Endings (in lower case) of the pictures that are looked for in folders."""
+
+# Only these of Pillow's readers are let near a file: some of the others start external programs.
+_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "PPM")
+_HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+_OUTPUT_ENDINGS = ("_depth.png", "_color.png")
+
+# A picture of 400 megapixels takes 1.6 GB once decoded; the largest phone cameras give 200.
+_MOST_PIXELS_IN_FILE = 400_000_000
+_guard_lock = threading.Lock()
+
+# Pillow's readers and its EXIF parser raise all of these on damaged files.
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError),
+    *(AttributeError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError),
+)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What to do with the pixels for each value of EXIF's Orientation; 1 and unknown values: nothing."""
+
+
+class Picture(NamedTuple):
+    """A picture as it should be looked at."""
+
+    rgb: Tensor  # float32 in [0, 1], (3, H, W)
+    focal_px: float | None  # focal length in pixels of `rgb`, from EXIF; None if it does not say
+
+
+def _require_file(path: Path) -> None:
+    """Refuse what is not a readable, non-empty file, with the reason.
+
+    `os.path` answers False where `Path` raises (a name too long, a parent that may not be searched).
+    """
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder, wanted a picture: name a file in it")
+    if not os.path.exists(path):
+        raise UserError(f"{path} does not exist: check the path")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path} may not be read: no permission; change it with chmod or copy the file")
+    if path.is_file() and path.stat().st_size == 0:
+        raise UserError(f"{path} is empty (0 bytes): copy or download it again")
+
+
+@functools.cache
+def _readable_formats() -> tuple[str, ...]:
+    """Those of `_FORMATS` that this installation of Pillow can read."""
+    if importlib.util.find_spec("pillow_heif") is not None:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _open(path: Path) -> Image.Image:
+    """Read a picture's header; the pixels are decoded later."""
+    formats = _readable_formats()
+    # Pillow refuses more than 180 megapixels by a global, which is put back at once; `_decode` has its own limit.
+    with _guard_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(path, formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _not_a_picture(path: Path) -> UserError:
+    if path.suffix.lower() in _HEIF_SUFFIXES and "HEIF" not in _readable_formats():
+        return UserError(f"{path} is HEIC, which needs one more package: pip install pillow-heif")
+    return UserError(
+        f"{path} is no picture that can be read, whatever its name says: "
+        f"wanted {', '.join(_readable_formats())}; save it again as PNG or JPEG"
+    )
+
+
+class _Decoded(NamedTuple):
+    image: Image.Image  # as stored; a JPEG already reduced if it is far beyond the budget
+    size_in_file: tuple[int, int]  # width and height
+    exif: Image.Exif
+
+
+def _decode(path: Path, max_pixels: int) -> _Decoded:
+    """Decode the pixels and the EXIF block of a file."""
+    _require_file(path)
+    try:
+        with _open(path) as image:
+            size = image.size
+            if size[0] * size[1] > _MOST_PIXELS_IN_FILE:
+                raise UserError(
+                    f"{path} has {size[0]} x {size[1]} pixels, wanted at most "
+                    f"{_MOST_PIXELS_IN_FILE // 1_000_000} million: make it smaller or cut it up"
+                )
+            image.draft(None, _size_within(size, max_pixels))
+            image.load()
+            return _Decoded(image, size, _exif(image))
+    except UserError:
+        raise
+    except UnidentifiedImageError as error:
+        raise _not_a_picture(path) from error
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{path} is damaged or cut short ({reason}): copy or download it again") from error
+
+
+def decode_image(path: Path) -> Image.Image:
+    """Decode the whole of a picture as it is stored: no conversion, no turning, all its pixels.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The picture in the file's own mode; of an animation, the first frame.
+
+    Raises:
+        UserError: if the file is missing, empty, damaged, no picture, too large or may not be read.
+    """
+    return _decode(path, _MOST_PIXELS_IN_FILE).image
+
+
+def _size_within(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
+    """The size (width, height) or, if it has too many pixels, the largest of the same aspect that has not."""
+    width, height = size
+    if width * height <= max_pixels:
+        return size
+    scale = sqrt(max_pixels / (width * height))
+    return max(1, floor(width * scale)), max(1, floor(height * scale))
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    """The picture's EXIF block, or an empty one where it is damaged: the pixels are still good."""
+    try:
+        exif = image.getexif()
+        exif.get_ifd(ExifTags.IFD.Exif)
+    except _DAMAGE:
+        return Image.Exif()
+    return exif
+
+
+def _grey_in_unit_range(image: Image.Image, path: Path) -> Image.Image:
+    """A grey picture of more than 8 bits as floats in [0, 1]."""
+    values = np.asarray(image).astype(np.float32)
+    top = 1.0 if image.mode == "F" else 65535.0
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= top):
+        raise UserError(
+            f"{path} holds numbers from {low:g} to {high:g}, wanted a picture from 0 to {top:g}: "
+            f"scale it to that range, or save it as 8 or 16 bits (is it a depth map?)"
+        )
+    return Image.fromarray(values / np.float32(top))
+
+
+def _to_rgb_or_float(image: Image.Image, path: Path) -> Image.Image:
+    """Any mode of Pillow's as RGB of 8 bits, or as grey floats in [0, 1] where 8 bits would lose some."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _grey_in_unit_range(image, path)
+    try:
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return image if image.mode == "RGB" else image.convert("RGB")
+    except ValueError as error:
+        raise UserError(
+            f"{path} has colours of a kind that cannot be read ({image.mode}): save it as RGB"
+        ) from error
+
+
+def _to_tensor(image: Image.Image) -> Tensor:
+    """RGB float32 in [0, 1], (3, H, W)."""
+    values = torch.from_numpy(np.array(image))
+    if values.dtype == torch.uint8:
+        return values.permute(2, 0, 1).contiguous().float().div_(255)
+    return values.repeat(3, 1, 1)
+
+
+def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
+    """Read a picture, upright.
+
+    EXIF's orientation is applied. Grey, palette, 1-bit, CMYK and 16-bit pictures become RGB; transparent ones
+    are laid on white; of an animation the first frame is taken. Colour profiles are not applied. HEIC needs
+    the package pillow-heif.
+
+    Args:
+        path: the file.
+        max_pixels: a picture that has more is returned smaller, with the same aspect (JPEG is already decoded
+            smaller, which is much faster).
+
+    Returns:
+        The picture and its focal length in pixels.
+
+    Raises:
+        UserError: if the file is missing, empty, damaged, no picture, too large or may not be read, or if its
+            numbers are no colours.
+    """
+    image, size_in_file, exif = _decode(path, max_pixels)
+    turn = _UPRIGHT.get(exif.get(ExifTags.Base.Orientation, 1))
+    focal_px = focal_px_from_exif(exif, size_in_file)
+    image = _to_rgb_or_float(image, path)
+    if image.size != (size := _size_within(image.size, max_pixels)):
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    if focal_px is not None:
+        focal_px *= max(image.size) / max(size_in_file)
+    return Picture(_to_tensor(image if turn is None else image.transpose(turn)), focal_px)
+
+
+def _natural(path: Path) -> list[list[str | int]]:
+    """Sort key by which picture 2 comes before picture 10."""
+    return [
+        [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)]
+        for name in path.parts
+    ]
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise UserError(f"{error.filename} may not be looked into ({error.strerror}): change its permissions")
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _expand(given: Path | str) -> list[Path]:
+    """The files that one argument stands for, in natural order; its own outputs left out unless named."""
+    path = Path(given)
+    if os.path.isdir(path):
+        found = [file for file in _files_below(path) if _is_image(file)]
+    elif os.path.exists(path):
+        return [path]
+    elif not glob.has_magic(str(given)):
+        raise UserError(f"{path} does not exist: check the path")
+    else:
+        matches = [Path(match) for match in glob.glob(str(given), recursive=True)]
+        below = [file for match in matches if match.is_dir() for file in _files_below(match)]
+        found = [file for file in [*matches, *below] if _is_image(file) and file.is_file()]
+    kept = [file for file in found if not file.name.endswith(_OUTPUT_ENDINGS)]
+    if not kept:
+        raise _nothing_found(given, len(found))
+    return sorted(kept, key=_natural)
+
+
+def _nothing_found(given: Path | str, num_outputs: int) -> UserError:
+    if num_outputs:
+        return UserError(
+            f"no pictures in {given} but {num_outputs} named *{' or *'.join(_OUTPUT_ENDINGS)}, "
+            f"which are taken for our own results: name such a file itself to use it"
+        )
+    return UserError(f"no pictures in {given}: wanted {', '.join(IMAGE_SUFFIXES)}")
+
+
+def find_images(paths: Sequence[Path | str]) -> list[Path]:
+    """Expand files, folders and patterns into picture files.
+
+    A file that is named stands for itself, whatever its ending. A folder stands for the pictures in it and in
+    the folders below, a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and folders that match; hidden ones
+    are passed over, and so are names that end in _depth.png or _color.png, which are our own results.
+
+    Args:
+        paths: files, folders and patterns.
+
+    Returns:
+        Each picture once: in the order of `paths`, and in natural order (2 before 10) within each.
+
+    Raises:
+        UserError: if one of `paths` does not exist, or if a folder or pattern holds no picture.
+    """
+    found = [file for given in paths for file in _expand(given)]
+    if not found:
+        raise UserError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
+    return list(dict.fromkeys(found))
+
+
+def resize(image: Tensor, height: int, width: int) -> Tensor:
+    """Resize pictures, averaging where they get smaller; the outer edges stay the outer edges.
+
+    Args:
+        image: float, (B, C, H, W).
+        height: of the result.
+        width: of the result.
+
+    Returns:
+        (B, C, height, width); the tensor itself if that is its size.
+    """
+    if image.shape[-2:] == (height, width):
+        return image
+    return functional.interpolate(
+        image, (height, width), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
+def resize_depth(depth_m: Tensor, height: int, width: int) -> Tensor:
+    """Resize depth maps that are valid everywhere, between the four nearest pixels only.
+
+    Args:
+        depth_m: metres, (B, 1, H, W).
+        height: of the result.
+        width: of the result.
+
+    Returns:
+        (B, 1, height, width); the tensor itself if that is its size.
+    """
+    if depth_m.shape[-2:] == (height, width):
+        return depth_m
+    return functional.interpolate(depth_m, (height, width), mode="bilinear", align_corners=False)
+
+
+def size_with_area(
+    height: int, width: int, area_px: int, multiple: int = 1, smallest: int = 32
+) -> tuple[int, int]:
+    """The size of about `area_px` pixels with the aspect of a picture.
+
+    Args:
+        height: of the picture.
+        width: of the picture.
+        area_px: number of pixels wanted.
+        multiple: each side is rounded to a multiple of this.
+        smallest: no side is shorter than this; the other is then no longer than the area allows.
+
+    Returns:
+        Height and width; those given, if they have the area and are multiples already.
+    """
+    least = -(-smallest // multiple) * multiple
+    scale = sqrt(area_px / (height * width))
+
+    def rounded(side: float) -> int:
+        return max(least, floor(side / multiple + 0.5) * multiple)
+
+    new_height, new_width = rounded(height * scale), rounded(width * scale)
+    if new_height == least:
+        new_width = min(new_width, rounded(area_px / least))
+    if new_width == least:
+        new_height = min(new_height, rounded(area_px / least))
+    return new_height, new_width

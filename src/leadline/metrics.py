@@ -1,0 +1,152 @@
+"""Depth metrics (Eigen et al. 2014) of each picture, pooled over pixels, and averaged over pictures.
+
+Everything follows from a few sums over the valid pixels of a picture. A picture's metrics are those of its own
+sums; pooled metrics are those of all pictures' sums added up. So both averagings, and any later one, come from
+the same rows and agree by construction.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+
+class MetricInfo(NamedTuple):
+    """How to read a metric."""
+
+    name: str
+    better: str  # "higher" or "lower"
+    meaning: str
+
+
+METRICS: dict[str, MetricInfo] = {
+    info.name: info
+    for info in (
+        MetricInfo("delta1", "higher", "share of pixels with max(y/ŷ, ŷ/y) < 1.25"),
+        MetricInfo("delta2", "higher", "share of pixels with max(y/ŷ, ŷ/y) < 1.25²"),
+        MetricInfo("delta3", "higher", "share of pixels with max(y/ŷ, ŷ/y) < 1.25³"),
+        MetricInfo("abs_rel", "lower", "mean |y−ŷ|/y"),
+        MetricInfo("sq_rel", "lower", "mean (y−ŷ)²/y, in metres"),
+        MetricInfo("rms", "lower", "√mean (y−ŷ)², in metres"),
+        MetricInfo("rms_log", "lower", "√mean (ln y − ln ŷ)²"),
+        MetricInfo("log10", "lower", "mean |log10 y − log10 ŷ|"),
+        MetricInfo("silog", "lower", "100·std(ln ŷ − ln y), as in BTS"),
+    )
+}
+
+SUMS = ("count", "delta1", "delta2", "delta3", "abs_rel", "sq_rel", "square", "log_square", "log10", "log")
+"""The columns of `error_sums`."""
+
+# Predictions at or below zero have no logarithm; InvPT and TaskPrompter use the same floor.
+SMALLEST_DEPTH_M = 1e-9
+
+
+def error_sums(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
+    """Sums over each picture's valid pixels, from which every metric follows.
+
+    The relative error divides by the truth.
+
+    Args:
+        pred_m: predicted depth in metres, (B, 1, H, W).
+        target_m: true depth in metres, (B, 1, H, W), positive where valid.
+        valid: which pixels count, bool (B, 1, H, W).
+
+    Returns:
+        float64 (B, 10), columns as `SUMS`.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    if not pred_m.shape == target_m.shape == valid.shape:
+        shapes = f"{tuple(pred_m.shape)}, {tuple(target_m.shape)}, {tuple(valid.shape)}"
+        raise ValueError(f"prediction, truth and mask must have one shape, got {shapes}")
+    truth = torch.where(valid, target_m, 1.0).double()
+    guess = torch.where(valid, pred_m, 1.0).double().clamp_min(SMALLEST_DEPTH_M)
+    error, log_error = guess - truth, guess.log() - truth.log()
+    ratio = torch.maximum(guess / truth, truth / guess)
+    terms = (
+        torch.ones_like(truth),
+        ratio < 1.25,
+        ratio < 1.25**2,
+        ratio < 1.25**3,
+        error.abs() / truth,
+        error.square() / truth,
+        error.square(),
+        log_error.square(),
+        log_error.abs() / torch.log(torch.tensor(10.0, dtype=torch.float64)),
+        log_error,
+    )
+    return torch.stack([torch.where(valid, term.double(), 0.0).flatten(1).sum(1) for term in terms], dim=1)
+
+
+def metrics_from_sums(sums: Tensor) -> Tensor:
+    """Turn sums into metrics.
+
+    Args:
+        sums: float64 (..., 10), columns as `SUMS`; of one picture, or added up over pictures.
+
+    Returns:
+        float64 (..., 9), columns as `METRICS`; NaN where no pixel was valid.
+    """
+    count, *rest = sums.unbind(-1)
+    means = [torch.where(count > 0, part / count, torch.nan) for part in rest]
+    delta1, delta2, delta3, abs_rel, sq_rel, square, log_square, log10, log = means
+    # Rounding can leave a variance of -1e-18.
+    silog = 100 * (log_square - log.square()).clamp_min(0).sqrt()
+    return torch.stack([delta1, delta2, delta3, abs_rel, sq_rel, square.sqrt(), log_square.sqrt(), log10, silog], -1)
+
+
+def named(values: Tensor) -> dict[str, float]:
+    """Name the 9 values of one row of `metrics_from_sums`."""
+    return dict(zip(METRICS, values.tolist(), strict=True))
+
+
+class DepthMetrics(Metric):
+    """Metrics over a set of pictures, right across processes, with a row for each picture.
+
+    A picture is known by its `index` in the data set: rows that come twice (a sampler that pads, a second
+    epoch) count once, and the order of pictures and the number of processes do not matter.
+    """
+
+    is_differentiable = False
+    full_state_update = False
+    rows: list[Tensor]
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Start with no pictures; `kwargs` go to `torchmetrics.Metric`."""
+        super().__init__(**kwargs)
+        self.add_state("rows", default=[], dist_reduce_fx="cat")
+        # float64 counts and sums must not follow a module's cast to half precision.
+        self.set_dtype(torch.float64)
+
+    def update(self, pred_m: Tensor, target_m: Tensor, valid: Tensor, index: Tensor) -> None:
+        """Add pictures.
+
+        Args:
+            pred_m: predicted depth in metres, (B, 1, H, W).
+            target_m: true depth in metres, (B, 1, H, W).
+            valid: which pixels count, bool (B, 1, H, W).
+            index: the pictures' places in the data set, int (B,).
+        """
+        sums = error_sums(pred_m, target_m, valid)
+        self.rows.append(torch.cat([index.to(sums)[:, None], sums], dim=1))
+
+    def sums(self) -> tuple[Tensor, Tensor]:
+        """The indices, ascending, int (N,), and `error_sums` rows, (N, 10), of all pictures so far."""
+        rows = dim_zero_cat(self.rows) if self.rows else torch.zeros(0, 1 + len(SUMS), dtype=torch.float64)
+        order = rows[:, 0].argsort(stable=True)
+        rows = rows[order]
+        first = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
+        first[1:] = rows[1:, 0] != rows[:-1, 0]
+        return rows[first, 0].long(), rows[first, 1:]
+
+    def compute(self) -> dict[str, Tensor]:
+        """Both averagings.
+
+        Returns:
+            "per_image", (9,): mean over pictures that have a valid pixel; "pooled", (9,): over all valid pixels.
+        """
+        _, sums = self.sums()
+        return {"per_image": metrics_from_sums(sums).nanmean(0), "pooled": metrics_from_sums(sums.sum(0))}

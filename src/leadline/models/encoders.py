@@ -1,0 +1,196 @@
+"""Encoders: timm networks that turn a picture into a pyramid of features, and the loading of their weights."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from leadline.errors import UserError, unknown_name
+from leadline.models.settings import NO_WEIGHTS, EncoderSettings
+
+logger = logging.getLogger(__name__)
+
+
+class TimmEncoder(nn.Module):
+    """Any timm network with features.
+
+    Attributes:
+        channels: channels of each level, finest first.
+        strides: pixels of the picture per pixel of each level.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Build the network with random weights.
+
+        Args:
+            name: timm's name.
+
+        Raises:
+            UserError: if timm has no such network, or it gives no features.
+        """
+        super().__init__()
+        self.body = _create(name, features_only=True)
+        self.channels: tuple[int, ...] = tuple(self.body.feature_info.channels())
+        self.strides: tuple[int, ...] = tuple(self.body.feature_info.reduction())
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features of a normalised picture (B, 3, H, W), finest first."""
+        return list(self.body(image))
+
+
+class DenseNetEncoder(nn.Module):
+    """timm's DenseNet with DenseDepth's skips: the stem's ReLU and the three pooled dense blocks.
+
+    timm's own features are taken before each transition, where they have up to four times the channels.
+    """
+
+    TAPS = ("norm0", "pool0", "transition1", "transition2", "norm5")
+
+    def __init__(self, name: str) -> None:
+        """Build the network with random weights.
+
+        Args:
+            name: timm's name, such as "densenet121".
+
+        Raises:
+            UserError: if timm has no such network.
+        """
+        super().__init__()
+        self.features = _create(name).features
+        stem, block1, block2 = (self.features.get_submodule(name) for name in ("conv0", "transition1", "transition2"))
+        stem_channels: int = stem.out_channels
+        self.channels: tuple[int, ...] = (
+            stem_channels,
+            stem_channels,
+            block1.conv.out_channels,
+            block2.conv.out_channels,
+            self.features.get_submodule("norm5").num_features,
+        )
+        self.strides: tuple[int, ...] = (2, 4, 8, 16, 32)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features of a normalised picture (B, 3, H, W), finest first."""
+        pyramid = []
+        for name, layer in self.features.named_children():
+            image = layer(image)
+            if name in self.TAPS:
+                pyramid.append(image)
+        return pyramid
+
+
+Encoder = TimmEncoder | DenseNetEncoder
+
+
+def build_encoder(settings: EncoderSettings) -> Encoder:
+    """Build an encoder and load its weights.
+
+    Args:
+        settings: name, weights and batch-norm epsilon.
+
+    Returns:
+        The encoder, in training mode.
+
+    Raises:
+        UserError: if the network is unknown, or its weights cannot be had or leave a weight random.
+    """
+    encoder: Encoder = (DenseNetEncoder if settings.name.startswith("densenet") else TimmEncoder)(settings.name)
+    if settings.norm_eps is not None:
+        for module in encoder.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = settings.norm_eps
+    if settings.weights != NO_WEIGHTS:
+        load_weights(encoder, read_weights(settings.weights), settings.weights)
+    return encoder
+
+
+def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation that the network's pretrained weights expect, for RGB in [0, 1]."""
+    config = timm.get_pretrained_cfg(name)
+    mean, std = (config.mean, config.std) if config else ((0.5,) * 3, (0.5,) * 3)
+    return tuple(mean), tuple(std)
+
+
+def read_weights(source: str) -> dict[str, Tensor]:
+    """Read an encoder's weights from a file, or get them from the hub by name.
+
+    Args:
+        source: a .safetensors file, or a timm or hub name.
+
+    Returns:
+        Tensors by timm's names.
+
+    Raises:
+        UserError: if the file is missing or broken, the name unknown, or the hub out of reach.
+    """
+    path = Path(source).expanduser()
+    if path.suffix == ".safetensors" or path.exists():
+        return _read_file(path)
+    model = _create(source, pretrained=True)
+    weights: dict[str, Tensor] = model.state_dict()
+    return weights
+
+
+def load_weights(encoder: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Load weights into an encoder, refusing to leave any of its weights at their random start.
+
+    timm's feature wrappers rename layers ("body.", "model.", dots flattened); names are compared without that.
+
+    Args:
+        encoder: what to fill.
+        weights: tensors by timm's names.
+        source: where they came from, for messages.
+
+    Raises:
+        UserError: if a weight of the encoder is missing or of another shape; the first few are named.
+    """
+    given = {_plain_name(key): key for key in weights}
+    loaded, lacking, used = {}, [], set()
+    for key, start in encoder.state_dict().items():
+        name = given.get(_plain_name(key))
+        if name is not None and weights[name].shape == start.shape:
+            loaded[key] = weights[name].to(start.dtype)
+            used.add(name)
+        elif not key.endswith("num_batches_tracked"):
+            lacking.append(key if name is None else f"{key} (shape {tuple(weights[name].shape)})")
+    unused = [key for key in weights if key not in used]
+    if lacking:
+        raise UserError(
+            f"{source} does not fit the encoder: {len(lacking)} weights would stay random, such as "
+            f"{', '.join(lacking[:3])}; not used: {', '.join(unused[:3]) or 'none'}"
+        )
+    if unused:
+        logger.info("%s: not used by the encoder: %s", source, ", ".join(unused))
+    encoder.load_state_dict(loaded, strict=False)
+
+
+def _plain_name(key: str) -> str:
+    return key.removeprefix("body.").removeprefix("model.").replace(".", "_")
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise UserError(f"no weights at {path}; give a .safetensors file, a timm name, or 'none'")
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is not a whole .safetensors file: {error}") from error
+    return weights
+
+
+def _create(name: str, **kwargs: Any) -> Any:
+    """Make a timm network, turning timm's and the hub's many errors into one line."""
+    if not name.startswith("hf") and not timm.is_model(name.split(".")[0]):
+        raise unknown_name("encoder", name, timm.list_models())
+    try:
+        with torch.random.fork_rng(devices=[], enabled=bool(kwargs.get("pretrained"))):
+            return timm.create_model(name, **kwargs)
+    except (RuntimeError, OSError, ValueError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        hint = "; without a network give a .safetensors file" if kwargs.get("pretrained") else ""
+        raise UserError(f"timm cannot make {name!r}: {reason}{hint}") from error

@@ -1,0 +1,97 @@
+"""The depth model: normalise, encode, decode, head; any picture size in, the same size out."""
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from leadline.image import resize, resize_depth, size_with_area
+from leadline.models.autoencoder import ConvAutoencoder
+from leadline.models.decoders import ReportDecoder
+from leadline.models.encoders import build_encoder, normalisation
+from leadline.models.heads import DepthHead
+from leadline.models.settings import ModelSettings
+from leadline.models.unet import UNet
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class EncoderDecoder(nn.Module):
+    """A timm encoder under the report's decoder.
+
+    Attributes:
+        channels: channels of the map it gives.
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        """Build both parts; the encoder's weights are loaded as the settings say."""
+        super().__init__()
+        self.encoder = build_encoder(settings.encoder)
+        self.decoder = ReportDecoder(self.encoder.channels, settings.decoder)
+        self.channels = self.decoder.channels
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map at half the picture's size from a normalised picture (B, 3, H, W)."""
+        return cast(Tensor, self.decoder(self.encoder(image)))
+
+
+NETWORKS: dict[str, Callable[[ModelSettings], ConvAutoencoder | UNet | EncoderDecoder]] = {
+    "cae": lambda settings: ConvAutoencoder(settings.plain),
+    "unet": lambda settings: UNet(settings.plain),
+    "encoder-decoder": EncoderDecoder,
+}
+
+
+class DepthModel(nn.Module):
+    """Metric depth from RGB.
+
+    Attributes:
+        settings: what rebuilds this model.
+        network: normalised picture to features.
+        head: features to metres.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, settings: ModelSettings) -> None:
+        """Build the network; see `leadline.models.build_model`."""
+        super().__init__()
+        self.settings = settings
+        self.network = NETWORKS[settings.network](settings)
+        self.head = DepthHead(self.network.channels, settings.head)
+        mean, std = IMAGENET_MEAN, IMAGENET_STD
+        if settings.network == "encoder-decoder":
+            mean, std = cast(tuple[tuple[float, float, float], ...], normalisation(settings.encoder.name))
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Predict depth at the picture's own size.
+
+        The picture is brought to the working number of pixels, its aspect kept, and the depth back: so the
+        apparent focal length stays what the model was trained with.
+
+        Args:
+            image: RGB in [0, 1], (B, 3, H, W), any size.
+
+        Returns:
+            Metres along the optical axis, float32 (B, 1, H, W), within the head's range.
+
+        Raises:
+            ValueError: if the picture is not (B, 3, H, W).
+        """
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise ValueError(f"image must be (B, 3, H, W), got {tuple(image.shape)}; add a batch dimension")
+        height, width = image.shape[-2:]
+        working = size_with_area(height, width, self.settings.height * self.settings.width)
+        return resize_depth(self.at_working_scale(resize(image, *working)), height, width)
+
+    def at_working_scale(self, image: Tensor) -> Tensor:
+        """Predict depth of a picture, or a crop of one, that already has the working scale; see `forward`.
+
+        Training calls this: `forward` would enlarge a crop and thereby change its apparent focal length.
+        """
+        normalised = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        return cast(Tensor, self.head(self.network(normalised), *image.shape[-2:]))

@@ -1,0 +1,82 @@
+"""The settings that rebuild a model. Free of torch, so that the command line can show them at once."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+NO_WEIGHTS = "none"
+
+
+class EncoderSettings(BaseModel):
+    """Which timm network looks at the picture."""
+
+    model_config = FROZEN
+
+    name: str = "densenet121"
+    """timm's name of the network; densenet169, densenet201 and any other with features do too."""
+    weights: str = NO_WEIGHTS
+    """Where its weights come from: "none", a timm or hub name (densenet121.ra_in1k), or a .safetensors file."""
+    norm_eps: Annotated[float, Field(gt=0)] | None = None
+    """Epsilon of the batch norms where the weights' original had another than timm's (Xception: 0.001)."""
+
+
+class DecoderSettings(BaseModel):
+    """How features become a map."""
+
+    model_config = FROZEN
+
+    width: Annotated[int, Field(ge=16)] = 512
+    """Channels after the 1×1 convolution on the deepest features; each step up halves them."""
+    skips: bool = True
+    """Concatenate the encoder's features of the same size on the way up."""
+
+
+class PlainSettings(BaseModel):
+    """Sizes of the two networks that have no pretrained encoder."""
+
+    model_config = FROZEN
+
+    width: Annotated[int, Field(ge=4)] = 32
+    """Channels at full size; each level doubles them."""
+    levels: Annotated[int, Field(ge=1, le=6)] = 4
+    """How many times the size is halved."""
+
+
+class HeadSettings(BaseModel):
+    """How the last number becomes metres."""
+
+    model_config = FROZEN
+
+    kind: Literal["tanh", "log"] = "log"
+    """tanh: centre + half-range·tanh z (the report's); log: evenly in log depth between the ends."""
+    min_depth_m: Annotated[float, Field(gt=0)] = 0.5
+    """Nearest depth the model can answer, in metres."""
+    max_depth_m: Annotated[float, Field(gt=0)] = 10.0
+    """Farthest depth the model can answer, in metres."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "HeadSettings":
+        if self.min_depth_m >= self.max_depth_m:
+            raise ValueError(f"min_depth_m must be less than max_depth_m, got {self.min_depth_m}, {self.max_depth_m}")
+        return self
+
+
+class ModelSettings(BaseModel):
+    """Everything that rebuilds a model."""
+
+    model_config = FROZEN
+
+    network: Literal["cae", "unet", "encoder-decoder"] = "encoder-decoder"
+    """cae and unet are whole networks trained from scratch; encoder-decoder joins a timm encoder to a decoder."""
+    height: Annotated[int, Field(ge=32)] = 240
+    """Working height: pictures are brought to height·width pixels, their aspect kept, before the network."""
+    width: Annotated[int, Field(ge=32)] = 320
+    """Working width."""
+    focal_px: Annotated[float, Field(gt=0)] | None = None
+    """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
+    encoder: EncoderSettings = EncoderSettings()
+    decoder: DecoderSettings = DecoderSettings()
+    plain: PlainSettings = PlainSettings()
+    head: HeadSettings = HeadSettings()

@@ -1,0 +1,51 @@
+"""The report's U-Net (Ronneberger et al. 2015), for any picture size."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leadline.models.settings import PlainSettings
+
+
+class UNet(nn.Module):
+    """Contracting and expansive path with concatenated skips.
+
+    The original's unpadded convolutions and 2×2 up-convolutions fix the sizes; here convolutions are padded and
+    features are up-sampled to the skip's own size, so that any picture goes in and the same size comes out.
+
+    Attributes:
+        channels: channels of the map it gives.
+    """
+
+    def __init__(self, settings: PlainSettings) -> None:
+        """Build `levels` steps down and as many back up; each level doubles `width`."""
+        super().__init__()
+        widths = [settings.width * 2**level for level in range(settings.levels + 1)]
+        self.channels = widths[0]
+        self.contract = nn.ModuleList(_double_conv(before, after) for before, after in pairwise([3, *widths]))
+        self.reduce = nn.ModuleList(nn.Conv2d(wide, narrow, 3, padding=1) for narrow, wide in pairwise(widths))
+        self.expand = nn.ModuleList(_double_conv(2 * width, width) for width in widths[:-1])
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map at the picture's size, (B, channels, H, W), from a normalised picture (B, 3, H, W)."""
+        skips = [self.contract[0](image)]
+        for block in self.contract[1:]:
+            skips.append(block(F.max_pool2d(skips[-1], 2, ceil_mode=True)))
+        features = skips.pop()
+        for reduce, expand, skip in zip(reversed(self.reduce), reversed(self.expand), reversed(skips), strict=True):
+            raised = reduce(F.interpolate(features, size=skip.shape[-2:], mode="bilinear"))
+            features = expand(torch.cat([raised, skip], dim=1))
+        return features  # type: ignore[no-any-return]
+
+
+def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )

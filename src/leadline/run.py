@@ -1,0 +1,168 @@
+"""What a training run leaves in its folder: numbers, curves, sheets, the best checkpoint, and on Ctrl-C its state."""
+
+import csv
+import json
+import logging
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Callback
+
+from leadline.card import model_card
+from leadline.checkpoint import save_checkpoint
+from leadline.data.sample import DepthDataset
+from leadline.figures import SheetRow, depth_sheet, learning_curves
+from leadline.files import atomic_file
+from leadline.metrics import METRICS, named
+
+logger = logging.getLogger(__name__)
+
+LAST_STATE = Path("checkpoints") / "last.ckpt"
+BEST = Path("checkpoints") / "best"
+NUM_SHEET_ROWS = 4
+SECONDS_BETWEEN_LINES = 60.0
+
+
+class Interrupted(Exception):
+    """Training was stopped by Ctrl-C; its state is saved."""
+
+
+class RunRecorder(Callback):
+    """Writes the run's folder as training goes on."""
+
+    def __init__(self, out: Path, dataset: DepthDataset, val_indices: list[int]) -> None:
+        """Choose where to write, and which validation pictures the sheets show."""
+        self._out = out
+        step = max(1, len(val_indices) // NUM_SHEET_ROWS)
+        self._dataset, self._shown = dataset, val_indices[::step][:NUM_SHEET_ROWS]
+        self._rows: list[dict[str, float]] = []
+        self._stop_asked = False
+        self._started = self._last_line = time.monotonic()
+        self._old_handler: Any = None
+
+    # What must outlive an interruption.
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows so far, for the training state."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Rows so far, from the training state."""
+        self._rows = list(state_dict["rows"])
+
+    # Stopping.
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take over Ctrl-C."""
+        if threading.current_thread() is threading.main_thread():
+            self._old_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give Ctrl-C back."""
+        if self._old_handler is not None:
+            signal.signal(signal.SIGINT, self._old_handler)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Between two steps all state agrees: here a run stops if it was asked to.
+
+        Raises:
+            Interrupted: if Ctrl-C was pressed.
+        """
+        if self._stop_asked:
+            trainer.save_checkpoint(self._out / LAST_STATE)
+            raise Interrupted(f"stopped after step {trainer.global_step}; continue with --resume {self._out}")
+
+    def _ask_to_stop(self, signum: int, frame: Any) -> None:
+        self._stop_asked = True
+        signal.signal(signal.SIGINT, self._old_handler)
+        logger.warning("finishing this step and saving; press Ctrl-C again to stop at once")
+
+    # Numbers.
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._started = self._last_line = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Say now and then how far it is."""
+        if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            loss = float(trainer.callback_metrics["train_loss_step"])
+            total = int(trainer.estimated_stepping_batches)
+            logger.info("epoch %d, step %d of %d, loss %.4f", trainer.current_epoch, trainer.global_step, total, loss)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the epoch's row, curves and sheet, and keep the model if it is the best so far."""
+        metrics: Any = pl_module.metrics
+        values = named(metrics.compute()["per_image"])
+        metrics.reset()
+        pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, sync_dist=False)
+        if not trainer.is_global_zero:
+            return
+        row = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "seconds": round(time.monotonic() - self._started, 1),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "train_loss": _epoch_loss(trainer),
+            **values,
+        }
+        self._rows.append(row)
+        self._write_rows(pl_module)
+        self._write_sheet(pl_module, trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say how the epoch went."""
+        if self._rows and trainer.is_global_zero:
+            shown = ", ".join(f"{name} {self._rows[-1][name]:.4f}" for name in ("delta1", "abs_rel", "rms"))
+            seconds = time.monotonic() - self._started
+            logger.info("epoch %d: validation %s (per image), %.0f s", trainer.current_epoch, shown, seconds)
+
+    def finish(self, pl_module: LightningModule) -> Path:
+        """The folder of the best checkpoint; without validation, that is the last step's."""
+        if not self._rows:
+            self._save_best(pl_module)
+        return self._out / BEST
+
+    def _write_rows(self, pl_module: LightningModule) -> None:
+        monitor = pl_module.settings.monitor
+        sign = 1 if METRICS[monitor].better == "higher" else -1
+        if sign * self._rows[-1][monitor] >= max(sign * row[monitor] for row in self._rows):
+            self._save_best(pl_module)
+        with atomic_file(self._out / "metrics.csv") as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(self._rows[0]))
+            writer.writeheader()
+            writer.writerows(self._rows)
+        learning_curves(self._out / "curves.png", self._rows, monitor)
+
+    def _save_best(self, pl_module: LightningModule) -> None:
+        run = json.loads((self._out / "run.json").read_text(encoding="utf-8"))
+        record = {
+            "recipe": run["recipe"],
+            "data": Path(run["data"]).name,
+            "settings": pl_module.settings.model_dump(),
+            "validation": self._rows[-1] if self._rows else {},
+        }
+        save_checkpoint(self._out / BEST, pl_module.model, record, model_card(record))
+
+    @torch.no_grad()
+    def _write_sheet(self, pl_module: LightningModule, epoch: int) -> None:
+        rows = []
+        for index in self._shown:
+            sample = self._dataset[index]
+            pred_m = pl_module.model(sample.image[None].to(pl_module.device))[0].float().cpu()
+            rows.append(SheetRow(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
+        depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
+
+
+def _epoch_loss(trainer: Trainer) -> float:
+    """Mean loss of the epoch so far, or of its last step where there is no mean yet."""
+    metrics = trainer.callback_metrics
+    return float(metrics.get("train_loss_epoch", metrics.get("train_loss_step", torch.tensor(torch.nan))))

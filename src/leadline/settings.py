@@ -1,0 +1,174 @@
+"""The settings of a training run, composed from each part's own, and read from TOML recipes."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leadline.data.settings import DataSettings
+from leadline.errors import UserError, unknown_name
+from leadline.files import atomic_file
+from leadline.models.settings import ModelSettings
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+Weight = Annotated[float, Field(ge=0)]
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class LossSettings(BaseModel):
+    """Weights of the loss terms; 0 leaves a term out. The defaults are the report's loss."""
+
+    model_config = FROZEN
+
+    gradient: Weight = 1.5
+    """Difference of depth gradients: the report's edge term."""
+    ssim: Weight = 1.0
+    """(1 − structural similarity)/2."""
+    l1: Weight = 0.2
+    """Mean absolute error in metres."""
+    log_l1: Weight = 0.0
+    """Mean absolute error of log depth."""
+    silog: Weight = 0.0
+    """Scale-invariant log error, 0.85 of the mean forgiven."""
+    log_gradient: Weight = 0.0
+    """Gradients of the log error at four scales."""
+
+
+class OptimizerSettings(BaseModel):
+    """AdamW, and a rate that warms up linearly and falls as a cosine."""
+
+    model_config = FROZEN
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Highest learning rate."""
+    encoder_rate: Annotated[float, Field(ge=0)] = 1.0
+    """The encoder's share of the learning rate; 0 keeps a pretrained encoder as it is."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    """AdamW's weight decay."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of all steps in which the rate rises."""
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradients are scaled down to this norm."""
+
+
+class RunSettings(BaseModel):
+    """Everything that decides a training run."""
+
+    model_config = FROZEN
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Times that every training picture is seen."""
+    max_steps: int = -1
+    """Stop after so many steps, for a quick try; -1 for no limit."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """auto: bfloat16 where the processor multiplies it natively, float32 elsewhere."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights, which is then what is kept; 0 for none."""
+    monitor: str = "abs_rel"
+    """Validation metric that decides which epoch is best."""
+    model: ModelSettings = ModelSettings()
+    data: DataSettings = DataSettings()
+    loss: LossSettings = LossSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with leadline."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def read_recipe(recipe: str) -> dict[str, Any]:
+    """Read a recipe: a name that comes with leadline, or a TOML file.
+
+    Args:
+        recipe: name or path.
+
+    Returns:
+        Nested settings, not yet validated.
+
+    Raises:
+        UserError: if there is none of that name, or the file is no TOML.
+    """
+    path = Path(recipe) if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
+    if not path.is_file():
+        if recipe.endswith(".toml"):
+            raise UserError(f"no recipe at {recipe}; the ones that come with leadline: {', '.join(recipe_names())}")
+        raise unknown_name("recipe", recipe, recipe_names())
+    return read_toml(path)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UserError: if it is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+
+
+def resolve_settings(recipe: str, overrides: Mapping[str, Any] | None = None) -> RunSettings:
+    """The settings of a recipe, with some of them replaced.
+
+    Args:
+        recipe: name or path of a recipe.
+        overrides: nested settings that go before the recipe's.
+
+    Raises:
+        UserError: if a setting is unknown (it names the nearest) or its value impossible.
+    """
+    return parse_settings(_merge(read_recipe(recipe), overrides or {}), recipe)
+
+
+def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:
+    """Validate nested settings.
+
+    Args:
+        values: nested settings.
+        source: where they come from, for messages.
+
+    Raises:
+        UserError: at the first unknown setting or impossible value.
+    """
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        raise _first_mistake(error, source) from error
+
+
+def write_settings(path: Path, settings: RunSettings) -> None:
+    """Write settings as TOML; what is None is left out, since TOML has no such value."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(tomli_w.dumps(settings.model_dump(exclude_none=True)), encoding="utf-8")
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _first_mistake(error: ValidationError, source: str) -> UserError:
+    first = error.errors()[0]
+    *parents, name = map(str, first["loc"]) if first["loc"] else ["settings"]
+    dotted = ".".join([*parents, name])
+    if first["type"] == "extra_forbidden":
+        part: Any = RunSettings
+        for parent in parents:
+            part = part.model_fields[parent].annotation
+        return UserError(f"{source}: {unknown_name('setting', dotted, [*_dotted(part, parents)])}")
+    return UserError(f"{source}: {dotted}: {first['msg']}, got {first['input']!r}")
+
+
+def _dotted(part: type[BaseModel], parents: list[str]) -> list[str]:
+    return [".".join([*parents, field]) for field in part.model_fields]

@@ -1,0 +1,243 @@
+"""Training: settings and a data set become a run, which can be stopped at any step and resumed exactly."""
+
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from leadline import __version__
+from leadline.data import open_dataset
+from leadline.data.module import DepthDataModule
+from leadline.data.sample import Batch, DepthDataset
+from leadline.data.splits import Splits, make_splits
+from leadline.data.transforms import to_working_size
+from leadline.device import has_native_bf16, pick_device
+from leadline.errors import UserError, unknown_name
+from leadline.files import atomic_file
+from leadline.losses import weighted_loss
+from leadline.metrics import METRICS, DepthMetrics
+from leadline.models import build_model
+from leadline.models.model import DepthModel
+from leadline.run import LAST_STATE, Interrupted, RunRecorder
+from leadline.settings import RunSettings, parse_settings, read_toml, write_settings
+
+logger = logging.getLogger(__name__)
+
+# Enough pictures for a stable median of depth and of focal length.
+NUM_PROBED = 64
+
+
+class DepthTraining(LightningModule):
+    """A depth model with its loss, optimiser and validation metrics."""
+
+    def __init__(self, model: DepthModel, settings: RunSettings) -> None:
+        """Join model and settings."""
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self.metrics = DepthMetrics()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Tie chance inside the network to the step, so that a resumed run has the same."""
+        torch.manual_seed(hash((self.settings.seed, self.global_step)) % 2**63)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of one batch.
+
+        Raises:
+            UserError: if the loss is no longer a finite number.
+        """
+        pred_m = self.model.at_working_scale(batch.image)
+        max_depth_m = self.settings.model.head.max_depth_m
+        with torch.autocast(self.device.type, enabled=False):
+            loss = weighted_loss(pred_m, batch.depth_m, batch.valid, self.settings.loss.model_dump(), max_depth_m)
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
+            )
+        self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.id))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Batch], batch_idx: int) -> None:
+        """Score a batch at the pictures' own size."""
+        index, samples = batch
+        self.metrics.update(self.model(samples.image), samples.depth_m, samples.valid, index)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over encoder and the rest, with linear warm-up and cosine decay by step."""
+        settings = self.settings.optimizer
+        encoder = [value for name, value in self.named_parameters() if ".encoder." in name]
+        rest = [value for name, value in self.named_parameters() if ".encoder." not in name]
+        groups = [{"params": rest}, {"params": encoder, "lr": settings.learning_rate * settings.encoder_rate}]
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        num_steps = int(self.trainer.estimated_stepping_batches)
+        num_warmup = max(1, round(settings.warmup * num_steps))
+        warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / num_warmup, total_iters=num_warmup)
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, num_steps - num_warmup))
+        schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, cosine], milestones=[num_warmup])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_progress: bool = False) -> Path:
+    """Train a model from the beginning.
+
+    Args:
+        settings: everything that decides the run.
+        data: path of the data set.
+        out: folder of the run, which must not hold another.
+        recipe: the recipe's name, for the record.
+        show_progress: draw a progress bar.
+
+    Returns:
+        The folder of the best checkpoint.
+
+    Raises:
+        UserError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
+        Interrupted: after Ctrl-C; the state is saved.
+    """
+    if (out / "settings.toml").exists():
+        raise UserError(f"{out} already holds a run; continue it with --resume {out}, or choose another --out")
+    if settings.monitor not in METRICS:
+        raise unknown_name("metric", settings.monitor, METRICS)
+    dataset = open_dataset(data)
+    splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
+    median_m, focal_px = _probe(dataset, splits["train"], settings.model.height * settings.model.width)
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
+    seed_everything(settings.seed, verbose=False)
+    model = build_model(settings.model)
+    model.head.start_at(median_m)
+    _write_run(out, settings, data, recipe, dataset, splits)
+    return _fit(model, settings, dataset, splits, out, None, show_progress)
+
+
+def resume(out: Path, show_progress: bool = False) -> Path:
+    """Continue a run where it stopped; it ends as if it had never been stopped.
+
+    Args:
+        out: folder of the run.
+        show_progress: draw a progress bar.
+
+    Returns:
+        The folder of the best checkpoint.
+
+    Raises:
+        UserError: if there is no run to continue.
+        Interrupted: after Ctrl-C; the state is saved.
+    """
+    if not (out / "settings.toml").is_file():
+        raise UserError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
+    settings = parse_settings(read_toml(out / "settings.toml"), str(out / "settings.toml"))
+    dataset = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
+    splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
+    seed_everything(settings.seed, verbose=False)
+    state = out / LAST_STATE
+    model = build_model(settings.model)
+    if not state.exists():  # stopped before the first state was saved: begin again, the same way
+        model.head.start_at(_probe(dataset, splits["train"], settings.model.height * settings.model.width)[0])
+    return _fit(model, settings, dataset, splits, out, state if state.exists() else None, show_progress)
+
+
+def _fit(
+    model: DepthModel,
+    settings: RunSettings,
+    dataset: DepthDataset,
+    splits: Splits,
+    out: Path,
+    state: Path | None,
+    show_progress: bool,
+) -> Path:
+    _quiet_lightning()
+    module = DepthTraining(model.to(memory_format=torch.channels_last), settings)  # type: ignore[call-overload]
+    data = DepthDataModule(dataset, splits, settings.data, settings.model.height * settings.model.width, settings.seed)
+    recorder = RunRecorder(out, dataset, splits["val"])
+    trainer = Trainer(
+        default_root_dir=out,
+        accelerator=_accelerator(),
+        precision=_precision(settings),
+        max_epochs=settings.epochs,
+        max_steps=settings.max_steps,
+        gradient_clip_val=settings.optimizer.clip_norm,
+        callbacks=_callbacks(settings, recorder, out, show_progress),
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        enable_progress_bar=show_progress,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        # A run of fewer steps than an epoch is one short epoch, so that it too is validated.
+        limit_train_batches=_batches_per_epoch(settings, len(splits["train"])),
+        limit_val_batches=1.0 if splits["val"] else 0,
+        use_distributed_sampler=False,  # ours shares out the pictures, without padding
+        log_every_n_steps=10,
+    )
+    trainer.fit(module, data, ckpt_path=state, weights_only=True)
+    return recorder.finish(module)
+
+
+def _callbacks(settings: RunSettings, recorder: RunRecorder, out: Path, show_progress: bool) -> list[Callback]:
+    # The recorder stands before the averaging, which takes the averaged weights back after each validation.
+    callbacks: list[Callback] = [recorder]
+    if settings.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
+    if show_progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=5))
+    state = out / LAST_STATE
+    saver = ModelCheckpoint(
+        state.parent, filename=state.stem, save_on_train_epoch_end=True, enable_version_counter=False
+    )
+    return [*callbacks, saver]
+
+
+def _batches_per_epoch(settings: RunSettings, num_pictures: int) -> int | float:
+    whole_epoch = max(1, num_pictures // settings.data.batch_size)
+    return settings.max_steps if 0 < settings.max_steps < whole_epoch else 1.0
+
+
+def _accelerator() -> str:
+    return {"cuda": "gpu"}.get(pick_device().type, pick_device().type)
+
+
+def _precision(settings: RunSettings) -> Any:
+    bf16 = has_native_bf16(pick_device()) if settings.precision == "auto" else settings.precision == "bf16"
+    return "bf16-mixed" if bf16 else "32-true"
+
+
+def _probe(dataset: DepthDataset, indices: list[int], area_px: int) -> tuple[float, float | None]:
+    """Median depth in metres, and focal length in pixels of the working size (None if unknown)."""
+    chosen = indices[:: max(1, len(indices) // NUM_PROBED)][:NUM_PROBED]
+    samples = [to_working_size(dataset[index], area_px) for index in chosen]
+    medians = [sample.depth_m[sample.valid].median() for sample in samples if sample.valid.any()]
+    if not medians:
+        raise UserError("no valid depth in the training pictures; run 'leadline data check' on the data set")
+    focals_px = [sample.intrinsics[0, 0] for sample in samples]
+    focal_px = float(torch.stack(focals_px).median())
+    return float(torch.stack(medians).median()), None if focal_px != focal_px else focal_px
+
+
+def _write_run(
+    out: Path, settings: RunSettings, data: Path, recipe: str, dataset: DepthDataset, splits: Splits
+) -> None:
+    """Write down what decides the run, before the first step."""
+    ids = dataset.ids
+    for part, indices in splits.items():
+        with atomic_file(out / "splits" / f"{part}.txt") as temporary:
+            temporary.write_text("".join(f"{ids[index]}\n" for index in indices), encoding="utf-8")
+    record = {"leadline": __version__, "torch": torch.__version__, "recipe": recipe, "data": str(data.resolve())}
+    with atomic_file(out / "run.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_settings(out / "settings.toml", settings)
+
+
+def _quiet_lightning() -> None:
+    """Lightning's notes on hardware and workers are not for our users; its errors are."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
+
+
+__all__ = ["DepthTraining", "Interrupted", "resume", "train"]

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from leadline.files import atomic_file, atomic_folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path):
+    target = tmp_path / "new" / "deeper" / "a.txt"
+    with atomic_file(target) as temporary:
+        temporary.write_text("half")
+        assert not target.exists()
+        assert temporary.suffix == target.suffix
+        assert temporary.parent == target.parent
+    assert target.read_text() == "half"
+    assert names(target.parent) == ["a.txt"]
+
+
+def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_file(target) as temporary:
+        temporary.write_text("new")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_an_interruption_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt), atomic_file(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == []
+
+
+def test_an_old_file_is_replaced(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with atomic_file(target) as temporary:
+        temporary.write_text("new")
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_two_writers_of_one_file_do_not_share_a_temporary(tmp_path):
+    target = tmp_path / "a.txt"
+    with atomic_file(target) as first, atomic_file(target) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert target.read_text() == "first"  # its block ended last
+
+
+@pytest.mark.parametrize("atomic", [atomic_file, atomic_folder])
+def test_a_target_below_a_file_is_an_os_error(tmp_path, atomic):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError), atomic(tmp_path / "file" / "below" / "a.txt"):
+        pytest.fail("the block must not run")
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_folder_appears_only_when_it_is_whole(tmp_path):
+    target = tmp_path / "deeper" / "run"
+    with atomic_folder(target) as temporary:
+        (temporary / "a.txt").write_text("a")
+        assert not target.exists()
+    assert names(target) == ["a.txt"]
+    assert names(target.parent) == ["run"]
+
+
+def test_an_old_folder_is_replaced_as_a_whole(tmp_path):
+    target = tmp_path / "run"
+    target.mkdir()
+    (target / "old.txt").write_text("")
+    with atomic_folder(target) as temporary:
+        (temporary / "new.txt").write_text("")
+        assert names(target) == ["old.txt"]
+    assert names(target) == ["new.txt"]
+    assert names(tmp_path) == ["run"]
+
+
+def test_a_failure_keeps_the_old_folder(tmp_path):
+    target = tmp_path / "run"
+    target.mkdir()
+    (target / "old.txt").write_text("")
+    with pytest.raises(RuntimeError), atomic_folder(target) as temporary:
+        (temporary / "new.txt").write_text("")
+        raise RuntimeError
+    assert names(target) == ["old.txt"]
+    assert names(tmp_path) == ["run"]
