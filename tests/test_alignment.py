@@ -81,9 +81,7 @@ def test_what_is_masked_does_not_matter(rubbish: float):
     pred, target, valid = random_maps(0)
     spoilt = [value.where(valid, rubbish) for value in (pred, target)]
     assert torch.equal(median_scale(pred, target, valid), median_scale(*spoilt, valid))
-    for clean, dirty in zip(
-        fit_scale_and_shift(pred, target, valid), fit_scale_and_shift(*spoilt, valid), strict=True
-    ):
+    for clean, dirty in zip(fit_scale_and_shift(pred, target, valid), fit_scale_and_shift(*spoilt, valid), strict=True):
         assert torch.equal(clean, dirty)
 
 

@@ -12,9 +12,7 @@ def test_the_report_maps_tanh_to_its_range():
     assert (report.centre_m, report.half_m) == (2.25, 1.75)  # depth = 1.75 tanh(z) + 2.25
 
 
-@pytest.mark.parametrize(
-    "ends", [(0.0, 1.0), (-1.0, 1.0), (2.0, 2.0), (4.0, 0.5), (1.0, inf), (nan, 1.0), (1.0, nan)]
-)
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (-1.0, 1.0), (2.0, 2.0), (4.0, 0.5), (1.0, inf), (nan, 1.0), (1.0, nan)])
 def test_a_range_that_is_none_is_refused(ends):
     with pytest.raises(UserError, match=r"0 < min_m < max_m.*got min_m .*: give the nearest"):
         DepthRange(*ends)

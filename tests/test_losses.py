@@ -59,9 +59,7 @@ def test_every_recipe_is_recorded():
 @pytest.mark.parametrize("name", RECORDED)
 @pytest.mark.parametrize("term", ["l1", "gradient"])
 def test_l1_and_gradient_are_tensorflows(name: str, term: str):
-    assert EVERY_TERM[term](*recorded_maps(name)).item() == pytest.approx(
-        RECORDED[name][term], rel=PARITY, abs=0
-    )
+    assert EVERY_TERM[term](*recorded_maps(name)).item() == pytest.approx(RECORDED[name][term], rel=PARITY, abs=0)
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -92,9 +90,7 @@ def numpy_ssim(pred: Tensor, target: Tensor, max_depth_m: float) -> np.ndarray:
     offset = np.arange(11) - 5.0
     window = np.exp(-(offset[:, None] ** 2 + offset**2) / (2 * 1.5**2))
     window /= window.sum()
-    x, y = (
-        np.lib.stride_tricks.sliding_window_view(m[:, 0].numpy(), (11, 11), (1, 2)) for m in (pred, target)
-    )
+    x, y = (np.lib.stride_tricks.sliding_window_view(m[:, 0].numpy(), (11, 11), (1, 2)) for m in (pred, target))
 
     def mean(value: np.ndarray) -> np.ndarray:
         return (value * window).sum((-2, -1))
@@ -221,18 +217,14 @@ def test_silog_with_focus_one_forgets_scale():
     _, target, valid = random_maps()
     floor = losses.SMALLEST_VARIANCE**0.5
     assert losses.silog(3 * target, target, valid, focus=1.0).item() == pytest.approx(floor)
-    assert losses.silog(3 * target, target, valid, focus=0.85).item() == pytest.approx(
-        math.sqrt(0.15) * math.log(3)
-    )
+    assert losses.silog(3 * target, target, valid, focus=0.85).item() == pytest.approx(math.sqrt(0.15) * math.log(3))
 
 
 def test_log_terms_stay_finite_for_predictions_that_are_not_positive():
     pred = torch.tensor([[[[-1.0, 0.0, 1e-9, 1.0]]]], requires_grad=True)
     target = torch.ones_like(pred)
     # Each of the first three counts as 1 mm.
-    assert losses.log_l1(pred, target, target.bool()).item() == pytest.approx(
-        3 / 4 * math.log(1000), rel=1e-6
-    )
+    assert losses.log_l1(pred, target, target.bool()).item() == pytest.approx(3 / 4 * math.log(1000), rel=1e-6)
     losses.silog(pred, target, target.bool()).backward()
     assert pred.grad is not None and pred.grad.isfinite().all()
 
@@ -255,9 +247,7 @@ def unmasked(term: str, pred: np.ndarray, target: np.ndarray) -> float:
             "log_l1": np.abs(log_error).mean(),
             "silog": np.sqrt(np.mean(log_error**2) - 0.85 * np.mean(log_error) ** 2),
             "log_gradient": sum(gradient(log_error[:, ::step, ::step]) for step in (1, 2, 4, 8)),
-            "ssim": (
-                1 - numpy_ssim(torch.from_numpy(pred[:, None]), torch.from_numpy(target[:, None]), 4.0).mean()
-            )
+            "ssim": (1 - numpy_ssim(torch.from_numpy(pred[:, None]), torch.from_numpy(target[:, None]), 4.0).mean())
             / 2,
         }[term]
     )

@@ -40,9 +40,7 @@ def pinhole(focal_px: float, height: int, width: int) -> Tensor:
     """
     if not focal_px > 0:
         raise UserError(f"a focal length is a positive number of pixels, got {focal_px}: check the unit")
-    return torch.tensor(
-        [[focal_px, 0.0, (width - 1) / 2], [0.0, focal_px, (height - 1) / 2], [0.0, 0.0, 1.0]]
-    )
+    return torch.tensor([[focal_px, 0.0, (width - 1) / 2], [0.0, focal_px, (height - 1) / 2], [0.0, 0.0, 1.0]])
 
 
 def focal_px_from_fov(fov_deg: float, width_px: int) -> float:
@@ -112,9 +110,7 @@ def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     if not focal_px:
         mm_per_unit = _MM_PER_UNIT.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)), _MM_PER_UNIT[2])
         shot_side = max(number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight))
-        focal_px = (
-            number(ExifTags.Base.FocalLength) * number(ExifTags.Base.FocalPlaneXResolution) / mm_per_unit
-        )
+        focal_px = number(ExifTags.Base.FocalLength) * number(ExifTags.Base.FocalPlaneXResolution) / mm_per_unit
         focal_px *= long_side / (shot_side or long_side)
     low, high = _PLAUSIBLE_FOCAL
     return focal_px if low * long_side <= focal_px <= high * long_side else None

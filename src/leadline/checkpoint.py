@@ -73,7 +73,7 @@ def load_checkpoint(folder: Path) -> DepthModel:
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise UserError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
-    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return model.eval().to(memory_format=torch.channels_last)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

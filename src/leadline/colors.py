@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from leadline.errors import UserError
 
-_COLOR_MAP = "magma_r"  # near is bright and warm, far is dark; evenly spaced to the eye, also in grey
+COLOR_MAP = "magma_r"  # near is bright and warm, far is dark; evenly spaced to the eye, also in grey
 _INVALID_RGB = (128, 128, 128)
 _INK = (32, 32, 32)
 _MOST_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
@@ -58,14 +58,16 @@ def depth_limits(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> tupl
 
     Returns:
         Near and far in metres, near < far: the 2nd and 98th percentile of the valid depths, rounded outwards
-        to about a tenth of their distance; (0, 1) if nothing is valid.
+        to a step of about a twentieth of their distance, which is at least a tenth of the median; (0, 1) if
+        nothing is valid.
     """
     near_m, median_m, far_m = summarize_depth(depth_m, valid)
     if not isfinite(median_m):
         return 0.0, 1.0
-    step_m = _round_step(max(far_m - near_m, 0.1 * abs(median_m), 0.01) / 10)
+    length_m = max(far_m - near_m, 0.1 * abs(median_m), 0.01)
+    step_m = _round_step(length_m / 20)
     first = floor(near_m / step_m + 1e-6)
-    last = max(ceil(far_m / step_m - 1e-6), first + 1)
+    last = ceil((near_m + length_m) / step_m - 1e-6)
     return round(first * step_m, 6), round(last * step_m, 6)
 
 
@@ -74,14 +76,12 @@ def _color_table() -> NDArray[np.uint8]:
     """The colour map as (256, 3), nearest first."""
     from matplotlib import colormaps  # slow to import, and needed for pictures of depth only
 
-    colors = np.asarray(colormaps[_COLOR_MAP](np.arange(256)))[:, :3]
+    colors = np.asarray(colormaps[COLOR_MAP](np.arange(256)))[:, :3]
     table: NDArray[np.uint8] = np.rint(colors * 255).astype(np.uint8)
     return table
 
 
-def colorize(
-    depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: float, far_m: float
-) -> NDArray[np.uint8]:
+def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: float, far_m: float) -> NDArray[np.uint8]:
     """Paint a depth map: near is bright and warm, far is dark, invalid is grey.
 
     Args:

@@ -18,11 +18,10 @@ def has_native_bf16(device: torch.device) -> bool:
     Elsewhere bfloat16 is emulated and slower than float32.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # Older releases of torch cannot tell: float32 is right everywhere.
-        ask = getattr(torch.cpu, "get_capabilities", dict)
-        capabilities = ask()
+        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
 

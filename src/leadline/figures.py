@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from leadline.colors import COLOR_MAP
 from leadline.files import atomic_file
 
-DEPTH_COLOURS = "turbo_r"  # near is warm, far is cold
-ERROR_COLOURS = "magma"
+ERROR_COLOURS = "viridis"
 ERROR_END = 0.5  # relative errors from here on have the last colour
 
 
-class SheetRow(NamedTuple):
+class ScoredPicture(NamedTuple):
     """One line of a sheet; the title stands at its left."""
 
     title: str
@@ -24,7 +24,7 @@ class SheetRow(NamedTuple):
     pred_m: Tensor  # (1, H, W)
 
 
-def depth_sheet(path: Path, rows: Sequence[SheetRow]) -> None:
+def depth_sheet(path: Path, rows: Sequence[ScoredPicture]) -> None:
     """Draw picture, truth, prediction and relative error, a line for each picture.
 
     One colour scale in metres serves all depths of the sheet, another all errors.
@@ -38,7 +38,11 @@ def depth_sheet(path: Path, rows: Sequence[SheetRow]) -> None:
     near_m, far_m = torch.quantile(depths[:: max(1, len(depths) // 1_000_000)], torch.tensor([0.01, 0.99])).tolist()
     height, width = rows[0].image.shape[-2:]
     figure, grid = plt.subplots(
-        len(rows), 4, figsize=(13, 0.7 + 3.05 * height / width * len(rows)), squeeze=False, layout="constrained"
+        len(rows),
+        4,
+        figsize=(13, 0.7 + 3.05 * height / width * len(rows)),
+        squeeze=False,
+        layout="constrained",
     )
     for axes, row in zip(grid, rows, strict=True):
         depth_image = _draw_row(axes, row, near_m, far_m)
@@ -46,7 +50,13 @@ def depth_sheet(path: Path, rows: Sequence[SheetRow]) -> None:
         axis.set_title(title)
     figure.colorbar(depth_image[0], ax=grid[:, 1:3], label="depth in metres", location="bottom", aspect=50, shrink=0.9)
     figure.colorbar(
-        depth_image[1], ax=grid[:, 3:], label="|y − ŷ| / y", location="bottom", extend="max", aspect=25, shrink=0.9
+        depth_image[1],
+        ax=grid[:, 3:],
+        label="|y − ŷ| / y",
+        location="bottom",
+        extend="max",
+        aspect=25,
+        shrink=0.9,
     )
     _save(figure, path)
 
@@ -61,7 +71,12 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
     """
     plt = _pyplot()
     epochs = [row["epoch"] + 1 for row in rows]
-    panels = [("train_loss", "training loss"), ("abs_rel", "abs_rel"), ("delta1", "delta1"), ("rms", "rms in metres")]
+    panels = [
+        ("train_loss", "training loss"),
+        ("abs_rel", "abs_rel"),
+        ("delta1", "delta1"),
+        ("rms", "rms in metres"),
+    ]
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
     for axis, (key, title) in zip(axes, panels, strict=True):
         values = [row[key] for row in rows]
@@ -77,13 +92,12 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
     _save(figure, path)
 
 
-def _draw_row(axes: Any, row: SheetRow, near_m: float, far_m: float) -> tuple[Any, Any]:
+def _draw_row(axes: Any, row: ScoredPicture, near_m: float, far_m: float) -> tuple[Any, Any]:
     error = (row.pred_m - row.depth_m).abs() / row.depth_m.clamp_min(1e-6)
-    error, truth = (part.masked_fill(~row.valid, torch.nan)[0].numpy() for part in (error, row.depth_m))
     axes[0].imshow(row.image.permute(1, 2, 0).numpy())
-    axes[1].imshow(truth, cmap=DEPTH_COLOURS, vmin=near_m, vmax=far_m)
-    depth_image = axes[2].imshow(row.pred_m[0].numpy(), cmap=DEPTH_COLOURS, vmin=near_m, vmax=far_m)
-    error_image = axes[3].imshow(error, cmap=ERROR_COLOURS, vmin=0, vmax=ERROR_END)
+    axes[1].imshow(_shown(row.depth_m, row.valid), cmap=COLOR_MAP, vmin=near_m, vmax=far_m)
+    depth_image = axes[2].imshow(row.pred_m[0].numpy(), cmap=COLOR_MAP, vmin=near_m, vmax=far_m)
+    error_image = axes[3].imshow(_shown(error, row.valid), cmap=ERROR_COLOURS, vmin=0, vmax=ERROR_END)
     axes[0].set_ylabel(row.title, fontsize=9)
     for axis in axes:
         axis.set_xticks([])
@@ -92,8 +106,13 @@ def _draw_row(axes: Any, row: SheetRow, near_m: float, far_m: float) -> tuple[An
     return depth_image, error_image
 
 
+def _shown(values: Tensor, valid: Tensor) -> Any:
+    """(1, H, W) as an array (H, W) that matplotlib leaves blank where invalid."""
+    return values.masked_fill(~valid, torch.nan)[0].numpy()
+
+
 def _pyplot() -> Any:
-    """matplotlib without a screen, loaded when first needed (it takes a second)."""
+    """Matplotlib without a screen, loaded when first needed (it takes a second)."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -90,7 +90,7 @@ def _readable_formats() -> tuple[str, ...]:
 def _open(path: Path) -> Image.Image:
     """Read a picture's header; the pixels are decoded later."""
     formats = _readable_formats()
-    # Pillow refuses more than 180 megapixels by a global, which is put back at once; `_decode` has its own limit.
+    # Pillow refuses more than 180 megapixels by a global, which is put back at once; `_decode` has its limit.
     with _guard_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -194,9 +194,7 @@ def _to_rgb_or_float(image: Image.Image, path: Path) -> Image.Image:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
-        raise UserError(
-            f"{path} has colours of a kind that cannot be read ({image.mode}): save it as RGB"
-        ) from error
+        raise UserError(f"{path} has colours of a kind that cannot be read ({image.mode}): save it as RGB") from error
 
 
 def _to_tensor(image: Image.Image) -> Tensor:
@@ -240,8 +238,7 @@ def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
 def _natural(path: Path) -> list[list[str | int]]:
     """Sort key by which picture 2 comes before picture 10."""
     return [
-        [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)]
-        for name in path.parts
+        [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)] for name in path.parts
     ]
 
 
@@ -322,9 +319,7 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
     """
     if image.shape[-2:] == (height, width):
         return image
-    return functional.interpolate(
-        image, (height, width), mode="bilinear", align_corners=False, antialias=True
-    )
+    return functional.interpolate(image, (height, width), mode="bilinear", align_corners=False, antialias=True)
 
 
 def resize_depth(depth_m: Tensor, height: int, width: int) -> Tensor:
@@ -343,9 +338,7 @@ def resize_depth(depth_m: Tensor, height: int, width: int) -> Tensor:
     return functional.interpolate(depth_m, (height, width), mode="bilinear", align_corners=False)
 
 
-def size_with_area(
-    height: int, width: int, area_px: int, multiple: int = 1, smallest: int = 32
-) -> tuple[int, int]:
+def size_with_area(height: int, width: int, area_px: int, multiple: int = 1, smallest: int = 32) -> tuple[int, int]:
     """The size of about `area_px` pixels with the aspect of a picture.
 
     Args:

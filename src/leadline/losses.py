@@ -5,6 +5,7 @@ gives a scalar: the mean over what is valid, or 0 (with a gradient of 0) where n
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +58,8 @@ def ssim(pred_m: Tensor, target_m: Tensor, valid: Tensor, max_depth_m: float = 4
     if min(pred_m.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(f"ssim needs sides of at least {SSIM_WINDOW} pixels, got {tuple(pred_m.shape[-2:])}")
     x, y = pred_m * valid, target_m * valid
-    mean_x, mean_y, mean_xy, mean_squares = _gaussian_blur(torch.cat([x, y, x * y, x * x + y * y], 1)).split(1, 1)
+    means = _gaussian_blur(torch.cat([x, y, x * y, x * x + y * y], dim=1))
+    mean_x, mean_y, mean_xy, mean_squares = means.chunk(4, dim=1)
     c1, c2 = (SSIM_K1 * max_depth_m) ** 2, (SSIM_K2 * max_depth_m) ** 2
     product, squares = 2 * mean_x * mean_y, mean_x**2 + mean_y**2
     luminance = (product + c1) / (squares + c1)
@@ -98,7 +100,9 @@ def log_gradient(pred_m: Tensor, target_m: Tensor, valid: Tensor, num_scales: in
     return torch.stack([_difference_sum(part, mask) / _count(mask) for part, mask in scales]).sum()
 
 
-TERMS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+Term = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+TERMS: dict[str, Term] = {
     "l1": l1,
     "gradient": gradient,
     "log_l1": log_l1,
@@ -122,7 +126,7 @@ def weighted_loss(
     Returns:
         A scalar; 0 where no pixel is valid.
     """
-    terms = {**TERMS, "ssim": lambda *maps: ssim_loss(*maps, max_depth_m)}
+    terms: dict[str, Term] = {**TERMS, "ssim": partial(ssim_loss, max_depth_m=max_depth_m)}
     parts = [weight * terms[name](pred_m, target_m, valid) for name, weight in weights.items() if weight]
     return torch.stack(parts).sum()
 

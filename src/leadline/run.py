@@ -1,4 +1,4 @@
-"""What a training run leaves in its folder: numbers, curves, sheets, the best checkpoint, and on Ctrl-C its state."""
+"""What a training run leaves in its folder: numbers, curves, sheets, the best checkpoint, its state."""
 
 import csv
 import json
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 
 from leadline.card import model_card
 from leadline.checkpoint import save_checkpoint
 from leadline.data.sample import DepthDataset
-from leadline.figures import SheetRow, depth_sheet, learning_curves
+from leadline.figures import ScoredPicture, depth_sheet, learning_curves
 from leadline.files import atomic_file
 from leadline.metrics import METRICS, named
 
@@ -57,17 +57,17 @@ class RunRecorder(Callback):
 
     # Stopping.
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Take over Ctrl-C."""
         if threading.current_thread() is threading.main_thread():
             self._old_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Give Ctrl-C back."""
         if self._old_handler is not None:
             signal.signal(signal.SIGINT, self._old_handler)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Between two steps all state agrees: here a run stops if it was asked to.
 
         Raises:
@@ -84,13 +84,11 @@ class RunRecorder(Callback):
 
     # Numbers.
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Start the epoch's clock."""
         self._started = self._last_line = time.monotonic()
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Say now and then how far it is."""
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
@@ -98,11 +96,10 @@ class RunRecorder(Callback):
             total = int(trainer.estimated_stepping_batches)
             logger.info("epoch %d, step %d of %d, loss %.4f", trainer.current_epoch, trainer.global_step, total, loss)
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Write the epoch's row, curves and sheet, and keep the model if it is the best so far."""
-        metrics: Any = pl_module.metrics
-        values = named(metrics.compute()["per_image"])
-        metrics.reset()
+        values = named(pl_module.metrics.compute()["per_image"])
+        pl_module.metrics.reset()
         pl_module.log_dict({f"val/{name}": value for name, value in values.items()}, sync_dist=False)
         if not trainer.is_global_zero:
             return
@@ -118,20 +115,20 @@ class RunRecorder(Callback):
         self._write_rows(pl_module)
         self._write_sheet(pl_module, trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Say how the epoch went."""
         if self._rows and trainer.is_global_zero:
             shown = ", ".join(f"{name} {self._rows[-1][name]:.4f}" for name in ("delta1", "abs_rel", "rms"))
             seconds = time.monotonic() - self._started
             logger.info("epoch %d: validation %s (per image), %.0f s", trainer.current_epoch, shown, seconds)
 
-    def finish(self, pl_module: LightningModule) -> Path:
+    def finish(self, pl_module: Any) -> Path:
         """The folder of the best checkpoint; without validation, that is the last step's."""
         if not self._rows:
             self._save_best(pl_module)
         return self._out / BEST
 
-    def _write_rows(self, pl_module: LightningModule) -> None:
+    def _write_rows(self, pl_module: Any) -> None:
         monitor = pl_module.settings.monitor
         sign = 1 if METRICS[monitor].better == "higher" else -1
         if sign * self._rows[-1][monitor] >= max(sign * row[monitor] for row in self._rows):
@@ -142,7 +139,7 @@ class RunRecorder(Callback):
             writer.writerows(self._rows)
         learning_curves(self._out / "curves.png", self._rows, monitor)
 
-    def _save_best(self, pl_module: LightningModule) -> None:
+    def _save_best(self, pl_module: Any) -> None:
         run = json.loads((self._out / "run.json").read_text(encoding="utf-8"))
         record = {
             "recipe": run["recipe"],
@@ -153,12 +150,12 @@ class RunRecorder(Callback):
         save_checkpoint(self._out / BEST, pl_module.model, record, model_card(record))
 
     @torch.no_grad()
-    def _write_sheet(self, pl_module: LightningModule, epoch: int) -> None:
+    def _write_sheet(self, pl_module: Any, epoch: int) -> None:
         rows = []
         for index in self._shown:
             sample = self._dataset[index]
             pred_m = pl_module.model(sample.image[None].to(pl_module.device))[0].float().cpu()
-            rows.append(SheetRow(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
+            rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
         depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
 
 

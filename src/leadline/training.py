@@ -75,7 +75,10 @@ class DepthTraining(LightningModule):
         settings = self.settings.optimizer
         encoder = [value for name, value in self.named_parameters() if ".encoder." in name]
         rest = [value for name, value in self.named_parameters() if ".encoder." not in name]
-        groups = [{"params": rest}, {"params": encoder, "lr": settings.learning_rate * settings.encoder_rate}]
+        groups: list[dict[str, Any]] = [
+            {"params": rest},
+            {"params": encoder, "lr": settings.learning_rate * settings.encoder_rate},
+        ]
         optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         num_steps = int(self.trainer.estimated_stepping_batches)
         num_warmup = max(1, round(settings.warmup * num_steps))
@@ -154,7 +157,7 @@ def _fit(
     show_progress: bool,
 ) -> Path:
     _quiet_lightning()
-    module = DepthTraining(model.to(memory_format=torch.channels_last), settings)  # type: ignore[call-overload]
+    module = DepthTraining(model.to(memory_format=torch.channels_last), settings)
     data = DepthDataModule(dataset, splits, settings.data, settings.model.height * settings.model.width, settings.seed)
     recorder = RunRecorder(out, dataset, splits["val"])
     trainer = Trainer(
@@ -227,7 +230,12 @@ def _write_run(
     for part, indices in splits.items():
         with atomic_file(out / "splits" / f"{part}.txt") as temporary:
             temporary.write_text("".join(f"{ids[index]}\n" for index in indices), encoding="utf-8")
-    record = {"leadline": __version__, "torch": torch.__version__, "recipe": recipe, "data": str(data.resolve())}
+    record = {
+        "leadline": __version__,
+        "torch": torch.__version__,
+        "recipe": recipe,
+        "data": str(data.resolve()),
+    }
     with atomic_file(out / "run.json") as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     write_settings(out / "settings.toml", settings)

@@ -196,8 +196,7 @@ def read_npz(path: Path) -> DepthFile:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"{path} cannot be read as depth ({reason}): "
-            f"wanted an NPZ file with depth_m, valid, intrinsics, unit"
+            f"{path} cannot be read as depth ({reason}): wanted an NPZ file with depth_m, valid, intrinsics, unit"
         ) from error
     if unit != _NPZ_UNIT:
         raise UserError(f"{path} holds depth in {unit}, wanted {_NPZ_UNIT}: convert it first")
@@ -228,9 +227,7 @@ def _shortened(title: str, width_px: int) -> str:
     return shown
 
 
-def _draw_row(
-    row: SheetRow, tile: tuple[int, int], caption: str, limits_m: tuple[float, float]
-) -> Image.Image:
+def _draw_row(row: SheetRow, tile: tuple[int, int], caption: str, limits_m: tuple[float, float]) -> Image.Image:
     """Title, picture and depth side by side, and the depths' numbers."""
     width, height = tile
     block = Image.new("RGB", (2 * width + _GAP_PX, 2 * _LINE_PX + height), "white")
@@ -273,9 +270,7 @@ def write_contact_sheet(path: Path, rows: Sequence[SheetRow]) -> None:
     for row in rows:
         _require_map(row.depth_m, row.valid)
         if row.rgb.shape != (*row.depth_m.shape, 3):
-            raise ValueError(
-                f"wanted rgb {(*row.depth_m.shape, 3)} as its depth, got {row.rgb.shape}: resize one"
-            )
+            raise ValueError(f"wanted rgb {(*row.depth_m.shape, 3)} as its depth, got {row.rgb.shape}: resize one")
     captions = [_caption(row) for row in rows]
     sizes = [_fitted(row.rgb.shape[1::-1]) for row in rows]
     text_px = max(int(load_font(_FONT_PX).getlength(caption)) for caption in captions) + 1

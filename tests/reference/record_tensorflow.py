@@ -66,11 +66,7 @@ def _smooth(rng: np.random.Generator, shape: tuple[int, int, int]) -> NDArray[np
     coarse = rng.random((batch, height // 8 + 2, width // 8 + 2))
     rows, columns = np.arange(height), np.arange(width)
     down, right = (rows % 8)[:, None] / 8, (columns % 8)[None, :] / 8
-    corner = {
-        (i, j): coarse[:, (rows // 8 + i)[:, None], (columns // 8 + j)[None, :]]
-        for i in (0, 1)
-        for j in (0, 1)
-    }
+    corner = {(i, j): coarse[:, (rows // 8 + i)[:, None], (columns // 8 + j)[None, :]] for i in (0, 1) for j in (0, 1)}
     upper = corner[0, 0] + right * (corner[0, 1] - corner[0, 0])
     lower = corner[1, 0] + right * (corner[1, 1] - corner[1, 0])
     return upper + down * (lower - upper)  # type: ignore[no-any-return]

@@ -8,13 +8,12 @@ from typing import Annotated
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
 from leadline.errors import UserError
-from leadline.image import read_image
+from leadline.image import decode_image, read_image
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 
@@ -104,21 +103,20 @@ def read_depth(path: Path, info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         UserError: if the file is missing, broken or not one channel.
     """
-    try:
-        if path.suffix == ".npy":
-            value = np.load(path, allow_pickle=False)
-        else:
-            with Image.open(path) as file:
-                value = np.asarray(file)
-    except FileNotFoundError as error:
-        raise UserError(f"no depth map at {path}; run 'leadline data check' on the data set") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise UserError(f"{path} cannot be read as a depth map: {error}") from error
+    value = _read_array(path) if path.suffix == ".npy" else np.asarray(decode_image(path))
     if value.ndim != 2:
         raise UserError(f"{path} must have one channel, got shape {value.shape}; store depth, not its colours")
     depth_m = value.astype(np.float32) * np.float32(info.depth_scale) + np.float32(info.depth_offset)
     valid = (value != info.depth_invalid) & np.isfinite(depth_m) & (depth_m > 0)
     return np.where(valid, depth_m, np.float32(0)), valid
+
+
+def _read_array(path: Path) -> np.ndarray:
+    try:
+        value: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is missing or no .npy array: {error}") from error
+    return value
 
 
 def _intrinsics_matrix(values: Sequence[float] | None) -> Tensor:

@@ -13,7 +13,6 @@ from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.splits import Splits
 from leadline.data.transforms import augment, to_working_size
 
-
 BYTES_PER_CACHED_PIXEL = 3 + 4  # 8-bit RGB and float32 depth
 
 
@@ -42,10 +41,12 @@ class CachedSamples:
         fits = len(dataset) * area_px * BYTES_PER_CACHED_PIXEL < free_memory_bytes() / 2
         count = len(dataset) if enabled and fits else 0
         height, width = to_working_size(dataset[0], area_px).image.shape[-2:] if count else (0, 0)
-        self._images = torch.empty(count, 3, height, width, dtype=torch.uint8).share_memory_()
-        self._depths = torch.empty(count, 1, height, width).share_memory_()
-        self._intrinsics = torch.empty(count, 3, 3).share_memory_()
-        self._stored = torch.zeros(count, dtype=torch.bool).share_memory_()
+        self._images = torch.empty(count, 3, height, width, dtype=torch.uint8)
+        self._depths = torch.empty(count, 1, height, width)
+        self._intrinsics = torch.empty(count, 3, 3)
+        self._stored = torch.zeros(count, dtype=torch.bool)
+        for tensor in (self._images, self._depths, self._intrinsics, self._stored):
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
 
     def __getitem__(self, index: int) -> Sample:
         """One sample, from memory where it is there."""
@@ -175,9 +176,7 @@ class DepthDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """Augmented samples at the working size, in seeded order."""
         rank, num_processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        sampler = EpochSampler(
-            self._splits["train"], self._settings.batch_size, self._seed, rank, num_processes
-        )
+        sampler = EpochSampler(self._splits["train"], self._settings.batch_size, self._seed, rank, num_processes)
         sampler.skip_batches = self._skip_batches
         samples = TrainingSamples(self._samples, self._settings.augment, self._seed)
         return self._loader(samples, collate, batch_size=sampler.batch_size, sampler=sampler)
@@ -201,6 +200,4 @@ class DepthDataModule(LightningDataModule):
 
     def _loader(self, samples: Dataset[Any], collate_fn: Any, **kwargs: Any) -> DataLoader[Any]:
         workers = self._settings.workers
-        return DataLoader(
-            samples, collate_fn=collate_fn, num_workers=workers, persistent_workers=workers > 0, **kwargs
-        )
+        return DataLoader(samples, collate_fn=collate_fn, num_workers=workers, persistent_workers=workers > 0, **kwargs)

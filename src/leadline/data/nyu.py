@@ -51,9 +51,7 @@ def _reading(mat: str | Path, what: str) -> Iterator[None]:
     except UserError:
         raise
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{mat} is broken: {what} cannot be read ({_one_line(error)}); {_MAT_REMEDY}"
-        ) from error
+        raise UserError(f"{mat} is broken: {what} cannot be read ({_one_line(error)}); {_MAT_REMEDY}") from error
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline.camera import focal_px_from_fov, pinhole
+from leadline.data.folder import read_dataset_toml
 from leadline.data.rooms.layout import draw_pose, draw_room
 from leadline.data.rooms.raycast import Pose, Room
 from leadline.data.rooms.shading import Rendering, render
@@ -31,6 +32,7 @@ from leadline.errors import UserError
 from leadline.files import atomic_folder
 
 PICTURES_PER_SCENE = 4
+DEPTH_KIND = "rendered"
 INDEX_COLUMNS = ("id", "rgb", "depth", "scene", "official_split")
 
 
@@ -60,13 +62,9 @@ class SyntheticDataset:
         least = {"count": 1, "seed": 0, "height": 8, "width": 8}
         for name, low in least.items():
             if getattr(self, name) < low:
-                raise UserError(
-                    f"{name} must be at least {low}, got {getattr(self, name)}; give a larger one"
-                )
+                raise UserError(f"{name} must be at least {low}, got {getattr(self, name)}; give a larger one")
         if not 10 <= self.fov_deg <= 130:
-            raise UserError(
-                f"fov_deg must be from 10 to 130 degrees, got {self.fov_deg}; phones have about 65"
-            )
+            raise UserError(f"fov_deg must be from 10 to 130 degrees, got {self.fov_deg}; phones have about 65")
 
     @property
     def ids(self) -> list[str]:
@@ -83,9 +81,7 @@ class SyntheticDataset:
         """The split of every picture, in order: no room is in both; a single room is for training."""
         num_scenes = -(-self.count // PICTURES_PER_SCENE)
         first_test = num_scenes - (num_scenes + 3) // 4 if num_scenes > 1 else 1
-        return [
-            "test" if index // PICTURES_PER_SCENE >= first_test else "train" for index in range(self.count)
-        ]
+        return ["test" if index // PICTURES_PER_SCENE >= first_test else "train" for index in range(self.count)]
 
     @property
     def intrinsics(self) -> Tensor:
@@ -140,12 +136,10 @@ def _pose(seed: int, scene: int, view: int) -> Pose:
     return draw_pose(_room(seed, scene), _generator(seed, scene, view, 0))
 
 
-def synthesize(
-    out: Path, count: int, seed: int, height: int = 480, width: int = 640, fov_deg: float = 63.0
-) -> int:
+def synthesize(out: Path, count: int, seed: int, height: int = 480, width: int = 640, fov_deg: float = 63.0) -> int:
     """Write a folder data set of rendered rooms: `index.csv`, `dataset.toml`, `rgb/` and `depth/`.
 
-    Depth is stored as 16-bit PNG in millimetres. An existing folder is replaced, once the new one is whole.
+    Depth is stored as 16-bit PNG in millimetres. A set written earlier is replaced, once the new one is whole.
 
     Args:
         out: the folder to write.
@@ -159,10 +153,11 @@ def synthesize(
         The number of pictures written.
 
     Raises:
-        UserError: if a setting is out of range.
+        UserError: if a setting is out of range, or `out` holds anything but rendered rooms.
         OSError: if the folder cannot be written.
     """
-    dataset = SyntheticDataset(count, seed, height, width, fov_deg)
+    dataset, out = SyntheticDataset(count, seed, height, width, fov_deg), out.resolve()
+    _refuse_foreign(out)
     with atomic_folder(out) as folder:
         for name in ("rgb", "depth"):
             (folder / name).mkdir()
@@ -172,6 +167,14 @@ def synthesize(
         _write_index(folder, dataset)
         _write_toml(folder, out.name, dataset)
     return count
+
+
+def _refuse_foreign(out: Path) -> None:
+    """What is replaced is lost, so that it must be something that can be rendered again."""
+    if out.is_file():
+        raise UserError(f"{out} is a file; name a folder for the data set")
+    if out.exists() and any(out.iterdir()) and read_dataset_toml(out).depth_kind != DEPTH_KIND:
+        raise UserError(f"{out} holds something else than rendered rooms; name a new or an empty folder")
 
 
 def _in_order(work: Callable[[int], None], count: int) -> Iterator[None]:
@@ -201,7 +204,7 @@ def _write_toml(folder: Path, name: str, dataset: SyntheticDataset) -> None:
         "depth_scale": 0.001,
         "depth_offset": 0.0,
         "depth_invalid": 0,
-        "depth_kind": "rendered",
+        "depth_kind": DEPTH_KIND,
         "intrinsics": [fx, fy, cx, cy],
     }
     (folder / "dataset.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")

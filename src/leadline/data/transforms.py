@@ -65,7 +65,8 @@ def zoom(sample: Sample, factor: float, top: int, left: int) -> Sample:
     factor = size[1] / window[1]  # as rounded
 
     def enlarge(tensor: Tensor, mode: InterpolationMode) -> Tensor:
-        return F.resized_crop(tensor, top, left, *window, list(size), interpolation=mode, antialias=True)
+        enlarged: Tensor = F.resized_crop(tensor, top, left, *window, list(size), interpolation=mode)
+        return enlarged
 
     intrinsics = resize_intrinsics(crop_intrinsics(sample.intrinsics, top, left), window, size)
     intrinsics[:2, :2] = sample.intrinsics[:2, :2]
@@ -153,4 +154,5 @@ def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) ->
 
 
 def _nearest(tensor: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.resize(tensor, list(size), interpolation=InterpolationMode.NEAREST_EXACT)
+    resized: Tensor = F.resize(tensor, list(size), interpolation=InterpolationMode.NEAREST_EXACT)
+    return resized

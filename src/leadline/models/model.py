@@ -88,6 +88,25 @@ class DepthModel(nn.Module):
         working = size_with_area(height, width, self.settings.height * self.settings.width)
         return resize_depth(self.at_working_scale(resize(image, *working)), height, width)
 
+    def focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
+        """What to multiply predicted metres by for pictures of another focal length than the training pictures'.
+
+        A camera with twice the focal length shows a thing twice as large, so the network takes it for half as far.
+
+        Args:
+            focal_px: focal lengths in pixels of the pictures, (B,); NaN where unknown.
+            height: of the pictures.
+            width: of the pictures.
+
+        Returns:
+            Factors, (B,); 1 where the picture's or the training pictures' focal length is unknown.
+        """
+        if self.settings.focal_px is None:
+            return torch.ones_like(focal_px)
+        working = size_with_area(height, width, self.settings.height * self.settings.width)
+        enlargement = ((working[0] * working[1]) / (height * width)) ** 0.5
+        return torch.nan_to_num(focal_px * enlargement / self.settings.focal_px, nan=1.0)
+
     def at_working_scale(self, image: Tensor) -> Tensor:
         """Predict depth of a picture, or a crop of one, that already has the working scale; see `forward`.
 

@@ -59,10 +59,10 @@ def draw_room(rng: Generator) -> Room:
     accent = _wall_look(rng) if rng.random() < 0.5 else wall
     ceiling = Look("plain", (0.8, 0.79, 0.77), (0.74, 0.73, 0.71), 0.8)
     shell = (wall, wall, ceiling, _floor_look(rng), wall, accent)
-    door_side, window_side = rng.permutation(4)[:2]
+    door_side, window_side, *bare_sides = rng.permutation(4).tolist()
     door, before_door = _door(rng, size, door_side)
     window, daylight = _window(rng, size, window_side)
-    solids = [*_skirting(size), *door, *window, *_pictures(rng, size), *_rug(rng, size)]
+    solids = [*_skirting(size), *door, *window, *_pictures(rng, size, bare_sides), *_rug(rng, size)]
     solids += _furnish(rng, size, [before_door])
     lamp = (size[0] * rng.uniform(0.4, 0.6), -size[1] + 0.45, size[2] * rng.uniform(0.4, 0.6))
     return Room(size, shell, tuple(solids), (lamp, daylight), _light_colors(rng))
@@ -114,9 +114,7 @@ def _floor_look(rng: Generator) -> Look:
     return Look(pattern, *_mixed(rng, colors[rng.integers(len(colors))]), scale * rng.uniform(0.8, 1.3))
 
 
-def _on_wall(
-    size: Triple, side: int, along: float, height: float, out: float, half: Triple, look: Look
-) -> Solid:
+def _on_wall(size: Triple, side: int, along: float, height: float, out: float, half: Triple, look: Look) -> Solid:
     """A box at a wall: `along` it from 0 to 1, at a height, `out` from it; sides 0 to 3: +z, +x, -z, -x."""
     width, _, depth = size
     x, z = (
@@ -132,8 +130,7 @@ def _skirting(size: Triple) -> list[Solid]:
     lengths = (size[0], size[2], size[0], size[2])
     look = FIXED_LOOKS["white"]
     return [
-        _on_wall(size, side, 0.5, 0.05, 0.0075, (length / 2, 0.05, 0.0075), look)
-        for side, length in enumerate(lengths)
+        _on_wall(size, side, 0.5, 0.05, 0.0075, (length / 2, 0.05, 0.0075), look) for side, length in enumerate(lengths)
     ]
 
 
@@ -174,19 +171,17 @@ def _window(rng: Generator, size: Triple, side: int) -> tuple[list[Solid], Tripl
     return solids, _on_wall(size, side, along, 1.6, 0.3, (0, 0, 0), white).centre_m
 
 
-def _pictures(rng: Generator, size: Triple) -> list[Solid]:
+def _pictures(rng: Generator, size: Triple, sides: list[int]) -> list[Solid]:
     solids = []
-    for side in range(4):
+    for side in sides:
         for along in (0.2, 0.5, 0.8):
-            if rng.random() < 0.35:
+            if rng.random() < 0.5:
                 half_width, half_height = rng.uniform(0.15, 0.4), rng.uniform(0.15, 0.35)
                 height = rng.uniform(1.5, 1.7)
                 first, second = map(tuple, rng.uniform(0.03, 0.8, (2, 3)).tolist())
                 art = Look("art", first, second, rng.uniform(0.15, 0.6))
                 frame = FIXED_LOOKS[rng.choice(["black", "white", "metal"])]
-                solids.append(
-                    _on_wall(size, side, along, height, 0.01, (half_width, half_height, 0.02), frame)
-                )
+                solids.append(_on_wall(size, side, along, height, 0.01, (half_width, half_height, 0.02), frame))
                 inner = (half_width - 0.03, half_height - 0.03, 0.02)
                 solids.append(_on_wall(size, side, along, height, 0.013, inner, art))
     return solids
@@ -196,9 +191,7 @@ def _rug(rng: Generator, size: Triple) -> list[Solid]:
     if rng.random() < 0.4:
         return []
     half = (rng.uniform(0.6, 0.28 * size[0]), 0.008, rng.uniform(0.7, 0.28 * size[2]))
-    look = _palette_look(rng, "fabric")._replace(
-        pattern=str(rng.choice(["weave", "stripes", "dots"])), scale_m=0.2
-    )
+    look = _palette_look(rng, "fabric")._replace(pattern=str(rng.choice(["weave", "stripes", "dots"])), scale_m=0.2)
     return [Solid("box", (size[0] / 2, -0.008, size[2] / 2), half, rng.uniform(-0.2, 0.2), look)]
 
 
@@ -215,9 +208,7 @@ def _furnish(rng: Generator, size: Triple, taken: list[Spot]) -> list[Solid]:
     return solids
 
 
-def _find_spot(
-    rng: Generator, size: Triple, at_wall: bool, extent: np.ndarray, taken: list[Spot]
-) -> Spot | None:
+def _find_spot(rng: Generator, size: Triple, at_wall: bool, extent: np.ndarray, taken: list[Spot]) -> Spot | None:
     """A free place: with the back to a wall, or anywhere at any angle."""
     for _ in range(20):
         side = int(rng.integers(4))

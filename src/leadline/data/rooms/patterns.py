@@ -83,17 +83,13 @@ def _checker(u: Array, v: Array) -> Array:
 
 def _tiles(u: Array, v: Array) -> Array:
     column, row, joint = _cells(u, v, 0.03)
-    return np.asarray(
-        np.where(joint, 1, 0.25 * _cell_random(column, row) + 0.2 * fractal_noise(u, v)), np.float32
-    )
+    return np.asarray(np.where(joint, 1, 0.25 * _cell_random(column, row) + 0.2 * fractal_noise(u, v)), np.float32)
 
 
 def _bricks(u: Array, v: Array) -> Array:
     shifted = u + 0.5 * (np.floor(3 * v) % 2)
     column, row, joint = _cells(shifted, 3 * v, 0.06)
-    return np.where(joint, 1, 0.4 * _cell_random(column, row) + 0.3 * fractal_noise(u * 4, v * 4)).astype(
-        np.float32
-    )
+    return np.where(joint, 1, 0.4 * _cell_random(column, row) + 0.3 * fractal_noise(u * 4, v * 4)).astype(np.float32)
 
 
 def _planks(u: Array, v: Array) -> Array:

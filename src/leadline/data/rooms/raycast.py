@@ -67,9 +67,7 @@ class Room:
         """The shell, as the same box six times, then the solids."""
         low, high = self.bounds_m
         box = (tuple((low + high) / 2), tuple((high - low) / 2), 0.0)
-        rows = [box] * len(self.shell) + [
-            (solid.centre_m, solid.half_m, solid.yaw_rad) for solid in self.solids
-        ]
+        rows = [box] * len(self.shell) + [(solid.centre_m, solid.half_m, solid.yaw_rad) for solid in self.solids]
         centres, halves, yaws = (np.array(column, np.float32) for column in zip(*rows, strict=True))
         return Bodies(centres.T, halves.T, yaws)
 
@@ -154,9 +152,7 @@ SHAPES: dict[str, Callable[[Array, Array, Array], tuple[Array, Array]]] = {
     "cylinder": _cylinder,
     "ellipsoid": _ellipsoid,
 }
-CORNERS = np.array(
-    [[-1, 1, -1, 1, -1, 1, -1, 1], [-1, -1, 1, 1, -1, -1, 1, 1], [-1] * 4 + [1] * 4], np.float32
-)
+CORNERS = np.array([[-1, 1, -1, 1, -1, 1, -1, 1], [-1, -1, 1, 1, -1, -1, 1, 1], [-1] * 4 + [1] * 4], np.float32)
 EDGES = np.array([[0, 2, 4, 6, 0, 1, 4, 5, 0, 1, 2, 3], [1, 3, 5, 7, 2, 3, 6, 7, 4, 5, 6, 7]])
 NEAR_M = np.float32(0.02)
 """Nearer than this nothing is looked for."""
@@ -209,9 +205,7 @@ def solid_windows(room: Room, pose: Pose, height: int, width: int, fov_deg: floa
     seen = np.tensordot(pose.rotation.T, corners - pose.position_m[:, None, None], 1)
     low, high = seen[:, :, EDGES[0]], seen[:, :, EDGES[1]]
     share = (NEAR_M - low[2]) / np.where(high[2] == low[2], np.float32(1e-12), high[2] - low[2])
-    cut = low + np.clip(share, 0, 1) * (
-        high - low
-    )  # where an edge passes the near plane, else one of its ends
+    cut = low + np.clip(share, 0, 1) * (high - low)  # where an edge passes the near plane, else one of its ends
     points = np.concatenate((seen, cut), axis=2)
     points = np.where(points[2] >= 0.99 * NEAR_M, points, np.float32(np.nan))
     focal_px = focal_px_from_fov(fov_deg, width)

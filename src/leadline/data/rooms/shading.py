@@ -24,6 +24,8 @@ MAP_SIZE = 20
 LIGHT_SPREAD_M = np.array([(0.3, 0, 0.2), (-0.3, 0, 0.2), (0, 0, -0.35)])
 """Offsets of the points that stand for a lamp of some size."""
 CURVED_DIRECTIONS = {"box": 0, "cylinder": 1, "ellipsoid": 2}
+EXPOSURE = (0.32, 0.6)
+"""Mean brightness before the film saturates, least and most."""
 BLUR = np.float32(0.2)
 """Share of a pixel's light that the lens spreads to the next one on each side."""
 NOISE = np.float32(0.008)
@@ -67,9 +69,7 @@ def _looks(room: Room) -> Looks:
     curved = np.array([CURVED_DIRECTIONS[shape] for shape in shapes], np.int8)
     names, *numbers = zip(*room.shell, *(solid.look for solid in room.solids), strict=True)
     color, second, scale, glow = (np.array(column, np.float32).T.copy() for column in numbers)
-    return Looks(
-        curved, color, second, scale, glow, np.array([list(PATTERNS).index(name) for name in names], np.int8)
-    )
+    return Looks(curved, color, second, scale, glow, np.array([list(PATTERNS).index(name) for name in names], np.int8))
 
 
 @lru_cache(maxsize=64)
@@ -105,7 +105,7 @@ def render(room: Room, pose: Pose, height: int, width: int, fov_deg: float, rng:
         height: pixels.
         width: pixels.
         fov_deg: horizontal field of view.
-        rng: for the noise of the sensor; nothing else depends on it.
+        rng: for the exposure and the noise of the sensor; nothing else depends on it.
 
     Returns:
         The picture with its exact depth.
@@ -136,9 +136,7 @@ def _places(room: Room, pose: Pose, rays: Array, hits: Hits, focal_px: float) ->
     return Places(surface, point, scaled, normal, u, v, depth / focal_px / np.maximum(slope, 0.1))
 
 
-def _faces(
-    directions: NDArray[np.int8], local: Array, scaled: Array, half: Array
-) -> tuple[Array, Array, Array]:
+def _faces(directions: NDArray[np.int8], local: Array, scaled: Array, half: Array) -> tuple[Array, Array, Array]:
     """Normals in a body's own axes, and two coordinates in metres along its surface."""
     size = np.abs(scaled)
     axis = size.argmax(axis=0)
@@ -199,9 +197,7 @@ def _colors(room: Room, places: Places) -> Array:
     """Reflectance of each place, (3, P)."""
     looks = _looks(room)
     scale = looks.scale_m.take(places.surface)
-    shift = (places.surface * 17).astype(
-        np.float32
-    )  # so that no two surfaces show the same part of a pattern
+    shift = (places.surface * 17).astype(np.float32)  # so that no two surfaces show the same part of a pattern
     u, v = places.u_m / scale + shift, places.v_m / scale
     weight = np.empty_like(u)
     pattern = looks.pattern.take(places.surface)
@@ -221,7 +217,7 @@ def _colors(room: Room, places: Places) -> Array:
 
 def _develop(light: Array, rng: Generator) -> np.ndarray:
     """Expose, blur, add noise and store as 8-bit sRGB, (H, W, 3)."""
-    exposed = 1 - np.exp(light * np.float32(-0.5 / light.mean()))
+    exposed = 1 - np.exp(light * np.float32(-rng.uniform(*EXPOSURE) / light.mean()))
     wide = np.pad(exposed, ((0, 0), (1, 1), (1, 1)), mode="edge")
     tall = BLUR * (wide[:, :, :-2] + wide[:, :, 2:]) + (1 - 2 * BLUR) * wide[:, :, 1:-1]
     blurred = BLUR * (tall[:, :-2] + tall[:, 2:]) + (1 - 2 * BLUR) * tall[:, 1:-1]

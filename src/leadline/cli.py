@@ -1,0 +1,316 @@
+"""The command line: arguments in, one workflow call, a printed table out; nothing else."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from leadline import __version__
+from leadline.errors import UserError
+from leadline.settings import RunSettings, recipe_names, resolve_settings
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Workflows are imported inside the commands: `--help` must not wait seconds for torch.
+
+app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
+data_app = App(name="data", help="Prepare, check, make and download data sets.")
+app.command(data_app)
+
+USER_MISTAKE = 2
+INTERRUPTED = 130
+
+
+@app.command
+def predict(
+    *paths: str,
+    model: str = "default",
+    out: Path = Path("depth"),
+    format: str = "depth,color,npz",
+    focal_px: float | None = None,
+    fov: float | None = None,
+    max_pixels: int = 50_000_000,
+) -> int:
+    """Predict the depth of pictures, in metres.
+
+    Args:
+        paths: picture files, folders, and patterns such as "photos/*.jpg".
+        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        out: folder for the results.
+        format: what to write, commas between: depth (16-bit PNG, millimetres), color, npz, sheet (one for all).
+        focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
+        fov: horizontal field of view in degrees, instead of --focal-px.
+        max_pixels: larger pictures are read smaller.
+    """
+    from leadline.checkpoint import load_model
+    from leadline.device import pick_device
+    from leadline.image import find_images
+    from leadline.prediction import check_formats, predict_files
+
+    formats = [name.strip() for name in format.split(",") if name.strip()]
+    sheet = "sheet" in formats
+    formats = [name for name in formats if name != "sheet"]
+    check_formats(formats)
+    pictures = find_images(paths)
+    network = load_model(model).to(pick_device())
+    results = predict_files(
+        pictures, out, network,
+        formats=formats, sheet=sheet, focal_px=focal_px, fov_deg=fov, max_pixels=max_pixels,
+    )  # fmt: skip
+    broken = []
+    width = max(len(path.name) for path in pictures)
+    for result in results:
+        if result.summary is None:
+            broken.append(result)
+            continue
+        near_m, median_m, far_m = result.summary
+        print(
+            f"{result.path.name:<{width}}  near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m  "
+            f"{result.focal}",
+            flush=True,
+        )
+    print(f"{len(pictures) - len(broken)} of {len(pictures)} pictures written to {out}")
+    for result in broken:
+        print(f"leadline: {result.error}", file=sys.stderr)
+    return USER_MISTAKE if broken else 0
+
+
+@app.command
+def train(
+    recipe: str | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    settings: Annotated[RunSettings | None, Parameter(name="*")] = None,
+) -> int:
+    """Train a model by a recipe, any of whose settings can be replaced here.
+
+    Args:
+        recipe: a recipe's name (see `leadline models`) or a TOML file.
+        data: the data set: a folder with an index.csv, or NYU's .mat file.
+        out: folder of the run.
+        resume: folder of a run to continue; everything else is taken from it.
+        settings: replaces the recipe's.
+    """
+    from leadline.training import resume as resume_run
+    from leadline.training import train as train_run
+
+    show_progress = sys.stderr.isatty()
+    if resume is not None:
+        if recipe or data or out or settings:
+            raise UserError("--resume RUN takes everything from the run; leave the recipe and other settings out")
+        best = resume_run(resume, show_progress)
+    else:
+        if recipe is None:
+            raise UserError(f"name a recipe or give --resume RUN; recipes: {', '.join(recipe_names())}")
+        if data is None or out is None:
+            raise UserError("training needs --data DIR and --out RUN")
+        overrides = settings.model_dump(exclude_unset=True) if settings else {}
+        resolved = resolve_settings(recipe, overrides)
+        best = train_run(resolved, data, out, Path(recipe).stem, show_progress)
+    print(f"best checkpoint: {best}")
+    return 0
+
+
+@app.command
+def evaluate(
+    model: str = "default",
+    /,
+    *,
+    data: Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    out: Path | None = None,
+) -> int:
+    """Score a model under a named protocol, per image and pooled.
+
+    Args:
+        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        data: the data set: a folder with an index.csv, or NYU's .mat file.
+        split: all, RULE/PART such as official/test or report/test, or a text file of ids.
+        protocol: report, report-in-range, nyu-eigen, nyu-eigen-flip, nyu-densedepth, nyu-multitask.
+        out: folder for metrics.json and per_image.csv.
+    """
+    from leadline.evaluation import evaluate as run_evaluation
+
+    report = run_evaluation(model, data=data, split=split, protocol=protocol, show_progress=sys.stderr.isatty())
+    result = report.to_json()
+    title = f"{model} on {report.data} {split}, protocol {protocol}, {len(report.ids)} pictures"
+    _print(_metrics_table(title, {name: result[name] for name in ("per_image", "pooled")}))
+    if out is not None:
+        report.save(out)
+        print(f"metrics.json and per_image.csv written to {out}")
+    return 0
+
+
+@app.command
+def figure(
+    model: str = "default",
+    /,
+    *,
+    data: Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    out: Path,
+    rows: int = 4,
+) -> int:
+    """Draw picture, truth, prediction and error: best, median and worst of a test set, and an even sample.
+
+    Args:
+        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        data: the data set: a folder with an index.csv, or NYU's .mat file.
+        split: all, RULE/PART such as official/test or report/test, or a text file of ids.
+        protocol: the protocol whose relative error ranks the pictures.
+        out: folder for the sheets, metrics.json and per_image.csv.
+        rows: pictures on a sheet.
+    """
+    from leadline.sheets import draw_sheets
+
+    for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):
+        print(path)
+    return 0
+
+
+@app.command
+def models() -> int:
+    """List what can be loaded and what can be trained."""
+    from rich.table import Table
+
+    from leadline.checkpoint import DEFAULT, bundled_models, read_config
+
+    table = Table("model", "network", "range in metres", "encoder started from", "trained on", "numbers")
+    for name, folder in bundled_models().items():
+        config = read_config(folder)
+        record, model = config["record"], config["model"]
+        tests = [f"{it['protocol']}: δ1 {it['per_image']['delta1']:.3f}" for it in record.get("tests", [])]
+        table.add_row(
+            f"{name} (default)" if name == DEFAULT else name,
+            model["encoder"]["name"],
+            f"{model['head']['min_depth_m']:g} to {model['head']['max_depth_m']:g}",
+            Path(record["settings"]["model"]["encoder"]["weights"]).name,
+            record["data"],
+            "\n".join(tests),
+        )
+    _print(table)
+    print(f"recipes to train: {', '.join(recipe_names())}")
+    return 0
+
+
+@data_app.command
+def prepare(kind: str = "nyu", /, *, mat: Path, splits: Path, out: Path) -> int:
+    """Turn the makers' files into a folder data set.
+
+    Args:
+        kind: nyu, the labelled set of NYU Depth V2.
+        mat: nyu_depth_v2_labeled.mat.
+        splits: splits.mat.
+        out: folder to write.
+    """
+    from leadline.data.nyu import prepare_nyu
+
+    _only_nyu(kind)
+    print(f"{prepare_nyu(mat, splits, out)} pictures written to {out}")
+    return 0
+
+
+@data_app.command
+def download(kind: str = "nyu", /, *, out: Path) -> int:
+    """Fetch the makers' files; a broken download continues where it stopped.
+
+    Args:
+        kind: nyu, the labelled set of NYU Depth V2 (3 GB).
+        out: folder to write.
+    """
+    from leadline.data.download import download_nyu
+
+    _only_nyu(kind)
+    for path in download_nyu(out):
+        print(path)
+    return 0
+
+
+@data_app.command
+def synthesize(*, out: Path, count: int = 64, seed: int = 0, height: int = 480, width: int = 640) -> int:
+    """Render rooms with exact depth, to try things with no data at all.
+
+    Args:
+        out: folder to write.
+        count: pictures.
+        seed: the same seed renders the same rooms.
+        height: of the pictures.
+        width: of the pictures.
+    """
+    from leadline.data.synthetic import synthesize as render
+
+    print(f"{render(out, count, seed, height, width)} pictures written to {out}")
+    return 0
+
+
+@data_app.command
+def check(root: Path, /) -> int:
+    """Look a folder data set over: files, sizes, depth histogram, valid share, suspected unit.
+
+    Args:
+        root: the folder that holds index.csv.
+    """
+    from leadline.data.check import check_folder
+
+    report = check_folder(root)
+    print("\n".join(report.lines()))
+    return USER_MISTAKE if report.problems else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: words after the program's name; the process's own if None.
+
+    Returns:
+        The exit code: 0, or 2 after a mistake by the user, which is one line on stderr.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return result if isinstance(result, int) else 0
+    except (UserError, CycloptsError, OSError) as error:
+        print(f"leadline: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_MISTAKE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if type(error).__name__ != "Interrupted":  # its class would import Lightning
+            raise
+        print(f"leadline: {error}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _only_nyu(kind: str) -> None:
+    if kind != "nyu":
+        raise UserError(f"unknown data set {kind!r}: only nyu can be prepared and downloaded")
+
+
+def _metrics_table(title: str, averagings: dict[str, dict[str, float]]) -> "Table":
+    from rich.table import Table
+
+    from leadline.metrics import METRICS
+
+    arrows = {"higher": "↑", "lower": "↓"}
+    header = [f"{info.name} {arrows[info.better]}" for info in METRICS.values()]
+    table = Table("", *header, title=title, title_justify="left")
+    for name, values in averagings.items():
+        table.add_row(name, *(f"{values[key]:.4f}" for key in METRICS))
+    return table
+
+
+def _print(table: "Table") -> None:
+    """Print a table, as wide as it is where the output is no terminal."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
