@@ -371,7 +371,7 @@ def score_shard(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     meeting = (folder / "meeting").as_uri()
     torch.distributed.init_process_group(
-        "gloo", init_method=meeting, rank=rank, world_size=NUM_PROCESSES, timeout=timedelta(seconds=30)
+        "gloo", init_method=meeting, rank=rank, world_size=NUM_PROCESSES, timeout=timedelta(minutes=5)
     )
     pictures = random_maps(7, num_pictures=9)
     uneven = score(*(pick(pictures, index) for index in SHARDS[rank]))
@@ -400,7 +400,7 @@ def shard_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for process in processes:
         process.start()
     for process in processes:
-        process.join(timeout=60)
+        process.join(timeout=300)
         process.kill()
     return folder
 

@@ -87,7 +87,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     """Read a recipe: a name that comes with leadline, or a TOML file.
 
     Args:
-        recipe: name or path.
+        recipe: name or path; the report's go without their prefix too ("cae" is "report-cae").
 
     Returns:
         Nested settings, not yet validated.
@@ -95,12 +95,15 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     Raises:
         UserError: if there is none of that name, or the file is no TOML.
     """
-    path = Path(recipe) if recipe.endswith(".toml") else RECIPES / f"{recipe}.toml"
-    if not path.is_file():
-        if recipe.endswith(".toml"):
+    if recipe.endswith(".toml"):
+        if not Path(recipe).is_file():
             raise UserError(f"no recipe at {recipe}; the ones that come with leadline: {', '.join(recipe_names())}")
-        raise unknown_name("recipe", recipe, recipe_names())
-    return read_toml(path)
+        return read_toml(Path(recipe))
+    known = recipe_names()
+    for name in (recipe, f"report-{recipe}"):
+        if name in known:
+            return read_toml(RECIPES / f"{name}.toml")
+    raise unknown_name("recipe", recipe, known)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

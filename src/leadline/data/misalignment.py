@@ -82,7 +82,7 @@ def _correlations(picture: np.ndarray, depth: np.ndarray) -> np.ndarray:
     size = [length + REACH for length in picture.shape]  # room for the shifts, so that nothing wraps around
     spectrum = np.fft.rfft2(picture, size)
     turned = np.stack([depth[turn] for turn in TURNS.values()])
-    fit = np.fft.irfft2(spectrum * np.fft.rfft2(turned, size), size)
+    fit = np.fft.irfft2(spectrum * np.fft.rfft2(turned, size).conj(), size)
     return np.roll(fit, (REACH, REACH), (1, 2))[:, : 2 * REACH + 1, : 2 * REACH + 1]
 
 

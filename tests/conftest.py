@@ -1,0 +1,57 @@
+"""A small rendered data set and a tiny model, shared by tests of whole workflows."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from leadline.checkpoint import save_checkpoint
+from leadline.data.synthetic import synthesize
+from leadline.models import ModelSettings, PlainSettings, build_model
+from leadline.models.model import DepthModel
+from leadline.settings import RunSettings
+
+TINY_MODEL = ModelSettings(network="unet", height=36, width=48, plain=PlainSettings(width=4, levels=2))
+
+
+@pytest.fixture(scope="session")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder data set of 32 rendered pictures of 72×96."""
+    root = tmp_path_factory.mktemp("data") / "rooms"
+    synthesize(root, 32, seed=3, height=72, width=96)
+    return root
+
+
+@pytest.fixture
+def tiny_settings() -> RunSettings:
+    """A run of two short epochs, with everything on that carries state."""
+    return RunSettings.model_validate(
+        {
+            "epochs": 3,
+            "ema_decay": 0.9,
+            "precision": "float32",
+            "model": TINY_MODEL.model_dump(),
+            "data": {
+                "split": "official",
+                "validation": 0.2,
+                "batch_size": 4,
+                "workers": 0,
+                "augment": {"colour": 0.2, "zoom": 1.2, "rotate_deg": 5.0},
+            },
+        }
+    )
+
+
+@pytest.fixture
+def tiny_model() -> DepthModel:
+    """A model with random weights, the same each time."""
+    torch.manual_seed(0)
+    return build_model(TINY_MODEL.model_copy(update={"focal_px": 40.0})).eval()
+
+
+@pytest.fixture
+def tiny_checkpoint(tmp_path: Path, tiny_model: DepthModel) -> Path:
+    """A saved tiny model."""
+    folder = tmp_path / "tiny"
+    save_checkpoint(folder, tiny_model, record={"settings": RunSettings().model_dump()}, card="# tiny\n")
+    return folder

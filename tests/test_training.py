@@ -1,0 +1,137 @@
+import csv
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from safetensors.torch import load_file
+
+from leadline.checkpoint import load_model
+from leadline.errors import UserError
+from leadline.run import LAST_STATE, Interrupted, RunRecorder
+from leadline.settings import RunSettings
+from leadline.training import resume, train
+
+
+def final_weights(run: Path) -> dict[str, torch.Tensor]:
+    """The weights at the end of a run: raw, averaged, and the optimiser's moments."""
+    state = torch.load(run / LAST_STATE, weights_only=True)
+    moments = {
+        f"optimizer.{number}.{name}": value
+        for number, entry in state["optimizer_states"][0]["state"].items()
+        for name, value in entry.items()
+    }
+    return {**state["current_model_state"], **{f"ema.{k}": v for k, v in state["state_dict"].items()}, **moments}
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Press Ctrl-C when so many steps are done."""
+    after_step = RunRecorder.on_train_batch_end
+
+    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
+        after_step(self, trainer, *args)
+        if trainer.global_step == step:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(RunRecorder, "on_train_batch_end", press)
+
+
+def test_a_run_leaves_everything_that_describes_it(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    best = train(tiny_settings, rooms, out, "tiny")
+    assert best == out / "checkpoints" / "best"
+    for name in ("settings.toml", "run.json", "metrics.csv", "curves.png", "validation/epoch_002.png"):
+        assert (out / name).is_file(), name
+    assert list((out / "tensorboard").glob("events*"))
+    rows = list(csv.DictReader((out / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    splits = {part: set((out / "splits" / f"{part}.txt").read_text().split()) for part in ("train", "val", "test")}
+    assert sum(map(len, splits.values())) == 32 == len(set.union(*splits.values()))
+    model = load_model(out)
+    assert model(torch.rand(1, 3, 50, 70)).shape == (1, 1, 50, 70)
+    # The focal length of the 96-pixel-wide rooms at 63°, at the working width of 48.
+    assert model.settings.focal_px == pytest.approx(39.16, abs=0.05)
+
+
+def test_training_learns(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
+    longer = tiny_settings.model_copy(
+        update={"epochs": 8, "ema_decay": 0.0, "optimizer": tiny_settings.optimizer.model_copy(update={"learning_rate": 5e-3})}
+    )
+    train(longer, rooms, tmp_path / "run")
+    losses = [float(row["train_loss"]) for row in csv.DictReader((tmp_path / "run" / "metrics.csv").open())]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("step", [3, 5, 9], ids=["mid-epoch", "at an epoch's end", "mid-second-epoch"])
+def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    train(tiny_settings, rooms, tmp_path / "whole", "tiny")
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, step)
+        with pytest.raises(Interrupted, match=f"stopped after step {step}; continue with --resume"):
+            train(tiny_settings, rooms, tmp_path / "stopped", "tiny")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    resume(tmp_path / "stopped")
+    whole, stopped = final_weights(tmp_path / "whole"), final_weights(tmp_path / "stopped")
+    assert whole.keys() == stopped.keys()
+    different = [name for name, value in whole.items() if not torch.equal(value, stopped[name])]
+    assert not different
+    best = [load_file(tmp_path / run / "checkpoints" / "best" / "model.safetensors") for run in ("whole", "stopped")]
+    assert all(torch.equal(value, best[1][name]) for name, value in best[0].items())
+    rows = [(tmp_path / run / "metrics.csv").read_text().splitlines() for run in ("whole", "stopped")]
+    # All but the seconds of each epoch.
+    assert [[*row.split(",")[:2], *row.split(",")[4:]] for row in rows[0]] == [
+        [*row.split(",")[:2], *row.split(",")[4:]] for row in rows[1]
+    ]
+
+
+def test_resuming_a_finished_run_changes_nothing(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
+    train(tiny_settings, rooms, tmp_path / "run")
+    before = final_weights(tmp_path / "run")
+    assert resume(tmp_path / "run") == tmp_path / "run" / "checkpoints" / "best"
+    assert all(torch.equal(value, before[name]) for name, value in final_weights(tmp_path / "run").items())
+
+
+def test_a_few_steps_are_validated_too(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
+    train(tiny_settings.model_copy(update={"max_steps": 2}), rooms, tmp_path / "run")
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    assert [row["step"] for row in rows] == ["2"]
+
+
+def test_without_validation_pictures_the_last_weights_are_kept(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    data = tiny_settings.data.model_copy(update={"validation": 0.0})
+    train(tiny_settings.model_copy(update={"data": data, "epochs": 1}), rooms, tmp_path / "run")
+    kept = load_file(tmp_path / "run" / "checkpoints" / "best" / "model.safetensors")
+    state = torch.load(tmp_path / "run" / LAST_STATE, weights_only=True)["state_dict"]
+    assert all(torch.equal(value, state[f"model.{name}"]) for name, value in kept.items())
+
+
+def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text("")
+    with pytest.raises(UserError, match="already holds a run; continue it with --resume"):
+        train(tiny_settings, rooms, tmp_path)
+
+
+def test_resume_wants_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no run at"):
+        resume(tmp_path)
+
+
+def test_an_unknown_monitor_is_refused_before_anything_is_written(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="did you mean 'delta1'"):
+        train(tiny_settings.model_copy(update={"monitor": "delta_1"}), rooms, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverging_loss_stops_the_run_with_a_remedy(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadline.training.weighted_loss", lambda *_: torch.tensor(torch.nan, requires_grad=True))
+    with pytest.raises(UserError, match="the loss became nan at step 0; lower --optimizer.learning-rate"):
+        train(tiny_settings, rooms, tmp_path / "run")
