@@ -16,11 +16,10 @@ FLOORS = (
     {"run"},
     {"card", "figures", "writers", "checkpoint", "settings"},
     {"protocols", "metrics", "losses", "models", "data", "colors"},
-    {"alignment", "camera", "depth", "device", "image"},
+    {"alignment", "camera", "depth", "device", "image", "image_files"},
     {"errors", "files", "__init__"},
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
-
 
 
 def modules() -> list[Path]:
@@ -77,7 +76,10 @@ def test_no_two_modules_import_each_other() -> None:
     for path in modules():
         dotted = ".".join(["leadline", *path.relative_to(SOURCE).with_suffix("").parts])
         graph[dotted.removesuffix(".__init__")] = path
-    edges = {name: {target for target in graph for used in _runtime_imports(path) if used == target} for name, path in graph.items()}
+    edges = {
+        name: {target for target in graph for used in _runtime_imports(path) if used == target}
+        for name, path in graph.items()
+    }
     state: dict[str, int] = {}
 
     def visit(name: str, trail: tuple[str, ...]) -> None:

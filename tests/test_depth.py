@@ -3,34 +3,7 @@ from math import inf, nan
 import pytest
 import torch
 
-from leadline.depth import RANGES, DepthRange, depth_to_disparity, disparity_to_depth, valid_depth
-from leadline.errors import UserError
-
-
-def test_the_report_maps_tanh_to_its_range():
-    report = RANGES["report"]
-    assert (report.centre_m, report.half_m) == (2.25, 1.75)  # depth = 1.75 tanh(z) + 2.25
-
-
-@pytest.mark.parametrize("ends", [(0.0, 1.0), (-1.0, 1.0), (2.0, 2.0), (4.0, 0.5), (1.0, inf), (nan, 1.0), (1.0, nan)])
-def test_a_range_that_is_none_is_refused(ends):
-    with pytest.raises(UserError, match=r"0 < min_m < max_m.*got min_m .*: give the nearest"):
-        DepthRange(*ends)
-
-
-def test_a_range_cannot_be_changed_past_its_check():
-    with pytest.raises(AttributeError):
-        RANGES["indoor"].min_m = 20.0  # type: ignore[misc]
-
-
-def test_valid_depth_is_finite_and_positive():
-    depth_m = torch.tensor([nan, inf, -inf, -1.0, 0.0, 1e-6, 3.0])
-    assert valid_depth(depth_m).tolist() == [False, False, False, False, False, True, True]
-
-
-def test_valid_depth_keeps_the_ends_of_the_range():
-    depth_m = torch.tensor([[0.49, 0.5], [4.0, 4.01]])
-    assert valid_depth(depth_m, 0.5, 4.0).tolist() == [[False, True], [True, False]]
+from leadline.depth import depth_to_disparity, disparity_to_depth
 
 
 def test_disparity_is_one_over_metres():

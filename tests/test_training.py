@@ -14,6 +14,13 @@ from leadline.settings import RunSettings
 from leadline.training import resume, train
 
 
+@pytest.fixture
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures have tests of their own and take most of a tiny run's time."""
+    monkeypatch.setattr("leadline.run.depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr("leadline.run.learning_curves", lambda path, rows, monitor: None)
+
+
 def final_weights(run: Path) -> dict[str, torch.Tensor]:
     """The weights at the end of a run: raw, averaged, and the optimiser's moments."""
     state = torch.load(run / LAST_STATE, weights_only=True)
@@ -23,6 +30,11 @@ def final_weights(run: Path) -> dict[str, torch.Tensor]:
         for name, value in entry.items()
     }
     return {**state["current_model_state"], **{f"ema.{k}": v for k, v in state["state_dict"].items()}, **moments}
+
+
+def read_rows(run: Path) -> list[dict[str, float]]:
+    with (run / "metrics.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -44,8 +56,7 @@ def test_a_run_leaves_everything_that_describes_it(rooms: Path, tiny_settings: R
     for name in ("settings.toml", "run.json", "metrics.csv", "curves.png", "validation/epoch_002.png"):
         assert (out / name).is_file(), name
     assert list((out / "tensorboard").glob("events*"))
-    rows = list(csv.DictReader((out / "metrics.csv").open()))
-    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert [row["epoch"] for row in read_rows(out)] == [0, 1, 2]
     splits = {part: set((out / "splits" / f"{part}.txt").read_text().split()) for part in ("train", "val", "test")}
     assert sum(map(len, splits.values())) == 32 == len(set.union(*splits.values()))
     model = load_model(out)
@@ -54,25 +65,32 @@ def test_a_run_leaves_everything_that_describes_it(rooms: Path, tiny_settings: R
     assert model.settings.focal_px == pytest.approx(39.16, abs=0.05)
 
 
+@pytest.mark.usefixtures("no_drawing")
 def test_training_learns(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
     longer = tiny_settings.model_copy(
-        update={"epochs": 8, "ema_decay": 0.0, "optimizer": tiny_settings.optimizer.model_copy(update={"learning_rate": 5e-3})}
+        update={
+            "epochs": 6,
+            "ema_decay": 0.0,
+            "optimizer": tiny_settings.optimizer.model_copy(update={"learning_rate": 5e-3}),
+        }
     )
     train(longer, rooms, tmp_path / "run")
-    losses = [float(row["train_loss"]) for row in csv.DictReader((tmp_path / "run" / "metrics.csv").open())]
+    losses = [row["train_loss"] for row in read_rows(tmp_path / "run")]
     assert losses[-1] < 0.9 * losses[0]
 
 
-@pytest.mark.parametrize("step", [3, 5, 9], ids=["mid-epoch", "at an epoch's end", "mid-second-epoch"])
+@pytest.mark.usefixtures("no_drawing")
+@pytest.mark.parametrize("step", [2, 3, 4, 9], ids=["first epoch", "before its last step", "between epochs", "last epoch"])
 def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     train(tiny_settings, rooms, tmp_path / "whole", "tiny")
+    handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
         with pytest.raises(Interrupted, match=f"stopped after step {step}; continue with --resume"):
             train(tiny_settings, rooms, tmp_path / "stopped", "tiny")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     resume(tmp_path / "stopped")
     whole, stopped = final_weights(tmp_path / "whole"), final_weights(tmp_path / "stopped")
     assert whole.keys() == stopped.keys()
@@ -80,13 +98,12 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
     assert not different
     best = [load_file(tmp_path / run / "checkpoints" / "best" / "model.safetensors") for run in ("whole", "stopped")]
     assert all(torch.equal(value, best[1][name]) for name, value in best[0].items())
-    rows = [(tmp_path / run / "metrics.csv").read_text().splitlines() for run in ("whole", "stopped")]
-    # All but the seconds of each epoch.
-    assert [[*row.split(",")[:2], *row.split(",")[4:]] for row in rows[0]] == [
-        [*row.split(",")[:2], *row.split(",")[4:]] for row in rows[1]
-    ]
+    for row, other in zip(*(read_rows(tmp_path / run) for run in ("whole", "stopped")), strict=True):
+        del row["seconds"], other["seconds"]
+        assert row == pytest.approx(other, rel=1e-8)
 
 
+@pytest.mark.usefixtures("no_drawing")
 def test_resuming_a_finished_run_changes_nothing(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
     train(tiny_settings, rooms, tmp_path / "run")
     before = final_weights(tmp_path / "run")
@@ -94,12 +111,13 @@ def test_resuming_a_finished_run_changes_nothing(rooms: Path, tiny_settings: Run
     assert all(torch.equal(value, before[name]) for name, value in final_weights(tmp_path / "run").items())
 
 
+@pytest.mark.usefixtures("no_drawing")
 def test_a_few_steps_are_validated_too(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
     train(tiny_settings.model_copy(update={"max_steps": 2}), rooms, tmp_path / "run")
-    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
-    assert [row["step"] for row in rows] == ["2"]
+    assert [row["step"] for row in read_rows(tmp_path / "run")] == [2]
 
 
+@pytest.mark.usefixtures("no_drawing")
 def test_without_validation_pictures_the_last_weights_are_kept(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:

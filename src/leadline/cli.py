@@ -47,7 +47,7 @@ def predict(
     """
     from leadline.checkpoint import load_model
     from leadline.device import pick_device
-    from leadline.image import find_images
+    from leadline.image_files import find_images
     from leadline.prediction import check_formats, predict_files
 
     formats = [name.strip() for name in format.split(",") if name.strip()]

@@ -46,19 +46,30 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         An empty folder to fill; it is removed if the block raises.
 
     Raises:
-        OSError: if the parent folder cannot be written.
+        OSError: if the parent folder cannot be written, or `path` is a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file, wanted a folder to write")
     temporary = _temporary_beside(path)
     temporary.mkdir()
     try:
         yield temporary
         if path.exists():
-            old = _temporary_beside(path)
-            os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old)
+            _swap(temporary, path)
         else:
             os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put `new` where `path` is; a folder cannot be renamed onto one that holds something."""
+    old = _temporary_beside(path)
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old)

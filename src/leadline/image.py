@@ -1,15 +1,12 @@
-"""Finding pictures on disk, reading them, and resizing pictures and depth maps."""
+"""Reading pictures, and resizing pictures and depth maps."""
 
 import functools
-import glob
 import importlib
 import importlib.util
 import os
-import re
 import struct
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
 from math import floor, sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -23,16 +20,9 @@ from torch.nn import functional
 from leadline.camera import focal_px_from_exif
 from leadline.errors import UserError
 
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"),
-    *(".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"),
-)
-"""Endings (in lower case) of the pictures that are looked for in folders."""
-
 # Only these of Pillow's readers are let near a file: some of the others start external programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "PPM")
 _HEIF_SUFFIXES = (".heic", ".heif", ".hif")
-_OUTPUT_ENDINGS = ("_depth.png", "_color.png")
 
 # A picture of 400 megapixels takes 1.6 GB once decoded; the largest phone cameras give 200.
 _MOST_PIXELS_IN_FILE = 400_000_000
@@ -233,77 +223,6 @@ def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
     if focal_px is not None:
         focal_px *= max(image.size) / max(size_in_file)
     return Picture(_to_tensor(image if turn is None else image.transpose(turn)), focal_px)
-
-
-def _natural(path: Path) -> list[list[str | int]]:
-    """Sort key by which picture 2 comes before picture 10."""
-    return [
-        [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)] for name in path.parts
-    ]
-
-
-def _refuse_folder(error: OSError) -> None:
-    raise UserError(f"{error.filename} may not be looked into ({error.strerror}): change its permissions")
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in names if not name.startswith("."))
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _expand(given: Path | str) -> list[Path]:
-    """The files that one argument stands for, in natural order; its own outputs left out unless named."""
-    path = Path(given)
-    if os.path.isdir(path):
-        found = [file for file in _files_below(path) if _is_image(file)]
-    elif os.path.exists(path):
-        return [path]
-    elif not glob.has_magic(str(given)):
-        raise UserError(f"{path} does not exist: check the path")
-    else:
-        matches = [Path(match) for match in glob.glob(str(given), recursive=True)]
-        below = [file for match in matches if match.is_dir() for file in _files_below(match)]
-        found = [file for file in [*matches, *below] if _is_image(file) and file.is_file()]
-    kept = [file for file in found if not file.name.endswith(_OUTPUT_ENDINGS)]
-    if not kept:
-        raise _nothing_found(given, len(found))
-    return sorted(kept, key=_natural)
-
-
-def _nothing_found(given: Path | str, num_outputs: int) -> UserError:
-    if num_outputs:
-        return UserError(
-            f"no pictures in {given} but {num_outputs} named *{' or *'.join(_OUTPUT_ENDINGS)}, "
-            f"which are taken for our own results: name such a file itself to use it"
-        )
-    return UserError(f"no pictures in {given}: wanted {', '.join(IMAGE_SUFFIXES)}")
-
-
-def find_images(paths: Sequence[Path | str]) -> list[Path]:
-    """Expand files, folders and patterns into picture files.
-
-    A file that is named stands for itself, whatever its ending. A folder stands for the pictures in it and in
-    the folders below, a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and folders that match; hidden ones
-    are passed over, and so are names that end in _depth.png or _color.png, which are our own results.
-
-    Args:
-        paths: files, folders and patterns.
-
-    Returns:
-        Each picture once: in the order of `paths`, and in natural order (2 before 10) within each.
-
-    Raises:
-        UserError: if one of `paths` does not exist, or if a folder or pattern holds no picture.
-    """
-    found = [file for given in paths for file in _expand(given)]
-    if not found:
-        raise UserError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
-    return list(dict.fromkeys(found))
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:

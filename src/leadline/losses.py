@@ -57,13 +57,16 @@ def ssim(pred_m: Tensor, target_m: Tensor, valid: Tensor, max_depth_m: float = 4
     """
     if min(pred_m.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(f"ssim needs sides of at least {SSIM_WINDOW} pixels, got {tuple(pred_m.shape[-2:])}")
-    x, y = pred_m * valid, target_m * valid
+    x, y = torch.where(valid, pred_m, 0.0), torch.where(valid, target_m, 0.0)
+    # A shift of both maps leaves their variances as they are, and float32 more digits for them.
+    shift = y.mean((1, 2, 3), keepdim=True)
+    x, y = x - shift, y - shift
     means = _gaussian_blur(torch.cat([x, y, x * y, x * x + y * y], dim=1))
     mean_x, mean_y, mean_xy, mean_squares = means.chunk(4, dim=1)
     c1, c2 = (SSIM_K1 * max_depth_m) ** 2, (SSIM_K2 * max_depth_m) ** 2
-    product, squares = 2 * mean_x * mean_y, mean_x**2 + mean_y**2
-    luminance = (product + c1) / (squares + c1)
-    structure = (2 * mean_xy - product + c2) / (mean_squares - squares + c2)
+    structure = (2 * (mean_xy - mean_x * mean_y) + c2) / (mean_squares - mean_x**2 - mean_y**2 + c2)
+    mean_x, mean_y = mean_x + shift, mean_y + shift
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     margin = SSIM_WINDOW // 2
     centre_valid = valid[..., margin:-margin, margin:-margin]
     return 1 - _masked_sum(1 - luminance * structure, centre_valid) / _count(centre_valid)
@@ -159,4 +162,6 @@ def _gaussian_blur(maps: Tensor) -> Tensor:
     num_maps = maps.shape[1]
     columns = kernel.view(1, 1, -1, 1).expand(num_maps, 1, -1, 1)
     rows = kernel.view(1, 1, 1, -1).expand(num_maps, 1, 1, -1)
-    return F.conv2d(F.conv2d(maps, columns, groups=num_maps), rows, groups=num_maps)
+    # bfloat16 has too few digits for a mean of squares less a squared mean.
+    with torch.autocast(maps.device.type, enabled=False):
+        return F.conv2d(F.conv2d(maps, columns, groups=num_maps), rows, groups=num_maps)

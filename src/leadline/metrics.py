@@ -78,7 +78,9 @@ def error_sums(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
         log_error.abs() / torch.log(torch.tensor(10.0, dtype=torch.float64)),
         log_error,
     )
-    return torch.stack([torch.where(valid, term.double(), 0.0).flatten(1).sum(1) for term in terms], dim=1)
+    # Row by row, because torch splits one long sum between its threads, and differently for a batch of one.
+    rows = [torch.where(valid, term.double(), 0.0).sum(-1).flatten(1) for term in terms]
+    return torch.stack([row.sum(1) for row in rows], dim=1)
 
 
 def metrics_from_sums(sums: Tensor) -> Tensor:
@@ -118,8 +120,13 @@ class DepthMetrics(Metric):
         """Start with no pictures; `kwargs` go to `torchmetrics.Metric`."""
         super().__init__(**kwargs)
         self.add_state("rows", default=[], dist_reduce_fx="cat")
-        # float64 counts and sums must not follow a module's cast to half precision.
-        self.set_dtype(torch.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all pictures."""
+        super().reset()
+        # A process without pictures takes part in a gathering only with a tensor of two dimensions.
+        self.rows.append(torch.zeros(0, 1 + len(SUMS), dtype=torch.float64, device=self.device))
 
     def update(self, pred_m: Tensor, target_m: Tensor, valid: Tensor, index: Tensor) -> None:
         """Add pictures.
@@ -135,9 +142,8 @@ class DepthMetrics(Metric):
 
     def sums(self) -> tuple[Tensor, Tensor]:
         """The indices, ascending, int (N,), and `error_sums` rows, (N, 10), of all pictures so far."""
-        rows = dim_zero_cat(self.rows) if self.rows else torch.zeros(0, 1 + len(SUMS), dtype=torch.float64)
-        order = rows[:, 0].argsort(stable=True)
-        rows = rows[order]
+        rows = dim_zero_cat(self.rows)
+        rows = rows[rows[:, 0].argsort(stable=True)]
         first = torch.ones(len(rows), dtype=torch.bool, device=rows.device)
         first[1:] = rows[1:, 0] != rows[:-1, 0]
         return rows[first, 0].long(), rows[first, 1:]
@@ -149,4 +155,6 @@ class DepthMetrics(Metric):
             "per_image", (9,): mean over pictures that have a valid pixel; "pooled", (9,): over all valid pixels.
         """
         _, sums = self.sums()
-        return {"per_image": metrics_from_sums(sums).nanmean(0), "pooled": metrics_from_sums(sums.sum(0))}
+        # Not nanmean: a prediction of NaN must not drop its picture.
+        scored = sums[sums[:, 0] > 0]
+        return {"per_image": metrics_from_sums(scored).mean(0), "pooled": metrics_from_sums(scored.sum(0))}

@@ -6,6 +6,8 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ class RunRecorder(Callback):
         step = max(1, len(val_indices) // NUM_SHEET_ROWS)
         self._dataset, self._shown = dataset, val_indices[::step][:NUM_SHEET_ROWS]
         self._rows: list[dict[str, float]] = []
+        self._epoch_losses: list[float] = []
         self._stop_asked = False
         self._started = self._last_line = time.monotonic()
         self._old_handler: Any = None
@@ -48,23 +51,28 @@ class RunRecorder(Callback):
     # What must outlive an interruption.
 
     def state_dict(self) -> dict[str, Any]:
-        """Rows so far, for the training state."""
-        return {"rows": self._rows}
+        """Rows, and losses of the epoch, so far."""
+        return {"rows": self._rows, "epoch_losses": self._epoch_losses}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Rows so far, from the training state."""
-        self._rows = list(state_dict["rows"])
+        """Rows, and losses of the epoch, so far."""
+        self._rows, self._epoch_losses = list(state_dict["rows"]), list(state_dict["epoch_losses"])
 
     # Stopping.
 
-    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
-        """Take over Ctrl-C."""
-        if threading.current_thread() is threading.main_thread():
-            self._old_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
+    @contextmanager
+    def catching_interrupts(self) -> Iterator[None]:
+        """Within the block, Ctrl-C asks to stop after the current step; outside it does what it did before.
 
-    def teardown(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
-        """Give Ctrl-C back."""
-        if self._old_handler is not None:
+        To be put around the trainer, which restores handlers of its own when it ends.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._old_handler = signal.signal(signal.SIGINT, self._ask_to_stop)
+        try:
+            yield
+        finally:
             signal.signal(signal.SIGINT, self._old_handler)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -89,10 +97,11 @@ class RunRecorder(Callback):
         self._started = self._last_line = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Say now and then how far it is."""
+        """Keep the loss, and say now and then how far it is."""
+        loss = float(outputs["loss"])
+        self._epoch_losses.append(loss)
         if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            loss = float(trainer.callback_metrics["train_loss_step"])
             total = int(trainer.estimated_stepping_batches)
             logger.info("epoch %d, step %d of %d, loss %.4f", trainer.current_epoch, trainer.global_step, total, loss)
 
@@ -108,7 +117,7 @@ class RunRecorder(Callback):
             "step": trainer.global_step,
             "seconds": round(time.monotonic() - self._started, 1),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": _epoch_loss(trainer),
+            "train_loss": sum(self._epoch_losses) / max(1, len(self._epoch_losses)),
             **values,
         }
         self._rows.append(row)
@@ -117,6 +126,7 @@ class RunRecorder(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Say how the epoch went."""
+        self._epoch_losses = []
         if self._rows and trainer.is_global_zero:
             shown = ", ".join(f"{name} {self._rows[-1][name]:.4f}" for name in ("delta1", "abs_rel", "rms"))
             seconds = time.monotonic() - self._started
@@ -157,9 +167,3 @@ class RunRecorder(Callback):
             pred_m = pl_module.model(sample.image[None].to(pl_module.device))[0].float().cpu()
             rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
         depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
-
-
-def _epoch_loss(trainer: Trainer) -> float:
-    """Mean loss of the epoch so far, or of its last step where there is no mean yet."""
-    metrics = trainer.callback_metrics
-    return float(metrics.get("train_loss_epoch", metrics.get("train_loss_step", torch.tensor(torch.nan))))

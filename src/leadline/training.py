@@ -62,7 +62,7 @@ class DepthTraining(LightningModule):
             raise UserError(
                 f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
             )
-        self.log("train_loss", loss, prog_bar=True, on_step=True, on_epoch=True, batch_size=len(batch.id))
+        self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.id))
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Batch], batch_idx: int) -> None:
@@ -178,7 +178,8 @@ def _fit(
         use_distributed_sampler=False,  # ours shares out the pictures, without padding
         log_every_n_steps=10,
     )
-    trainer.fit(module, data, ckpt_path=state, weights_only=True)
+    with recorder.catching_interrupts():
+        trainer.fit(module, data, ckpt_path=state, weights_only=True)
     return recorder.finish(module)
 
 

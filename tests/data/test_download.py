@@ -54,9 +54,7 @@ class Handler(BaseHTTPRequestHandler):
         start = int(asked[1]) if asked and server.knows_ranges else 0
         self.send_response(206 if start else 200)
         if start:
-            self.send_header(
-                "Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}"
-            )
+            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         if server.tells_length:
             self.send_header("Content-Length", str(len(server.content) - start))
         self.end_headers()

@@ -129,9 +129,7 @@ def test_survives_pickle_after_reading(mat, splits):
 def test_forked_workers_read_what_the_parent_reads(mat, splits):
     dataset = NyuDataset(mat, splits)
     alone = [dataset[index] for index in range(6)]  # read first, so that a shared handle would show
-    loader = DataLoader(
-        dataset, batch_size=2, num_workers=2, collate_fn=collate, multiprocessing_context="fork"
-    )
+    loader = DataLoader(dataset, batch_size=2, num_workers=2, collate_fn=collate, multiprocessing_context="fork")
     batches = list(loader)
     assert [name for batch in batches for name in batch.id] == dataset.ids
     together = torch.cat([batch.depth_m for batch in batches])
@@ -283,9 +281,7 @@ def test_transposed_arrays_are_refused(tmp_path):
     def turn(arrays):
         arrays["images"] = arrays["images"].transpose(0, 2, 1, 3)
 
-    with pytest.raises(
-        UserError, match=r"images must be uint8 of shape \(1, 3, 640, 480\), got uint8 of shape"
-    ):
+    with pytest.raises(UserError, match=r"images must be uint8 of shape \(1, 3, 640, 480\), got uint8 of shape"):
         NyuDataset(broken_mat(tmp_path / "a.mat", turn))
 
 
@@ -315,8 +311,7 @@ def test_real_splits_are_795_and_654_with_no_scene_in_both():
         rows = list(csv.DictReader(file))
     assert [row["official_split"] for row in rows] == parts
     scenes = {
-        part: {row["scene"] for row, at in zip(rows, parts, strict=True) if at == part}
-        for part in ("train", "test")
+        part: {row["scene"] for row, at in zip(rows, parts, strict=True) if at == part} for part in ("train", "test")
     }
     assert not scenes["train"] & scenes["test"]
 

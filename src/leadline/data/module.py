@@ -191,8 +191,8 @@ class DepthDataModule(LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """How far the epoch has come."""
         assert self.trainer is not None
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        return {"batches_done": 0 if progress.is_last_batch else progress.current.completed}
+        done = self.trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        return {"batches_done": done % int(self.trainer.num_training_batches)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Leave out what the interrupted epoch has seen."""

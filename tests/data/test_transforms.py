@@ -1,0 +1,333 @@
+from collections.abc import Callable
+from math import cos, radians, sin
+
+import pytest
+import torch
+from torch import Tensor
+
+from leadline.camera import depth_to_points
+from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
+from leadline.data.settings import AugmentSettings
+from leadline.data.synthetic import SyntheticDataset
+from leadline.data.transforms import CHANNEL_ORDERS, augment, mirror, rotate, to_working_size, zoom
+
+NOTHING = AugmentSettings(mirror=0, permute_channels=0)
+EVERYTHING = AugmentSettings(mirror=0.5, permute_channels=0.5, colour=1, zoom=1.5, rotate_deg=20)
+# Another focal length for each axis, and an axis that does not meet the middle.
+CAMERA = torch.tensor([[70.0, 0.0, 20.0], [0.0, 60.0, 11.0], [0.0, 0.0, 1.0]])
+
+
+@pytest.fixture(scope="module")
+def room() -> Sample:
+    """A rendered room of 48×63 pixels (multiples of three), with a hole in its depth."""
+    sample = SyntheticDataset(1, 5, 48, 63)[0]
+    valid = sample.valid.clone()
+    valid[:, 9:14, 20:28] = False
+    return sample._replace(depth_m=sample.depth_m * valid, valid=valid)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def points_m(sample: Sample) -> Tensor:
+    """Where each pixel is in camera space, (3, H, W)."""
+    return depth_to_points(sample.depth_m[None], sample.intrinsics[None])[0]
+
+
+def wall(height: int, width: int, intrinsics: Tensor = CAMERA) -> tuple[Sample, Tensor]:
+    """A slanting wall, normal · point = 1, and its normal."""
+    normal = torch.tensor([0.15, -0.1, 0.4])
+    rays = points_m(Sample(torch.empty(0), torch.ones(1, height, width), torch.empty(0), intrinsics, "", ""))
+    depth_m = 1 / (normal @ rays.flatten(1)).reshape(1, height, width)
+    image = torch.rand(3, height, width, generator=seeded(0))
+    return Sample(image, depth_m, torch.ones_like(depth_m, dtype=torch.bool), intrinsics, "a", "hall"), normal
+
+
+def assert_same(first: Sample, second: Sample, rtol: float = 1e-6, atol: float = 1e-6) -> None:
+    for one, other in zip(first[:4], second[:4], strict=True):
+        torch.testing.assert_close(one, other, rtol=rtol, atol=atol, equal_nan=True)
+    assert first[4:] == second[4:]
+
+
+CHANGES: dict[str, Callable[[Sample], Sample]] = {
+    "mirror": mirror,
+    "zoom": lambda sample: zoom(sample, 1.3, 4, 9),
+    "rotate": lambda sample: rotate(sample, 12),
+    "smaller": lambda sample: to_working_size(sample, 40 * 50),
+    "larger": lambda sample: to_working_size(sample, 60 * 80),
+    "augment": lambda sample: augment(sample, EVERYTHING, seeded(0)),
+}
+every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+
+
+# What holds for all
+
+
+@every_change
+def test_a_changed_sample_keeps_the_contract(change: Callable[[Sample], Sample], room: Sample) -> None:
+    changed = change(room)
+    assert changed.image.dtype == changed.depth_m.dtype == changed.intrinsics.dtype == torch.float32
+    assert changed.valid.dtype == torch.bool
+    assert changed.image.shape[-2:] == changed.depth_m.shape[-2:] == changed.valid.shape[-2:]
+    assert changed.image.shape[0] == 3 and len(changed.depth_m) == len(changed.valid) == 1
+    assert changed.image.min() >= 0 and changed.image.max() <= 1
+    assert changed.valid.any() and not changed.valid.all()
+    assert (changed.depth_m[changed.valid] > 0).all() and not changed.depth_m[~changed.valid].any()
+    assert (changed.id, changed.scene) == (room.id, room.scene)
+
+
+@every_change
+def test_the_given_sample_is_left_as_it_is(change: Callable[[Sample], Sample], room: Sample) -> None:
+    before = room._replace(**{name: getattr(room, name).clone() for name in room._fields[:4]})
+    change(room)
+    assert_same(room, before, rtol=0, atol=0)
+
+
+@every_change
+def test_an_unknown_camera_stays_unknown(change: Callable[[Sample], Sample], room: Sample) -> None:
+    changed = change(room._replace(intrinsics=UNKNOWN_INTRINSICS.clone()))
+    assert changed.intrinsics.isnan().all()
+    assert UNKNOWN_INTRINSICS.isnan().all()
+
+
+@every_change
+def test_colour_and_depth_stay_on_the_same_pixels(change: Callable[[Sample], Sample]) -> None:
+    """Two halves, bright and far against dark and near, stay that but for a pixel along their border."""
+    far = (torch.arange(48)[:, None] + torch.arange(64) < 50)[None]
+    depth_m = torch.where(far, 8.0, 2.0)
+    image = torch.where(far, 0.9, 0.3).repeat(3, 1, 1)
+    changed = change(Sample(image, depth_m, torch.ones_like(far), UNKNOWN_INTRINSICS, "", ""))
+    near_m = changed.depth_m[changed.valid].min()
+    now_far = changed.depth_m > 2 * near_m
+    level = changed.image.mean(dim=0, keepdim=True)
+    near_level, far_level = (level[changed.valid & part].median() for part in (~now_far, now_far))
+    assert far_level > near_level
+    assert (now_far == (level > (near_level + far_level) / 2))[changed.valid].float().mean() > 0.96
+    depths_m = changed.depth_m[changed.valid & now_far]
+    torch.testing.assert_close(depths_m, (4 * near_m).expand_as(depths_m))
+
+
+# Working size
+
+
+def test_a_third_of_the_size_keeps_every_third_point(room: Sample) -> None:
+    large = SyntheticDataset(1, 5, 144, 189)[0]
+    small = to_working_size(large, 48 * 63)
+    assert small.image.shape == (3, 48, 63)
+    torch.testing.assert_close(points_m(small), points_m(large)[:, 1::3, 1::3], rtol=1e-5, atol=1e-5)
+
+
+def test_a_third_of_the_size_is_the_room_rendered_at_that_size() -> None:
+    small, fresh = to_working_size(SyntheticDataset(1, 5, 144, 189)[0], 48 * 63), SyntheticDataset(1, 5, 48, 63)[0]
+    torch.testing.assert_close(small.intrinsics, fresh.intrinsics)
+    torch.testing.assert_close(small.depth_m, fresh.depth_m, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(points_m(small), points_m(fresh), rtol=1e-4, atol=1e-4)
+    assert (small.image - fresh.image).abs().mean() < 0.05
+
+
+@pytest.mark.parametrize("height", [50, 64, 120])
+def test_any_size_is_nearly_the_room_rendered_at_that_size(height: int) -> None:
+    """Depth takes the nearest pixel's, so that it can be half a pixel's slope off, and more at edges."""
+    dataset = SyntheticDataset(1, 5, 72, 96)
+    resized = to_working_size(dataset[0], height * height * 96 // 72)
+    new_height, new_width = resized.image.shape[-2:]
+    assert abs(new_height - height) <= 1
+    fresh = SyntheticDataset(1, 5, new_height, new_width)[0]
+    # Sides are whole pixels, so that the aspect is kept to half a pixel.
+    torch.testing.assert_close(resized.intrinsics, fresh.intrinsics, rtol=0.01, atol=0.01)
+    off_m = (points_m(resized) - points_m(fresh)).norm(dim=0) / fresh.depth_m[0]
+    assert off_m.median() < 0.006 and off_m.quantile(0.9) < 0.03
+
+
+def test_a_wall_stays_a_wall_at_any_size() -> None:
+    sample, normal = wall(45, 60)
+    for area_px in (40 * 53, 90 * 120, 61 * 83):
+        resized = to_working_size(sample, area_px)
+        distance = torch.einsum("c,chw->hw", normal, points_m(resized))
+        torch.testing.assert_close(distance, torch.ones_like(distance), rtol=0.01, atol=0)
+        assert distance.mean().item() == pytest.approx(1, abs=5e-4)  # nowhere shifted to one side
+
+
+def test_a_sample_of_the_working_size_is_returned_as_it_is(room: Sample) -> None:
+    assert to_working_size(room, 48 * 63) is room
+
+
+# Mirror
+
+
+def test_a_mirrored_room_has_its_points_on_the_other_side() -> None:
+    sample, _ = wall(24, 41)
+    expected = points_m(sample).flip(2) * torch.tensor([-1.0, 1, 1])[:, None, None]
+    torch.testing.assert_close(points_m(mirror(sample)), expected)
+    assert torch.equal(mirror(sample).image[:, :, 0], sample.image[:, :, -1])
+
+
+def test_mirrored_twice_is_as_before(room: Sample) -> None:
+    assert_same(mirror(mirror(room)), room)
+    sample, _ = wall(24, 41)
+    assert_same(mirror(mirror(sample)), sample)
+
+
+# Zoom
+
+
+def test_zoom_brings_every_point_nearer_and_leaves_it_beside_the_axis_where_it_was() -> None:
+    """Of an enlargement by three, every third pixel is one of the old: (X, Y, Z) becomes (X, Y, Z/3)."""
+    sample, _ = wall(30, 42)
+    zoomed = zoom(sample, 3, 7, 11)
+    window = points_m(sample)[:, 7:17, 11:25]
+    torch.testing.assert_close(points_m(zoomed)[:, 1::3, 1::3], window * torch.tensor([1, 1, 1 / 3])[:, None, None])
+    torch.testing.assert_close(zoomed.image[:, 1::3, 1::3], sample.image[:, 7:17, 11:25])
+    assert zoomed.image.shape == sample.image.shape
+    assert torch.equal(zoomed.intrinsics[:2, :2], sample.intrinsics[:2, :2])
+
+
+def test_zoom_moves_the_principal_point_with_the_window() -> None:
+    # 20 is 9 columns into a window from 11 on: at (9 + 0.5) · 3 - 0.5 of the enlarged one.
+    zoomed = zoom(wall(30, 42)[0], 3, 7, 11)
+    assert zoomed.intrinsics[:2, 2].tolist() == [28.0, 13.0]
+
+
+def test_a_zoomed_wall_stays_a_wall() -> None:
+    sample, normal = wall(40, 60)
+    zoomed = zoom(sample, 1.25, 3, 10)
+    nearer = normal * torch.tensor([1, 1, 1.25])
+    distance = torch.einsum("c,chw->hw", nearer, points_m(zoomed))
+    torch.testing.assert_close(distance, torch.ones_like(distance), rtol=0.008, atol=0)
+    assert distance.mean().item() == pytest.approx(1, abs=5e-4)
+
+
+def test_zoom_by_one_changes_nothing(room: Sample) -> None:
+    assert_same(zoom(room, 1, 0, 0), room)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="transforms.py keeps fy, though the window's height was rounded by another factor"
+)
+def test_a_window_of_rounded_sides_keeps_the_vertical_angle() -> None:
+    sample, _ = wall(30, 42)  # by 2.8: a window of 11×15, enlarged by 30/11 and 42/15
+    zoomed = zoom(sample, 2.8, 7, 11)
+    rows = (torch.arange(30) + 0.5) * 11 / 30 - 0.5 + 7
+    y_m = (rows - CAMERA[1, 2]) / CAMERA[1, 1] * zoomed.depth_m[0, :, 5] * 2.8
+    torch.testing.assert_close(points_m(zoomed)[1, :, 5], y_m, rtol=1e-4, atol=1e-5)
+
+
+# Rotation
+
+
+def test_no_rotation_changes_nothing(room: Sample) -> None:
+    assert_same(rotate(room, 0), room, rtol=0, atol=1e-5)
+
+
+def test_a_quarter_turn_is_counter_clockwise() -> None:
+    sample, _ = wall(32, 32)
+    turned = rotate(sample, 90)
+    torch.testing.assert_close(turned.image, sample.image.rot90(1, (1, 2)), rtol=0, atol=1e-4)
+    assert torch.equal(turned.depth_m, sample.depth_m.rot90(1, (1, 2)))
+
+
+def test_a_quarter_turn_is_a_roll_of_the_camera() -> None:
+    sample = SyntheticDataset(1, 5, 48, 48)[0]
+    rolled = points_m(sample).rot90(1, (1, 2))[[1, 0, 2]] * torch.tensor([1.0, -1, 1])[:, None, None]
+    torch.testing.assert_close(points_m(rotate(sample, 90)), rolled)
+
+
+@pytest.mark.parametrize("angle_deg", [-10.0, 10.0])
+def test_a_turned_wall_stays_a_wall(angle_deg: float) -> None:
+    centred = torch.tensor([[60.0, 0.0, 29.5], [0.0, 60.0, 23.5], [0.0, 0.0, 1.0]])
+    sample, (right, down, ahead) = wall(48, 60, centred)
+    turned = rotate(sample, angle_deg)
+    # Counter-clockwise on the screen, where y points down: x towards -y.
+    cosine, sine = cos(radians(angle_deg)), sin(radians(angle_deg))
+    normal = torch.stack((cosine * right + sine * down, cosine * down - sine * right, ahead))
+    distance = torch.einsum("c,chw->hw", normal, points_m(turned))[turned.valid[0]]
+    torch.testing.assert_close(distance, torch.ones_like(distance), rtol=0.01, atol=0)
+    assert distance.mean().item() == pytest.approx(1, abs=5e-4)
+
+
+def test_corners_from_outside_are_black_and_invalid() -> None:
+    sample, _ = wall(40, 60)
+    turned = rotate(sample, 10)
+    for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        assert not turned.valid[0, row, column] and turned.depth_m[0, row, column] == 0
+        assert not turned.image[:, row, column].any()
+    assert turned.valid[0, 15:25, 20:40].all()
+    # The corners that a turn of 10 degrees cuts off a rectangle of 40×60, by area.
+    assert 0.05 < 1 - turned.valid.float().mean() < 0.15
+
+
+@pytest.mark.xfail(strict=True, reason="transforms.py leaves the principal point where it was before the turn")
+def test_the_principal_point_turns_with_the_picture() -> None:
+    turned = rotate(wall(30, 42)[0], 180)
+    torch.testing.assert_close(turned.intrinsics[:2, 2], torch.tensor([41.0 - 20, 29.0 - 11]))
+
+
+# Augmentation
+
+
+def test_augmentation_depends_on_the_generators_state_alone(room: Sample) -> None:
+    again = seeded(3)
+    first = augment(room, EVERYTHING, again)
+    assert_same(first, augment(room, EVERYTHING, seeded(3)), rtol=0, atol=0)
+    assert not torch.equal(first.image, augment(room, EVERYTHING, again).image)  # the state has moved on
+    others = [augment(room, EVERYTHING, seeded(seed)) for seed in range(10, 14)]
+    assert all(not torch.equal(first.image, other.image) for other in others)
+    assert all(not torch.equal(first.depth_m, other.depth_m) for other in others)
+
+
+def test_augmentation_leaves_the_global_chance_alone(room: Sample) -> None:
+    torch.manual_seed(1)
+    wanted = torch.rand(1)
+    torch.manual_seed(1)
+    augment(room, EVERYTHING, seeded(0))
+    assert torch.equal(torch.rand(1), wanted)
+
+
+def test_without_probabilities_and_strengths_nothing_changes(room: Sample) -> None:
+    for seed in range(20):
+        assert_same(augment(room, NOTHING, seeded(seed)), room, rtol=0, atol=0)
+
+
+def test_a_certain_mirror_is_always_a_mirror(room: Sample) -> None:
+    settings = NOTHING.model_copy(update={"mirror": 1.0})
+    for seed in range(20):
+        assert_same(augment(room, settings, seeded(seed)), mirror(room), rtol=0, atol=0)
+
+
+def test_half_of_the_samples_are_mirrored(room: Sample) -> None:
+    settings = NOTHING.model_copy(update={"mirror": 0.5})
+    flipped = sum(torch.equal(augment(room, settings, seeded(seed)).image, mirror(room).image) for seed in range(100))
+    assert 35 < flipped < 65
+
+
+def test_channel_permutation_only_permutes_and_reaches_every_order(room: Sample) -> None:
+    settings = NOTHING.model_copy(update={"permute_channels": 1.0})
+    seen = set()
+    for seed in range(30):
+        changed = augment(room, settings, seeded(seed))
+        seen.add(next(order for order in CHANNEL_ORDERS if torch.equal(changed.image, room.image[list(order)])))
+        assert_same(changed._replace(image=room.image), room, rtol=0, atol=0)
+    assert seen == set(CHANNEL_ORDERS) and len(seen) == 6
+
+
+def test_colour_changes_only_colours_and_no_more_than_it_may(room: Sample) -> None:
+    grey = room._replace(image=torch.full_like(room.image, 0.5))
+    settings = NOTHING.model_copy(update={"colour": 0.2})
+    levels = []
+    for seed in range(40):
+        changed = augment(grey, settings, seeded(seed))
+        levels.append(changed.image.mean().item())  # of an even grey, brightness alone changes
+        assert_same(changed._replace(image=grey.image), grey, rtol=0, atol=0)
+    assert 0.4 - 1e-4 <= min(levels) < 0.43 and 0.57 < max(levels) <= 0.6 + 1e-4
+
+
+def test_zoom_and_rotation_stay_within_their_bounds() -> None:
+    sample, _ = wall(60, 80)
+    sample = sample._replace(depth_m=torch.full_like(sample.depth_m, 6.0))
+    zooming = NOTHING.model_copy(update={"zoom": 1.5})
+    factors = [6 / augment(sample, zooming, seeded(seed)).depth_m.max().item() for seed in range(20)]
+    assert 1 <= min(factors) < 1.1 and 1.4 < max(factors) <= 1.52  # whole columns: 80/53
+    turning = NOTHING.model_copy(update={"rotate_deg": 5.0})
+    cut_off = [(~augment(sample, turning, seeded(seed)).valid).float().mean() for seed in range(20)]
+    assert max(cut_off) <= (~rotate(sample, 5).valid).float().mean() and min(cut_off) < 0.01

@@ -1,0 +1,142 @@
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from leadline.models import HeadSettings
+from leadline.models.heads import CURVES, DepthHead
+
+REPORT = HeadSettings(kind="tanh", min_depth_m=0.5, max_depth_m=4.0)
+LOG = HeadSettings(kind="log", min_depth_m=0.5, max_depth_m=8.0)
+KINDS = sorted(CURVES)
+
+
+def passing_on(settings: HeadSettings) -> DepthHead:
+    """A head whose convolution hands its one channel on, so that the curve is all that is left."""
+    head = DepthHead(1, settings)
+    with torch.no_grad():
+        head.conv.weight.zero_()[0, 0, 1, 1] = 1
+        nn.init.zeros_(head.conv.bias)  # type: ignore[arg-type]
+    return head
+
+
+def through(settings: HeadSettings, *raw: float) -> list[float]:
+    """Depths that the head makes of a row of numbers."""
+    features = torch.tensor(raw).view(1, 1, 1, -1)
+    depth_m: Tensor = passing_on(settings)(features, 1, len(raw))
+    return depth_m.flatten().tolist()
+
+
+def test_the_reports_head_is_its_formula() -> None:
+    raw = torch.linspace(-5, 5, 101)
+    assert through(REPORT, *raw.tolist()) == pytest.approx((1.75 * torch.tanh(raw) + 2.25).tolist(), rel=1e-6)
+
+
+def test_tanh_by_hand() -> None:
+    # tanh(ln 2) = (2 - 1/2) / (2 + 1/2) = 0.6.
+    expected = [0.5, 2.25 - 1.05, 2.25, 2.25 + 1.05, 4.0]
+    assert through(REPORT, -50, -math.log(2), 0, math.log(2), 50) == pytest.approx(expected)
+
+
+def test_log_by_hand() -> None:
+    # 8 is 0.5 times 2 to the 4th: halfway is 2², and sigmoid(ln 3) = 3/4 is 2³.
+    expected = [0.5, 1.0, 2.0, 4.0, 8.0]
+    assert through(LOG, -50, -math.log(3), 0, math.log(3), 50) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ends", [(0.5, 4.0), (0.1, 80.0)])
+def test_raw_undoes_depth(kind: str, ends: tuple[float, float]) -> None:
+    curve = CURVES[kind]
+    for share in (0.01, 0.3, 0.5, 0.9, 0.99):
+        depth_m = ends[0] + share * (ends[1] - ends[0])
+        back_m = curve.depth_m(torch.tensor(curve.raw(depth_m, *ends), dtype=torch.float64), *ends)
+        assert back_m.item() == pytest.approx(depth_m, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_is_farther_and_never_outside(kind: str) -> None:
+    depth_m = CURVES[kind].depth_m(torch.linspace(-200, 200, 2001, dtype=torch.float64), 0.5, 10.0)
+    steps = depth_m.diff()
+    assert (steps >= 0).all() and (steps[950:1050] > 0).all()
+    assert depth_m[0].item() == pytest.approx(0.5) and depth_m[-1].item() == pytest.approx(10.0)
+
+
+def first_prediction(head: DepthHead) -> float:
+    """What the head answers before it has learnt anything from features."""
+    nn.init.zeros_(head.conv.weight)
+    depth_m = head(torch.rand(1, 4, 3, 5), 3, 5)
+    assert depth_m.unique().numel() == 1
+    return float(depth_m.mean())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("median_m", [1.2, 2.53, 3.5])
+def test_it_starts_at_the_median(kind: str, median_m: float) -> None:
+    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
+    head.start_at(median_m)
+    assert first_prediction(head) == pytest.approx(median_m, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "median_m, start_m",
+    [(0.0, 0.675), (0.5, 0.675), (0.6, 0.675), (3.9, 3.825), (4.0, 3.825), (60.0, 3.825)],
+)
+def test_a_median_out_of_range_is_brought_inside(kind: str, median_m: float, start_m: float) -> None:
+    # A twentieth of 3.5 m from either end.
+    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
+    head.start_at(median_m)
+    assert first_prediction(head) == pytest.approx(start_m, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_untold_it_starts_at_the_middle_in_log_depth(kind: str) -> None:
+    # sqrt(0.5 * 8) = 2.
+    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=8.0))
+    assert first_prediction(head) == pytest.approx(2.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_it_starts_it_can_learn(kind: str) -> None:
+    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=10.0))
+    head.start_at(0.5)
+    head(torch.rand(1, 4, 3, 5), 3, 5).mean().backward()
+    assert head.conv.bias is not None and head.conv.bias.grad is not None
+    assert head.conv.bias.grad.abs().item() > 0.1
+
+
+@pytest.mark.parametrize("size", [(7, 11), (1, 1), (24, 40)])
+def test_the_map_is_brought_to_the_pictures_size(size: tuple[int, int]) -> None:
+    depth_m = DepthHead(6, LOG)(torch.randn(2, 6, 4, 5), *size)
+    assert depth_m.shape == (2, 1, *size)
+    assert depth_m.dtype == torch.float32
+
+
+def test_enlarging_is_linear_in_the_number_not_in_metres() -> None:
+    # Between 0 and 4, pixel centres of the fourfold row stand at 0, 0, 0.5, 1.5 ... eighths: 0.5, 1.5, 2.5, 3.5.
+    features = torch.tensor([0.0, 4.0]).view(1, 1, 1, 2)
+    depth_m = passing_on(LOG)(features, 1, 8).flatten()
+    raw = torch.tensor([0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0])
+    assert depth_m.tolist() == pytest.approx((0.5 * 16 ** torch.sigmoid(raw)).tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("settings", [REPORT, LOG], ids=["tanh", "log"])
+def test_metres_are_float32_under_bfloat16(settings: HeadSettings) -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        depth_m = DepthHead(4, settings)(torch.randn(1, 4, 6, 8), 60, 80)
+    assert depth_m.dtype == torch.float32
+    assert depth_m.unique().numel() > 1000
+
+
+@pytest.mark.parametrize("ends", [(4.0, 4.0), (5.0, 4.0)])
+def test_ends_in_the_wrong_order_are_refused(ends: tuple[float, float]) -> None:
+    with pytest.raises(ValidationError, match=rf"min_depth_m must be less than max_depth_m, got {ends[0]}, {ends[1]}"):
+        HeadSettings(min_depth_m=ends[0], max_depth_m=ends[1])
+
+
+def test_a_depth_of_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="greater than 0"):
+        HeadSettings(min_depth_m=0.0)
