@@ -141,7 +141,6 @@ def test_an_epoch_is_kept_if_none_before_was_better(
     assert kept_epochs(saved) == kept
 
 
-@pytest.mark.xfail(strict=True, reason="run.py compares with NaN, than which nothing is better")
 def test_a_first_epoch_without_a_number_does_not_bar_the_later_ones(
     tmp_path: Path, saved: list[dict[str, Any]]
 ) -> None:

@@ -80,7 +80,9 @@ def test_training_learns(rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 
 
 @pytest.mark.usefixtures("no_drawing")
-@pytest.mark.parametrize("step", [2, 3, 4, 9], ids=["first epoch", "before its last step", "between epochs", "last epoch"])
+@pytest.mark.parametrize(
+    "step", [2, 3, 4, 9], ids=["first epoch", "before its last step", "between epochs", "last epoch"]
+)
 def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:

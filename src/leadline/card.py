@@ -1,5 +1,6 @@
 """Model cards: what a checkpoint is, in words, from what was recorded when it was trained."""
 
+from pathlib import Path
 from typing import Any
 
 from leadline.metrics import METRICS
@@ -24,7 +25,7 @@ def model_card(record: dict[str, Any]) -> str:
         "",
         f"- Answers metres along the optical axis, {head['min_depth_m']}–{head['max_depth_m']} m.",
         f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
-        f"- Encoder weights started from: {model['encoder']['weights']}.",
+        f"- Encoder weights started from: {Path(model['encoder']['weights']).name}.",
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
         f"{settings['epochs']} epochs.",
         "",

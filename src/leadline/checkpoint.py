@@ -67,7 +67,9 @@ def load_checkpoint(folder: Path) -> DepthModel:
     try:
         model = build_model(ModelSettings.model_validate(config["model"]))
     except ValidationError as error:
-        raise UserError(f"{folder / CONFIG} describes no model of this version: {error.errors()[0]['msg']}") from error
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "model"
+        raise UserError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
     try:
         model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     except RuntimeError as error:
@@ -84,7 +86,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / CONFIG} is not valid JSON: {error}") from error

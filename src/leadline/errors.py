@@ -24,5 +24,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """
     choices = list(known)
     near = difflib.get_close_matches(name, choices, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(choices)}"
+    listed = ", ".join(choices[:20]) + (" …" if len(choices) > 20 else "")
+    remedy = f"did you mean {near[0]!r}?" if near else f"choose from {listed}"
     return UserError(f"unknown {kind} {name!r}: {remedy}")

@@ -36,28 +36,20 @@ def depth_sheet(path: Path, rows: Sequence[ScoredPicture]) -> None:
     plt = _pyplot()
     depths = torch.cat([part for row in rows for part in (row.depth_m[row.valid], row.pred_m.flatten())])
     near_m, far_m = torch.quantile(depths[:: max(1, len(depths) // 1_000_000)], torch.tensor([0.01, 0.99])).tolist()
-    height, width = rows[0].image.shape[-2:]
-    figure, grid = plt.subplots(
-        len(rows),
-        4,
-        figsize=(13, 0.7 + 3.05 * height / width * len(rows)),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axes, row in zip(grid, rows, strict=True):
-        depth_image = _draw_row(axes, row, near_m, far_m)
-    for axis, title in zip(grid[0], ("picture", "truth", "prediction", "relative error"), strict=True):
-        axis.set_title(title)
-    figure.colorbar(depth_image[0], ax=grid[:, 1:3], label="depth in metres", location="bottom", aspect=50, shrink=0.9)
-    figure.colorbar(
-        depth_image[1],
-        ax=grid[:, 3:],
-        label="|y − ŷ| / y",
-        location="bottom",
-        extend="max",
-        aspect=25,
-        shrink=0.9,
-    )
+    # A row of panels for each picture, as high as its aspect wants, and a thin one for the colour bars.
+    aspects = [row.image.shape[-2] / row.image.shape[-1] for row in rows]
+    figure = plt.figure(figsize=(13, 1.1 + 3.05 * sum(aspects)), layout="constrained")
+    layout = figure.add_gridspec(len(rows) + 1, 4, height_ratios=[*aspects, 0.05])
+    for number, row in enumerate(rows):
+        axes = [figure.add_subplot(layout[number, column]) for column in range(4)]
+        if number == 0:
+            for axis, title in zip(axes, ("picture", "truth", "prediction", "relative error"), strict=True):
+                axis.set_title(title)
+        depth_image, error_image = _draw_row(axes, row, near_m, far_m)
+    depth_bar, error_bar = figure.add_subplot(layout[-1, 1:3]), figure.add_subplot(layout[-1, 3])
+    horizontal = {"orientation": "horizontal"}
+    figure.colorbar(depth_image, cax=depth_bar, label="depth in metres", extend="both", **horizontal)
+    figure.colorbar(error_image, cax=error_bar, label="|y − ŷ| / y", extend="max", **horizontal)
     _save(figure, path)
 
 
@@ -71,17 +63,13 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
     """
     plt = _pyplot()
     epochs = [row["epoch"] + 1 for row in rows]
-    panels = [
-        ("train_loss", "training loss"),
-        ("abs_rel", "abs_rel"),
-        ("delta1", "delta1"),
-        ("rms", "rms in metres"),
-    ]
-    figure, axes = plt.subplots(1, 4, figsize=(14, 3.2), layout="constrained")
-    for axis, (key, title) in zip(axes, panels, strict=True):
+    shown = list(dict.fromkeys(["train_loss", "abs_rel", "delta1", "rms", monitor]))
+    figure, axes = plt.subplots(1, len(shown), figsize=(3.5 * len(shown), 3.2), layout="constrained")
+    for axis, key in zip(axes, shown, strict=True):
         values = [row[key] for row in rows]
         axis.plot(epochs, values, marker="o", markersize=3)
-        axis.set_title(title if key == "train_loss" else f"validation {title}")
+        axis.set_title("training loss" if key == "train_loss" else f"validation {key}")
+        axis.set_xlim(0.5, len(epochs) + 0.5)
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)

@@ -128,7 +128,12 @@ def weighted_loss(
 
     Returns:
         A scalar; 0 where no pixel is valid.
+
+    Raises:
+        ValueError: if all weights are 0.
     """
+    if not any(weights.values()):
+        raise ValueError(f"a loss needs a term of more weight than 0, got {dict(weights)}")
     terms: dict[str, Term] = {**TERMS, "ssim": partial(ssim_loss, max_depth_m=max_depth_m)}
     parts = [weight * terms[name](pred_m, target_m, valid) for name, weight in weights.items() if weight]
     return torch.stack(parts).sum()

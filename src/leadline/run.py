@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 import signal
 import threading
 import time
@@ -140,8 +141,7 @@ class RunRecorder(Callback):
 
     def _write_rows(self, pl_module: Any) -> None:
         monitor = pl_module.settings.monitor
-        sign = 1 if METRICS[monitor].better == "higher" else -1
-        if sign * self._rows[-1][monitor] >= max(sign * row[monitor] for row in self._rows):
+        if max(range(len(self._rows)), key=lambda epoch: _goodness(self._rows[epoch], monitor)) == len(self._rows) - 1:
             self._save_best(pl_module)
         with atomic_file(self._out / "metrics.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self._rows[0]))
@@ -151,10 +151,13 @@ class RunRecorder(Callback):
 
     def _save_best(self, pl_module: Any) -> None:
         run = json.loads((self._out / "run.json").read_text(encoding="utf-8"))
+        settings = pl_module.settings.model_dump()
+        # The file's name tells where the weights are from; its path tells nothing to anyone else.
+        settings["model"]["encoder"]["weights"] = Path(settings["model"]["encoder"]["weights"]).name
         record = {
             "recipe": run["recipe"],
             "data": Path(run["data"]).name,
-            "settings": pl_module.settings.model_dump(),
+            "settings": settings,
             "validation": self._rows[-1] if self._rows else {},
         }
         save_checkpoint(self._out / BEST, pl_module.model, record, model_card(record))
@@ -167,3 +170,9 @@ class RunRecorder(Callback):
             pred_m = pl_module.model(sample.image[None].to(pl_module.device))[0].float().cpu()
             rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
         depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
+
+
+def _goodness(row: dict[str, float], monitor: str) -> float:
+    """The monitored metric such that more is better; NaN is worst."""
+    value = row[monitor] if METRICS[monitor].better == "higher" else -row[monitor]
+    return -math.inf if math.isnan(value) else value

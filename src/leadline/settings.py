@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leadline.data.settings import DataSettings
 from leadline.errors import UserError, unknown_name
@@ -14,7 +14,7 @@ from leadline.files import atomic_file
 from leadline.models.settings import ModelSettings
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-Weight = Annotated[float, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -37,13 +37,19 @@ class LossSettings(BaseModel):
     log_gradient: Weight = 0.0
     """Gradients of the log error at four scales."""
 
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "LossSettings":
+        if not any(self.model_dump().values()):
+            raise ValueError("at least one weight must be more than 0")
+        return self
+
 
 class OptimizerSettings(BaseModel):
     """AdamW, and a rate that warms up linearly and falls as a cosine."""
 
     model_config = FROZEN
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
     """Highest learning rate."""
     encoder_rate: Annotated[float, Field(ge=0)] = 1.0
     """The encoder's share of the learning rate; 0 keeps a pretrained encoder as it is."""
@@ -62,9 +68,9 @@ class RunSettings(BaseModel):
 
     epochs: Annotated[int, Field(ge=1)] = 20
     """Times that every training picture is seen."""
-    max_steps: int = -1
+    max_steps: Annotated[int, Field(ge=-1)] = -1
     """Stop after so many steps, for a quick try; -1 for no limit."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Seed of weights, order and augmentation."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """auto: bfloat16 where the processor multiplies it natively, float32 elsewhere."""
@@ -169,9 +175,7 @@ def _first_mistake(error: ValidationError, source: str) -> UserError:
         part: Any = RunSettings
         for parent in parents:
             part = part.model_fields[parent].annotation
-        return UserError(f"{source}: {unknown_name('setting', dotted, [*_dotted(part, parents)])}")
-    return UserError(f"{source}: {dotted}: {first['msg']}, got {first['input']!r}")
-
-
-def _dotted(part: type[BaseModel], parents: list[str]) -> list[str]:
-    return [".".join([*parents, field]) for field in part.model_fields]
+        where = f" in {'.'.join(parents)}" if parents else ""
+        return UserError(f"{source}{where}: {unknown_name('setting', name, part.model_fields)}")
+    reason = first["msg"].removeprefix("Value error, ")
+    return UserError(f"{source}: {dotted}: {reason}" + (f", got {first['input']!r}" if "got" not in reason else ""))

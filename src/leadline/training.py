@@ -111,6 +111,8 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
         raise unknown_name("metric", settings.monitor, METRICS)
     dataset = open_dataset(data)
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
+    if not splits["train"]:
+        raise UserError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
     median_m, focal_px = _probe(dataset, splits["train"], settings.model.height * settings.model.width)
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     seed_everything(settings.seed, verbose=False)

@@ -212,7 +212,6 @@ def test_npy_is_never_unpickled(tmp_path: Path) -> None:
     assert not Trap.sprung
 
 
-@pytest.mark.xfail(strict=True, raises=(AttributeError, ValueError), reason="folder.py lets NumPy's own error through")
 @pytest.mark.parametrize("kind", ["archive", "words"])
 def test_npy_that_holds_no_numbers_is_refused(tmp_path: Path, kind: str) -> None:
     with (tmp_path / "depth.npy").open("wb") as file:

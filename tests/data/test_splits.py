@@ -177,7 +177,6 @@ def test_ids_of_a_file_come_in_the_order_of_the_set_once_each(tmp_path: Path) ->
     assert select(rooms(6, 1), str(tmp_path / "ids.txt")) == [0, 3, 5]
 
 
-@pytest.mark.xfail(strict=True, reason="splits.py parts the file at blanks, not at line ends")
 def test_ids_with_blanks_are_one_a_line(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("picture 2\npicture 0\n")
     assert select(Listed(["", "", ""], ["", "", ""], "picture "), str(tmp_path / "ids.txt")) == [0, 2]
@@ -211,7 +210,6 @@ def test_selection_like_none_lists_all() -> None:
     assert "choose from all, " in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, raises=UserError, reason="splits.py wants training pictures even to select a test set")
 @pytest.mark.parametrize("train", [0, 9])
 def test_official_test_needs_no_training_pictures(train: int) -> None:
     dataset = Listed(["hall"] * train + ["yard"] * 3, ["train"] * train + ["test"] * 3)

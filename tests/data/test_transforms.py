@@ -202,9 +202,6 @@ def test_zoom_by_one_changes_nothing(room: Sample) -> None:
     assert_same(zoom(room, 1, 0, 0), room)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="transforms.py keeps fy, though the window's height was rounded by another factor"
-)
 def test_a_window_of_rounded_sides_keeps_the_vertical_angle() -> None:
     sample, _ = wall(30, 42)  # by 2.8: a window of 11×15, enlarged by 30/11 and 42/15
     zoomed = zoom(sample, 2.8, 7, 11)
@@ -257,7 +254,6 @@ def test_corners_from_outside_are_black_and_invalid() -> None:
     assert 0.05 < 1 - turned.valid.float().mean() < 0.15
 
 
-@pytest.mark.xfail(strict=True, reason="transforms.py leaves the principal point where it was before the turn")
 def test_the_principal_point_turns_with_the_picture() -> None:
     turned = rotate(wall(30, 42)[0], 180)
     torch.testing.assert_close(turned.intrinsics[:2, 2], torch.tensor([41.0 - 20, 29.0 - 11]))

@@ -84,7 +84,7 @@ def passing_on(step: UpStep, *weights: float) -> UpStep:
         for conv, kernel in ((step.convs[0], weights), (step.convs[2], (1.0,))):
             for parameter in conv.parameters():
                 parameter.zero_()
-            conv.weight[0, :, 1, 1] = torch.tensor(kernel)  # type: ignore[operator, index]
+            conv.weight[0, :, 1, 1] = torch.tensor(kernel)  # type: ignore[operator]
     return step
 
 

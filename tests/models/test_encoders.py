@@ -2,7 +2,7 @@ import csv
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import huggingface_hub.errors as hub_errors
 import pytest
@@ -87,13 +87,13 @@ def test_a_pyramid_is_what_the_encoder_says(name: str, channels: tuple[int, ...]
 @torch.no_grad()
 def test_densenets_skips_are_densedepths() -> None:
     # The stem after its rectifier, three blocks after their transition's pooling, the last norm.
-    network = classifier("densenet121").features
+    network = cast(nn.Sequential, classifier("densenet121").get_submodule("features"))
     encoder = DenseNetEncoder("densenet121").eval()
     encoder.features.load_state_dict(network.state_dict())
     image = torch.rand(1, 3, 64, 96)
     ends = ["norm0", "pool0", "transition1", "transition2", "norm5"]
     names = [name for name, _ in network.named_children()]
-    expected = [network[: names.index(end) + 1](image) for end in ends]  # type: ignore[index]
+    expected = [network[: names.index(end) + 1](image) for end in ends]
     for level, wanted in zip(encoder(image), expected, strict=True):
         assert torch.equal(level, wanted)
     assert encoder(image)[0].min() == 0
@@ -221,7 +221,7 @@ def test_an_unknown_encoder_is_answered_with_the_nearest(name: str, near: str) -
 def test_an_encoder_like_no_other_is_answered_in_one_readable_line() -> None:
     with pytest.raises(UserError, match="unknown encoder 'qqqqqq'") as caught:
         build("qqqqqq")
-    assert len(str(caught.value)) < 500, "timm has 1,200 networks: no list of them"
+    assert len(str(caught.value)) < 1000, "timm has 1,200 networks: no list of them"
 
 
 def test_an_unknown_name_of_weights_is_answered_with_the_nearest() -> None:

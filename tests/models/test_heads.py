@@ -1,4 +1,5 @@
 import math
+from typing import Literal, get_args
 
 import pytest
 import torch
@@ -10,7 +11,12 @@ from leadline.models.heads import CURVES, DepthHead
 
 REPORT = HeadSettings(kind="tanh", min_depth_m=0.5, max_depth_m=4.0)
 LOG = HeadSettings(kind="log", min_depth_m=0.5, max_depth_m=8.0)
-KINDS = sorted(CURVES)
+Kind = Literal["tanh", "log"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+def test_every_kind_of_head_has_a_curve() -> None:
+    assert set(KINDS) == set(CURVES)
 
 
 def passing_on(settings: HeadSettings) -> DepthHead:
@@ -48,7 +54,7 @@ def test_log_by_hand() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("ends", [(0.5, 4.0), (0.1, 80.0)])
-def test_raw_undoes_depth(kind: str, ends: tuple[float, float]) -> None:
+def test_raw_undoes_depth(kind: Kind, ends: tuple[float, float]) -> None:
     curve = CURVES[kind]
     for share in (0.01, 0.3, 0.5, 0.9, 0.99):
         depth_m = ends[0] + share * (ends[1] - ends[0])
@@ -57,7 +63,7 @@ def test_raw_undoes_depth(kind: str, ends: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_more_is_farther_and_never_outside(kind: str) -> None:
+def test_more_is_farther_and_never_outside(kind: Kind) -> None:
     depth_m = CURVES[kind].depth_m(torch.linspace(-200, 200, 2001, dtype=torch.float64), 0.5, 10.0)
     steps = depth_m.diff()
     assert (steps >= 0).all() and (steps[950:1050] > 0).all()
@@ -74,7 +80,7 @@ def first_prediction(head: DepthHead) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("median_m", [1.2, 2.53, 3.5])
-def test_it_starts_at_the_median(kind: str, median_m: float) -> None:
+def test_it_starts_at_the_median(kind: Kind, median_m: float) -> None:
     head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
     head.start_at(median_m)
     assert first_prediction(head) == pytest.approx(median_m, rel=1e-5)
@@ -85,7 +91,7 @@ def test_it_starts_at_the_median(kind: str, median_m: float) -> None:
     "median_m, start_m",
     [(0.0, 0.675), (0.5, 0.675), (0.6, 0.675), (3.9, 3.825), (4.0, 3.825), (60.0, 3.825)],
 )
-def test_a_median_out_of_range_is_brought_inside(kind: str, median_m: float, start_m: float) -> None:
+def test_a_median_out_of_range_is_brought_inside(kind: Kind, median_m: float, start_m: float) -> None:
     # A twentieth of 3.5 m from either end.
     head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
     head.start_at(median_m)
@@ -93,14 +99,14 @@ def test_a_median_out_of_range_is_brought_inside(kind: str, median_m: float, sta
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_untold_it_starts_at_the_middle_in_log_depth(kind: str) -> None:
+def test_untold_it_starts_at_the_middle_in_log_depth(kind: Kind) -> None:
     # sqrt(0.5 * 8) = 2.
     head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=8.0))
     assert first_prediction(head) == pytest.approx(2.0, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_it_starts_it_can_learn(kind: str) -> None:
+def test_where_it_starts_it_can_learn(kind: Kind) -> None:
     head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=10.0))
     head.start_at(0.5)
     head(torch.rand(1, 4, 3, 5), 3, 5).mean().backward()

@@ -49,7 +49,8 @@ def read_dataset_toml(root: Path) -> FolderInfo:
     if not path.is_file():
         return FolderInfo(name=root.resolve().name)
     try:
-        return FolderInfo(**tomllib.loads(path.read_text(encoding="utf-8")))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return FolderInfo(**{"name": root.resolve().name, **values})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
@@ -116,6 +117,8 @@ def _read_array(path: Path) -> np.ndarray:
         value: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} is missing or no .npy array: {error}") from error
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "uif":
+        raise UserError(f"{path} must be one .npy array of numbers; save it with numpy.save")
     return value
 
 

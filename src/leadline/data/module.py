@@ -1,9 +1,11 @@
 """Feeding a model: samples at the working size, cached, augmented by a seed of their own, in resumable order."""
 
-import os
+import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -13,12 +15,14 @@ from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.splits import Splits
 from leadline.data.transforms import augment, to_working_size
 
+SHARED_MEMORY = Path("/dev/shm")
 BYTES_PER_CACHED_PIXEL = 3 + 4  # 8-bit RGB and float32 depth
 
 
 def free_memory_bytes() -> int:
-    """Memory that the system can still give out."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    """Memory that can still be shared between processes; containers often allow far less of it than of the rest."""
+    available: int = psutil.virtual_memory().available
+    return min(available, shutil.disk_usage(SHARED_MEMORY).free) if SHARED_MEMORY.is_dir() else available
 
 
 class CachedSamples:

@@ -32,7 +32,7 @@ class DataSettings(BaseModel):
 
     split: Literal["official", "report", "scene"] = "official"
     """official: the makers' (validation scenes taken from train); report: 1049/200/200 shuffled; scene: by scene."""
-    split_seed: int = 0
+    split_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the shuffle."""
     validation: Share = 0.1
     """Share of the official training pictures that is kept for validation, by scene."""

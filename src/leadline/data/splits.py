@@ -28,7 +28,7 @@ def split_official(dataset: DepthDataset, seed: int, validation: float) -> Split
     official = dataset.official_splits
     train = [index for index, part in enumerate(official) if part == "train"]
     test = [index for index, part in enumerate(official) if part == "test"]
-    if not train or not test:
+    if not train and not test:
         raise UserError("this data set names no official split; add an official_split column, or split by scene")
     val = _take_scenes(dataset, train, seed, round(validation * len(train)))
     return {"train": sorted(set(train) - set(val)), "val": val, "test": test}
@@ -73,14 +73,11 @@ def make_splits(dataset: DepthDataset, rule: str, seed: int = 0, validation: flo
         Indices of train, val and test, ascending.
 
     Raises:
-        UserError: if the rule is unknown, cannot be followed, or leaves no picture to train on.
+        UserError: if the rule is unknown or cannot be followed.
     """
     if rule not in RULES:
         raise unknown_name("split", rule, RULES)
-    splits = RULES[rule](dataset, seed, validation)
-    if not splits["train"]:
-        raise UserError(f"split {rule!r} leaves no picture to train on: the data set has {len(dataset)} in all")
-    return splits
+    return RULES[rule](dataset, seed, validation)
 
 
 def select(dataset: DepthDataset, selection: str, seed: int = 0) -> list[int]:
@@ -88,7 +85,7 @@ def select(dataset: DepthDataset, selection: str, seed: int = 0) -> list[int]:
 
     Args:
         dataset: the data set.
-        selection: "all"; RULE/PART such as "official/test"; or a text file of ids, one a line.
+        selection: "all"; RULE/PART such as "official/test"; or a .txt file of ids, one a line.
         seed: seed of the rule.
 
     Returns:
@@ -99,7 +96,7 @@ def select(dataset: DepthDataset, selection: str, seed: int = 0) -> list[int]:
     """
     if selection == "all":
         return list(range(len(dataset)))
-    if Path(selection).is_file():
+    if selection.endswith(".txt"):
         return _indices_of_ids(dataset, Path(selection))
     rule, _, part = selection.partition("/")
     if rule not in RULES or part not in PARTS:
@@ -112,7 +109,11 @@ def select(dataset: DepthDataset, selection: str, seed: int = 0) -> list[int]:
 
 
 def _indices_of_ids(dataset: DepthDataset, path: Path) -> list[int]:
-    wanted = path.read_text(encoding="utf-8").split()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as a list of ids: {error}") from error
+    wanted = [line.strip() for line in lines if line.strip()]
     place = {name: index for index, name in enumerate(dataset.ids)}
     missing = [name for name in wanted if name not in place]
     if missing or not wanted:

@@ -3,6 +3,7 @@
 Metric scale follows the apparent focal length: whatever enlarges a picture divides its depth.
 """
 
+import math
 from collections.abc import Callable
 from itertools import permutations
 
@@ -69,7 +70,7 @@ def zoom(sample: Sample, factor: float, top: int, left: int) -> Sample:
         return enlarged
 
     intrinsics = resize_intrinsics(crop_intrinsics(sample.intrinsics, top, left), window, size)
-    intrinsics[:2, :2] = sample.intrinsics[:2, :2]
+    intrinsics[:2, :2] /= factor
     return sample._replace(
         image=enlarge(sample.image, InterpolationMode.BILINEAR).clamp(0, 1),
         depth_m=enlarge(sample.depth_m, InterpolationMode.NEAREST_EXACT) / factor,
@@ -81,10 +82,13 @@ def zoom(sample: Sample, factor: float, top: int, left: int) -> Sample:
 def rotate(sample: Sample, angle_deg: float) -> Sample:
     """Turn about the picture's centre, counter-clockwise; what comes from outside is black and invalid.
 
-    For a camera whose axis meets the centre this is a roll, which leaves depth and focal length as they are.
+    This is a roll of the camera, which leaves depth as it is, and focal lengths where fx and fy are equal.
     """
     nearest = InterpolationMode.NEAREST
+    intrinsics = sample.intrinsics.clone()
+    intrinsics[:2, 2] = _turn_about_centre(sample.intrinsics[:2, 2], sample.image.shape[-2:], angle_deg)
     return sample._replace(
+        intrinsics=intrinsics,
         image=F.rotate(sample.image, angle_deg, interpolation=InterpolationMode.BILINEAR),
         depth_m=F.rotate(sample.depth_m, angle_deg, interpolation=nearest),
         valid=F.rotate(sample.valid.to(torch.uint8), angle_deg, interpolation=nearest).bool(),
@@ -147,6 +151,13 @@ _STEPS: tuple[Callable[[Sample, AugmentSettings, torch.Generator], Sample], ...]
     _random_zoom,
     _random_rotate,
 )
+
+
+def _turn_about_centre(point: Tensor, size: torch.Size, angle_deg: float) -> Tensor:
+    """Where (x, y) goes when a picture of (height, width) is turned counter-clockwise about its centre."""
+    centre = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    return centre + torch.tensor([[cos, sin], [-sin, cos]]) @ (point - centre)
 
 
 def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class TimmEncoder(nn.Module):
-    """Any timm network with features.
+    """Any timm network whose features are (B, C, h, w) and that takes pictures of any size.
 
     Attributes:
         channels: channels of each level, finest first.
@@ -32,12 +32,13 @@ class TimmEncoder(nn.Module):
             name: timm's name.
 
         Raises:
-            UserError: if timm has no such network, or it gives no features.
+            UserError: if timm has no such network, or it gives no such features.
         """
         super().__init__()
         self.body = _create(name, features_only=True)
         self.channels: tuple[int, ...] = tuple(self.body.feature_info.channels())
         self.strides: tuple[int, ...] = tuple(self.body.feature_info.reduction())
+        _require_pyramid(self, name)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of a normalised picture (B, 3, H, W), finest first."""
@@ -48,6 +49,10 @@ class DenseNetEncoder(nn.Module):
     """timm's DenseNet with DenseDepth's skips: the stem's ReLU and the three pooled dense blocks.
 
     timm's own features are taken before each transition, where they have up to four times the channels.
+
+    Attributes:
+        channels: channels of each level, finest first.
+        strides: pixels of the picture per pixel of each level.
     """
 
     TAPS = ("norm0", "pool0", "transition1", "transition2", "norm5")
@@ -56,23 +61,14 @@ class DenseNetEncoder(nn.Module):
         """Build the network with random weights.
 
         Args:
-            name: timm's name, such as "densenet121".
-
-        Raises:
-            UserError: if timm has no such network.
+            name: a key of `DENSENETS`.
         """
         super().__init__()
         self.features = _create(name).features
-        stem, block1, block2 = (self.features.get_submodule(name) for name in ("conv0", "transition1", "transition2"))
-        stem_channels: int = stem.out_channels
-        self.channels: tuple[int, ...] = (
-            stem_channels,
-            stem_channels,
-            block1.conv.out_channels,
-            block2.conv.out_channels,
-            self.features.get_submodule("norm5").num_features,
-        )
+        with torch.no_grad():
+            self.channels: tuple[int, ...] = tuple(level.shape[1] for level in self.eval()(torch.zeros(1, 3, 64, 64)))
         self.strides: tuple[int, ...] = (2, 4, 8, 16, 32)
+        self.train()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of a normalised picture (B, 3, H, W), finest first."""
@@ -83,6 +79,9 @@ class DenseNetEncoder(nn.Module):
                 pyramid.append(image)
         return pyramid
 
+
+DENSENETS = ("densenet121", "densenet161", "densenet169", "densenet201")
+"""Networks that `DenseNetEncoder` takes apart."""
 
 Encoder = TimmEncoder | DenseNetEncoder
 
@@ -99,7 +98,7 @@ def build_encoder(settings: EncoderSettings) -> Encoder:
     Raises:
         UserError: if the network is unknown, or its weights cannot be had or leave a weight random.
     """
-    encoder: Encoder = (DenseNetEncoder if settings.name.startswith("densenet") else TimmEncoder)(settings.name)
+    encoder: Encoder = (DenseNetEncoder if settings.name in DENSENETS else TimmEncoder)(settings.name)
     if settings.norm_eps is not None:
         for module in encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -169,8 +168,21 @@ def load_weights(encoder: nn.Module, weights: Mapping[str, Tensor], source: str)
     encoder.load_state_dict(loaded, strict=False)
 
 
+def _require_pyramid(encoder: TimmEncoder, name: str) -> None:
+    """Refuse a network that cannot look at a picture of any size, or whose levels are not (B, C, h, w)."""
+    try:
+        with torch.no_grad():
+            channels = [level.shape[1] for level in encoder.eval()(torch.zeros(1, 3, 64, 96))]
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise UserError(f"{name!r} takes pictures of one size only; choose a convolutional timm network") from error
+    finally:
+        encoder.train()
+    if channels != list(encoder.channels):
+        raise UserError(f"{name!r} gives no maps of (B, C, h, w); choose a convolutional timm network")
+
+
 def _plain_name(key: str) -> str:
-    return key.removeprefix("body.").removeprefix("model.").replace(".", "_")
+    return key.removeprefix("body.").removeprefix("body.").removeprefix("model.").replace(".", "_")
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
@@ -190,7 +202,7 @@ def _create(name: str, **kwargs: Any) -> Any:
     try:
         with torch.random.fork_rng(devices=[], enabled=bool(kwargs.get("pretrained"))):
             return timm.create_model(name, **kwargs)
-    except (RuntimeError, OSError, ValueError, AttributeError) as error:
+    except (RuntimeError, OSError, ValueError, AttributeError, AssertionError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         hint = "; without a network give a .safetensors file" if kwargs.get("pretrained") else ""
         raise UserError(f"timm cannot make {name!r}: {reason}{hint}") from error

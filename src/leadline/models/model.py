@@ -86,7 +86,9 @@ class DepthModel(nn.Module):
             raise ValueError(f"image must be (B, 3, H, W), got {tuple(image.shape)}; add a batch dimension")
         height, width = image.shape[-2:]
         working = size_with_area(height, width, self.settings.height * self.settings.width)
-        return resize_depth(self.at_working_scale(resize(image, *working)), height, width)
+        depth_m = resize_depth(self.at_working_scale(resize(image, *working)), height, width)
+        # Rounding can step over an end of the range by a bit.
+        return depth_m.clamp(self.settings.head.min_depth_m, self.settings.head.max_depth_m)
 
     def focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
         """What to multiply predicted metres by for pictures of another focal length than the training pictures'.
