@@ -10,8 +10,8 @@ def model_card(record: dict[str, Any]) -> str:
     """Markdown that says what a checkpoint started from, saw and scored.
 
     Args:
-        record: recipe, data, settings, validation row; and, where it was tested, "tests": a list of
-            `metrics.json` contents.
+        record: recipe, data, settings, validation row; "encoder_licence", where it is known; and, where it was
+            tested, "tests": a list of `metrics.json` contents.
     """
     settings = record["settings"]
     model, data = settings["model"], settings["data"]
@@ -25,9 +25,12 @@ def model_card(record: dict[str, Any]) -> str:
         "",
         f"- Answers metres along the optical axis, {head['min_depth_m']}–{head['max_depth_m']} m.",
         f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
-        f"- Encoder weights started from: {Path(model['encoder']['weights']).name}.",
+        f"- Encoder weights started from: {Path(model['encoder']['weights']).name} "
+        f"(licence: {record.get('encoder_licence', 'as their makers say')}).",
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
         f"{settings['epochs']} epochs.",
+        "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
+        "and cameras of another focal length unless it is given.",
         "",
     ]
     if record.get("validation"):

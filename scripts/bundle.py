@@ -1,0 +1,46 @@
+r"""Put a run's best checkpoint into the package, in float16, with the numbers that this very file scores.
+
+    python scripts/bundle.py runs/densenet-nyu densenet-nyu --data nyu-labelled \
+        --encoder-licence BSD-3-Clause --protocol nyu-eigen
+
+Writes src/leadline/bundled/NAME and docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}.
+"""
+
+import argparse
+from pathlib import Path
+
+from leadline.card import model_card
+from leadline.checkpoint import BUNDLE, load_checkpoint, read_config, save_checkpoint
+from leadline.evaluation import evaluate
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", default="official/test")
+    parser.add_argument("--encoder-licence", required=True)
+    parser.add_argument("--protocol", action="append", required=True)
+    arguments = parser.parse_args()
+
+    best = arguments.run / "checkpoints" / "best"
+    model = load_checkpoint(best)
+    record = {**read_config(best)["record"], "encoder_licence": arguments.encoder_licence}
+    bundled = BUNDLE / arguments.name
+    # Scored as it ships: after rounding to float16.
+    save_checkpoint(bundled, model, record, model_card(record), half=True)
+    tests = []
+    for protocol in arguments.protocol:
+        report = evaluate(arguments.name, data=arguments.data, split=arguments.split, protocol=protocol)
+        report.save(ROOT / "docs" / "results" / arguments.name / protocol)
+        tests.append(report.to_json())
+        print(protocol, {name: round(value, 4) for name, value in report.per_image.items()})
+    record = {**record, "tests": tests}
+    save_checkpoint(bundled, model, record, model_card(record), half=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""Each command: its exit code, its files, and one line for every mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leadline.cli import main
+
+TINY = """
+epochs = 1
+max_steps = 2
+precision = "float32"
+[model]
+network = "unet"
+height = 36
+width = 48
+[model.plain]
+width = 4
+levels = 2
+[data]
+workers = 0
+batch_size = 4
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return str(path)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, mode in {"rgb.jpg": "RGB", "grey.png": "L", "alpha.png": "RGBA", "press.jpg": "CMYK"}.items():
+        Image.new(mode, (40, 30)).save(folder / name)
+    Image.fromarray(np.full((30, 40), 40000, np.uint16)).save(folder / "deep.png")
+    return folder
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run a command that must end with code 2 and one line on stderr; give that line."""
+    capsys.readouterr()
+    assert main([str(word) for word in arguments]) == 2
+    error = capsys.readouterr().err
+    lines = [line for line in error.splitlines() if line.startswith("leadline: ")]
+    assert len(lines) == 1, error
+    assert "Traceback" not in error
+    return lines[0]
+
+
+def test_train_evaluate_predict_figure(
+    rooms: Path, recipe: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(["train", recipe, "--data", str(rooms), "--out", str(run), "--optimizer.learning-rate", "0.002"]) == 0
+    assert "learning_rate = 0.002" in (run / "settings.toml").read_text()
+    report = ["evaluate", str(run), "--data", str(rooms), "--protocol", "report", "--out", str(tmp_path / "scores")]
+    assert main(report) == 0
+    printed = capsys.readouterr().out
+    assert "protocol report, 8 pictures" in printed and "pooled" in printed
+    assert (tmp_path / "scores" / "metrics.json").is_file()
+    assert main(["predict", str(photos), "--model", str(run), "--out", str(tmp_path / "depth")]) == 0
+    printed = capsys.readouterr().out
+    assert "5 of 5 pictures written" in printed and "median" in printed
+    assert len(list((tmp_path / "depth").iterdir())) == 15
+    sheets = ["figure", str(run), "--data", str(rooms), "--protocol", "report", "--out", str(tmp_path / "figures")]
+    assert main([*sheets, "--rows", "2"]) == 0
+    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {
+        "best.png", "median.png", "worst.png", "sample.png",
+    }  # fmt: skip
+    assert main(["train", "--resume", str(run)]) == 0
+
+
+def test_synthesize_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "rooms"
+    assert main(["data", "synthesize", "--out", str(out), "--count", "4", "--height", "48", "--width", "64"]) == 0
+    assert main(["data", "check", str(out)]) == 0
+    assert "48" in capsys.readouterr().out
+    (out / "depth" / "00001.png").unlink()
+    assert main(["data", "check", str(out)]) == 2
+
+
+def test_predict_goes_on_past_a_broken_picture(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "text.png").write_text("this is text")
+    line = fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", tmp_path / "depth", "--format", "npz")
+    assert "text.png is no picture" in line
+    assert len(list((tmp_path / "depth").iterdir())) == 5
+
+
+def test_models_lists_recipes_and_bundled_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert "densenet-nyu (default)" in printed and "report-cae" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predikt"], 'Did you mean "predict"'),
+        (["predict"], "no pictures given"),
+        (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
+        (["predict", "x.jpg", "--format", "colour"], "did you mean 'color'"),
+        (["train"], "name a recipe"),
+        (["train", "densnet"], "training needs --data"),
+        (["train", "densnet", "--data", "x", "--out", "y"], "unknown recipe 'densnet'"),
+        (["train", "cae", "--data", "nowhere", "--out", "y"], "no data set at nowhere"),
+        (["train", "cae", "--data", "x", "--out", "y", "--epoch", "3"], "Did you mean --epochs"),
+        (["train", "cae", "--data", "x", "--out", "y", "--epochs", "0"], "epochs"),
+        (["train", "cae", "--data", "x", "--out", "y", "--data.batch-size", "many"], "batch-size"),
+        (["train", "cae", "--resume", "x"], "leave the recipe"),
+        (["train", "--resume", "nowhere"], "no run at nowhere"),
+        (["evaluate", "--data", "nowhere"], "no data set at nowhere"),
+        (["evaluate", "--data", "x", "--protocol", "eigen"], "unknown protocol 'eigen'"),
+        (["evaluate"], "--data"),
+        (["data", "check", "nowhere"], "nowhere"),
+        (["data", "download", "kitti", "--out", "x"], "only nyu"),
+        (["data", "prepare", "nyu", "--mat", "a.mat", "--splits", "b.mat", "--out", "x"], "a.mat"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in fails(capsys, *arguments)
+    assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+def test_a_full_disk_is_one_line(
+    photos: Path,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("leadline.files.os.replace", full)
+    out = tmp_path / "depth"
+    assert "No space left" in fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", out)
+    assert not list(out.iterdir())
+
+
+def test_a_checkpoint_cut_short_is_one_line(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tiny_checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert "cut short" in fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", tmp_path / "depth")
+
+
+def test_help_comes_without_torch() -> None:
+    code = "import sys; from leadline.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    for command in ("predict", "train", "evaluate", "figure", "data", "models"):
+        assert command in result.stdout
+
+
+def test_every_settings_field_is_a_flag_with_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    printed = capsys.readouterr().out
+    for flag in ("--data.augment.zoom", "--model.encoder.weights", "--loss.gradient", "--optimizer.clip-norm"):
+        assert flag in printed

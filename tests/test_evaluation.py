@@ -1,0 +1,102 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from leadline.data import open_dataset
+from leadline.data.sample import collate
+from leadline.errors import UserError
+from leadline.evaluation import evaluate, predict_batch
+from leadline.metrics import METRICS
+from leadline.models.model import DepthModel
+from leadline.protocols import PROTOCOLS
+
+REAL = Path(__file__).parents[2] / "shared" / "data" / "nyu-v2-labelled"
+
+
+def test_every_picture_is_scored_once_and_matches_a_plain_computation(
+    rooms: Path, tiny_checkpoint: Path, tiny_model: DepthModel
+) -> None:
+    report = evaluate(tiny_checkpoint, data=rooms, split="all", protocol="report")
+    dataset = open_dataset(rooms)
+    assert report.ids == dataset.ids
+    errors, truths = [], []
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        pred_m = predict_batch(tiny_model, collate([sample]), PROTOCOLS["report"])[0].numpy().astype(np.float64)
+        truth_m = sample.depth_m.numpy().astype(np.float64)
+        errors.append(pred_m - truth_m)
+        truths.append(truth_m)
+    rms = [np.sqrt(np.mean(error**2)) for error in errors]
+    assert report.per_image["rms"] == pytest.approx(np.mean(rms), rel=1e-5)
+    assert report.pooled["rms"] == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=1e-5)
+    assert report.pooled["abs_rel"] == pytest.approx(np.mean(np.abs(errors) / np.array(truths)), rel=1e-5)
+
+
+def test_the_files_hold_what_the_contract_says(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    report = evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report")
+    report.save(tmp_path / "out")
+    result = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert list(result) == ["model", "data", "split", "protocol", "num_images", "per_image", "pooled"]
+    assert list(result["per_image"]) == list(result["pooled"]) == list(METRICS)
+    rows = list(csv.DictReader((tmp_path / "out" / "per_image.csv").open()))
+    assert len(rows) == result["num_images"] == 8
+    assert list(rows[0]) == ["id", *METRICS]
+    # Any average can be recomputed from the rows.
+    for name in METRICS:
+        assert np.mean([float(row[name]) for row in rows]) == pytest.approx(result["per_image"][name], rel=1e-12)
+
+
+def test_the_mirror_is_averaged_where_the_protocol_says(rooms: Path, tiny_model: DepthModel) -> None:
+    batch = collate([open_dataset(rooms)[0]])
+    image = batch.image
+    with torch.inference_mode():
+        mean_m = (tiny_model(image) + tiny_model(image.flip(-1)).flip(-1)) / 2
+    scale = tiny_model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:]).view(-1, 1, 1, 1)
+    # bfloat16, where it is native, keeps 3 digits.
+    flipped = predict_batch(tiny_model, batch, PROTOCOLS["nyu-eigen-flip"])
+    assert torch.allclose(flipped, (mean_m * scale).clamp(1e-3, 10), rtol=0.02)
+    assert not torch.allclose(flipped, predict_batch(tiny_model, batch, PROTOCOLS["nyu-eigen"]), rtol=1e-4)
+
+
+def test_metres_follow_the_focal_length_that_the_data_set_gives(rooms: Path, tiny_model: DepthModel) -> None:
+    sample = open_dataset(rooms)[0]
+    twice = sample._replace(intrinsics=sample.intrinsics * torch.tensor([[2.0, 1, 1], [1, 2.0, 1], [1, 1, 1]]))
+    unknown = sample._replace(intrinsics=torch.full((3, 3), torch.nan))
+    report = PROTOCOLS["report"]
+    one, two, none = (predict_batch(tiny_model, collate([it]), report) for it in (sample, twice, unknown))
+    assert torch.allclose(two, 2 * one)
+    focal_px = float(sample.intrinsics[0, 0]) / 2  # the working width is half the pictures'
+    assert torch.allclose(one, none * focal_px / 40.0)
+
+
+def test_a_cropping_protocol_refuses_other_sizes(rooms: Path, tiny_checkpoint: Path) -> None:
+    with pytest.raises(UserError, match="crops 480×640 depth maps, got 72×96"):
+        evaluate(tiny_checkpoint, data=rooms, protocol="nyu-eigen")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"protocol": "nyu-eigne"}, "did you mean 'nyu-eigen'"),
+        ({"split": "oficial/test"}, "did you mean 'official/test'"),
+        ({"data": "nowhere"}, "no data set at nowhere"),
+        ({"model": "nowhere"}, "unknown model 'nowhere'"),
+    ],
+)
+def test_mistakes_are_named(rooms: Path, tiny_checkpoint: Path, words: dict[str, str], message: str) -> None:
+    arguments = {"model": str(tiny_checkpoint), "data": str(rooms), "protocol": "report", **words}
+    with pytest.raises(UserError, match=message):
+        evaluate(arguments.pop("model"), **arguments)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="needs the labelled NYU pictures beside the repository")
+def test_the_bundled_model_on_a_few_real_pictures(tmp_path: Path) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("1\n200\n600\n1200\n")
+    report = evaluate(data=REAL, split=str(ids), protocol="nyu-eigen")
+    assert report.ids == ["1", "200", "600", "1200"]
+    assert report.per_image["delta1"] > 0.5

@@ -1,0 +1,152 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from leadline.errors import UserError
+from leadline.models.model import DepthModel
+from leadline.prediction import CONTACT_SHEET, output_stems, predict, predict_files
+from leadline.writers import read_depth_png, read_npz
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture of 60×80 without EXIF."""
+    return save_photo(tmp_path / "photo.png", 60, 80)
+
+
+def save_photo(path: Path, height: int, width: int, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def test_a_prediction_says_what_it_is(photo: Path, tiny_model: DepthModel) -> None:
+    prediction = predict(photo, tiny_model)
+    assert prediction.depth_m.shape == prediction.valid.shape == (60, 80)
+    assert prediction.depth_m.dtype == np.float32
+    assert prediction.rgb.shape == (60, 80, 3)
+    near_m, median_m, far_m = prediction.summary
+    assert 0.5 <= near_m <= median_m <= far_m <= 10
+    assert prediction.focal_source == "assumed"
+    # Trained with 40 px at an area of 36·48 pixels; the picture has (80/48)² of that.
+    assert prediction.focal_px == pytest.approx(40 * 80 / 48)
+
+
+def test_files_arrays_tensors_and_pil_images_give_the_same(photo: Path, tiny_model: DepthModel) -> None:
+    image = Image.open(photo)
+    pixels = np.asarray(image)
+    tensor = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    wanted = predict(photo, tiny_model).depth_m
+    for given in (str(photo), image, pixels, pixels / 255.0, tensor, tensor / 255):
+        assert np.array_equal(predict(given, tiny_model).depth_m, wanted)
+
+
+@pytest.mark.parametrize(
+    "given", [np.zeros((4, 4)), np.full((4, 4, 3), 7.0), torch.zeros(1, 3, 4, 4), np.zeros((4, 4, 4))]
+)
+def test_what_is_no_picture_is_refused(given: object, tiny_model: DepthModel) -> None:
+    with pytest.raises(UserError, match="a picture must be"):
+        predict(given, tiny_model)  # type: ignore[arg-type]
+
+
+def test_metres_follow_the_focal_length(photo: Path, tiny_model: DepthModel) -> None:
+    assumed = predict(photo, tiny_model)
+    assert assumed.focal_px is not None
+    given = predict(photo, tiny_model, focal_px=3 * assumed.focal_px)
+    assert given.focal_source == "given"
+    assert np.allclose(given.depth_m, 3 * assumed.depth_m)
+    # 90° across 80 pixels: 40 px.
+    by_fov = predict(photo, tiny_model, fov_deg=90)
+    assert by_fov.focal_px == pytest.approx(40)
+    assert np.allclose(by_fov.depth_m, predict(photo, tiny_model, focal_px=40).depth_m)
+
+
+def test_the_focal_length_of_exif_is_used(tmp_path: Path, tiny_model: DepthModel) -> None:
+    exif = Image.Exif()
+    exif[0x8769] = {0xA405: 43}  # 43 mm of 35 mm film: its diagonal, so as many pixels as the picture's diagonal
+    photo = save_photo(tmp_path / "phone.jpg", 60, 80, exif=exif)
+    prediction = predict(photo, tiny_model)
+    assert prediction.focal_source == "EXIF"
+    assert prediction.focal_px == pytest.approx(100, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"focal_px": -1.0}, "positive number of pixels, got -1"),
+        ({"focal_px": 50.0, "fov_deg": 60.0}, "not both"),
+        ({"fov_deg": 200.0}, "200"),
+    ],
+)
+def test_impossible_cameras_are_refused(
+    photo: Path, tiny_model: DepthModel, words: dict[str, float], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        predict(photo, tiny_model, **words)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 400), (300, 3), (97, 131)])
+def test_any_size_comes_back_as_it_went_in(tmp_path: Path, tiny_model: DepthModel, size: tuple[int, int]) -> None:
+    prediction = predict(save_photo(tmp_path / "a.png", *size), tiny_model)
+    assert prediction.depth_m.shape == size
+    assert np.isfinite(prediction.depth_m).all()
+
+
+def test_pictures_beyond_the_budget_come_smaller_with_their_camera(tmp_path: Path, tiny_model: DepthModel) -> None:
+    photo = save_photo(tmp_path / "large.png", 300, 400)
+    whole, small = predict(photo, tiny_model), predict(photo, tiny_model, max_pixels=30_000)
+    assert small.depth_m.shape == (150, 200)
+    assert whole.focal_px is not None
+    assert small.focal_px == pytest.approx(whole.focal_px / 2)
+
+
+def test_the_written_files_agree(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    prediction = predict(photo, tiny_model)
+    paths = prediction.save(tmp_path / "out" / "photo")
+    assert [path.name for path in paths] == ["photo_depth.png", "photo_color.png", "photo.npz"]
+    stored = read_npz(paths[2])
+    assert np.array_equal(stored.depth_m, prediction.depth_m)
+    assert stored.intrinsics[0, 0] == pytest.approx(prediction.focal_px)
+    assert np.abs(read_depth_png(paths[0]).depth_m - prediction.depth_m).max() <= 0.0005 + 1e-6
+
+
+def test_a_folder_goes_on_past_a_broken_picture(tmp_path: Path, tiny_model: DepthModel) -> None:
+    paths = [save_photo(tmp_path / "a.png", 30, 40), tmp_path / "b.png", save_photo(tmp_path / "c.jpg", 30, 40)]
+    paths[1].write_text("no picture")
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, sheet=True))
+    assert [bool(result.error) for result in results] == [False, True, False]
+    assert "b.png is no picture" in results[1].error
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["a_depth.png", "a_color.png", "a.npz", "c_depth.png", "c_color.png", "c.npz", CONTACT_SHEET]
+    )
+
+
+def test_many_files_give_what_one_gives(tmp_path: Path, tiny_model: DepthModel) -> None:
+    paths = [save_photo(tmp_path / f"{number}.png", 30 + number, 40) for number in range(5)]
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"]))
+    assert [result.path for result in results] == paths
+    for path in paths:
+        stored = read_npz(tmp_path / "out" / f"{path.stem}.npz")
+        assert np.array_equal(stored.depth_m, predict(path, tiny_model).depth_m)
+
+
+def test_an_unknown_format_is_refused_before_any_work(tmp_path: Path, tiny_model: DepthModel) -> None:
+    with pytest.raises(UserError, match="unknown format 'colour': did you mean 'color'"):
+        list(predict_files([tmp_path / "a.png"], tmp_path / "out", tiny_model, formats=["colour"]))
+
+
+def test_a_result_that_cannot_be_written_is_an_error(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    with pytest.raises(OSError):
+        list(predict_files([photo], tmp_path / "out", tiny_model))
+
+
+def test_no_result_takes_anothers_place(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a/1.jpg", "a/1.png", "b/1.jpg", "b/2.jpg")]
+    stems = output_stems(paths, tmp_path / "out")
+    assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a/1_jpg", "a/1_png", "b/1", "b/2"]
+    assert output_stems(paths[:1], tmp_path / "out") == [tmp_path / "out" / "1"]
