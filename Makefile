@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test check clean
 
 demo: .venv/installed
-	$(BIN)/leadline predict examples --out demo_out --format depth,color,npz,sheet
+	$(BIN)/leadline predict examples/*.jpg examples/motorcycle/rgb --out demo_out --format depth,color,npz,sheet
 	@echo "look at demo_out/contact_sheet.png"
 
 test: .venv/installed-dev

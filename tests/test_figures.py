@@ -56,8 +56,8 @@ def test_a_sheet_is_a_png_of_a_size_to_look_at(tmp_path: Path) -> None:
     path = tmp_path / "new" / "sheet.png"
     depth_sheet(path, [scored(0), scored(1, invalid=0.5)])
     with Image.open(path) as file:
-        # 13 inches wide at 90 dots; two lines of pictures of 3:4, and a title.
-        assert file.format == "PNG" and file.size == (1170, int((0.7 + 2 * 3.05 * 0.75) * 90))
+        # 13 inches wide at 90 dots; two lines of pictures of 3:4, a title and the bars.
+        assert file.format == "PNG" and file.size == (1170, int((1.1 + 2 * 3.05 * 0.75) * 90))
     assert os.listdir(path.parent) == ["sheet.png"]
     assert figures._pyplot().get_fignums() == []
 
@@ -126,8 +126,8 @@ ROWS = [
 
 def test_every_curve_is_over_epochs_counted_from_one(drawn: list[Any], tmp_path: Path) -> None:
     learning_curves(tmp_path / "curves.png", ROWS, "silog")
-    for axis, key in zip(drawn[0].axes, ("train_loss", "abs_rel", "delta1", "rms"), strict=True):
-        (line,) = axis.lines
+    for axis, key in zip(drawn[0].axes, ("train_loss", "abs_rel", "delta1", "rms", "silog"), strict=True):
+        line = axis.lines[0]
         assert list(line.get_xdata()) == [1, 2, 3, 4]
         assert list(line.get_ydata()) == [row[key] for row in ROWS]
 

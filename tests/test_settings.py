@@ -174,7 +174,7 @@ def test_a_setting_like_none_lists_all_of_its_level() -> None:
         ({"ema_decay": 1.0}, "ema_decay: Input should be less than 1, got 1.0"),
         ({"optimizer": {"learning_rate": -0.1}}, "optimizer.learning_rate: Input should be greater than 0, got -0.1"),
         ({"loss": {"l1": -1}}, "loss.l1: Input should be greater than or equal to 0, got -1"),
-        ({"loss": {"l1": float("nan")}}, "loss.l1: Input should be greater than or equal to 0, got nan"),
+        ({"loss": {"l1": float("nan")}}, "loss.l1: Input should be a finite number, got nan"),
         ({"data": {"augment": {"mirror": 2}}}, "data.augment.mirror: Input should be less than or equal to 1, got 2"),
         ({"data": {"split": "random"}}, "data.split: Input should be 'official', 'report' or 'scene', got 'random'"),
         ({"model": "unet"}, "model: Input should be a valid dictionary or instance of ModelSettings, got 'unet'"),

@@ -136,6 +136,14 @@ def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, tiny_settings: 
         train(tiny_settings, rooms, tmp_path)
 
 
+def test_a_split_that_leaves_nothing_to_train_on_is_refused(
+    tiny_settings: RunSettings, tmp_path: Path, rooms: Path
+) -> None:
+    data = tiny_settings.data.model_copy(update={"validation": 1.0})
+    with pytest.raises(UserError, match="split 'official' leaves none of the 32 pictures to train on"):
+        train(tiny_settings.model_copy(update={"data": data}), rooms, tmp_path / "run")
+
+
 def test_resume_wants_a_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run at"):
         resume(tmp_path)

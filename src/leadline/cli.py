@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
 
 from leadline import __version__
 from leadline.cli_data import USER_MISTAKE, data_app
 from leadline.errors import UserError
-from leadline.settings import RunSettings, recipe_names, resolve_settings
+from leadline.settings import RunSettings, first_mistake, recipe_names, resolve_settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -141,7 +142,8 @@ def evaluate(
     report = run_evaluation(model, data=data, split=split, protocol=protocol, show_progress=sys.stderr.isatty())
     result = report.to_json()
     title = f"{model} on {report.data} {split}, protocol {protocol}, {len(report.ids)} pictures"
-    _print(_metrics_table(title, {name: result[name] for name in ("per_image", "pooled")}))
+    print(title)
+    _print(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         report.save(out)
         print(f"metrics.json and per_image.csv written to {out}")
@@ -215,7 +217,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
     except (UserError, CycloptsError, OSError) as error:
-        print(f"leadline: {' '.join(str(error).split())}", file=sys.stderr)
+        reason = error.__cause__ or error.__context__
+        mistake = first_mistake(reason, "settings") if isinstance(reason, ValidationError) else error
+        print(f"leadline: {' '.join(str(mistake).split())}", file=sys.stderr)
         return USER_MISTAKE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -226,14 +230,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _metrics_table(title: str, averagings: dict[str, dict[str, float]]) -> "Table":
+def _metrics_table(averagings: dict[str, dict[str, float]]) -> "Table":
     from rich.table import Table
 
     from leadline.metrics import METRICS
 
     arrows = {"higher": "↑", "lower": "↓"}
     header = [f"{info.name} {arrows[info.better]}" for info in METRICS.values()]
-    table = Table("", *header, title=title, title_justify="left")
+    table = Table("", *header)
     for name, values in averagings.items():
         table.add_row(name, *(f"{values[key]:.4f}" for key in METRICS))
     return table

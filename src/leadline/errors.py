@@ -11,19 +11,20 @@ class UserError(ValueError):
     """
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") -> UserError:
     """Build the error for a name that is not in a table.
 
     Args:
         kind: what the name stands for ("recipe", "protocol", ...).
         name: the name that was given.
         known: the names that exist.
+        above: what stands before each of them where they are nested, such as "data.".
 
     Returns:
-        An error that offers the nearest known name, or lists them all.
+        An error that offers the nearest known name, or lists them (20 at the most).
     """
     choices = list(known)
     near = difflib.get_close_matches(name, choices, n=1)
-    listed = ", ".join(choices[:20]) + (" …" if len(choices) > 20 else "")
-    remedy = f"did you mean {near[0]!r}?" if near else f"choose from {listed}"
-    return UserError(f"unknown {kind} {name!r}: {remedy}")
+    listed = ", ".join(above + choice for choice in choices[:20]) + (" …" if len(choices) > 20 else "")
+    remedy = f"did you mean {above + near[0]!r}?" if near else f"choose from {listed}"
+    return UserError(f"unknown {kind} {above + name!r}: {remedy}")

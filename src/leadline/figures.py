@@ -9,6 +9,7 @@ from torch import Tensor
 
 from leadline.colors import COLOR_MAP
 from leadline.files import atomic_file
+from leadline.metrics import goodness
 
 ERROR_COLOURS = "viridis"
 ERROR_END = 0.5  # relative errors from here on have the last colour
@@ -74,7 +75,7 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         if key == monitor:
-            best = values.index(max(values) if key.startswith("delta") else min(values))
+            best = max(range(len(values)), key=[goodness(key, value) for value in values].__getitem__)
             axis.plot(epochs[best], values[best], "*", markersize=13, label=f"best: {values[best]:.3f}")
             axis.legend()
     _save(figure, path)

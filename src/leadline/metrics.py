@@ -5,6 +5,7 @@ sums; pooled metrics are those of all pictures' sums added up. So both averaging
 the same rows and agree by construction.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +36,19 @@ METRICS: dict[str, MetricInfo] = {
         MetricInfo("silog", "lower", "100·std(ln ŷ − ln y), as in BTS"),
     )
 }
+
+
+def goodness(name: str, value: float) -> float:
+    """A metric's value such that more is better; NaN is worst.
+
+    Args:
+        name: a key of `METRICS`.
+        value: the metric.
+    """
+    if math.isnan(value):
+        return -math.inf
+    return value if METRICS[name].better == "higher" else -value
+
 
 SUMS = ("count", "delta1", "delta2", "delta3", "abs_rel", "sq_rel", "square", "log_square", "log10", "log")
 """The columns of `error_sums`."""

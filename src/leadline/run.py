@@ -3,7 +3,6 @@
 import csv
 import json
 import logging
-import math
 import signal
 import threading
 import time
@@ -21,7 +20,7 @@ from leadline.checkpoint import save_checkpoint
 from leadline.data.sample import DepthDataset
 from leadline.figures import ScoredPicture, depth_sheet, learning_curves
 from leadline.files import atomic_file
-from leadline.metrics import METRICS, named
+from leadline.metrics import goodness, named
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +140,8 @@ class RunRecorder(Callback):
 
     def _write_rows(self, pl_module: Any) -> None:
         monitor = pl_module.settings.monitor
-        if max(range(len(self._rows)), key=lambda epoch: _goodness(self._rows[epoch], monitor)) == len(self._rows) - 1:
+        scores = [goodness(monitor, row[monitor]) for row in self._rows]
+        if scores[-1] >= max(scores):
             self._save_best(pl_module)
         with atomic_file(self._out / "metrics.csv") as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self._rows[0]))
@@ -170,9 +170,3 @@ class RunRecorder(Callback):
             pred_m = pl_module.model(sample.image[None].to(pl_module.device))[0].float().cpu()
             rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
         depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
-
-
-def _goodness(row: dict[str, float], monitor: str) -> float:
-    """The monitored metric such that more is better; NaN is worst."""
-    value = row[monitor] if METRICS[monitor].better == "higher" else -row[monitor]
-    return -math.inf if math.isnan(value) else value

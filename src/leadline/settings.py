@@ -150,7 +150,7 @@ def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:
     try:
         return RunSettings.model_validate(values)
     except ValidationError as error:
-        raise _first_mistake(error, source) from error
+        raise first_mistake(error, source) from error
 
 
 def write_settings(path: Path, settings: RunSettings) -> None:
@@ -167,7 +167,13 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _first_mistake(error: ValidationError, source: str) -> UserError:
+def first_mistake(error: ValidationError, source: str) -> UserError:
+    """The first of pydantic's complaints about run settings as one line.
+
+    Args:
+        error: what `RunSettings` raised.
+        source: where the settings come from, for the message.
+    """
     first = error.errors()[0]
     *parents, name = map(str, first["loc"]) if first["loc"] else ["settings"]
     dotted = ".".join([*parents, name])
@@ -175,7 +181,7 @@ def _first_mistake(error: ValidationError, source: str) -> UserError:
         part: Any = RunSettings
         for parent in parents:
             part = part.model_fields[parent].annotation
-        where = f" in {'.'.join(parents)}" if parents else ""
-        return UserError(f"{source}{where}: {unknown_name('setting', name, part.model_fields)}")
+        above = "".join(f"{parent}." for parent in parents)
+        return UserError(f"{source}: {unknown_name('setting', name, part.model_fields, above)}")
     reason = first["msg"].removeprefix("Value error, ")
     return UserError(f"{source}: {dotted}: {reason}" + (f", got {first['input']!r}" if "got" not in reason else ""))

@@ -74,16 +74,14 @@ def test_official_leaves_out_pictures_that_have_no_part() -> None:
     assert splits == {"train": [0, 2], "val": [], "test": [3, 5]}
 
 
-@pytest.mark.parametrize("parts", [[""] * 4, ["train"] * 4])
-def test_official_needs_official_parts(parts: list[str]) -> None:
+def test_official_needs_official_parts() -> None:
     with pytest.raises(UserError, match="names no official split; add an official_split column, or split by scene"):
-        make_splits(Listed(list("abcd"), parts), "official")
+        make_splits(Listed(list("abcd"), [""] * 4), "official")
 
 
-def test_validation_that_takes_everything_is_refused() -> None:
+def test_validation_can_take_the_only_scene() -> None:
     dataset = Listed(["hall"] * 9 + ["yard"], ["train"] * 9 + ["test"])
-    with pytest.raises(UserError, match="'official' leaves no picture to train on: the data set has 10 in all"):
-        make_splits(dataset, "official", 0, 0.1)
+    assert make_splits(dataset, "official", 0, 0.1) == {"train": [], "val": list(range(9)), "test": [9]}
     assert make_splits(dataset, "official", 0, 0)["train"] == list(range(9))
 
 
@@ -154,8 +152,7 @@ def test_of_a_tiny_set_everything_is_for_training(num: int) -> None:
 
 
 def test_two_large_scenes_leave_nothing_to_train_on() -> None:
-    with pytest.raises(UserError, match="leaves no picture to train on: the data set has 20 in all"):
-        make_splits(rooms(2, 10), "scene")
+    assert make_splits(rooms(2, 10), "scene")["train"] == []
 
 
 # select
