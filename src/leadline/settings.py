@@ -72,6 +72,8 @@ class RunSettings(BaseModel):
     """Stop after so many steps, for a quick try; -1 for no limit."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of weights, order and augmentation."""
+    init: str = ""
+    """Model whose weights training starts from (a bundled one's name, or a folder), of the recipe's own shape."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """auto: bfloat16 where the processor multiplies it natively, float32 elsewhere."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from leadline import __version__
+from leadline.checkpoint import load_model
 from leadline.data import open_dataset
 from leadline.data.module import DepthDataModule
 from leadline.data.sample import Batch, DepthDataset
@@ -116,8 +117,7 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
     median_m, focal_px = _probe(dataset, splits["train"], settings.model.height * settings.model.width)
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     seed_everything(settings.seed, verbose=False)
-    model = build_model(settings.model)
-    model.head.start_at(median_m)
+    model = _first_model(settings, median_m)
     _write_run(out, settings, data, recipe, dataset, splits)
     return _fit(model, settings, dataset, splits, out, None, show_progress)
 
@@ -143,10 +143,22 @@ def resume(out: Path, show_progress: bool = False) -> Path:
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     seed_everything(settings.seed, verbose=False)
     state = out / LAST_STATE
-    model = build_model(settings.model)
-    if not state.exists():  # stopped before the first state was saved: begin again, the same way
-        model.head.start_at(_probe(dataset, splits["train"], settings.model.height * settings.model.width)[0])
+    # A run that was stopped before its first state was saved begins again, the same way.
+    model = _first_model(settings, _probe(dataset, splits["train"], settings.model.height * settings.model.width)[0])
     return _fit(model, settings, dataset, splits, out, state if state.exists() else None, show_progress)
+
+
+def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
+    """The model before the first step: from another's weights, or answering the training median."""
+    model = build_model(settings.model)
+    if not settings.init:
+        model.head.start_at(median_m)
+        return model
+    try:
+        model.load_state_dict(load_model(settings.init).state_dict())
+    except RuntimeError as error:
+        raise UserError(f"{settings.init} is of another shape than the recipe; give its own recipe") from error
+    return model
 
 
 def _fit(
