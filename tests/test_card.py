@@ -56,12 +56,12 @@ def cells(card: str, row: str) -> list[str]:
         "metres along the optical axis, 0.6–7.5 m",
         "240×320 pixels",
         "focal length of the training pictures there: 259.4 px",
-        "Encoder weights started from: densenet169.tv_in1k.",
+        "Encoder weights started from: densenet169.tv_in1k (licence: BSD-3-Clause).",
         "Trained on: nyu-v2-labelled, split `scene` (seed 7), 12 epochs.",
     ],
 )
 def test_what_a_card_says(words: str) -> None:
-    assert words in model_card(record())
+    assert words in model_card(record(encoder_licence="BSD-3-Clause"))
 
 
 def test_it_is_text_that_ends_with_a_line() -> None:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from leadline.checkpoint import load_model
 from leadline.errors import UserError
+from leadline.models import PlainSettings
 from leadline.run import LAST_STATE, Interrupted, RunRecorder
 from leadline.settings import RunSettings
 from leadline.training import resume, train
@@ -142,6 +143,26 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(
     data = tiny_settings.data.model_copy(update={"validation": 1.0})
     with pytest.raises(UserError, match="split 'official' leaves none of the 32 pictures to train on"):
         train(tiny_settings.model_copy(update={"data": data}), rooms, tmp_path / "run")
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_run_can_start_from_another_models_weights(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
+    train(tiny_settings, rooms, tmp_path / "first")
+    slow = tiny_settings.optimizer.model_copy(update={"learning_rate": 1e-12})
+    changes = {"init": str(tmp_path / "first"), "optimizer": slow, "epochs": 1}
+    train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "second")
+    first, second = (load_model(tmp_path / run).state_dict() for run in ("first", "second"))
+    weights = [name for name in first if name.endswith(".weight")]
+    assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in weights)
+
+
+def test_a_run_cannot_start_from_a_model_of_another_shape(
+    rooms: Path, tiny_settings: RunSettings, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    wider = tiny_settings.model.model_copy(update={"plain": PlainSettings(width=8, levels=2)})
+    changes = {"init": str(tiny_checkpoint), "model": wider}
+    with pytest.raises(UserError, match="is of another shape than the recipe"):
+        train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "run")
 
 
 def test_resume_wants_a_run(tmp_path: Path) -> None:

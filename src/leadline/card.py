@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from leadline.metrics import METRICS
+from leadline.models.settings import NO_WEIGHTS
 
 
 def model_card(record: dict[str, Any]) -> str:
@@ -25,8 +26,7 @@ def model_card(record: dict[str, Any]) -> str:
         "",
         f"- Answers metres along the optical axis, {head['min_depth_m']}–{head['max_depth_m']} m.",
         f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
-        f"- Encoder weights started from: {Path(model['encoder']['weights']).name} "
-        f"(licence: {record.get('encoder_licence', 'as their makers say')}).",
+        f"- Encoder weights started from: {_encoder_origin(record)}.",
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
         f"{settings['epochs']} epochs.",
         "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
@@ -39,6 +39,13 @@ def model_card(record: dict[str, Any]) -> str:
         title = f"`{test['data']}`, `{test['split']}`, protocol `{test['protocol']}`, {test['num_images']} pictures"
         lines += _table(title, [("per image", test["per_image"]), ("pooled", test["pooled"])])
     return "\n".join(lines) + "\n"
+
+
+def _encoder_origin(record: dict[str, Any]) -> str:
+    weights = Path(record["settings"]["model"]["encoder"]["weights"]).name
+    return (
+        weights if weights == NO_WEIGHTS else f"{weights} (licence: {record.get('encoder_licence', 'see its makers')})"
+    )
 
 
 def _table(title: str, rows: list[tuple[str, dict[str, float]]]) -> list[str]:
