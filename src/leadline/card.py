@@ -29,6 +29,7 @@ def model_card(record: dict[str, Any]) -> str:
         f"- Encoder weights started from: {_encoder_origin(record)}.",
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
         f"{settings['epochs']} epochs.",
+        *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
         "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
         "and cameras of another focal length unless it is given.",
         "",
