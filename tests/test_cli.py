@@ -1,5 +1,6 @@
 """Each command: its exit code, its files, and one line for every mistake."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,6 +140,23 @@ def test_mistakes_are_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     assert message in fails(capsys, *arguments)
     assert not list(tmp_path.iterdir())  # nothing half-written
+
+
+def test_a_broken_picture_of_a_data_set_is_one_line(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(rooms, tmp_path / "rooms")
+    (broken / "rgb" / "00031.png").write_text("no picture")
+    line = fails(capsys, "evaluate", tiny_checkpoint, "--data", broken, "--protocol", "report", "--split", "all")
+    assert "00031.png is no picture" in line and "worker" not in line
+
+
+def test_a_data_sets_own_settings_are_named_as_such(
+    rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(rooms, tmp_path / "rooms")
+    (broken / "dataset.toml").write_text("depth_skale = 1.0")
+    assert "dataset.toml: depth_skale" in fails(capsys, "evaluate", "--data", broken, "--protocol", "report")
 
 
 def test_a_full_disk_is_one_line(

@@ -195,13 +195,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _in_our_words(error: Exception) -> Exception:
-    """What pydantic says of a setting, as one line; any other error as it is."""
+    """What pydantic or a worker process says, as one line; any other error as it is."""
     from pydantic import ValidationError
 
     from leadline.settings import first_mistake
 
     reason = error.__cause__ or error.__context__
-    return first_mistake(reason, "settings") if isinstance(reason, ValidationError) else error
+    if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
+        return first_mistake(reason, "settings")
+    # A worker process sends its whole traceback; its last line is the mistake.
+    _, from_worker, text = str(error).rpartition("leadline.errors.UserError: ")
+    return UserError(text) if from_worker else error
 
 
 def _metrics_table(averagings: dict[str, dict[str, float]]) -> "Table":

@@ -39,7 +39,7 @@ class Report:
     @property
     def per_image(self) -> dict[str, float]:
         """Mean over the pictures that have a scored pixel."""
-        return named(metrics_from_sums(self.sums).nanmean(0))
+        return named(metrics_from_sums(self.sums[self.sums[:, 0] > 0]).mean(0))
 
     @property
     def pooled(self) -> dict[str, float]:
