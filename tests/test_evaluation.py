@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from leadline.data import open_dataset
 from leadline.data.sample import collate
 from leadline.errors import UserError
-from leadline.evaluation import evaluate, predict_batch
+from leadline.evaluation import evaluate, evaluate_protocols, predict_batch, score
 from leadline.metrics import METRICS
 from leadline.models.model import DepthModel
 from leadline.protocols import PROTOCOLS
@@ -100,3 +101,26 @@ def test_the_bundled_model_on_a_few_real_pictures(tmp_path: Path) -> None:
     report = evaluate(data=REAL, split=str(ids), protocol="nyu-eigen")
     assert report.ids == ["1", "200", "600", "1200"]
     assert report.per_image["delta1"] > 0.5
+
+
+def test_several_protocols_at_once_give_what_each_gives_alone(rooms: Path, tiny_checkpoint: Path) -> None:
+    names = ["report", "report-in-range", "nyu-multitask"]
+    together = evaluate_protocols(tiny_checkpoint, data=rooms, split="official/test", protocols=names)
+    assert [report.protocol for report in together] == names
+    for report in together:
+        alone = evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol=report.protocol)
+        assert torch.equal(report.sums, alone.sums)
+    assert not torch.equal(together[0].sums, together[1].sums)
+
+
+def test_mirrored_and_plain_protocols_do_not_share_a_prediction(rooms: Path) -> None:
+    """A predictor that answers 1 m, or 2 m where the mirror is averaged: rms differs by exactly that."""
+    dataset = open_dataset(rooms)
+    rules = [replace(PROTOCOLS["report"], flip=flip) for flip in (False, True)]
+    plain, mirrored = score(
+        lambda batch, flip: torch.full_like(batch.depth_m, 2.0 if flip else 1.0),
+        "constant", rooms, dataset, "official/test", rules,
+    )  # fmt: skip
+    depth_m = torch.cat([dataset[index].depth_m.flatten() for index in plain.indices]).double()
+    assert plain.pooled["rms"] == pytest.approx((depth_m - 1).square().mean().sqrt().item())
+    assert mirrored.pooled["rms"] == pytest.approx((depth_m - 2).square().mean().sqrt().item())

@@ -9,7 +9,7 @@ from PIL import Image
 
 from leadline import figures
 from leadline.data.synthetic import SyntheticDataset
-from leadline.figures import ERROR_END, ScoredPicture, depth_sheet, learning_curves
+from leadline.figures import ERROR_END, ScoredPicture, compare_curves, depth_sheet, learning_curves
 
 INVALID_GREY = (153, 153, 153)
 
@@ -144,3 +144,17 @@ def test_the_best_epoch_is_marked_on_the_monitored_curve_alone(
     (star,) = stars[place]
     assert (star.get_xdata()[0], star.get_ydata()[0]) == best
     assert f"{best[1]:.3f}" in star.get_label()
+
+
+def test_curves_of_several_runs_share_their_axes_and_one_legend(drawn: list[Any]) -> None:
+    runs = {
+        "short": [epoch_row(0, rms=0.9), epoch_row(1, rms=0.8)],
+        "long": [epoch_row(epoch, rms=0.7 - epoch / 100) for epoch in range(4)],
+    }
+    compare_curves(Path("x.png"), runs)
+    (figure,) = drawn
+    assert [axis.get_title() for axis in figure.axes][-1] == "validation rms in metres"
+    lines = figure.axes[-1].get_lines()
+    assert [list(line.get_xdata()) for line in lines] == [[1, 2], [1, 2, 3, 4]]
+    assert list(lines[0].get_ydata()) == [0.9, 0.8]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["short", "long"]

@@ -244,3 +244,18 @@ def test_every_setting_is_documented() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         RunSettings().epochs = 3
+
+
+def test_a_recipe_extends_another(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "report-cae"\nepochs = 3\n\n[loss]\nssim = 0.5\n', encoding="utf-8")
+    mine, base = resolve_settings(str(tmp_path / "mine.toml")), resolve_settings("report-cae")
+    assert (mine.epochs, mine.loss.ssim) == (3, 0.5)
+    assert mine.model_copy(update={"epochs": base.epochs, "loss": base.loss}) == base
+    assert mine.loss.gradient == base.loss.gradient
+
+
+@pytest.mark.parametrize("base", ['"report-ca"', "3"])
+def test_a_recipe_that_extends_nothing_known_names_the_recipes(tmp_path: Path, base: str) -> None:
+    (tmp_path / "mine.toml").write_text(f"extends = {base}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="extends: unknown recipe"):
+        resolve_settings(str(tmp_path / "mine.toml"))

@@ -4,9 +4,10 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
 from leadline import __version__
 from leadline.cli_data import USER_MISTAKE, data_app
@@ -140,6 +141,35 @@ def figure(
 
     for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):
         print(path)
+    return 0
+
+
+@app.command
+def reproduce(
+    *,
+    data: Path,
+    out: Path,
+    only: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    epochs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    encoder_weights: dict[str, Path] | None = None,
+) -> int:
+    """Train the student report's networks one after the other and write its Table 1 beside its numbers.
+
+    Started again with the same --out, it goes on where it was stopped.
+
+    Args:
+        data: the data set: a folder with an index.csv, or NYU's .mat file.
+        out: folder for report.md, its figures, and each network's run and scores.
+        only: cae, unet, xception, densenet; or all of a study: table1 (the default), official (the same networks
+            without scenes shared between training and test), ablations.
+        epochs: instead of the recipes' own, for a quick try.
+        encoder_weights: file of an encoder's weights instead of a download: --encoder-weights.densenet121 FILE.
+    """
+    from leadline.reproduce import reproduce as run_reproduction
+
+    page = run_reproduction(data, out, only or (), epochs, encoder_weights, sys.stderr.isatty())
+    print(page.read_text(encoding="utf-8"))
+    print(f"written to {page}")
     return 0
 
 

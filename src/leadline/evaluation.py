@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tqdm import tqdm
 from leadline.checkpoint import load_model
 from leadline.data import open_dataset
 from leadline.data.module import IndexedSamples, collate_indexed
-from leadline.data.sample import Batch
+from leadline.data.sample import Batch, DepthDataset
 from leadline.data.splits import select
 from leadline.device import autocast, pick_device
 from leadline.files import atomic_file
@@ -95,29 +97,89 @@ def evaluate(
     Raises:
         UserError: if model, data, split or protocol is unknown, a file is broken, or the protocol does not fit.
     """
-    rules = get_protocol(protocol)
+    return evaluate_protocols(model, data=data, split=split, protocols=[protocol], show_progress=show_progress)[0]
+
+
+def evaluate_protocols(
+    model: str | Path, *, data: str | Path, split: str, protocols: Sequence[str], show_progress: bool = False
+) -> list[Report]:
+    """Score a model under several protocols, predicting each picture only once for all that treat it alike.
+
+    Args:
+        model: as `evaluate`.
+        data: as `evaluate`.
+        split: as `evaluate`.
+        protocols: names of protocols.
+        show_progress: draw a progress bar.
+
+    Returns:
+        A report for each protocol, in their order.
+
+    Raises:
+        UserError: as `evaluate`.
+    """
+    rules = [get_protocol(name) for name in protocols]
     dataset = open_dataset(Path(data))
-    indices = select(dataset, split)
     network = load_model(model).to(pick_device())
-    metrics = DepthMetrics()
-    loader = DataLoader(IndexedSamples(dataset, indices), collate_fn=collate_indexed, num_workers=1)
-    for index, batch in tqdm(loader, desc="evaluate", unit="picture", disable=not show_progress):
-        target_m, valid = batch.depth_m, scored_pixels(rules, batch.depth_m, batch.valid)
-        metrics.update(predict_batch(network, batch, rules), target_m, valid, index)
-    order, sums = metrics.sums()
+    progress = partial(tqdm, desc="evaluate", unit="picture", disable=not show_progress)
+
+    def predict(batch: Batch, flip: bool) -> Tensor:
+        return _predict(network, batch, flip)
+
+    return score(predict, str(model), Path(data), dataset, split, rules, progress)
+
+
+def score(
+    predict: Callable[[Batch, bool], Tensor],
+    name: str,
+    data: Path,
+    dataset: DepthDataset,
+    split: str,
+    protocols: Sequence[Protocol],
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+) -> list[Report]:
+    """Score anything that answers depth.
+
+    Args:
+        predict: from a batch, and whether to average with the mirrored picture, to metres (B, 1, H, W).
+        name: what it is called in the reports.
+        data: path of the data set, for the reports.
+        dataset: the data set.
+        split: as `evaluate`.
+        protocols: the rules.
+        progress: wraps the loader.
+
+    Returns:
+        A report for each protocol, in their order.
+
+    Raises:
+        UserError: if the split is unknown, a file is broken, or a protocol does not fit.
+    """
+    metrics = [DepthMetrics() for _ in protocols]
+    loader = DataLoader(IndexedSamples(dataset, select(dataset, split)), collate_fn=collate_indexed, num_workers=1)
+    for index, batch in progress(loader):
+        predictions = {flip: predict(batch, flip) for flip in {rules.flip for rules in protocols}}
+        for rules, metric in zip(protocols, metrics, strict=True):
+            pred_m = clamp_prediction(rules, predictions[rules.flip])
+            metric.update(pred_m, batch.depth_m, scored_pixels(rules, batch.depth_m, batch.valid), index)
     ids = dataset.ids
-    return Report(
-        model=str(model),
-        data=Path(data).resolve().name,
-        split=split,
-        protocol=rules.name,
-        ids=[ids[index] for index in order.tolist()],
-        indices=order.tolist(),
-        sums=sums,
-    )
+    reports = []
+    for rules, metric in zip(protocols, metrics, strict=True):
+        order, sums = metric.sums()
+        reports.append(
+            Report(
+                model=name,
+                data=data.resolve().name,
+                split=split,
+                protocol=rules.name,
+                ids=[ids[index] for index in order.tolist()],
+                indices=order.tolist(),
+                sums=sums,
+            )
+        )
+    return reports
 
 
-@torch.inference_mode()
 def predict_batch(model: DepthModel, batch: Batch, protocol: Protocol) -> Tensor:
     """Predict as the protocol wants it: at the truth's size, mirrored or not, clamped.
 
@@ -131,11 +193,17 @@ def predict_batch(model: DepthModel, batch: Batch, protocol: Protocol) -> Tensor
     Returns:
         Metres on the CPU, float32 (B, 1, H, W).
     """
+    return clamp_prediction(protocol, _predict(model, batch, protocol.flip))
+
+
+@torch.inference_mode()
+def _predict(model: DepthModel, batch: Batch, flip: bool) -> Tensor:
     device = model.mean.device
     image = batch.image.to(device)
     with autocast(device):
         pred_m = model(image)
-        if protocol.flip:
+        if flip:
             pred_m = (pred_m + model(image.flip(-1)).flip(-1)) / 2
     scale = model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:])
-    return clamp_prediction(protocol, pred_m.cpu() * scale.view(-1, 1, 1, 1))
+    scaled: Tensor = pred_m.cpu() * scale.view(-1, 1, 1, 1)
+    return scaled

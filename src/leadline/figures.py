@@ -81,6 +81,33 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
     _save(figure, path)
 
 
+def compare_curves(path: Path, runs: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
+    """Draw the loss and the validation metrics of several runs over their epochs, in one figure.
+
+    Args:
+        path: PNG to write.
+        runs: by the run's name, a row for each epoch, as in `metrics.csv`; at least one run.
+    """
+    plt = _pyplot()
+    titles = {
+        "train_loss": "training loss",
+        "delta1": "validation delta1",
+        "abs_rel": "validation abs_rel",
+        "rms": "validation rms in metres",
+    }
+    figure, axes = plt.subplots(1, len(titles), figsize=(15, 3.8), layout="constrained")
+    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+        for name, rows in runs.items():
+            axis.plot([row["epoch"] + 1 for row in rows], [row[key] for row in rows], marker="o", ms=3, label=name)
+        axis.set_title(title)
+        axis.set_xlabel("epoch")
+        axis.set_xlim(left=0.5)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))
+    _save(figure, path)
+
+
 def _draw_row(axes: Any, row: ScoredPicture, near_m: float, far_m: float) -> tuple[Any, Any]:
     error = (row.pred_m - row.depth_m).abs() / row.depth_m.clamp_min(1e-6)
     axes[0].imshow(row.image.permute(1, 2, 0).numpy())

@@ -24,10 +24,19 @@ from leadline.metrics import goodness, named
 
 logger = logging.getLogger(__name__)
 
+METRICS_FILE = "metrics.csv"
 LAST_STATE = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best"
 NUM_SHEET_ROWS = 4
 SECONDS_BETWEEN_LINES = 60.0
+
+
+def read_rows(out: Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv, one for each validated epoch; none where there is no such file yet."""
+    if not (out / METRICS_FILE).is_file():
+        return []
+    with (out / METRICS_FILE).open(newline="", encoding="utf-8") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 class Interrupted(Exception):
@@ -143,7 +152,7 @@ class RunRecorder(Callback):
         scores = [goodness(monitor, row[monitor]) for row in self._rows]
         if scores[-1] >= max(scores):
             self._save_best(pl_module)
-        with atomic_file(self._out / "metrics.csv") as temporary, temporary.open("w", newline="") as file:
+        with atomic_file(self._out / METRICS_FILE) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(self._rows[0]))
             writer.writeheader()
             writer.writerows(self._rows)

@@ -94,6 +94,9 @@ def recipe_names() -> list[str]:
 def read_recipe(recipe: str) -> dict[str, Any]:
     """Read a recipe: a name that comes with leadline, or a TOML file.
 
+    A recipe may begin with `extends = "NAME"`: what it does not set itself is then as in the recipe NAME, which
+    comes with leadline.
+
     Args:
         recipe: name or path; the report's go without their prefix too ("cae" is "report-cae").
 
@@ -103,14 +106,24 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     Raises:
         UserError: if there is none of that name, or the file is no TOML.
     """
+    values = read_toml(_recipe_file(recipe))
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if base not in recipe_names() or base == recipe:
+        raise UserError(f"{recipe}: extends: {unknown_name('recipe', str(base), recipe_names())}")
+    return _merge(read_recipe(base), values)
+
+
+def _recipe_file(recipe: str) -> Path:
+    known = recipe_names()
     if recipe.endswith(".toml"):
         if not Path(recipe).is_file():
-            raise UserError(f"no recipe at {recipe}; the ones that come with leadline: {', '.join(recipe_names())}")
-        return read_toml(Path(recipe))
-    known = recipe_names()
+            raise UserError(f"no recipe at {recipe}; the ones that come with leadline: {', '.join(known)}")
+        return Path(recipe)
     for name in (recipe, f"report-{recipe}"):
         if name in known:
-            return read_toml(RECIPES / f"{name}.toml")
+            return RECIPES / f"{name}.toml"
     raise unknown_name("recipe", recipe, known)
 
 

@@ -1,0 +1,181 @@
+"""The report's experiments, trained, scored and written down; whatever is already there is not done again."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from leadline.checkpoint import load_model
+from leadline.data import open_dataset
+from leadline.device import autocast, pick_device
+from leadline.errors import UserError
+from leadline.evaluation import evaluate_protocols, score
+from leadline.files import atomic_file
+from leadline.protocols import PROTOCOLS
+from leadline.reproduce_page import CEILING, write_page
+from leadline.run import Interrupted, read_rows
+from leadline.settings import RunSettings, parse_settings, read_toml, resolve_settings
+from leadline.sheets import draw_figures
+from leadline.studies import STUDIES, Experiment, choose_experiments
+from leadline.training import resume, train
+
+logger = logging.getLogger(__name__)
+
+NUM_TIMED = 10
+
+
+def reproduce(
+    data: Path,
+    out: Path,
+    only: Sequence[str] = (),
+    epochs: int | None = None,
+    encoder_weights: Mapping[str, Path] | None = None,
+    show_progress: bool = False,
+) -> Path:
+    """Train the report's networks one after the other, score each, and write tables and figures.
+
+    Called again with the same folder, it goes on where it was stopped.
+
+    Args:
+        data: path of the data set.
+        out: folder for a run of each experiment, and for report.md.
+        only: names of experiments or studies, see `leadline.studies.STUDIES`; none means Table 1.
+        epochs: instead of the recipes' own.
+        encoder_weights: by an encoder's name, the file of its weights, instead of a download.
+        show_progress: draw progress bars.
+
+    Returns:
+        The page, OUT/report.md.
+
+    Raises:
+        UserError: if an experiment is unknown, or `out` holds a run of one with other settings or data.
+        Interrupted: after Ctrl-C; the state is saved.
+    """
+    wanted = [(it, _settings(it, epochs, encoder_weights or {})) for it in choose_experiments(only)]
+    dataset = open_dataset(data)  # before hours of training: is it there?
+    for experiment, settings in wanted:
+        _check_same(out / experiment.name, settings, data)
+    for experiment, settings in wanted:
+        folder = out / experiment.name
+        _train(folder, settings, data, experiment.recipe, show_progress)
+        _score(folder, experiment, data, show_progress)
+        if not (folder / "cost.json").exists():
+            _write_json(folder / "cost.json", _cost(folder, dataset[0].image))
+        write_page(out)
+    _score_ceiling(out / CEILING, data)
+    _draw_best(out, data)
+    return write_page(out)
+
+
+def _settings(experiment: Experiment, epochs: int | None, encoder_weights: Mapping[str, Path]) -> RunSettings:
+    settings = resolve_settings(experiment.recipe, experiment.overrides)
+    encoder = settings.model.encoder
+    values = settings.model_dump()
+    if epochs is not None:
+        values["epochs"] = epochs
+    # A network without a pretrained encoder stays without.
+    if encoder.name in encoder_weights and encoder.weights != "none" and settings.model.network == "encoder-decoder":
+        values["model"]["encoder"]["weights"] = str(encoder_weights[encoder.name])
+    return parse_settings(values, experiment.recipe)
+
+
+def _check_same(folder: Path, settings: RunSettings, data: Path) -> None:
+    """Refuse to take a run of other settings or data for the one that is wanted."""
+    if not (folder / "settings.toml").is_file():
+        return
+    there = parse_settings(read_toml(folder / "settings.toml"), str(folder / "settings.toml"))
+    # Training has added the focal length of its pictures.
+    there = there.model_copy(update={"model": there.model.model_copy(update={"focal_px": settings.model.focal_px})})
+    old, new = _flat(there.model_dump()), _flat(settings.model_dump())
+    data_there = Path(json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]).name
+    old["data"], new["data"] = data_there, data.resolve().name
+    for name in new:
+        if old[name] != new[name]:
+            raise UserError(
+                f"{folder} holds a run with {name} {old[name]}, wanted {new[name]}; "
+                "give the same options as then, or another --out"
+            )
+
+
+def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
+    return flat
+
+
+def _train(folder: Path, settings: RunSettings, data: Path, recipe: str, show_progress: bool) -> None:
+    try:
+        if not (folder / "settings.toml").is_file():
+            logger.info("training %s: %d epochs", folder.name, settings.epochs)
+            train(settings, data, folder, recipe, show_progress)
+        elif len(read_rows(folder)) < settings.epochs:
+            logger.info("going on with %s", folder.name)
+            resume(folder, show_progress)
+    except Interrupted as error:
+        raise Interrupted(f"{str(error).partition(';')[0]}; the same command goes on from there") from error
+
+
+def _score(folder: Path, experiment: Experiment, data: Path, show_progress: bool) -> None:
+    missing = [name for name in experiment.protocols if not (folder / name / "metrics.json").exists()]
+    if missing:
+        reports = evaluate_protocols(
+            folder, data=data, split=experiment.split, protocols=missing, show_progress=show_progress
+        )
+        for report in reports:
+            replace(report, model=experiment.name).save(folder / report.protocol)
+
+
+def _score_ceiling(folder: Path, data: Path) -> None:
+    """What a perfect answer would score that cannot leave the report's range."""
+    if (folder / "report" / "metrics.json").exists():
+        return
+    head = resolve_settings("report-cae").model.head
+    name = f"the truth, clamped to {head.min_depth_m:g} to {head.max_depth_m:g} m"
+    (report,) = score(
+        lambda batch, flip: batch.depth_m.clamp(head.min_depth_m, head.max_depth_m),
+        name, data, open_dataset(data), "report/test", [PROTOCOLS["report"]],
+    )  # fmt: skip
+    report.save(folder / "report")
+
+
+def _cost(folder: Path, image: torch.Tensor) -> dict[str, Any]:
+    """Size and speed: parameters, seconds of a training epoch, pictures a second one at a time."""
+    device = pick_device()
+    model = load_model(folder).to(device)
+    seconds = []
+    with torch.inference_mode(), autocast(device):
+        for _ in range(2 + NUM_TIMED):
+            start = time.perf_counter()
+            model(image[None].to(device)).cpu()
+            seconds.append(time.perf_counter() - start)
+    return {
+        "parameters": sum(value.numel() for value in model.parameters()),
+        "seconds_per_epoch": median(row["seconds"] for row in read_rows(folder)),
+        "pictures_per_second": 1 / median(seconds[2:]),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _draw_best(out: Path, data: Path) -> None:
+    """The report's figures, for the best model of Table 1 that is there."""
+    scores = {}
+    for experiment in STUDIES["table1"]:
+        path = out / experiment.name / "report" / "metrics.json"
+        if path.exists():
+            scores[experiment.name] = json.loads(path.read_text(encoding="utf-8"))["pooled"]["delta1"]
+    if scores:
+        best = max(scores, key=scores.__getitem__)
+        draw_figures(out / best, out / best / "report", data, out / "figures")
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
