@@ -76,25 +76,25 @@ def error_sums(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
     if not pred_m.shape == target_m.shape == valid.shape:
         shapes = f"{tuple(pred_m.shape)}, {tuple(target_m.shape)}, {tuple(valid.shape)}"
         raise ValueError(f"prediction, truth and mask must have one shape, got {shapes}")
+    # Pixels that do not count become a perfect prediction of 1 m, so that every error there is exactly 0.
     truth = torch.where(valid, target_m, 1.0).double()
     guess = torch.where(valid, pred_m, 1.0).double().clamp_min(SMALLEST_DEPTH_M)
-    error, log_error = guess - truth, guess.log() - truth.log()
-    ratio = torch.maximum(guess / truth, truth / guess)
+    error, quotient = guess - truth, guess / truth
+    log_error, ratio = quotient.log(), torch.maximum(quotient, quotient.reciprocal())
+    square, relative = error.square(), error.abs() / truth
     terms = (
-        torch.ones_like(truth),
-        ratio < 1.25,
-        ratio < 1.25**2,
-        ratio < 1.25**3,
-        error.abs() / truth,
-        error.square() / truth,
-        error.square(),
+        relative,
+        square / truth,
+        square,
         log_error.square(),
-        log_error.abs() / torch.log(torch.tensor(10.0, dtype=torch.float64)),
+        log_error.abs() / math.log(10),
         log_error,
     )
+    count, num_others = valid.flatten(1).sum(1), (~valid).flatten(1).sum(1)
+    within = [(ratio < 1.25**power).flatten(1).sum(1) - num_others for power in (1, 2, 3)]
     # Row by row, because torch splits one long sum between its threads, and differently for a batch of one.
-    rows = [torch.where(valid, term.double(), 0.0).sum(-1).flatten(1) for term in terms]
-    return torch.stack([row.sum(1) for row in rows], dim=1)
+    rows = [term.sum(-1).flatten(1).sum(1) for term in terms]
+    return torch.stack([part.double() for part in (count, *within, *rows)], dim=1)
 
 
 def metrics_from_sums(sums: Tensor) -> Tensor:

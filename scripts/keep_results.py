@@ -1,0 +1,44 @@
+r"""Copy what `leadline reproduce` wrote into the repository: tables, figures, settings and rows, but no weights.
+
+    python scripts/keep_results.py OUT docs/results/table1
+
+Of each experiment: settings.toml, metrics.csv, curves.png, cost.json, and metrics.json and per_image.csv of each
+protocol.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from leadline.files import atomic_folder
+from leadline.settings import parse_settings, read_toml, write_settings
+
+KEPT = ("report.md", "*.png", "figures/*.png", "*/metrics.csv", "*/curves.png", "*/cost.json", "*/*/metrics.json",
+        "*/*/per_image.csv")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    arguments = parser.parse_args()
+    with atomic_folder(arguments.target) as folder:
+        for path in (path for pattern in KEPT for path in arguments.source.glob(pattern)):
+            target = folder / path.relative_to(arguments.source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        for path in arguments.source.glob("*/settings.toml"):
+            _copy_settings(path, folder / path.relative_to(arguments.source))
+    print(f"{sum(path.stat().st_size for path in arguments.target.rglob('*') if path.is_file()) / 1e6:.1f} MB")
+
+
+def _copy_settings(source: Path, target: Path) -> None:
+    """The file's name tells where weights came from; its path tells nothing to anyone else."""
+    settings = parse_settings(read_toml(source), str(source))
+    encoder = settings.model.encoder.model_copy(update={"weights": Path(settings.model.encoder.weights).name})
+    model = settings.model.model_copy(update={"encoder": encoder})
+    write_settings(target, settings.model_copy(update={"model": model}))
+
+
+if __name__ == "__main__":
+    main()
