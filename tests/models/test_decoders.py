@@ -120,7 +120,7 @@ def test_a_real_pyramid_goes_in(name: str, channels: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("skips", [True, False])
 def test_features_keep_their_size_through_an_untrained_decoder(skips: bool) -> None:
-    """With torch's own initialisation less than a hundredth would be left."""
+    """With torch's own initialisation less than a tenth would be left."""
     torch.manual_seed(0)
     made = ReportDecoder(CHANNELS, DecoderSettings(width=128, skips=skips))
     assert 0.2 < made(pyramid(HALVED, num_pictures=8)).std() < 5

@@ -69,8 +69,8 @@ class ReportDecoder(nn.Module):
 def _init_conv(module: nn.Module) -> None:
     """He's initialisation (He et al. 2015) for the leaky ReLU that follows.
 
-    torch's own shrinks what passes to 0.4 a convolution; without batch norms that leaves a thousandth after all of
-    a decoder's, and training would spend its first epochs on growing it back.
+    torch's own shrinks what passes through each convolution; without batch norms less than a tenth is left after
+    all of a decoder's, and training spends its first epochs on growing it back.
     """
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, a=LEAK, nonlinearity="leaky_relu")
