@@ -129,6 +129,15 @@ def test_encoder_weights_go_to_the_encoder_of_that_name_alone() -> None:
     assert weights_with("ablation-scratch", given) == "none"
 
 
+def test_missing_encoder_weights_are_found_before_anything_is_trained(
+    rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["reproduce", "--data", str(rooms), "--out", str(tmp_path / "out"), "--only", "cae", "densenet"]
+    assert main([*arguments, "--encoder-weights.densenet121", str(tmp_path / "no.safetensors")]) == 2
+    assert "no.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_epochs_must_be_positive(rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "--data", str(rooms), "--out", str(tmp_path), "--epochs", "0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

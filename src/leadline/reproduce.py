@@ -17,6 +17,7 @@ from leadline.device import autocast, pick_device
 from leadline.errors import UserError
 from leadline.evaluation import evaluate_protocols, score
 from leadline.files import atomic_file
+from leadline.models.encoders import build_encoder
 from leadline.protocols import PROTOCOLS
 from leadline.reproduce_page import CEILING, write_page
 from leadline.run import Interrupted, read_rows
@@ -61,6 +62,7 @@ def reproduce(
     dataset = open_dataset(data)  # before hours of training: is it there?
     for experiment, settings in wanted:
         _check_same(out / experiment.name, settings, data)
+    _check_encoders([it for experiment, it in wanted if not (out / experiment.name / "settings.toml").is_file()])
     for experiment, settings in wanted:
         folder = out / experiment.name
         _train(folder, settings, data, experiment.recipe, show_progress)
@@ -101,6 +103,12 @@ def _check_same(folder: Path, settings: RunSettings, data: Path) -> None:
                 f"{folder} holds a run with {name} {old[name]}, wanted {new[name]}; "
                 "give the same options as then, or another --out"
             )
+
+
+def _check_encoders(wanted: Sequence[RunSettings]) -> None:
+    """Find every encoder's weights now, not when its turn comes after hours."""
+    for encoder in {it.model.encoder for it in wanted if it.model.network == "encoder-decoder"}:
+        build_encoder(encoder)
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
