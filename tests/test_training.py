@@ -8,11 +8,13 @@ from pytorch_lightning import Trainer
 from safetensors.torch import load_file
 
 from leadline.checkpoint import load_model
+from leadline.data.sample import Batch
 from leadline.errors import UserError
 from leadline.models import PlainSettings
+from leadline.models.model import DepthModel
 from leadline.run import LAST_STATE, Interrupted, RunRecorder
 from leadline.settings import RunSettings
-from leadline.training import resume, train
+from leadline.training import DepthTraining, resume, train
 
 
 @pytest.fixture
@@ -184,3 +186,20 @@ def test_a_diverging_loss_stops_the_run_with_a_remedy(
     monkeypatch.setattr("leadline.training.weighted_loss", lambda *_: torch.tensor(torch.nan, requires_grad=True))
     with pytest.raises(UserError, match="the loss became nan at step 0; lower --optimizer.learning-rate"):
         train(tiny_settings, rooms, tmp_path / "run")
+
+
+def test_depth_that_the_head_cannot_answer_is_taught_as_the_end_of_its_range(
+    tiny_settings: RunSettings, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = DepthTraining(tiny_model, tiny_settings)
+    monkeypatch.setattr(training, "log", lambda *args, **kwargs: None)
+    head = tiny_settings.model.head
+    depth_m = torch.linspace(0.3, 15.0, 36 * 48).view(1, 1, 36, 48)
+    valid = torch.ones_like(depth_m, dtype=torch.bool)
+    image = torch.rand(1, 3, 36, 48, generator=torch.Generator().manual_seed(0))
+
+    def loss(target_m: torch.Tensor) -> torch.Tensor:
+        return training.training_step(Batch(image, target_m, valid, torch.eye(3)[None], ["a"], [""]), 0)
+
+    assert torch.equal(loss(depth_m), loss(depth_m.clamp(head.min_depth_m, head.max_depth_m)))
+    assert not torch.equal(loss(depth_m), loss(depth_m.clamp(1.0, 3.0)))

@@ -56,9 +56,12 @@ class DepthTraining(LightningModule):
             UserError: if the loss is no longer a finite number.
         """
         pred_m = self.model.at_working_scale(batch.image)
-        max_depth_m = self.settings.model.head.max_depth_m
+        head = self.settings.model.head
+        # What the head cannot answer is taught as the end of its range: beyond it, terms on slope and structure
+        # would have the near side imitate what the far side does.
+        target_m = batch.depth_m.clamp(head.min_depth_m, head.max_depth_m)
         with torch.autocast(self.device.type, enabled=False):
-            loss = weighted_loss(pred_m, batch.depth_m, batch.valid, self.settings.loss.model_dump(), max_depth_m)
+            loss = weighted_loss(pred_m, target_m, batch.valid, self.settings.loss.model_dump(), head.max_depth_m)
         if not torch.isfinite(loss):
             raise UserError(
                 f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
