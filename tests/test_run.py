@@ -216,6 +216,7 @@ def test_a_sheet_shows_a_few_pictures_spread_over_the_validation(
 def test_a_run_that_was_asked_to_stop_saves_its_state_between_two_steps(tmp_path: Path) -> None:
     recorded, training = recorder(tmp_path), trainer(4)
     training.save_checkpoint = training.saved.append
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
     before = signal.getsignal(signal.SIGINT)
     with recorded.catching_interrupts():
         recorded.on_train_batch_start(training, module(), None, 0)
@@ -227,6 +228,7 @@ def test_a_run_that_was_asked_to_stop_saves_its_state_between_two_steps(tmp_path
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)  # the second stops at once
     assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, outer)
 
 
 def test_ctrl_c_is_given_back_whatever_happens(tmp_path: Path) -> None:
