@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from leadline.checkpoint import save_checkpoint
 from leadline.data.synthetic import synthesize
@@ -44,9 +45,13 @@ def tiny_settings() -> RunSettings:
 
 @pytest.fixture
 def tiny_model() -> DepthModel:
-    """A model with random weights, the same each time."""
+    """A model with random weights, the same each time, its skips open as after training."""
     torch.manual_seed(0)
-    return build_model(TINY_MODEL.model_copy(update={"focal_px": 40.0})).eval()
+    model = build_model(TINY_MODEL.model_copy(update={"focal_px": 40.0})).eval()
+    for module in model.network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.reset_parameters()
+    return model
 
 
 @pytest.fixture

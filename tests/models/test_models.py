@@ -119,7 +119,9 @@ def test_saved_in_half_precision_it_answers_nearly_the_same(model: DepthModel, t
     save_checkpoint(tmp_path / "half", model, record={}, card="", half=True)
     loaded, image = load_checkpoint(tmp_path / "half"), pictures(1, 50, 70)
     assert {value.dtype for value in loaded.parameters()} == {torch.float32}
-    torch.testing.assert_close(loaded(image), model(image), rtol=0, atol=0.02)
+    # float16 keeps 3 digits; a random network's batch norms, 27 of them in the U-Net, let some pixels move further.
+    difference_m = (loaded(image) - model(image)).abs()
+    assert difference_m.mean() < 0.005 and difference_m.max() < 0.03
     assert not torch.equal(loaded.head.conv.weight, model.head.conv.weight)
 
 
@@ -130,6 +132,18 @@ def test_a_repeated_seed_gives_the_same_model(name: str) -> None:
     assert all(torch.equal(weights[key], same[key]) for key in weights)
     assert not torch.equal(weights["head.conv.weight"], different["head.conv.weight"])
     assert torch.equal(first.at_working_scale(pictures(2)), again.at_working_scale(pictures(2)))
+
+
+def test_the_unets_skips_start_closed_and_open_when_trained() -> None:
+    model = seeded(small("unet", plain=PlainSettings(width=4, levels=2)))
+    joined = [expand[0][0].weight for expand in model.network.expand]
+    assert [weight.shape[1] for weight in joined] == [8, 16]
+    below, skip = zip(*(weight.chunk(2, dim=1) for weight in joined), strict=True)
+    assert all(part.any() for part in below) and not any(part.any() for part in skip)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    (model.at_working_scale(pictures(2)) - 1).square().mean().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    assert all(part.any() for part in skip)
 
 
 def test_the_gradient_reaches_every_parameter(model: DepthModel) -> None:

@@ -25,8 +25,14 @@ class UNet(nn.Module):
         widths = [settings.width * 2**level for level in range(settings.levels + 1)]
         self.channels = widths[0]
         self.contract = nn.ModuleList(_double_conv(before, after) for before, after in pairwise([3, *widths]))
-        self.reduce = nn.ModuleList(nn.Conv2d(wide, narrow, 3, padding=1) for narrow, wide in pairwise(widths))
+        self.reduce = nn.ModuleList(_conv(wide, narrow) for narrow, wide in pairwise(widths))
         self.expand = nn.ModuleList(_double_conv(2 * width, width) for width in widths[:-1])
+        with torch.no_grad():
+            # Skips start at zero and open as training wants them. Otherwise each level halves what comes from below,
+            # little of the deepest map is left at the top, and the network learns slowly what only that map knows:
+            # how far away things are.
+            for expand, width in zip(self.expand, widths, strict=False):
+                expand[0][0].weight[:, width:] = 0
 
     def forward(self, image: Tensor) -> Tensor:
         """Map at the picture's size, (B, channels, H, W), from a normalised picture (B, 3, H, W)."""
@@ -40,12 +46,13 @@ class UNet(nn.Module):
         return features  # type: ignore[no-any-return]
 
 
-def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+def _conv(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
         nn.ReLU(),
-        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
     )
+
+
+def _double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(_conv(in_channels, out_channels), _conv(out_channels, out_channels))
