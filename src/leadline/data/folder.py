@@ -163,6 +163,11 @@ class FolderDataset:
         return [row["id"] for row in self._rows]
 
     @property
+    def stems(self) -> list[str]:
+        """The name of every picture's file without its ending: what results made from the files are named after."""
+        return [Path(row["rgb"]).stem for row in self._rows]
+
+    @property
     def scenes(self) -> list[str]:
         """The scene of every picture; "" without that column."""
         return [row.get("scene") or "" for row in self._rows]
