@@ -57,18 +57,25 @@ SUMS = ("count", "delta1", "delta2", "delta3", "abs_rel", "sq_rel", "square", "l
 SMALLEST_DEPTH_M = 1e-9
 
 
-def error_sums(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
-    """Sums over each picture's valid pixels, from which every metric follows.
+class ErrorTerms(NamedTuple):
+    """What `error_sums` adds up, for each pixel, float64 (B, 1, H, W); exactly 0 where the pixel does not count."""
 
-    The relative error divides by the truth.
+    ratio: Tensor  # max(y/ŷ, ŷ/y), of which the deltas count the small ones; 1 where the pixel does not count
+    abs_rel: Tensor
+    sq_rel: Tensor
+    square: Tensor
+    log_square: Tensor
+    log10: Tensor
+    log: Tensor
+
+
+def error_terms(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> ErrorTerms:
+    """The errors of each pixel. The relative error divides by the truth.
 
     Args:
         pred_m: predicted depth in metres, (B, 1, H, W).
         target_m: true depth in metres, (B, 1, H, W), positive where valid.
         valid: which pixels count, bool (B, 1, H, W).
-
-    Returns:
-        float64 (B, 10), columns as `SUMS`.
 
     Raises:
         ValueError: if the shapes differ.
@@ -82,7 +89,8 @@ def error_sums(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
     error, quotient = guess - truth, guess / truth
     log_error, ratio = quotient.log(), torch.maximum(quotient, quotient.reciprocal())
     square, relative = error.square(), error.abs() / truth
-    terms = (
+    return ErrorTerms(
+        ratio,
         relative,
         square / truth,
         square,
@@ -90,6 +98,23 @@ def error_sums(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
         log_error.abs() / math.log(10),
         log_error,
     )
+
+
+def error_sums(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
+    """Sums over each picture's valid pixels, from which every metric follows.
+
+    Args:
+        pred_m: as `error_terms`.
+        target_m: as `error_terms`.
+        valid: as `error_terms`.
+
+    Returns:
+        float64 (B, 10), columns as `SUMS`.
+
+    Raises:
+        ValueError: if the shapes differ.
+    """
+    ratio, *terms = error_terms(pred_m, target_m, valid)
     count, num_others = valid.flatten(1).sum(1), (~valid).flatten(1).sum(1)
     within = [(ratio < 1.25**power).flatten(1).sum(1) - num_others for power in (1, 2, 3)]
     # Row by row, because torch splits one long sum between its threads, and differently for a batch of one.
