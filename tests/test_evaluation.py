@@ -1,6 +1,5 @@
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,36 @@ import pytest
 import torch
 
 from leadline.data import open_dataset
-from leadline.data.sample import collate
+from leadline.data.sample import Batch, collate
+from leadline.data.splits import select
+from leadline.depth import Output
 from leadline.errors import UserError
-from leadline.evaluation import evaluate, evaluate_protocols, predict_batch, score
+from leadline.evaluation import Report, evaluate, evaluate_protocols, reports
 from leadline.metrics import METRICS
 from leadline.models.model import DepthModel
-from leadline.protocols import PROTOCOLS
+from leadline.predictors.base import Answer, Predictor
+from leadline.predictors.native import NativePredictor
+from leadline.protocols import PROTOCOLS, Protocol
+from leadline.scoring import score_pictures
+
+
+class Constant:
+    """Answers `values`, or twice that where the mirror is averaged."""
+
+    name = "constant"
+
+    def __init__(self, values: float, output: Output = Output.METRES) -> None:
+        self.values, self.output = values, output
+
+    def __call__(self, batch: Batch, flip: bool) -> Answer:
+        return Answer(torch.full_like(batch.depth_m, self.values * (2 if flip else 1)))
+
+
+def scored(predictor: Predictor, rooms: Path, rules: list[Protocol]) -> list[Report]:
+    dataset = open_dataset(rooms)
+    chosen = select(dataset, "official/test")
+    return reports("it", rooms, dataset, "official/test", rules, score_pictures(predictor, dataset, chosen, rules))
+
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "nyu-v2-labelled"
 
@@ -27,7 +50,8 @@ def test_every_picture_is_scored_once_and_matches_a_plain_computation(
     errors, truths = [], []
     for index in range(len(dataset)):
         sample = dataset[index]
-        pred_m = predict_batch(tiny_model, collate([sample]), PROTOCOLS["report"])[0].numpy().astype(np.float64)
+        answer = NativePredictor(tiny_model, "tiny")(collate([sample]), False)
+        pred_m = answer.values[0].numpy().astype(np.float64)
         truth_m = sample.depth_m.numpy().astype(np.float64)
         errors.append(pred_m - truth_m)
         truths.append(truth_m)
@@ -41,7 +65,8 @@ def test_the_files_hold_what_the_contract_says(rooms: Path, tiny_checkpoint: Pat
     report = evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report")
     report.save(tmp_path / "out")
     result = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert list(result) == ["model", "data", "split", "protocol", "num_images", "per_image", "pooled"]
+    contract = ["model", "data", "split", "protocol", "num_images", "per_image", "pooled"]
+    assert list(result) == [*contract, "protocol_digest", "data_digest", "leadline"]
     assert list(result["per_image"]) == list(result["pooled"]) == list(METRICS)
     rows = list(csv.DictReader((tmp_path / "out" / "per_image.csv").open()))
     assert len(rows) == result["num_images"] == 8
@@ -58,17 +83,18 @@ def test_the_mirror_is_averaged_where_the_protocol_says(rooms: Path, tiny_model:
         mean_m = (tiny_model(image) + tiny_model(image.flip(-1)).flip(-1)) / 2
     scale = tiny_model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:]).view(-1, 1, 1, 1)
     # bfloat16, where it is native, keeps 3 digits.
-    flipped = predict_batch(tiny_model, batch, PROTOCOLS["nyu-eigen-flip"])
-    assert torch.allclose(flipped, (mean_m * scale).clamp(1e-3, 10), rtol=0.02)
-    assert not torch.allclose(flipped, predict_batch(tiny_model, batch, PROTOCOLS["nyu-eigen"]), rtol=1e-4)
+    predictor = NativePredictor(tiny_model, "tiny")
+    flipped = predictor(batch, True).values
+    assert torch.allclose(flipped, mean_m * scale, rtol=0.02)
+    assert not torch.allclose(flipped, predictor(batch, False).values, rtol=1e-4)
 
 
 def test_metres_follow_the_focal_length_that_the_data_set_gives(rooms: Path, tiny_model: DepthModel) -> None:
     sample = open_dataset(rooms)[0]
     twice = sample._replace(intrinsics=sample.intrinsics * torch.tensor([[2.0, 1, 1], [1, 2.0, 1], [1, 1, 1]]))
     unknown = sample._replace(intrinsics=torch.full((3, 3), torch.nan))
-    report = PROTOCOLS["report"]
-    one, two, none = (predict_batch(tiny_model, collate([it]), report) for it in (sample, twice, unknown))
+    predictor = NativePredictor(tiny_model, "tiny")
+    one, two, none = (predictor(collate([it]), False).values for it in (sample, twice, unknown))
     assert torch.allclose(two, 2 * one)
     focal_px = float(sample.intrinsics[0, 0]) / 2  # the working width is half the pictures'
     assert torch.allclose(one, none * focal_px / 40.0)
@@ -116,11 +142,44 @@ def test_several_protocols_at_once_give_what_each_gives_alone(rooms: Path, tiny_
 def test_mirrored_and_plain_protocols_do_not_share_a_prediction(rooms: Path) -> None:
     """A predictor that answers 1 m, or 2 m where the mirror is averaged: rms differs by exactly that."""
     dataset = open_dataset(rooms)
-    rules = [replace(PROTOCOLS["report"], flip=flip) for flip in (False, True)]
-    plain, mirrored = score(
-        lambda batch, flip: torch.full_like(batch.depth_m, 2.0 if flip else 1.0),
-        "constant", rooms, dataset, "official/test", rules,
-    )  # fmt: skip
+    rules = [PROTOCOLS["report"].model_copy(update={"flip": flip}) for flip in (False, True)]
+    plain, mirrored = scored(Constant(1.0), rooms, rules)
     depth_m = torch.cat([dataset[index].depth_m.flatten() for index in plain.indices]).double()
     assert plain.pooled["rms"] == pytest.approx((depth_m - 1).square().mean().sqrt().item())
     assert mirrored.pooled["rms"] == pytest.approx((depth_m - 2).square().mean().sqrt().item())
+
+
+def test_two_processes_give_the_same_to_the_last_digit(rooms: Path, tiny_checkpoint: Path) -> None:
+    one, two = (
+        evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report", processes=processes)
+        for processes in (1, 2)
+    )
+    assert torch.equal(one.sums, two.sums)
+    assert one.to_json() == two.to_json()
+
+
+def test_a_mistake_in_another_process_is_still_one_line(rooms: Path, tiny_checkpoint: Path) -> None:
+    with pytest.raises(UserError, match="crops 480×640 depth maps, got 72×96"):
+        evaluate(tiny_checkpoint, data=rooms, split="official/test", processes=2)
+
+
+def test_the_datas_digest_follows_the_truth_and_the_choice_of_pictures(rooms: Path) -> None:
+    dataset, rules = open_dataset(rooms), [PROTOCOLS["report"]]
+
+    def digest(chosen: list[int], predictor: Predictor) -> str:
+        rows = score_pictures(predictor, dataset, chosen, rules)
+        return reports("it", rooms, dataset, "some", rules, rows)[0].data_digest
+
+    assert digest([0, 1], Constant(1.0)) == digest([1, 0], Constant(2.0))
+    assert digest([0, 1], Constant(1.0)) != digest([0, 2], Constant(1.0))
+
+
+def test_values_without_a_unit_are_not_scored_as_metres(rooms: Path) -> None:
+    with pytest.raises(UserError, match="protocol 'report' wants metres, got disparity up to scale and shift"):
+        scored(Constant(1.0, Output.DISPARITY), rooms, [PROTOCOLS["report"]])
+
+
+def test_the_median_protocol_forgives_a_factor(rooms: Path) -> None:
+    one, three = (scored(Constant(it), rooms, [PROTOCOLS["median"]])[0] for it in (1.0, 3.0))
+    assert three.per_image == pytest.approx(one.per_image, rel=1e-4)
+    assert three.per_image["rms"] < scored(Constant(3.0), rooms, [PROTOCOLS["report"]])[0].per_image["rms"]

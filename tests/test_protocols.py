@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
+from leadline.depth import Output
 from leadline.errors import UserError
-from leadline.protocols import PROTOCOLS, Protocol, clamp_prediction, get_protocol, scored_pixels
+from leadline.protocols import PROTOCOLS, Protocol, get_protocol, scored_pixels, scored_prediction
 
 SIZE = (480, 640)
 
@@ -16,7 +17,11 @@ TABLE = {
     "nyu-eigen-flip": ((45, 471, 41, 601), (1e-3, 10), False, (1e-3, 10), "per_image", True),
     "nyu-densedepth": ((20, 460, 24, 616), (0, math.inf), False, (0.1, 10), "pooled", True),
     "nyu-multitask": (None, (0, math.inf), False, (1e-9, math.inf), "pooled", False),
+    "metric": (None, (0, 10), True, None, "per_image", False),
+    "relative": ((45, 471, 41, 601), (1e-3, 10), False, (1e-3, 10), "per_image", False),
+    "median": (None, (0, math.inf), False, None, "per_image", False),
 }
+ALIGNED = {"relative": "scale-shift", "median": "median"}
 
 
 def scored_depths(name: str, depths_m: list[float]) -> list[float]:
@@ -48,6 +53,7 @@ def test_each_protocol_is_as_published(name: str):
     found = (rules.crop, rules.valid_range_m, rules.includes_ends, rules.clamp_m, rules.averaging, rules.flip)
     assert found == TABLE[name]
     assert rules.name == name and rules.used_by
+    assert rules.alignment == ALIGNED.get(name, "none")
 
 
 def test_every_protocol_is_in_the_table():
@@ -116,12 +122,17 @@ def test_scoring_leaves_its_arguments_alone(name: str):
     assert valid.all() and (target_m == 2).all()
 
 
-@pytest.mark.parametrize("name", TABLE)
+def prediction(name: str, pred_m: torch.Tensor) -> torch.Tensor:
+    target_m = torch.ones_like(pred_m)
+    return scored_prediction(get_protocol(name), pred_m, Output.METRES, target_m, target_m.bool())
+
+
+@pytest.mark.parametrize("name", [name for name in TABLE if name not in ALIGNED])
 def test_predictions_are_clamped_as_published(name: str):
     near_m, far_m = TABLE[name][3] or (-math.inf, math.inf)
     pred_m = torch.tensor([-1.0, 0.0, 1e-10, 1e-4, 0.05, 2.0, 9.99, 10.5, 1e6])[None, None, None]
     expected = [float32(min(max(value, near_m), far_m)) for value in pred_m.flatten().tolist()]
-    clamped = clamp_prediction(get_protocol(name), pred_m)
+    clamped = prediction(name, pred_m)
     assert clamped.flatten().tolist() == expected
     assert clamped.shape == pred_m.shape
 
@@ -155,7 +166,7 @@ def test_a_name_like_no_other_is_answered_with_all():
 
 
 def test_a_protocol_does_not_change():
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match="frozen"):
         get_protocol("report").flip = True  # type: ignore[misc]
 
 
@@ -164,4 +175,82 @@ def test_a_protocol_of_ones_own_scores_strictly_within_its_range():
     target_m = torch.tensor([0.5, 1.0, 1.5, 2.0])[None, None, None]
     scored = scored_pixels(rules, target_m, torch.ones_like(target_m).bool())
     assert scored.flatten().tolist() == [False, False, True, False]
-    assert clamp_prediction(rules, target_m) is target_m
+    everywhere = torch.ones_like(target_m).bool()
+    assert scored_prediction(rules, target_m, Output.METRES, target_m, everywhere) is target_m
+
+
+# Four pixels whose truth is 1, 2, 4 and 8 m; the last is not scored.
+TRUTH_M = torch.tensor([1.0, 2.0, 4.0, 8.0]).view(1, 1, 1, 4)
+SCORED = torch.tensor([True, True, True, False]).view(1, 1, 1, 4)
+
+
+def aligned(name: str, values: torch.Tensor, output: Output) -> list[float]:
+    rules = Protocol(name=name, alignment=name, clamp_m=(1e-3, 10.0))
+    return scored_prediction(rules, values.view(1, 1, 1, 4), output, TRUTH_M, SCORED).flatten().tolist()
+
+
+def test_scale_and_shift_are_undone_in_the_space_that_was_answered():
+    depth = 3 * TRUTH_M + 5
+    assert aligned("scale-shift", depth, Output.DEPTH) == pytest.approx([1, 2, 4, 8])
+    disparity = 0.2 / TRUTH_M + 0.7
+    assert aligned("scale-shift", disparity, Output.DISPARITY) == pytest.approx([1, 2, 4, 8], rel=1e-4)
+
+
+def test_a_disparity_that_falls_below_zero_is_far_and_not_near():
+    disparity = torch.tensor([1.0, 0.5, 0.25, -0.5])
+    assert aligned("scale-shift", disparity, Output.DISPARITY) == pytest.approx([1, 2, 4, 10], rel=1e-4)
+
+
+def test_the_median_alignment_multiplies_depth():
+    # Depths 2, 4, 6 have the median 4, the truths' is 2: everything is halved.
+    assert aligned("median", torch.tensor([2.0, 4.0, 6.0, 100.0]), Output.METRES) == pytest.approx([1, 2, 3, 10])
+    # As disparity 1, 1/2 and 1/4 are 1, 2 and 4 m already.
+    assert aligned("median", 10 / TRUTH_M, Output.DISPARITY) == pytest.approx([1, 2, 4, 8])
+
+
+def test_values_without_a_unit_need_a_protocol_that_aligns():
+    with pytest.raises(UserError, match="wants metres, got depth up to scale and shift; use one that aligns"):
+        aligned("none", TRUTH_M, Output.DEPTH)
+
+
+def test_the_digest_follows_the_rules_and_nothing_else():
+    rules = get_protocol("nyu-eigen")
+    assert rules.digest == Protocol(**{**rules.model_dump(), "name": "mine", "used_by": "me"}).digest
+    digests = {it.digest for it in PROTOCOLS.values()}
+    assert len(digests) == len(PROTOCOLS)
+    assert rules.digest != rules.model_copy(update={"clamp_m": (1e-3, 9.0)}).digest
+
+
+def test_a_protocol_can_be_written_in_toml(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('size = [480, 640]\ncrop = [0, 240, 0, 640]\nvalid_range_m = [0.5, 5]\nalignment = "median"\n')
+    rules = get_protocol(str(path))
+    assert (rules.name, rules.crop, rules.valid_range_m, rules.alignment) == (
+        "mine",
+        (0, 240, 0, 640),
+        (0.5, 5),
+        "median",
+    )
+    assert rules.averaging == "per_image" and rules.clamp_m is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("crop = [0, 1, 0, 1]", "a crop needs the size"),
+        ("clamp_m = [2, 1]", r"clamp_m must ascend, got \[2.0, 1.0\]"),
+        ("croop = 1", "croop: Extra inputs are not permitted; known keys: name, used_by"),
+        ('alignment = "mean"', "alignment: Input should be 'none', 'median' or 'scale-shift'"),
+        ("= 1", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_in_a_protocol_file_is_one_line(tmp_path, text: str, message: str):
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        get_protocol(str(path))
+
+
+def test_a_missing_protocol_file_is_named(tmp_path):
+    with pytest.raises(UserError, match="no protocol at .*the named ones: report, "):
+        get_protocol(str(tmp_path / "none.toml"))

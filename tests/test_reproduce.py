@@ -75,7 +75,7 @@ def test_the_cost_is_written(out: Path) -> None:
 
 
 def test_a_second_call_does_nothing_again(out: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("train", "resume", "evaluate_protocols", "score"):
+    for name in ("train", "resume", "evaluate_protocols", "score_pictures"):
         monkeypatch.delattr(module, name)
     assert reproduce(rooms, out, ["cae", "unet"], epochs=1).is_file()
 
@@ -141,3 +141,9 @@ def test_missing_encoder_weights_are_found_before_anything_is_trained(
 def test_epochs_must_be_positive(rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "--data", str(rooms), "--out", str(tmp_path), "--epochs", "0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_weights_of_an_encoder_that_no_experiment_uses_are_a_mistake(rooms: Path, tmp_path: Path) -> None:
+    given = {"legacy-xception": tmp_path / "x.safetensors"}
+    with pytest.raises(UserError, match="did you mean '--encoder-weights.legacy_xception'"):
+        reproduce(rooms, tmp_path / "out", ["xception"], encoder_weights=given)

@@ -1,11 +1,18 @@
 """Scale (and shift) that bring a prediction to the truth, picture by picture.
 
-They serve protocols that score a prediction only up to a scale, or up to a scale and a shift. Prediction and
-truth may be depths or disparities, as long as both are the same. Neither function clamps anything.
+They serve protocols that score a prediction only up to a scale, or up to a scale and a shift. For `median_scale`
+and `fit_scale_and_shift` prediction and truth may be depths or disparities, as long as both are the same.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from leadline.depth import Output, depth_to_disparity, disparity_to_depth
+
+# An aligned disparity at or below zero means "beyond everything", not "unknown": 1 km.
+SMALLEST_DISPARITY = 1e-3
 
 
 def median_scale(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -79,3 +86,34 @@ def _centred(value: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Valid values minus their mean, 0 elsewhere, (B, N); and the mean, (B,), 0 where nothing is valid."""
     mean = torch.where(mask, value, 0.0).sum(1) / mask.sum(1).clamp_min(1)
     return torch.where(mask, value - mean[:, None], 0.0), mean
+
+
+def _scale(tensor: Tensor, scale: Tensor, shift: Tensor | float = 0.0) -> Tensor:
+    return tensor * scale.view(-1, 1, 1, 1) + (shift.view(-1, 1, 1, 1) if isinstance(shift, Tensor) else shift)
+
+
+def _as_metres(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) -> Tensor:
+    return values
+
+
+def _align_median(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) -> Tensor:
+    depth = disparity_to_depth(values.clamp_min(SMALLEST_DISPARITY)) if output is Output.DISPARITY else values
+    return _scale(depth, median_scale(depth, target_m, valid))
+
+
+def _align_scale_shift(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) -> Tensor:
+    if output is not Output.DISPARITY:
+        return _scale(values, *fit_scale_and_shift(values, target_m, valid))
+    disparity = _scale(values, *fit_scale_and_shift(values, depth_to_disparity(target_m), valid))
+    return disparity_to_depth(disparity.clamp_min(SMALLEST_DISPARITY))
+
+
+ALIGNMENTS: dict[str, Callable[[Tensor, Output, Tensor, Tensor], Tensor]] = {
+    "none": _as_metres,
+    "median": _align_median,
+    "scale-shift": _align_scale_shift,
+}
+"""From values (B, 1, H, W), what they mean, true metres and valid pixels, to metres: by what is forgiven.
+
+Scale and shift are fitted in the space that the values are in: depth, or disparity.
+"""

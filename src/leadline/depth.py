@@ -1,7 +1,20 @@
 """Depth in metres and disparity in 1/metres, and the way between them."""
 
+from enum import StrEnum
+
 import torch
 from torch import Tensor
+
+
+class Output(StrEnum):
+    """What the values of a prediction mean."""
+
+    METRES = "metres"
+    """Depth along the optical axis in metres."""
+    DEPTH = "depth"
+    """Depth up to an unknown scale and shift: larger is farther."""
+    DISPARITY = "disparity"
+    """1/depth up to an unknown scale and shift: larger is nearer."""
 
 
 def _inverse(value: Tensor) -> Tensor:

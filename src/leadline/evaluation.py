@@ -1,28 +1,27 @@
 """Evaluation: a model, pictures and a protocol become a report with both averagings and a row for each picture."""
 
 import csv
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from leadline.checkpoint import load_model
+from leadline import __version__
+from leadline.breakdown import Breakdown, Groups, by_scene
 from leadline.data import open_dataset
-from leadline.data.module import IndexedSamples, collate_indexed
-from leadline.data.sample import Batch, DepthDataset
+from leadline.data.sample import DepthDataset
 from leadline.data.splits import select
-from leadline.device import autocast, pick_device
 from leadline.files import atomic_file
-from leadline.metrics import METRICS, DepthMetrics, metrics_from_sums, named
-from leadline.models.model import DepthModel
-from leadline.protocols import Protocol, clamp_prediction, get_protocol, scored_pixels
+from leadline.metrics import METRICS, metrics_from_sums, named
+from leadline.predictors import open_predictor
+from leadline.protocols import Protocol, get_protocol
+from leadline.scoring import PictureScore, score_in_processes, score_pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +36,14 @@ class Report:
     indices: list[int]
     sums: Tensor
     """`metrics.error_sums` of every picture, float64 (N, 10)."""
+    protocol_digest: str = ""
+    """Hash of the protocol's rules."""
+    data_digest: str = ""
+    """Hash of the ids and of every true depth and mask of the pictures."""
+    groups: dict[str, Groups] = field(default_factory=dict)
+    """By the division's name, and "scene": pooled errors of parts of the pixels; empty unless asked for."""
+    boundaries: Tensor | None = None
+    """`boundaries.boundary_scores` of every picture, (N, 3); None unless asked for."""
 
     @property
     def per_image(self) -> dict[str, float]:
@@ -62,6 +69,9 @@ class Report:
             "num_images": len(self.ids),
             "per_image": self.per_image,
             "pooled": self.pooled,
+            "protocol_digest": self.protocol_digest,
+            "data_digest": self.data_digest,
+            "leadline": __version__,
         }
 
     def save(self, out: Path) -> None:
@@ -80,15 +90,18 @@ def evaluate(
     data: str | Path,
     split: str = "official/test",
     protocol: str = "nyu-eigen",
+    processes: int = 1,
     show_progress: bool = False,
 ) -> Report:
     """Score a model.
 
     Args:
-        model: "default", the name of a bundled model, a checkpoint's folder, or a run's.
+        model: a leadline model ("default", a bundled one's name, a checkpoint's folder, a run's), "hf:NAME",
+            an .onnx file, or "files:DIR" of predictions made elsewhere.
         data: path of the data set.
         split: "all", RULE/PART such as "official/test" or "report/test", or a text file of ids.
-        protocol: name of a protocol; see `leadline.protocols.PROTOCOLS`.
+        protocol: name of a protocol, see `leadline.protocols.PROTOCOLS`, or a TOML file.
+        processes: how many share the pictures; the numbers are the same with any.
         show_progress: draw a progress bar.
 
     Returns:
@@ -97,11 +110,20 @@ def evaluate(
     Raises:
         UserError: if model, data, split or protocol is unknown, a file is broken, or the protocol does not fit.
     """
-    return evaluate_protocols(model, data=data, split=split, protocols=[protocol], show_progress=show_progress)[0]
+    return evaluate_protocols(
+        model, data=data, split=split, protocols=[protocol], processes=processes, show_progress=show_progress
+    )[0]
 
 
 def evaluate_protocols(
-    model: str | Path, *, data: str | Path, split: str, protocols: Sequence[str], show_progress: bool = False
+    model: str | Path,
+    *,
+    data: str | Path,
+    split: str,
+    protocols: Sequence[str],
+    processes: int = 1,
+    details: bool = False,
+    show_progress: bool = False,
 ) -> list[Report]:
     """Score a model under several protocols, predicting each picture only once for all that treat it alike.
 
@@ -110,6 +132,8 @@ def evaluate_protocols(
         data: as `evaluate`.
         split: as `evaluate`.
         protocols: names of protocols.
+        processes: as `evaluate`.
+        details: whether errors are also divided by where they are, and boundaries scored.
         show_progress: draw a progress bar.
 
     Returns:
@@ -120,90 +144,72 @@ def evaluate_protocols(
     """
     rules = [get_protocol(name) for name in protocols]
     dataset = open_dataset(Path(data))
-    network = load_model(model).to(pick_device())
-    progress = partial(tqdm, desc="evaluate", unit="picture", disable=not show_progress)
+    chosen = select(dataset, split)
+    processes = min(processes, len(chosen))
+    with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
+        if processes == 1:
+            predictor = open_predictor(model, dataset)
+            name, rows = predictor.name, []
+            for row in score_pictures(predictor, dataset, chosen, rules, details):
+                rows.append(row)
+                bar.update()
+        else:
+            name, rows = score_in_processes(str(model), Path(data), chosen, rules, processes, details, bar.update)
+    return reports(name, Path(data), dataset, split, rules, rows)
 
-    def predict(batch: Batch, flip: bool) -> Tensor:
-        return _predict(network, batch, flip)
 
-    return score(predict, str(model), Path(data), dataset, split, rules, progress)
-
-
-def score(
-    predict: Callable[[Batch, bool], Tensor],
+def reports(
     name: str,
     data: Path,
     dataset: DepthDataset,
     split: str,
     protocols: Sequence[Protocol],
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    rows: Iterable[PictureScore],
 ) -> list[Report]:
-    """Score anything that answers depth.
+    """Put pictures' scores together; their order does not matter.
 
     Args:
-        predict: from a batch, and whether to average with the mirrored picture, to metres (B, 1, H, W).
-        name: what it is called in the reports.
-        data: path of the data set, for the reports.
+        name: what the model is called.
+        data: path of the data set.
         dataset: the data set.
-        split: as `evaluate`.
+        split: which pictures these are, in words.
         protocols: the rules.
-        progress: wraps the loader.
+        rows: the scores.
 
     Returns:
         A report for each protocol, in their order.
-
-    Raises:
-        UserError: if the split is unknown, a file is broken, or a protocol does not fit.
     """
-    metrics = [DepthMetrics() for _ in protocols]
-    loader = DataLoader(IndexedSamples(dataset, select(dataset, split)), collate_fn=collate_indexed, num_workers=1)
-    for index, batch in progress(loader):
-        predictions = {flip: predict(batch, flip) for flip in {rules.flip for rules in protocols}}
-        for rules, metric in zip(protocols, metrics, strict=True):
-            pred_m = clamp_prediction(rules, predictions[rules.flip])
-            metric.update(pred_m, batch.depth_m, scored_pixels(rules, batch.depth_m, batch.valid), index)
-    ids = dataset.ids
-    reports = []
-    for rules, metric in zip(protocols, metrics, strict=True):
-        order, sums = metric.sums()
-        reports.append(
+    ordered = sorted(rows, key=lambda row: row.index)
+    all_ids, all_scenes = dataset.ids, dataset.scenes
+    ids, scenes = ([names[row.index] for row in ordered] for names in (all_ids, all_scenes))
+    truth = hashlib.sha256()
+    for picture, row in zip(ids, ordered, strict=True):
+        truth.update(picture.encode() + b"\0" + row.truth_digest)
+    found = []
+    for place, rules in enumerate(protocols):
+        scores = [row.scores[place] for row in ordered]
+        sums = torch.stack([score.sums for score in scores])
+        boundaries = [score.boundaries for score in scores if score.boundaries is not None]
+        found.append(
             Report(
                 model=name,
                 data=data.resolve().name,
                 split=split,
                 protocol=rules.name,
-                ids=[ids[index] for index in order.tolist()],
-                indices=order.tolist(),
+                ids=ids,
+                indices=[row.index for row in ordered],
                 sums=sums,
+                protocol_digest=rules.digest,
+                data_digest=truth.hexdigest()[:16],
+                groups=_groups(ordered, place, sums, scenes) if boundaries else {},
+                boundaries=torch.stack(boundaries) if boundaries else None,
             )
         )
-    return reports
+    return found
 
 
-def predict_batch(model: DepthModel, batch: Batch, protocol: Protocol) -> Tensor:
-    """Predict as the protocol wants it: at the truth's size, mirrored or not, clamped.
-
-    Where the data set knows the pictures' focal length, the metres are those of that camera.
-
-    Args:
-        model: the model, on its device.
-        batch: the pictures.
-        protocol: how predictions are treated.
-
-    Returns:
-        Metres on the CPU, float32 (B, 1, H, W).
-    """
-    return clamp_prediction(protocol, _predict(model, batch, protocol.flip))
-
-
-@torch.inference_mode()
-def _predict(model: DepthModel, batch: Batch, flip: bool) -> Tensor:
-    device = model.mean.device
-    image = batch.image.to(device)
-    with autocast(device):
-        pred_m = model(image)
-        if flip:
-            pred_m = (pred_m + model(image.flip(-1)).flip(-1)) / 2
-    scale = model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:])
-    scaled: Tensor = pred_m.cpu() * scale.view(-1, 1, 1, 1)
-    return scaled
+def _groups(rows: Sequence[PictureScore], place: int, sums: Tensor, scenes: Sequence[str]) -> dict[str, Groups]:
+    breakdown = Breakdown()
+    for row in rows:
+        breakdown.add(row.index, row.scores[place].groups)
+    return {**breakdown.results(), "scene": by_scene(sums, scenes)}

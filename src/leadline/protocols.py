@@ -1,38 +1,68 @@
 """Named evaluation protocols: what counts as truth, which pixels are scored, how a prediction is treated.
 
-A published number means nothing without them; every number that leadline prints carries its protocol's name.
+A published number means nothing without them; every number that leadline prints carries its protocol's name, and
+every file of numbers its hash.
 """
 
-from dataclasses import dataclass
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Literal
 
 import torch
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor
 
+from leadline.alignment import ALIGNMENTS
+from leadline.depth import Output
 from leadline.errors import UserError, unknown_name
 
 
-@dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Protocol(BaseModel):
     """How predictions are scored."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     name: str
-    used_by: str
+    used_by: str = ""
     """Who publishes numbers under it."""
-    averaging: str
-    """The averaging its users print: "per_image" or "pooled". Both are always computed."""
+    averaging: Literal["per_image", "pooled"] = "per_image"
+    """The averaging its users print. Both are always computed."""
+    size: tuple[int, int] | None = None
+    """Height and width of the depth maps that `crop` is written for."""
     crop: tuple[int, int, int, int] | None = None
-    """Top, bottom, left, right of the scored window in a 480×640 picture, Python slice ends."""
+    """Top, bottom, left, right of the scored window of such a map, Python slice ends."""
     valid_range_m: tuple[float, float] = (0.0, float("inf"))
     """Truth is scored strictly between these ends, in metres."""
     includes_ends: bool = False
     """Whether the ends of `valid_range_m` are scored too."""
+    alignment: Literal["none", "median", "scale-shift"] = "none"
+    """What is forgiven, picture by picture: nothing; a factor (the medians are made equal); or a scale and a shift
+    (least squares, in depth or in disparity, whichever the model answers)."""
     clamp_m: tuple[float, float] | None = None
-    """Predictions are clamped to these metres."""
+    """Predictions are clamped to these metres, after the alignment."""
     flip: bool = False
-    """Whether the prediction is the mean of the depths of the picture and of its mirror image."""
+    """Whether the prediction is the mean of the answers to the picture and to its mirror image."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Protocol":
+        if self.crop is not None and self.size is None:
+            raise ValueError("a crop needs the size (height, width) of the maps that it is written for")
+        for name in ("valid_range_m", "clamp_m"):
+            ends = getattr(self, name)
+            if ends is not None and not ends[0] < ends[1]:
+                raise ValueError(f"{name} must ascend, got {list(ends)}")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """A hash of every rule (not of the name or of who uses it): equal rules, equal digest."""
+        rules = self.model_dump(mode="json", exclude={"name", "used_by", "averaging"})
+        return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:16]
 
 
-NYU_HEIGHT, NYU_WIDTH = 480, 640
+NYU_SIZE = (480, 640)
 # Rows and columns as Python slices of the toolbox's 1-based `45:471, 41:601`: off by one, and what papers used.
 NYU_CROP = (45, 471, 41, 601)
 EIGEN_RANGE_M = (1e-3, 10.0)
@@ -52,6 +82,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="nyu-eigen",
             used_by="BTS, DPT, UniDepth, Metric3D (on raw depth)",
             averaging="per_image",
+            size=NYU_SIZE,
             crop=NYU_CROP,
             valid_range_m=EIGEN_RANGE_M,
             clamp_m=EIGEN_RANGE_M,
@@ -60,6 +91,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="nyu-eigen-flip",
             used_by="AdaBins, ZoeDepth, DINOv2, DINOv3",
             averaging="per_image",
+            size=NYU_SIZE,
             crop=NYU_CROP,
             valid_range_m=EIGEN_RANGE_M,
             clamp_m=EIGEN_RANGE_M,
@@ -69,6 +101,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="nyu-densedepth",
             used_by="DenseDepth (in-painted depth)",
             averaging="pooled",
+            size=NYU_SIZE,
             crop=(20, 460, 24, 616),
             clamp_m=(0.1, 10.0),
             flip=True,
@@ -79,19 +112,54 @@ PROTOCOLS: dict[str, Protocol] = {
             averaging="pooled",
             clamp_m=(1e-9, float("inf")),
         ),
+        Protocol(
+            name="metric",
+            used_by="any set of metric depth, such as one's own captures",
+            valid_range_m=(0.0, 10.0),
+            includes_ends=True,
+        ),
+        Protocol(
+            name="relative",
+            used_by="MiDaS, Marigold, Depth Anything",
+            size=NYU_SIZE,
+            crop=NYU_CROP,
+            valid_range_m=EIGEN_RANGE_M,
+            alignment="scale-shift",
+            clamp_m=EIGEN_RANGE_M,
+        ),
+        Protocol(name="median", used_by="monodepth2, ultralytics", alignment="median"),
     )
 }
 
 
 def get_protocol(name: str) -> Protocol:
-    """Find a protocol by its name.
+    """Find a protocol by its name, or read one from a TOML file.
+
+    The file's keys are the fields of `Protocol`; what it leaves out has their defaults.
 
     Raises:
-        UserError: if there is none of that name; it names the nearest.
+        UserError: if there is none of that name (it names the nearest), or the file describes none.
     """
+    if name.endswith(".toml"):
+        return _read_protocol(Path(name))
     if name not in PROTOCOLS:
         raise unknown_name("protocol", name, PROTOCOLS)
     return PROTOCOLS[name]
+
+
+def _read_protocol(path: Path) -> Protocol:
+    try:
+        return Protocol(**{"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
+    except OSError as error:
+        raise UserError(f"no protocol at {path}; the named ones: {', '.join(PROTOCOLS)}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ")
+        known = ", ".join(Protocol.model_fields)
+        raise UserError(f"{path}: {where + ': ' if where else ''}{reason}; known keys: {known}") from error
 
 
 def scored_pixels(protocol: Protocol, target_m: Tensor, valid: Tensor) -> Tensor:
@@ -106,7 +174,7 @@ def scored_pixels(protocol: Protocol, target_m: Tensor, valid: Tensor) -> Tensor
         bool (B, 1, H, W).
 
     Raises:
-        UserError: if the protocol crops a 480×640 picture and the truth has another size.
+        UserError: if the protocol crops maps of a size that the truth has not.
     """
     near_m, far_m = protocol.valid_range_m
     if protocol.includes_ends:
@@ -115,11 +183,10 @@ def scored_pixels(protocol: Protocol, target_m: Tensor, valid: Tensor) -> Tensor
         scored = valid & (target_m > near_m) & (target_m < far_m)
     if protocol.crop is None:
         return scored
-    height, width = target_m.shape[-2:]
-    if (height, width) != (NYU_HEIGHT, NYU_WIDTH):
+    if target_m.shape[-2:] != protocol.size:
+        wanted, got = ("×".join(map(str, size)) for size in (protocol.size or (), target_m.shape[-2:]))
         raise UserError(
-            f"protocol {protocol.name!r} crops {NYU_HEIGHT}×{NYU_WIDTH} depth maps, got {height}×{width}; "
-            "use one without a crop, such as 'report'"
+            f"protocol {protocol.name!r} crops {wanted} depth maps, got {got}; use one without a crop, such as 'report'"
         )
     top, bottom, left, right = protocol.crop
     window = torch.zeros_like(scored)
@@ -127,6 +194,35 @@ def scored_pixels(protocol: Protocol, target_m: Tensor, valid: Tensor) -> Tensor
     return scored & window
 
 
-def clamp_prediction(protocol: Protocol, pred_m: Tensor) -> Tensor:
-    """Clamp predicted metres as the protocol's users do; unchanged where they do not."""
+def scored_prediction(protocol: Protocol, values: Tensor, output: Output, target_m: Tensor, scored: Tensor) -> Tensor:
+    """What the protocol compares with the truth: an answer in metres, aligned and clamped as its users do.
+
+    Args:
+        protocol: the protocol.
+        values: what was answered, (B, 1, H, W).
+        output: what the values mean.
+        target_m: true depth in metres, (B, 1, H, W).
+        scored: `scored_pixels`, bool (B, 1, H, W).
+
+    Returns:
+        Metres, (B, 1, H, W).
+
+    Raises:
+        UserError: if the values are not metres and the protocol aligns nothing.
+    """
+    check_output(protocol, output)
+    pred_m = ALIGNMENTS[protocol.alignment](values, output, target_m, scored)
     return pred_m if protocol.clamp_m is None else pred_m.clamp(*protocol.clamp_m)
+
+
+def check_output(protocol: Protocol, output: Output) -> None:
+    """Refuse to score values without a unit as if they were metres.
+
+    Raises:
+        UserError: if the values are not metres and the protocol aligns nothing.
+    """
+    if output is not Output.METRES and protocol.alignment == "none":
+        raise UserError(
+            f"protocol {protocol.name!r} wants metres, got {output.value} up to scale and shift; "
+            "use one that aligns, such as 'relative' or 'median'"
+        )

@@ -13,14 +13,19 @@ import torch
 
 from leadline.checkpoint import load_model
 from leadline.data import open_dataset
+from leadline.data.sample import Batch
+from leadline.data.splits import select
 from leadline.device import autocast, pick_device
-from leadline.errors import UserError
-from leadline.evaluation import evaluate_protocols, score
+from leadline.errors import UserError, unknown_name
+from leadline.evaluation import evaluate_protocols, reports
 from leadline.files import atomic_file
 from leadline.models.encoders import build_encoder
+from leadline.models.settings import HeadSettings
+from leadline.predictors.base import Answer, Output
 from leadline.protocols import PROTOCOLS
 from leadline.reproduce_page import CEILING, write_page
 from leadline.run import Interrupted, read_rows
+from leadline.scoring import score_pictures
 from leadline.settings import RunSettings, parse_settings, read_toml, resolve_settings
 from leadline.sheets import draw_figures
 from leadline.studies import STUDIES, Experiment, choose_experiments
@@ -29,6 +34,8 @@ from leadline.training import resume, train
 logger = logging.getLogger(__name__)
 
 NUM_TIMED = 10
+NO_MATTER = {"data.workers", "data.cache"}
+"""Settings that change how fast a run is, and nothing that it learns."""
 
 
 def reproduce(
@@ -58,7 +65,11 @@ def reproduce(
         UserError: if an experiment is unknown, or `out` holds a run of one with other settings or data.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    wanted = [(it, _settings(it, epochs, encoder_weights or {})) for it in choose_experiments(only)]
+    encoder_weights = encoder_weights or {}
+    wanted = [(it, _settings(it, epochs, encoder_weights)) for it in choose_experiments(only)]
+    used = {settings.model.encoder.name for _, settings in wanted}
+    for name in encoder_weights.keys() - used:
+        raise unknown_name("encoder", name, sorted(used), "--encoder-weights.")
     dataset = open_dataset(data)  # before hours of training: is it there?
     for experiment, settings in wanted:
         _check_same(out / experiment.name, settings, data)
@@ -97,7 +108,7 @@ def _check_same(folder: Path, settings: RunSettings, data: Path) -> None:
     old, new = _flat(there.model_dump()), _flat(settings.model_dump())
     data_there = Path(json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]).name
     old["data"], new["data"] = data_there, data.resolve().name
-    for name in new:
+    for name in new.keys() - NO_MATTER:
         if old[name] != new[name]:
             raise UserError(
                 f"{folder} holds a run with {name} {old[name]}, wanted {new[name]}; "
@@ -140,16 +151,29 @@ def _score(folder: Path, experiment: Experiment, data: Path, show_progress: bool
             replace(report, model=experiment.name).save(folder / report.protocol)
 
 
+class Oracle:
+    """Knows the truth, but must answer within a head's range."""
+
+    output = Output.METRES
+
+    def __init__(self, head: HeadSettings) -> None:
+        """Choose the range."""
+        self.range_m = (head.min_depth_m, head.max_depth_m)
+        self.name = "the truth, clamped to {:g} to {:g} m".format(*self.range_m)
+
+    def __call__(self, batch: Batch, flip: bool) -> Answer:
+        """The truth within the range."""
+        return Answer(batch.depth_m.clamp(*self.range_m))
+
+
 def _score_ceiling(folder: Path, data: Path) -> None:
     """What a perfect answer would score that cannot leave the report's range."""
     if (folder / "report" / "metrics.json").exists():
         return
-    head = resolve_settings("report-cae").model.head
-    name = f"the truth, clamped to {head.min_depth_m:g} to {head.max_depth_m:g} m"
-    (report,) = score(
-        lambda batch, flip: batch.depth_m.clamp(head.min_depth_m, head.max_depth_m),
-        name, data, open_dataset(data), "report/test", [PROTOCOLS["report"]],
-    )  # fmt: skip
+    oracle, dataset, split = Oracle(resolve_settings("report-cae").model.head), open_dataset(data), "report/test"
+    rules = [PROTOCOLS["report"]]
+    rows = score_pictures(oracle, dataset, select(dataset, split), rules)
+    (report,) = reports(oracle.name, data, dataset, split, rules, rows)
     report.save(folder / "report")
 
 

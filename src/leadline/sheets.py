@@ -5,15 +5,14 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from leadline.checkpoint import load_model
 from leadline.data import open_dataset
 from leadline.data.sample import DepthDataset, collate
-from leadline.device import pick_device
 from leadline.errors import UserError
-from leadline.evaluation import evaluate, predict_batch
+from leadline.evaluation import Report, evaluate
 from leadline.figures import ScoredPicture, depth_sheet
-from leadline.models.model import DepthModel
-from leadline.protocols import Protocol, get_protocol
+from leadline.predictors import open_predictor
+from leadline.predictors.base import Predictor
+from leadline.protocols import Protocol, get_protocol, scored_pixels, scored_prediction
 
 
 def draw_sheets(
@@ -46,16 +45,42 @@ def draw_sheets(
         raise UserError(f"a sheet needs at least one row, got {num_rows}")
     report = evaluate(model, data=data, split=split, protocol=protocol, show_progress=show_progress)
     report.save(out)
-    abs_rel = {name: row["abs_rel"] for name, row in zip(report.ids, report.rows(), strict=True)}
-    ranked = _ranked(abs_rel)
+    step = max(1, len(report.ids) // num_rows)
+    choices = {**rank_pictures(report, num_rows), "sample": report.ids[::step][:num_rows]}
+    return _draw(scored_pictures(model, report, data, get_protocol(protocol), choices), out)
+
+
+def rank_pictures(report: Report, num_rows: int) -> dict[str, list[str]]:
+    """Ids of the "best", "median" and "worst" pictures by relative error, `num_rows` of each."""
+    ranked = _ranked(_errors(report))
     middle = max(0, (len(ranked) - num_rows) // 2)
-    choices = {
+    return {
         "best": ranked[:num_rows],
         "median": ranked[middle : middle + num_rows],
         "worst": ranked[-num_rows:][::-1],
-        "sample": list(abs_rel)[:: max(1, len(abs_rel) // num_rows)][:num_rows],
     }
-    return _draw(choices, abs_rel, model, data, get_protocol(protocol), out)
+
+
+def scored_pictures(
+    model: str | Path, report: Report, data: Path, rules: Protocol, choices: Mapping[str, Sequence[str]]
+) -> dict[str, list[ScoredPicture]]:
+    """Predict pictures once more, to draw them.
+
+    Args:
+        model: as `evaluate`.
+        report: its evaluation, for the pictures' titles.
+        data: as `evaluate`.
+        rules: the protocol.
+        choices: ids by heading.
+
+    Returns:
+        The pictures by heading.
+    """
+    return _predicted(choices, _errors(report), model, data, rules)
+
+
+def _errors(report: Report) -> dict[str, float]:
+    return {name: row["abs_rel"] for name, row in zip(report.ids, report.rows(), strict=True)}
 
 
 def draw_figures(model: str | Path, scores: Path, data: Path, out: Path) -> list[Path]:
@@ -82,7 +107,7 @@ def draw_figures(model: str | Path, scores: Path, data: Path, out: Path) -> list
         "figure_5": [ranked[0], ranked[last // 2], ranked[last]],
         "figure_6": random.Random(0).sample(ranked, min(4, len(ranked))),
     }
-    return _draw(choices, abs_rel, model, data, get_protocol(scores.name), out)
+    return _draw(_predicted(choices, abs_rel, model, data, get_protocol(scores.name)), out)
 
 
 def _ranked(abs_rel: Mapping[str, float]) -> list[str]:
@@ -90,26 +115,29 @@ def _ranked(abs_rel: Mapping[str, float]) -> list[str]:
     return sorted((name for name, value in abs_rel.items() if value == value), key=abs_rel.__getitem__)
 
 
-def _draw(
-    choices: Mapping[str, Sequence[str]],
-    abs_rel: Mapping[str, float],
-    model: str | Path,
-    data: Path,
-    rules: Protocol,
-    out: Path,
-) -> list[Path]:
-    dataset, network = open_dataset(data), load_model(model).to(pick_device())
+def _predicted(
+    choices: Mapping[str, Sequence[str]], abs_rel: Mapping[str, float], model: str | Path, data: Path, rules: Protocol
+) -> dict[str, list[ScoredPicture]]:
+    dataset = open_dataset(data)
+    predictor = open_predictor(model, dataset)
     places = {name: place for place, name in enumerate(dataset.ids)}
+    return {
+        heading: [_scored(dataset, places[name], predictor, rules, abs_rel[name]) for name in names]
+        for heading, names in choices.items()
+    }
+
+
+def _draw(sheets: Mapping[str, Sequence[ScoredPicture]], out: Path) -> list[Path]:
     paths = []
-    for sheet, names in choices.items():
-        rows = [_scored(dataset, places[name], network, rules, abs_rel[name]) for name in names]
+    for sheet, rows in sheets.items():
         paths.append(out / f"{sheet}.png")
         depth_sheet(paths[-1], rows)
     return paths
 
 
-def _scored(dataset: DepthDataset, place: int, network: DepthModel, rules: Protocol, abs_rel: float) -> ScoredPicture:
+def _scored(dataset: DepthDataset, place: int, predictor: Predictor, rules: Protocol, abs_rel: float) -> ScoredPicture:
     batch = collate([dataset[place]])
-    pred_m = predict_batch(network, batch, rules)
+    scored = scored_pixels(rules, batch.depth_m, batch.valid)
+    pred_m = scored_prediction(rules, predictor(batch, rules.flip).values, predictor.output, batch.depth_m, scored)
     title = f"{batch.id[0]}: abs_rel {abs_rel:.3f}"
     return ScoredPicture(title, batch.image[0], batch.depth_m[0], batch.valid[0], pred_m[0])

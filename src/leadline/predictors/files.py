@@ -1,0 +1,159 @@
+"""Predictions made elsewhere, read from a folder: a file for each picture, named as the picture is."""
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from leadline.data.sample import Batch, DepthDataset
+from leadline.depth import Output
+from leadline.errors import UserError
+from leadline.image import decode_image, resize_depth
+from leadline.predictors.base import Answer
+
+INFO = "predictions.toml"
+MILLIMETRES = 0.001
+
+
+class FilesInfo(BaseModel):
+    """What `predictions.toml` says of a folder of predictions; the defaults hold where it is silent or absent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    """What the model is called in reports; the folder's name if empty."""
+    output: Output = Output.METRES
+    """metres; or depth or disparity, up to scale and shift."""
+    scale: Annotated[float, Field(gt=0)] | None = None
+    """What to multiply stored numbers by; else 0.001 for integer pictures (millimetres) and 1 for all others."""
+
+
+class FilesPredictor:
+    """Answers with the maps of a folder. Nothing is averaged with a mirror image: the files are taken as final."""
+
+    def __init__(self, folder: Path, dataset: DepthDataset) -> None:
+        """Find out how the folder's files are named.
+
+        Args:
+            folder: holds, for each picture, ID or the picture's own name with one of the endings of `READERS`;
+                `leadline predict`'s output is such a folder. May hold a `predictions.toml`, see `FilesInfo`.
+            dataset: the pictures.
+
+        Raises:
+            UserError: if there is no such folder or its `predictions.toml` is wrong.
+        """
+        if not folder.is_dir():
+            raise UserError(f"no folder of predictions at {folder}: wanted a file for each picture, such as ID.npz")
+        self.folder = folder
+        self.info = _read_info(folder)
+        self.output = self.info.output
+        self.name = self.info.name or folder.resolve().name
+        self._stems = dict(zip(dataset.ids, getattr(dataset, "stems", dataset.ids), strict=True))
+
+    def __call__(self, batch: Batch, flip: bool) -> Answer:
+        """The stored maps at the pictures' size, as `Predictor` says; `flip` changes nothing.
+
+        Raises:
+            UserError: if a picture has no file, or it is broken.
+        """
+        maps = [self._read(name, *batch.image.shape[-2:]) for name in batch.id]
+        uncertainties = [uncertainty for _, uncertainty in maps if uncertainty is not None]
+        whole = torch.stack(uncertainties) if len(uncertainties) == len(maps) else None
+        return Answer(torch.stack([values for values, _ in maps]), whole)
+
+    def _read(self, name: str, height: int, width: int) -> tuple[Tensor, Tensor | None]:
+        path, read = self._find(name)
+        stored, uncertainty = read(path)
+        if stored.ndim != 2 or stored.dtype.kind not in "uif":
+            raise UserError(f"{path} must hold one map of numbers (H, W), got {stored.dtype} {stored.shape}")
+        scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
+        values = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
+        return values, None if uncertainty is None else _at_size(uncertainty, height, width)
+
+    def _find(self, name: str) -> tuple[Path, "Reader"]:
+        for stem in (name, self._stems[name]):
+            for ending, read in READERS.items():
+                path = self.folder / f"{stem}{ending}"
+                if path.is_file():
+                    return path, read
+        endings = ", ".join(READERS)
+        raise UserError(
+            f"{self.folder} holds no prediction of {name!r}: wanted {self._stems[name]} with one of {endings}"
+        )
+
+
+Reader = Callable[[Path], tuple[NDArray[Any], NDArray[np.float32] | None]]
+
+
+def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+    """`depth_m` (or the only array) and, if it is there, `uncertainty`."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            key = "depth_m" if "depth_m" in arrays else arrays.files[0]
+            return arrays[key], arrays["uncertainty"].astype(np.float32) if "uncertainty" in arrays else None
+    except (OSError, ValueError, EOFError, IndexError, KeyError) as error:
+        raise UserError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
+
+
+def _read_npy(path: Path) -> tuple[NDArray[Any], None]:
+    try:
+        return np.load(path, allow_pickle=False), None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is no whole .npy file: {error}") from error
+
+
+def _read_picture(path: Path) -> tuple[NDArray[Any], None]:
+    return np.asarray(decode_image(path)), None
+
+
+def _read_exr(path: Path) -> tuple[NDArray[Any], None]:
+    """The channel Z, else Y, else the only one."""
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise UserError('reading .exr needs OpenEXR: pip install "leadline[exr]"') from error
+    try:
+        with OpenEXR.File(str(path)) as file:
+            channels = {name: channel.pixels for name, channel in file.channels().items()}
+    except Exception as error:  # the library raises plain Exceptions
+        raise UserError(f"{path} is no whole EXR file: {error}") from error
+    for name in ("Z", "Y", *channels):
+        if name in channels:
+            return np.asarray(channels[name]), None
+    raise UserError(f"{path} holds no channel; wanted one named Z")
+
+
+READERS: dict[str, Reader] = {
+    ".npz": _read_npz,
+    ".npy": _read_npy,
+    ".exr": _read_exr,
+    "_depth.png": _read_picture,
+    ".png": _read_picture,
+    ".tiff": _read_picture,
+}
+"""By what a file's name ends with after the picture's, best first."""
+
+
+def _read_info(folder: Path) -> FilesInfo:
+    path = folder / INFO
+    if not path.is_file():
+        return FilesInfo()
+    try:
+        return FilesInfo(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {key}: {first['msg']}; known keys: {', '.join(FilesInfo.model_fields)}") from error
+
+
+def _at_size(values: NDArray[np.float32], height: int, width: int) -> Tensor:
+    """(1, height, width): brought there bilinearly, as every prediction of another size than its truth."""
+    return resize_depth(torch.from_numpy(values)[None, None], height, width)[0]

@@ -1,0 +1,46 @@
+"""leadline's own models as predictors."""
+
+from pathlib import Path
+
+import torch
+
+from leadline.checkpoint import load_model
+from leadline.data.sample import Batch
+from leadline.depth import Output
+from leadline.device import autocast, pick_device
+from leadline.models.model import DepthModel
+from leadline.predictors.base import Answer
+
+
+class NativePredictor:
+    """A leadline model. Where the data set knows the pictures' focal length, the metres are those of that camera."""
+
+    output = Output.METRES
+
+    def __init__(self, model: DepthModel, name: str) -> None:
+        """Join a model, on its device, with the name it goes by."""
+        self.model, self.name = model, name
+
+    @torch.inference_mode()
+    def __call__(self, batch: Batch, flip: bool) -> Answer:
+        """Metres, as `Predictor` says."""
+        device = self.model.mean.device
+        image = batch.image.to(device)
+        with autocast(device):
+            pred_m = self.model(image)
+            if flip:
+                pred_m = (pred_m + self.model(image.flip(-1)).flip(-1)) / 2
+        scale = self.model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:])
+        return Answer(pred_m.cpu() * scale.view(-1, 1, 1, 1))
+
+
+def open_native(model: str | Path) -> NativePredictor:
+    """Load a leadline model onto the fastest device.
+
+    Args:
+        model: as `leadline.checkpoint.load_model`.
+
+    Raises:
+        UserError: if there is no such model or its checkpoint is broken.
+    """
+    return NativePredictor(load_model(model).to(pick_device()), str(model))

@@ -1,0 +1,232 @@
+"""ONNX files: any network with one picture in and one depth map out, run by onnxruntime."""
+
+import json
+import logging
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from leadline.data.sample import Batch
+from leadline.depth import Output
+from leadline.errors import UserError
+from leadline.image import resize, resize_depth
+from leadline.predictors.base import Answer
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "leadline."
+"""Stands before the names of `OnnxInfo` in a file's metadata, as in `leadline.mean`."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class OnnxInfo(BaseModel):
+    """How a file wants its pictures and what it answers; the defaults hold where nothing says.
+
+    It stands in the file's metadata (`metadata_props`): `leadline.output` as a word, the others as JSON. A TOML
+    file of the same stem beside it has the same keys without "leadline.", and the last word.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Subtracted from RGB in [0, 1]."""
+    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
+    """What is left is divided by this."""
+    output: Output = Output.METRES
+    """What the values mean."""
+    focal_px: Positive | None = None
+    """Focal length, in pixels of the pictures as they are fed, that the metres are right for; None: any."""
+
+
+def open_onnx(path: Path) -> "OnnxPredictor":
+    """Open an ONNX file.
+
+    Args:
+        path: the file; one float32 input (N, 3, H, W) and one output (N, 1, H, W) or (N, H, W), N dynamic or 1,
+            H and W dynamic or fixed.
+
+    Returns:
+        The network on CUDA where onnxruntime has it, else on the processor.
+
+    Raises:
+        UserError: if onnxruntime is not installed, the file is missing or broken, its inputs and outputs are others,
+            or its metadata or TOML file holds what makes no sense.
+    """
+    session = _open(path)
+    height, width = _check_input(path, session.get_inputs())
+    _check_output(path, session.get_outputs())
+    info = _read_info(path, session.get_modelmeta().custom_metadata_map)
+    return OnnxPredictor(path, session, info, height, width)
+
+
+def _open(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError('ONNX files need one more package: pip install "leadline[onnx]"') from error
+    if not path.is_file():
+        raise UserError(f"{path} is no file: wanted an ONNX file; check the path")
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised too
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        raise UserError(
+            f"{path} is no ONNX file that can be run ({_reason(error)}): export or copy it again"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error's text, without onnxruntime's code before it."""
+    return (str(error).strip().splitlines() or [""])[0].split(" : ", 2)[-1][:200].rstrip(" .:")
+
+
+def _shape(sizes: Sequence[int | str | None]) -> str:
+    return f"({', '.join(str(size or '?') for size in sizes)})"
+
+
+def _check_input(path: Path, inputs: Sequence[Any]) -> tuple[int | None, int | None]:
+    """The height and width that a file asks for; None where any will do."""
+    if len(inputs) != 1:
+        names = ", ".join(entry.name for entry in inputs) or "none"
+        raise UserError(f"{path} must have one input, a picture, got {len(inputs)} ({names}): export it so")
+    dtype, sizes = inputs[0].type, inputs[0].shape
+    fixed = [size if isinstance(size, int) and size > 0 else None for size in sizes]
+    if dtype != "tensor(float)" or len(fixed) != 4 or fixed[1] not in (None, 3) or fixed[0] not in (None, 1):
+        raise UserError(
+            f"{path} must take float32 pictures (N, 3, H, W) with N dynamic or 1, got {dtype} {_shape(sizes)}: "
+            "export it so"
+        )
+    return fixed[2], fixed[3]
+
+
+def _check_output(path: Path, outputs: Sequence[Any]) -> None:
+    if len(outputs) != 1:
+        names = ", ".join(entry.name for entry in outputs)
+        raise UserError(f"{path} must have one output, the depth, got {len(outputs)} ({names}): export it so")
+    sizes = outputs[0].shape
+    if sizes and not _is_map(sizes):  # a file need not tell its output's shape
+        raise _no_map(path, sizes)
+
+
+def _is_map(sizes: Sequence[int | str | None]) -> bool:
+    return len(sizes) == 3 or (len(sizes) == 4 and (not isinstance(sizes[1], int) or sizes[1] == 1))
+
+
+def _no_map(path: Path, sizes: Sequence[int | str | None]) -> UserError:
+    return UserError(f"{path} must answer depth (N, 1, H, W) or (N, H, W), got {_shape(sizes)}: export it so")
+
+
+def _read_info(path: Path, metadata: Mapping[str, str]) -> OnnxInfo:
+    """What the file's metadata and the TOML file beside it say."""
+    sidecar = path.with_suffix(".toml")
+    stated, beside = _from_metadata(path, metadata), _from_sidecar(sidecar)
+    if not stated and not beside:
+        logger.info(
+            "%s does not say how it wants pictures: it is fed RGB in [0, 1] and its answers are taken for metres; "
+            "if that is wrong, write mean, std and output into %s",
+            path,
+            sidecar,
+        )
+    info = _validated(f"{path}, metadata", stated)
+    return _validated(str(sidecar), stated | beside) if beside else info
+
+
+def _validated(place: str, values: dict[str, Any]) -> OnnxInfo:
+    try:
+        return OnnxInfo.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{place}: {key}: {first['msg']}; known keys: {', '.join(OnnxInfo.model_fields)}") from error
+
+
+def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    stated = {key: metadata[PREFIX + key] for key in OnnxInfo.model_fields if PREFIX + key in metadata}
+    try:
+        return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, metadata: mean, std and focal_px must be JSON, got {error.doc!r}") from error
+
+
+def _from_sidecar(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+
+
+class OnnxPredictor:
+    """A network in an ONNX file; see `leadline.predictors.base.Predictor`.
+
+    Attributes:
+        name: the file's path.
+        output: what its values mean.
+    """
+
+    def __init__(self, path: Path, session: Any, info: OnnxInfo, height: int | None, width: int | None) -> None:
+        """Take an open session and the size that it asks for, None where any will do; see `open_onnx`."""
+        self.name = str(path)
+        self.output = info.output
+        self._path, self._session, self._info = path, session, info
+        self._height, self._width = height, width
+        self._input = session.get_inputs()[0].name
+        self._mean = torch.tensor(info.mean).view(1, 3, 1, 1)
+        self._std = torch.tensor(info.std).view(1, 3, 1, 1)
+
+    def __call__(self, batch: Batch, flip: bool) -> Answer:
+        """Answer a batch, one picture at a time: many files allow no other batch.
+
+        Args:
+            batch: pictures; a file that names its focal length has its metres scaled to theirs, where known.
+            flip: whether to answer with the mean over the picture and its mirror image.
+
+        Returns:
+            Values at the pictures' own size.
+
+        Raises:
+            UserError: if the network fails on a picture or does not answer a depth map.
+        """
+        values = torch.cat([self._answer(image[None]) for image in batch.image])
+        if flip:
+            mirrored = torch.cat([self._answer(image[None]) for image in batch.image.flip(-1)])
+            values = (values + mirrored.flip(-1)) / 2
+        height, width = batch.image.shape[-2:]
+        return Answer(values * self._focal_scale(batch.intrinsics[:, 0, 0], height, width).view(-1, 1, 1, 1))
+
+    def _fed_size(self, height: int, width: int) -> tuple[int, int]:
+        return self._height or height, self._width or width
+
+    def _answer(self, image: Tensor) -> Tensor:
+        """Values (1, 1, H, W) of one picture (1, 3, H, W)."""
+        height, width = image.shape[-2:]
+        fed_height, fed_width = self._fed_size(height, width)
+        fed = (resize(image, fed_height, fed_width) - self._mean) / self._std
+        try:
+            (values,) = self._session.run(None, {self._input: fed.contiguous().numpy()})
+        except Exception as error:  # as above
+            raise UserError(
+                f"{self._path} fails on a picture of {fed_height}×{fed_width} ({_reason(error)}): "
+                "export it for a fixed size"
+            ) from error
+        if not _is_map(values.shape):
+            raise _no_map(self._path, values.shape)
+        return resize_depth(torch.from_numpy(values).float().reshape(1, 1, *values.shape[-2:]), height, width)
+
+    def _focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
+        """What to multiply metres by for pictures of these focal lengths, (B,); see `DepthModel.focal_scale`."""
+        if self._info.focal_px is None or self.output is not Output.METRES:
+            return torch.ones_like(focal_px)
+        fed_height, fed_width = self._fed_size(height, width)
+        enlargement = ((fed_height * fed_width) / (height * width)) ** 0.5
+        return torch.nan_to_num(focal_px * enlargement / self._info.focal_px, nan=1.0)

@@ -1,0 +1,146 @@
+"""Scoring: pictures and a predictor become a few sums for each picture, in one process or in several."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from leadline.boundaries import boundary_scores
+from leadline.breakdown import division_sums
+from leadline.data import open_dataset
+from leadline.data.module import IndexedSamples, collate_indexed
+from leadline.data.sample import Batch, DepthDataset
+from leadline.metrics import error_sums
+from leadline.predictors import open_predictor
+from leadline.predictors.base import Answer, Predictor
+from leadline.protocols import Protocol, check_output, scored_pixels, scored_prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One picture under one protocol."""
+
+    sums: Tensor
+    """`metrics.error_sums`, float64 (10,)."""
+    groups: dict[str, Tensor] = field(default_factory=dict)
+    """`breakdown.division_sums`, (K, 10) by the division's name; empty unless details are asked for."""
+    boundaries: Tensor | None = None
+    """`boundaries.boundary_scores`, (3,); None unless details are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureScore:
+    """What one picture adds to a report of each protocol."""
+
+    index: int
+    truth_digest: bytes
+    scores: list[Score]
+
+
+def score_pictures(
+    predictor: Predictor,
+    dataset: DepthDataset,
+    indices: Sequence[int],
+    protocols: Sequence[Protocol],
+    details: bool = False,
+) -> Iterator[PictureScore]:
+    """Score pictures one after the other; only the scores are kept, never a picture.
+
+    Args:
+        predictor: anything that answers depth.
+        dataset: the data set.
+        indices: its pictures.
+        protocols: the rules.
+        details: whether errors are also divided by where they are, and boundaries scored.
+
+    Yields:
+        A score for each picture, in order.
+
+    Raises:
+        UserError: if a file is broken, or a protocol does not fit the truth or the answer.
+    """
+    for rules in protocols:
+        check_output(rules, predictor.output)
+    loader = DataLoader(IndexedSamples(dataset, indices), collate_fn=collate_indexed, num_workers=1)
+    for index, batch in loader:
+        answers = {flip: predictor(batch, flip) for flip in {rules.flip for rules in protocols}}
+        scores = [_score(predictor, answers[rules.flip], batch, rules, details) for rules in protocols]
+        yield PictureScore(index=int(index), truth_digest=_truth_digest(batch), scores=scores)
+
+
+def _score(predictor: Predictor, answer: Answer, batch: Batch, rules: Protocol, details: bool) -> Score:
+    scored = scored_pixels(rules, batch.depth_m, batch.valid)
+    pred_m = scored_prediction(rules, answer.values, predictor.output, batch.depth_m, scored)
+    sums = error_sums(pred_m, batch.depth_m, scored)[0]
+    if not details:
+        return Score(sums=sums)
+    groups = division_sums(pred_m, batch.depth_m, scored, answer.uncertainty)
+    return Score(
+        sums=sums,
+        groups={name: values[0] for name, values in groups.items()},
+        boundaries=boundary_scores(pred_m, batch.depth_m, scored)[0],
+    )
+
+
+def _truth_digest(batch: Batch) -> bytes:
+    digest = hashlib.sha256(repr(tuple(batch.depth_m.shape)).encode())
+    digest.update(torch.where(batch.valid, batch.depth_m, 0.0).numpy().tobytes())
+    return digest.digest()
+
+
+def score_in_processes(
+    model: str,
+    data: Path,
+    chosen: Sequence[int],
+    protocols: Sequence[Protocol],
+    processes: int,
+    details: bool,
+    progress: Callable[[int], Any],
+) -> tuple[str, list[PictureScore]]:
+    """Share the pictures out: each process opens the model for itself and scores every n-th of them.
+
+    Args:
+        model: as `open_predictor`.
+        data: path of the data set.
+        chosen: indices of its pictures.
+        protocols: the rules.
+        processes: how many.
+        details: as `score_pictures`.
+        progress: is told of every so many pictures that are done.
+
+    Returns:
+        What the model is called, and a score for each picture, in any order.
+
+    Raises:
+        UserError: as `score_pictures`.
+    """
+    num_threads = max(1, (os.cpu_count() or 1) // processes)
+    rows: list[PictureScore] = []
+    # A forked copy of a process in which torch has started threads can hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        shares = [
+            pool.submit(_score_share, model, data, chosen[rank::processes], protocols, details, num_threads)
+            for rank in range(processes)
+        ]
+        for share in as_completed(shares):
+            name, found = share.result()
+            rows += found
+            progress(len(found))
+    return name, rows
+
+
+def _score_share(
+    model: str, data: Path, indices: Sequence[int], protocols: Sequence[Protocol], details: bool, num_threads: int
+) -> tuple[str, list[PictureScore]]:
+    torch.set_num_threads(num_threads)
+    dataset = open_dataset(data)
+    predictor = open_predictor(model, dataset)
+    return predictor.name, list(score_pictures(predictor, dataset, indices, protocols, details))
