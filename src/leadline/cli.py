@@ -4,22 +4,22 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from leadline import __version__
 from leadline.cli_data import USER_MISTAKE, data_app
+from leadline.cli_evaluate import compare, evaluate, figure, print_table, report
 from leadline.errors import UserError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
 app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
 app.command(data_app)
+for command in (evaluate, compare, report, figure):
+    app.command(command)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
 app.command(
     "leadline.cli_train:train",
@@ -85,66 +85,6 @@ def predict(
 
 
 @app.command
-def evaluate(
-    model: str = "default",
-    /,
-    *,
-    data: Path,
-    split: str = "official/test",
-    protocol: str = "nyu-eigen",
-    out: Path | None = None,
-) -> int:
-    """Score a model under a named protocol, per image and pooled.
-
-    Args:
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        data: the data set: a folder with an index.csv, or NYU's .mat file.
-        split: all, RULE/PART such as official/test or report/test, or a text file of ids.
-        protocol: report, report-in-range, nyu-eigen, nyu-eigen-flip, nyu-densedepth, nyu-multitask.
-        out: folder for metrics.json and per_image.csv.
-    """
-    from leadline.evaluation import evaluate as run_evaluation
-
-    report = run_evaluation(model, data=data, split=split, protocol=protocol, show_progress=sys.stderr.isatty())
-    result = report.to_json()
-    title = f"{model} on {report.data} {split}, protocol {protocol}, {len(report.ids)} pictures"
-    print(title)
-    _print(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
-    if out is not None:
-        report.save(out)
-        print(f"metrics.json and per_image.csv written to {out}")
-    return 0
-
-
-@app.command
-def figure(
-    model: str = "default",
-    /,
-    *,
-    data: Path,
-    split: str = "official/test",
-    protocol: str = "nyu-eigen",
-    out: Path,
-    rows: int = 4,
-) -> int:
-    """Draw picture, truth, prediction and error: best, median and worst of a test set, and an even sample.
-
-    Args:
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        data: the data set: a folder with an index.csv, or NYU's .mat file.
-        split: all, RULE/PART such as official/test or report/test, or a text file of ids.
-        protocol: the protocol whose relative error ranks the pictures.
-        out: folder for the sheets, metrics.json and per_image.csv.
-        rows: pictures on a sheet.
-    """
-    from leadline.sheets import draw_sheets
-
-    for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):
-        print(path)
-    return 0
-
-
-@app.command
 def reproduce(
     *,
     data: Path,
@@ -158,7 +98,7 @@ def reproduce(
     Started again with the same --out, it goes on where it was stopped.
 
     Args:
-        data: the data set: a folder with an index.csv, or NYU's .mat file.
+        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
         out: folder for report.md, its figures, and each network's run and scores.
         only: cae, unet, xception, densenet; or all of a study: table1 (the default), official (the same networks
             without scenes shared between training and test), ablations.
@@ -194,7 +134,7 @@ def models() -> int:
             record["data"],
             "\n".join(tests),
         )
-    _print(table)
+    print_table(table)
     print(f"recipes to train: {', '.join(recipe_names())}")
     return 0
 
@@ -236,23 +176,3 @@ def _in_our_words(error: Exception) -> Exception:
     # A worker process sends its whole traceback; its last line is the mistake.
     _, from_worker, text = str(error).rpartition("leadline.errors.UserError: ")
     return UserError(text) if from_worker else error
-
-
-def _metrics_table(averagings: dict[str, dict[str, float]]) -> "Table":
-    from rich.table import Table
-
-    from leadline.metrics import METRICS
-
-    arrows = {"higher": "↑", "lower": "↓"}
-    header = [f"{info.name} {arrows[info.better]}" for info in METRICS.values()]
-    table = Table("", *header)
-    for name, values in averagings.items():
-        table.add_row(name, *(f"{values[key]:.4f}" for key in METRICS))
-    return table
-
-
-def _print(table: "Table") -> None:
-    """Print a table, as wide as it is where the output is no terminal."""
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 200).print(table)

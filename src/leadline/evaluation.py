@@ -194,7 +194,7 @@ def reports(
             Report(
                 model=name,
                 data=data.resolve().name,
-                split=split,
+                split=Path(split).name if split.endswith(".txt") else split,
                 protocol=rules.name,
                 ids=ids,
                 indices=[row.index for row in ordered],

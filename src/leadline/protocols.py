@@ -33,6 +33,8 @@ class Protocol(BaseModel):
     """Height and width of the depth maps that `crop` is written for."""
     crop: tuple[int, int, int, int] | None = None
     """Top, bottom, left, right of the scored window of such a map, Python slice ends."""
+    crop_share: tuple[float, float, float, float] | None = None
+    """The same window as shares of height and width, rounded down: for data sets whose maps differ in size."""
     valid_range_m: tuple[float, float] = (0.0, float("inf"))
     """Truth is scored strictly between these ends, in metres."""
     includes_ends: bool = False
@@ -49,6 +51,8 @@ class Protocol(BaseModel):
     def _consistent(self) -> "Protocol":
         if self.crop is not None and self.size is None:
             raise ValueError("a crop needs the size (height, width) of the maps that it is written for")
+        if self.crop is not None and self.crop_share is not None:
+            raise ValueError("give crop or crop_share, not both")
         for name in ("valid_range_m", "clamp_m"):
             ends = getattr(self, name)
             if ends is not None and not ends[0] < ends[1]:
@@ -66,6 +70,9 @@ NYU_SIZE = (480, 640)
 # Rows and columns as Python slices of the toolbox's 1-based `45:471, 41:601`: off by one, and what papers used.
 NYU_CROP = (45, 471, 41, 601)
 EIGEN_RANGE_M = (1e-3, 10.0)
+# Garg et al. 2016: the part of KITTI's pictures that the laser sees.
+GARG_CROP = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
+KITTI_RANGE_M = (1e-3, 80.0)
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
@@ -127,6 +134,13 @@ PROTOCOLS: dict[str, Protocol] = {
             alignment="scale-shift",
             clamp_m=EIGEN_RANGE_M,
         ),
+        Protocol(
+            name="kitti-eigen",
+            used_by="BTS, AdaBins, DPT on KITTI (Garg's crop, up to 80 m)",
+            crop_share=GARG_CROP,
+            valid_range_m=KITTI_RANGE_M,
+            clamp_m=KITTI_RANGE_M,
+        ),
         Protocol(name="median", used_by="monodepth2, ultralytics", alignment="median"),
     )
 }
@@ -181,17 +195,26 @@ def scored_pixels(protocol: Protocol, target_m: Tensor, valid: Tensor) -> Tensor
         scored = valid & (target_m >= near_m) & (target_m <= far_m)
     else:
         scored = valid & (target_m > near_m) & (target_m < far_m)
-    if protocol.crop is None:
-        return scored
-    if target_m.shape[-2:] != protocol.size:
-        wanted, got = ("×".join(map(str, size)) for size in (protocol.size or (), target_m.shape[-2:]))
-        raise UserError(
-            f"protocol {protocol.name!r} crops {wanted} depth maps, got {got}; use one without a crop, such as 'report'"
-        )
-    top, bottom, left, right = protocol.crop
     window = torch.zeros_like(scored)
+    top, bottom, left, right = _window(protocol, *target_m.shape[-2:])
     window[..., top:bottom, left:right] = True
     return scored & window
+
+
+def _window(protocol: Protocol, height: int, width: int) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right of the scored window."""
+    if protocol.crop_share is not None:
+        top, bottom, left, right = protocol.crop_share
+        return int(top * height), int(bottom * height), int(left * width), int(right * width)
+    if protocol.crop is None or protocol.size is None:
+        return 0, height, 0, width
+    if (height, width) != protocol.size:
+        wanted = "×".join(map(str, protocol.size))
+        raise UserError(
+            f"protocol {protocol.name!r} crops {wanted} depth maps, got {height}×{width}; "
+            "use one without a crop, such as 'report'"
+        )
+    return protocol.crop
 
 
 def scored_prediction(protocol: Protocol, values: Tensor, output: Output, target_m: Tensor, scored: Tensor) -> Tensor:

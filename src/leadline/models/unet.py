@@ -32,7 +32,9 @@ class UNet(nn.Module):
             # little of the deepest map is left at the top, and the network learns slowly what only that map knows:
             # how far away things are.
             for expand, width in zip(self.expand, widths, strict=False):
-                expand[0][0].weight[:, width:] = 0
+                first = expand.get_submodule("0.0")
+                assert isinstance(first, nn.Conv2d)
+                first.weight[:, width:] = 0
 
     def forward(self, image: Tensor) -> Tensor:
         """Map at the picture's size, (B, channels, H, W), from a normalised picture (B, 3, H, W)."""

@@ -1,0 +1,95 @@
+"""An evaluation as one HTML page: numbers, where the models fail, the first model's best and worst pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from leadline import __version__
+from leadline.evaluation import Report, evaluate_protocols
+from leadline.protocol_words import protocol_rules
+from leadline.protocols import get_protocol
+from leadline.report_html import Page, ScoredModel, write_html
+from leadline.sheets import rank_pictures, scored_pictures
+
+
+def write_report(
+    models: Sequence[str],
+    data: Path,
+    split: str,
+    protocol: str,
+    out: Path,
+    num_rows: int = 3,
+    processes: int = 1,
+    show_progress: bool = False,
+) -> Path:
+    """Evaluate models and write what was found as one file that needs no network.
+
+    Args:
+        models: as `leadline.evaluation.evaluate`, each once.
+        data: path of the data set.
+        split: as `evaluate`.
+        protocol: as `evaluate`.
+        out: the file to write.
+        num_rows: best, median and worst pictures of the first model, so many of each.
+        processes: as `evaluate`.
+        show_progress: draw progress bars.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: as `evaluate`.
+    """
+    reports = [
+        evaluate_protocols(
+            model,
+            data=data,
+            split=split,
+            protocols=[protocol],
+            processes=processes,
+            details=True,
+            show_progress=show_progress,
+        )[0]
+        for model in dict.fromkeys(models)
+    ]
+    first, rules = reports[0], get_protocol(protocol)
+    chosen = rank_pictures(first, num_rows)
+    page = Page(
+        title=f"{' and '.join(report.model for report in reports)} on {first.data}",
+        facts=_facts(first),
+        rules=protocol_rules(rules),
+        averaging=rules.averaging,
+        models=[_scored_model(report) for report in reports],
+        pictures={
+            f"{name.capitalize()} pictures of {first.model}": pictures
+            for name, pictures in scored_pictures(models[0], first, data, rules, chosen).items()
+        },
+    )
+    write_html(out, page)
+    return out
+
+
+def _facts(report: Report) -> list[tuple[str, str]]:
+    return [
+        ("data", report.data),
+        ("split", report.split),
+        ("protocol", report.protocol),
+        ("pictures", str(len(report.ids))),
+        ("protocol's hash", report.protocol_digest),
+        ("data's hash", report.data_digest),
+        ("leadline", __version__),
+    ]
+
+
+def _scored_model(report: Report) -> ScoredModel:
+    boundaries = None
+    if report.boundaries is not None:
+        precision, recall, f1 = report.boundaries.nanmean(0).tolist()  # NaN where a truth has no edge
+        boundaries = (precision, recall, f1)
+    return ScoredModel(
+        name=report.model,
+        per_image=report.per_image,
+        pooled=report.pooled,
+        abs_rel=[row["abs_rel"] for row in report.rows()],
+        groups=report.groups,
+        boundaries=boundaries,
+    )
