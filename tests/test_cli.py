@@ -79,6 +79,22 @@ def test_train_evaluate_predict_figure(
     assert main(["train", "--resume", str(run)]) == 0
 
 
+def test_compare_and_report(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored = ["--data", str(rooms), "--split", "official/test"]
+    assert main(["evaluate", str(tiny_checkpoint), *scored, "--protocol", "median", "--out", str(tmp_path / "a")]) == 0
+    words = [*scored, "--protocol", "median", "--out", str(tmp_path / "compared")]
+    assert main(["compare", str(tmp_path / "a"), str(tiny_checkpoint), *words]) == 0
+    printed = capsys.readouterr().out
+    assert "8 pictures of rooms official/test, protocol median" in printed and "unclear" in printed
+    assert {path.name for path in (tmp_path / "compared").iterdir()} == {"compare.md", "compare.csv", "compare.png"}
+    page = tmp_path / "page.html"
+    words = [*scored, "--protocol", "metric", "--out", str(page), "--processes", "2"]
+    assert main(["report", str(tiny_checkpoint), *words]) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
 def test_synthesize_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rooms"
     assert main(["data", "synthesize", "--out", str(out), "--count", "4", "--height", "48", "--width", "64"]) == 0

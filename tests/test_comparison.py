@@ -43,6 +43,14 @@ def report(model: str = "tiny", num: int = 4, seed: int = 0) -> Report:
     )  # fmt: skip
 
 
+def test_scores_of_other_truth_or_rules_are_not_compared() -> None:
+    before, after = scores("a", [0.1, 0.2]), scores("b", [0.2, 0.1])
+    for key, what in {"data_digest": "true depth", "protocol_digest": "rules of the protocol"}.items():
+        with pytest.raises(UserError, match=f"the {what} of a and b differ, by their hashes"):
+            compare(replace(before, **{key: "1"}), replace(after, **{key: "2"}))
+        compare(replace(before, **{key: "1"}), after)  # an older evaluation has no hashes
+
+
 # Differences
 
 

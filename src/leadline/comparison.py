@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.data.sample import DepthDataset
 from leadline.errors import UserError
+from leadline.evaluation import Report
 from leadline.metrics import METRICS
 
 NUM_RESAMPLES = 10_000
@@ -25,22 +26,6 @@ PERCENTILES = (2.5, 97.5)
 SEED = 0
 RANKED_BY = "abs_rel"  # the smaller, the better
 _CHUNK_CELLS = 1_000_000  # of the resamples that are in memory at once
-
-
-class _Report(Protocol):
-    """What is needed of an `evaluation.Report`; that module is a neighbour, not a foundation."""
-
-    @property
-    def model(self) -> str: ...
-    @property
-    def data(self) -> str: ...
-    @property
-    def split(self) -> str: ...
-    @property
-    def protocol(self) -> str: ...
-    @property
-    def ids(self) -> list[str]: ...
-    def rows(self) -> list[dict[str, float]]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +41,10 @@ class Scores:
     """For each id, every key of `METRICS`; NaN where the picture has no score."""
     scenes: list[str] = field(default_factory=list)
     """The scene of each id; empty, or "" in places, where unknown."""
+    protocol_digest: str = ""
+    """Hash of the protocol's rules; "" where unknown."""
+    data_digest: str = ""
+    """Hash of the true depth; "" where unknown."""
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths (ValueError) and an id that comes twice (UserError)."""
@@ -66,7 +55,7 @@ class Scores:
             raise UserError(f"the scores of {self.model} hold the picture {twice!r} twice; evaluate it again")
 
     @classmethod
-    def of_report(cls, report: _Report) -> "Scores":
+    def of_report(cls, report: Report) -> "Scores":
         """Take them from an evaluation's report."""
         return cls(
             model=report.model,
@@ -75,6 +64,8 @@ class Scores:
             protocol=report.protocol,
             ids=report.ids,
             rows=report.rows(),
+            protocol_digest=report.protocol_digest,
+            data_digest=report.data_digest,
         )
 
     def with_scenes(self, dataset: DepthDataset) -> "Scores":
@@ -100,6 +91,7 @@ def read_scores(folder: Path) -> Scores:
         with (folder / "per_image.csv").open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file, restval=""))
         words: dict[str, Any] = {key: str(about[key]) for key in ("model", "data", "split", "protocol")}
+        words |= {key: str(about.get(key, "")) for key in ("protocol_digest", "data_digest")}
         ids = [line["id"] for line in lines]
         rows = [{name: float(line[name]) for name in METRICS} for line in lines]
         num_images = about["num_images"]
@@ -242,6 +234,10 @@ def _require_alike(first: Scores, other: Scores) -> None:
                 f"the scores of {two.model} lack {len(lacking)} of the {len(one.ids)} pictures of {one.model}, "
                 f"such as {lacking[0]!r}; evaluate both on the same pictures"
             )
+    for key, what in {"protocol_digest": "rules of the protocol", "data_digest": "true depth"}.items():
+        hashes = {getattr(it, key) for it in (first, other)} - {""}
+        if len(hashes) > 1:
+            raise UserError(f"the {what} of {first.model} and {other.model} differ, by their hashes; evaluate both now")
 
 
 def _matrix(scores: Scores) -> NDArray[np.float64]:

@@ -78,7 +78,7 @@ class Report:
         """Write `metrics.json` and `per_image.csv` into a folder."""
         with atomic_file(out / "metrics.json") as temporary:
             temporary.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
-        with atomic_file(out / "per_image.csv") as temporary, temporary.open("w", newline="") as file:
+        with atomic_file(out / "per_image.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["id", *METRICS])
             writer.writeheader()
             writer.writerows({"id": name, **row} for name, row in zip(self.ids, self.rows(), strict=True))

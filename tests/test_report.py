@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from leadline.errors import UserError
+from leadline.report import write_report
+
+
+def test_the_page_names_what_was_scored_and_shows_the_pictures(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    path = write_report([str(tiny_checkpoint)], rooms, "official/test", "report", tmp_path / "page.html", num_rows=1)
+    text = path.read_text(encoding="utf-8")
+    for words in ("official/test", "rooms", "Every pixel of the picture is scored", "abs_rel", "Worst pictures"):
+        assert words in text
+    assert text.count('class="picture"') == 3  # best, median, worst
+    assert "http://" not in text.replace("http://www.w3.org", "") and "<script" not in text
+
+
+def test_two_models_stand_side_by_side(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    answers.mkdir()
+    (answers / "predictions.toml").write_text("scale = 0.01\n")
+    for picture in (rooms / "rgb").iterdir():
+        Image.new("L", (96, 72), 200).save(answers / f"{picture.stem}.png")
+    models = [str(tiny_checkpoint), f"files:{answers}"]
+    text = write_report(models, rooms, "official/test", "metric", tmp_path / "page.html", 1).read_text("utf-8")
+    assert "tiny and answers on rooms" in text
+
+
+def test_a_mistake_writes_nothing(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="crops 480×640 depth maps"):
+        write_report([str(tiny_checkpoint)], rooms, "all", "nyu-eigen", tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
