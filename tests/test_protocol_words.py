@@ -37,3 +37,8 @@ def test_ends_mirrors_alignments_and_floors_have_their_words() -> None:
 def test_every_protocol_can_be_told(name: str) -> None:
     rules = protocol_rules(PROTOCOLS[name])
     assert len(rules) == 5 and all(rule.endswith(".") and "inf" not in rule for rule in rules)
+
+
+def test_a_window_of_shares_is_said_in_per_cent():
+    first = protocol_rules(get_protocol("kitti-eigen"))[0]
+    assert "40.8% to 99.2% of the height and 3.6% to 96.4% of the width are scored" in first

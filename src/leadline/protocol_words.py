@@ -20,8 +20,9 @@ def protocol_rules(protocol: Protocol) -> list[str]:
         size = "×".join(map(str, protocol.size))
         window = f"Of a {size} picture, rows {top} to {bottom - 1} and columns {left} to {right - 1} are scored"
     if protocol.crop_share is not None:
-        top, bottom, left, right = (f"{100 * share:.1f} %" for share in protocol.crop_share)
-        window = f"Of a picture, {top} to {bottom} of the height and {left} to {right} of the width are scored"
+        window = ("Of a picture, {:.1%} to {:.1%} of the height and {:.1%} to {:.1%} of the width are scored").format(
+            *protocol.crop_share
+        )
     of = "the mean of those of the picture and its mirror image" if protocol.flip else "that of the picture alone"
     users = f"Used by {protocol.used_by}; printed there" if protocol.used_by else "Printed"
     return [

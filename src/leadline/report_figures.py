@@ -204,7 +204,7 @@ def _error_colours(
     error = np.abs(pred_m - truth_m) / np.where(valid, truth_m, 1)
     drawn = valid & np.isfinite(error)
     colours: NDArray[np.uint8] = colormaps[ERROR_COLOURS](np.where(drawn, error, 0) / ERROR_END, bytes=True)[..., :3]
-    return np.where(drawn[..., None], colours, np.uint8(_INVALID_RGB))
+    return np.where(drawn[..., None], colours, np.array(_INVALID_RGB, dtype=np.uint8))
 
 
 def _clusters(groups: Mapping[str, Groups], metric: str) -> list[tuple[str, float, float, list[float], str]]:
