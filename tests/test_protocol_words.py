@@ -40,5 +40,5 @@ def test_every_protocol_can_be_told(name: str) -> None:
 
 
 def test_a_window_of_shares_is_said_in_per_cent():
-    first = protocol_rules(get_protocol("kitti-eigen"))[0]
+    first = protocol_rules(PROTOCOLS["kitti-eigen"])[0]
     assert "40.8% to 99.2% of the height and 3.6% to 96.4% of the width are scored" in first
