@@ -208,3 +208,9 @@ def test_models_without_error_or_difference_can_be_drawn(drawn: list[Any]) -> No
 )
 def test_ticks_of_logarithmic_axes_are_round(ends: tuple[float, float], ticks: list[float]) -> None:
     assert comparison_figure._log_ticks(*ends) == pytest.approx(ticks)
+
+
+def test_the_hashes_stand_on_the_page_where_they_are_known() -> None:
+    known = comparison(protocol_digest="abc1", data_digest="def2")
+    assert "Hashes: rules abc1, truth def2; leadline " in markdown([known])
+    assert "Hashes" not in markdown([comparison()])

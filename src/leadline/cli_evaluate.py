@@ -71,7 +71,7 @@ def compare(
         out: folder for compare.md, compare.csv and compare.png.
     """
     from leadline.comparison import compare as run_comparison
-    from leadline.comparison_figure import READING, about, draw_comparisons, markdown, notes, table, write_csv
+    from leadline.comparison_figure import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
     from leadline.data import open_dataset
     from leadline.files import atomic_file
 
@@ -81,7 +81,7 @@ def compare(
     for comparison in comparisons:
         print(f"{comparison.other} against {comparison.first}: {about(comparison)}")
         print_table(_table(*table(comparison)))
-        print("\n".join([READING, *notes(comparison)]))
+        print("\n".join(filter(None, [READING, *notes(comparison), hashes(comparison)])))
     if out is not None:
         with atomic_file(out / "compare.md") as temporary:
             temporary.write_text(markdown(comparisons), encoding="utf-8")

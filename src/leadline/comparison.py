@@ -163,6 +163,10 @@ class Comparison:
     """Ids of the pictures with a score that is not a finite number, of either model, in any metric."""
     num_unscored: tuple[int, int]
     """How many of them are due to the first model, and to the other."""
+    protocol_digest: str = ""
+    """Hash of the protocol's rules; "" where unknown."""
+    data_digest: str = ""
+    """Hash of the true depth; "" where unknown."""
 
 
 def compare(first: Scores, *others: Scores) -> list[Comparison]:
@@ -212,6 +216,8 @@ def _compare_two(first: Scores, other: Scores) -> Comparison:
         changes=_changes(ids, before, after),
         left_out=list(compress(first.ids, ~kept)),
         num_unscored=(int((~scored[0]).sum()), int((~scored[1]).sum())),
+        protocol_digest=first.protocol_digest or other.protocol_digest,
+        data_digest=first.data_digest or other.data_digest,
     )
 
 

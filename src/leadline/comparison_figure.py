@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from leadline import __version__
 from leadline.comparison import NUM_RESAMPLES, RANKED_BY, Change, Comparison, Difference
 from leadline.figures import _pyplot, _save
 from leadline.files import atomic_file
@@ -38,6 +39,13 @@ def about(comparison: Comparison) -> str:
         f"means per image; 95 % intervals of the paired difference from {NUM_RESAMPLES} resamples of "
         f"{comparison.num_resampled} {comparison.resampled}."
     )
+
+
+def hashes(comparison: Comparison) -> str:
+    """What the numbers hang on: the protocol's rules, the truth, the version; "" where no hash is known."""
+    known = {"rules": comparison.protocol_digest, "truth": comparison.data_digest}
+    words = [f"{name} {digest}" for name, digest in known.items() if digest]
+    return f"Hashes: {', '.join(words)}; leadline {__version__}." if words else ""
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -85,7 +93,7 @@ def markdown(comparisons: Sequence[Comparison]) -> str:
 
 def _section(comparison: Comparison) -> Iterator[str]:
     yield f"## {comparison.other} against {comparison.first}"
-    yield " ".join([about(comparison), READING, *notes(comparison)])
+    yield " ".join(filter(None, [about(comparison), READING, *notes(comparison), hashes(comparison)]))
     yield _markdown_table(table(comparison))
     for title, found in largest_changes(comparison).items():
         if found:
@@ -141,6 +149,9 @@ def _csv_line(comparison: Comparison, it: Difference) -> dict[str, str | float]:
         "verdict": it.verdict,
         "num_images": len(comparison.changes),
         "num_left_out": len(comparison.left_out),
+        "protocol_digest": comparison.protocol_digest,
+        "data_digest": comparison.data_digest,
+        "leadline": __version__,
         "resampled": comparison.resampled,
         "num_resampled": comparison.num_resampled,
     }
