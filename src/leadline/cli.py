@@ -46,7 +46,8 @@ def predict(
         paths: picture files, folders, and patterns such as "photos/*.jpg".
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
         out: folder for the results.
-        format: what to write, commas between: depth (16-bit PNG, millimetres), color, npz, sheet (one for all).
+        format: what to write, commas between: depth (16-bit PNG, millimetres), color, npz, exr, ply (points), points
+            (GLB), glb (surface with the picture on it), sheet (one for all).
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
         max_pixels: larger pictures are read smaller.
@@ -54,7 +55,8 @@ def predict(
     from leadline.checkpoint import load_model
     from leadline.device import pick_device
     from leadline.image_files import find_images
-    from leadline.prediction import check_formats, predict_files
+    from leadline.predicted import check_formats
+    from leadline.prediction import predict_files
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     sheet = "sheet" in formats

@@ -1,7 +1,7 @@
 """Prediction: a picture becomes metres, files of pictures become files of depth."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from leadline.camera import focal_px_from_fov, pinhole
+from leadline.camera import focal_px_from_fov
 from leadline.checkpoint import load_model
-from leadline.colors import DepthSummary, depth_limits, summarize_depth
+from leadline.colors import DepthSummary
 from leadline.device import autocast, pick_device
-from leadline.errors import UserError, unknown_name
+from leadline.errors import UserError
 from leadline.image import Picture, read_image, size_with_area
 from leadline.models.model import DepthModel
-from leadline.writers import SheetRow, write_color_png, write_contact_sheet, write_depth_png, write_npz
+from leadline.predicted import Prediction, check_formats
+from leadline.writers import SheetRow, write_contact_sheet
 
 MAX_PIXELS = 50_000_000
 """Pictures with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
@@ -28,81 +29,6 @@ MAX_PIXELS = 50_000_000
 CONTACT_SHEET = "contact_sheet.png"
 MAX_SHEET_ROWS = 40
 SHEET_AREA_PX = 320 * 240
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Depth of one picture."""
-
-    rgb: NDArray[np.uint8]
-    """The picture, (H, W, 3)."""
-    depth_m: NDArray[np.float32]
-    """Metres along the optical axis, (H, W)."""
-    valid: NDArray[np.bool_]
-    """Where there is a depth, (H, W)."""
-    focal_px: float | None
-    """Focal length in pixels of the picture; None if neither the picture nor the training pictures tell."""
-    focal_source: str
-    """"given", "EXIF", or "assumed": that of the training pictures."""
-
-    @property
-    def intrinsics(self) -> NDArray[np.float32] | None:
-        """Pinhole matrix in pixels, (3, 3), its centre in the middle of the picture; None as `focal_px`."""
-        if self.focal_px is None:
-            return None
-        matrix: NDArray[np.float32] = pinhole(self.focal_px, *self.depth_m.shape).numpy()
-        return matrix
-
-    @property
-    def summary(self) -> DepthSummary:
-        """Near, median and far in metres."""
-        return summarize_depth(self.depth_m, self.valid)
-
-    def save(self, stem: Path, formats: Sequence[str] = ("depth", "color", "npz")) -> list[Path]:
-        """Write files named after `stem`.
-
-        Args:
-            stem: folder and beginning of the names.
-            formats: keys of `FORMATS`.
-
-        Returns:
-            The files.
-
-        Raises:
-            UserError: if a format is unknown.
-            OSError: if a file cannot be written; nothing of it stays.
-        """
-        check_formats(formats)
-        paths = []
-        for name in formats:
-            ending, write = FORMATS[name]
-            paths.append(stem.with_name(stem.name + ending))
-            write(paths[-1], self)
-        return paths
-
-
-def _write_color(path: Path, prediction: Prediction) -> None:
-    limits_m = depth_limits(prediction.depth_m, prediction.valid)
-    write_color_png(path, prediction.depth_m, prediction.valid, *limits_m)
-
-
-FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
-    "depth": ("_depth.png", lambda path, it: write_depth_png(path, it.depth_m, it.valid)),
-    "color": ("_color.png", _write_color),
-    "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics)),
-}
-"""Each format's file name ending, and what writes it."""
-
-
-def check_formats(formats: Sequence[str]) -> None:
-    """Refuse formats that are not in `FORMATS`.
-
-    Raises:
-        UserError: at the first one; it names the nearest.
-    """
-    for name in formats:
-        if name not in FORMATS:
-            raise unknown_name("format", name, FORMATS)
 
 
 def predict(

@@ -14,6 +14,7 @@ from torch import Tensor
 from leadline.data.sample import Batch, DepthDataset
 from leadline.depth import Output
 from leadline.errors import UserError
+from leadline.exr import read_exr
 from leadline.image import decode_image, resize_depth
 from leadline.predictors.base import Answer
 
@@ -113,20 +114,7 @@ def _read_picture(path: Path) -> tuple[NDArray[Any], None]:
 
 
 def _read_exr(path: Path) -> tuple[NDArray[Any], None]:
-    """The channel Z, else Y, else the only one."""
-    try:
-        import OpenEXR
-    except ImportError as error:
-        raise UserError('reading .exr needs OpenEXR: pip install "leadline[exr]"') from error
-    try:
-        with OpenEXR.File(str(path)) as file:
-            channels = {name: channel.pixels for name, channel in file.channels().items()}
-    except Exception as error:  # the library raises plain Exceptions
-        raise UserError(f"{path} is no whole EXR file: {error}") from error
-    for name in ("Z", "Y", *channels):
-        if name in channels:
-            return np.asarray(channels[name]), None
-    raise UserError(f"{path} holds no channel; wanted one named Z")
+    return read_exr(path), None
 
 
 READERS: dict[str, Reader] = {

@@ -1,0 +1,102 @@
+"""What is predicted of a picture, and the files that it becomes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.camera import pinhole
+from leadline.colors import DepthSummary, depth_limits, summarize_depth
+from leadline.errors import unknown_name
+from leadline.exr import write_exr
+from leadline.space import Cloud, point_cloud, write_mesh_glb, write_ply, write_points_glb
+from leadline.writers import write_color_png, write_depth_png, write_npz
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Depth of one picture."""
+
+    rgb: NDArray[np.uint8]
+    """The picture, (H, W, 3)."""
+    depth_m: NDArray[np.float32]
+    """Metres along the optical axis, (H, W)."""
+    valid: NDArray[np.bool_]
+    """Where there is a depth, (H, W)."""
+    focal_px: float | None
+    """Focal length in pixels of the picture; None if neither the picture nor the training pictures tell."""
+    focal_source: str
+    """"given", "EXIF", or "assumed": that of the training pictures."""
+
+    @property
+    def intrinsics(self) -> NDArray[np.float32] | None:
+        """Pinhole matrix in pixels, (3, 3), its centre in the middle of the picture; None as `focal_px`."""
+        if self.focal_px is None:
+            return None
+        matrix: NDArray[np.float32] = pinhole(self.focal_px, *self.depth_m.shape).numpy()
+        return matrix
+
+    @property
+    def summary(self) -> DepthSummary:
+        """Near, median and far in metres."""
+        return summarize_depth(self.depth_m, self.valid)
+
+    def save(self, stem: Path, formats: Sequence[str] = ("depth", "color", "npz")) -> list[Path]:
+        """Write files named after `stem`.
+
+        Args:
+            stem: folder and beginning of the names.
+            formats: keys of `FORMATS`.
+
+        Returns:
+            The files.
+
+        Raises:
+            UserError: if a format is unknown.
+            OSError: if a file cannot be written; nothing of it stays.
+        """
+        check_formats(formats)
+        paths = []
+        for name in formats:
+            ending, write = FORMATS[name]
+            paths.append(stem.with_name(stem.name + ending))
+            write(paths[-1], self)
+        return paths
+
+
+def _write_color(path: Path, prediction: Prediction) -> None:
+    limits_m = depth_limits(prediction.depth_m, prediction.valid)
+    write_color_png(path, prediction.depth_m, prediction.valid, *limits_m)
+
+
+def _cloud(prediction: Prediction) -> Cloud:
+    return point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
+
+
+def _write_mesh(path: Path, prediction: Prediction) -> None:
+    write_mesh_glb(path, prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
+
+
+FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
+    "depth": ("_depth.png", lambda path, it: write_depth_png(path, it.depth_m, it.valid)),
+    "color": ("_color.png", _write_color),
+    "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics)),
+    "exr": (".exr", lambda path, it: write_exr(path, it.depth_m, it.valid)),
+    "ply": (".ply", lambda path, it: write_ply(path, _cloud(it))),
+    "points": ("_points.glb", lambda path, it: write_points_glb(path, _cloud(it))),
+    "glb": (".glb", _write_mesh),
+}
+"""Each format's file name ending, and what writes it."""
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse formats that are not in `FORMATS`.
+
+    Raises:
+        UserError: at the first one; it names the nearest.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("format", name, FORMATS)

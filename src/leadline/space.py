@@ -1,0 +1,165 @@
+"""Depth in three dimensions: coloured points and textured surfaces, in metres, as files that other programs open."""
+
+from math import ceil, sqrt
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import maximum_filter, minimum_filter
+
+from leadline.camera import depth_to_points
+from leadline.errors import UserError
+from leadline.files import atomic_file
+
+FLYING_RATIO = 1.08
+"""Largest ratio of depths within 3×3 pixels of one surface. A floor seen from 1.2 m above at 10 m, with 520 px of focal
+length, has 1.03; across the edge of a thing a network's depth slides from near to far through points where nothing
+is, at more than this."""
+MOST_VERTICES = 2_000_000
+"""Larger pictures become a coarser surface, since few viewers open more; their points stay all."""
+MOST_TEXTURE_PX = 4096
+GLTF_AXES = np.array([1.0, -1.0, -1.0], dtype=np.float32)
+"""glTF looks along −z with y up; ours looks along z with y down."""
+
+
+class Cloud(NamedTuple):
+    """Coloured points."""
+
+    points_m: NDArray[np.float32]  # (N, 3): x right, y down, z forward, in metres
+    rgb: NDArray[np.uint8]  # (N, 3)
+
+
+def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pixels lie on a surface, and do not fly between one thing and what is behind it.
+
+    Args:
+        depth_m: metres, (H, W).
+        valid: bool, (H, W).
+
+    Returns:
+        bool (H, W): valid, and depths of the valid pixels around within `FLYING_RATIO` of each other.
+    """
+    far_m = maximum_filter(np.where(valid, depth_m, 0), size=3, mode="nearest")
+    near_m = minimum_filter(np.where(valid, depth_m, np.inf), size=3, mode="nearest")
+    surface: NDArray[np.bool_] = valid & (far_m <= FLYING_RATIO * near_m)
+    return surface
+
+
+def point_cloud(
+    rgb: NDArray[np.uint8],
+    depth_m: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    intrinsics: NDArray[np.float32] | None,
+) -> Cloud:
+    """Unproject a picture, leaving flying pixels out.
+
+    Args:
+        rgb: (H, W, 3).
+        depth_m: metres along the optical axis, (H, W).
+        valid: bool, (H, W).
+        intrinsics: pinhole matrix in pixels, (3, 3).
+
+    Returns:
+        The points that lie on a surface.
+
+    Raises:
+        UserError: if the camera is unknown.
+    """
+    kept = on_surface(depth_m, valid)
+    return Cloud(_points(depth_m, intrinsics)[kept], rgb[kept])
+
+
+def write_ply(path: Path, cloud: Cloud) -> None:
+    """Write points as binary PLY, in camera space: x right, y down, z forward, in metres.
+
+    Raises:
+        OSError: if the file cannot be written; nothing of it stays.
+    """
+    import trimesh
+
+    _export(path, trimesh.PointCloud(cloud.points_m, colors=cloud.rgb))
+
+
+def write_points_glb(path: Path, cloud: Cloud) -> None:
+    """Write points as binary glTF, in metres, turned to its axes: x right, y up, looking along −z.
+
+    Raises:
+        OSError: if the file cannot be written; nothing of it stays.
+    """
+    import trimesh
+
+    _export(path, trimesh.Scene(trimesh.PointCloud(cloud.points_m * GLTF_AXES, colors=cloud.rgb)))
+
+
+def write_mesh_glb(
+    path: Path,
+    rgb: NDArray[np.uint8],
+    depth_m: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    intrinsics: NDArray[np.float32] | None,
+) -> None:
+    """Write the visible surface as binary glTF with the picture as its texture; axes as `write_points_glb`.
+
+    Args:
+        path: the file.
+        rgb: (H, W, 3).
+        depth_m: metres along the optical axis, (H, W).
+        valid: bool, (H, W).
+        intrinsics: pinhole matrix in pixels, (3, 3).
+
+    Raises:
+        UserError: if the camera is unknown, or no surface is left.
+        OSError: if the file cannot be written; nothing of it stays.
+    """
+    import trimesh
+
+    height, width = depth_m.shape
+    step = max(1, ceil(sqrt(height * width / MOST_VERTICES)))
+    rows, columns = np.arange(0, height, step), np.arange(0, width, step)
+    grid = np.ix_(rows, columns)
+    faces = _faces(on_surface(depth_m, valid)[grid])
+    if not len(faces):
+        raise UserError(f"{path}: no surface to write: no two neighbouring pixels have a like depth")
+    # glTF's v runs from the top, trimesh's from the bottom.
+    u, v = np.meshgrid((columns + 0.5) / width, 1 - (rows + 0.5) / height)
+    texture = Image.fromarray(rgb)
+    texture.thumbnail((MOST_TEXTURE_PX, MOST_TEXTURE_PX))
+    # Lit by its own picture alone: the light of the room is in it already.
+    material = trimesh.visual.material.PBRMaterial(
+        baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
+    )
+    mesh = trimesh.Trimesh(
+        vertices=(_points(depth_m, intrinsics)[grid] * GLTF_AXES).reshape(-1, 3),
+        faces=faces,
+        visual=trimesh.visual.TextureVisuals(uv=np.stack([u, v], axis=-1).reshape(-1, 2), material=material),
+        process=False,
+    )
+    mesh.remove_unreferenced_vertices()
+    _export(path, trimesh.Scene(mesh))
+
+
+def _faces(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Two triangles for each square of four neighbouring pixels that are all kept, facing the camera, (N, 3)."""
+    number = np.arange(kept.size).reshape(kept.shape)
+    whole = kept[:-1, :-1] & kept[1:, :-1] & kept[:-1, 1:] & kept[1:, 1:]
+    corners = (number[:-1, :-1], number[1:, :-1], number[:-1, 1:], number[1:, 1:])
+    top_left, bottom_left, top_right, bottom_right = (corner[whole] for corner in corners)
+    triangles = ((top_left, bottom_left, top_right), (top_right, bottom_left, bottom_right))
+    return np.concatenate([np.stack(triangle, axis=-1) for triangle in triangles])
+
+
+def _points(depth_m: NDArray[np.float32], intrinsics: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Camera space, (H, W, 3)."""
+    if intrinsics is None or not np.isfinite(intrinsics).all():
+        raise UserError("points in space need the camera: give --focal-px or --fov, or a picture whose EXIF tells")
+    depth, matrix = torch.from_numpy(depth_m)[None, None], torch.from_numpy(intrinsics)[None]
+    points: NDArray[np.float32] = depth_to_points(depth, matrix)[0].permute(1, 2, 0).numpy()
+    return points
+
+
+def _export(path: Path, scene: Any) -> None:
+    with atomic_file(path) as temporary:
+        scene.export(temporary)
