@@ -13,7 +13,7 @@ FLOORS = (
     {"cli_data", "cli_evaluate", "cli_train"},
     {"reproduce", "report"},
     {"reproduce_page", "sheets", "comparison_figure"},
-    {"comparison"},
+    {"comparison", "video"},
     {"training", "evaluation", "prediction", "export", "cluster"},
     {"run", "scoring", "predicted"},
     {"predictors"},
@@ -24,7 +24,7 @@ FLOORS = (
     {"card", "figures", "writers", "checkpoint", "settings", "space"},
     {"breakdown", "boundaries", "protocol_words"},
     {"protocols", "metrics", "losses", "models", "data", "colors"},
-    {"alignment", "camera", "depth", "device", "image", "image_files", "exr"},
+    {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "temporal"},
     {"errors", "files", "__init__"},
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -95,6 +95,26 @@ def test_compare_and_report(
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_predict_takes_videos_beside_pictures(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    av = pytest.importorskip("av", reason="needs PyAV")
+    clip = tmp_path / "clip.mkv"
+    with av.open(str(clip), "w") as file:
+        stream = file.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 40, 30, "yuv420p"
+        for grey in (50, 90):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((30, 40, 3), grey, np.uint8), format="rgb24")))
+        file.mux(stream.encode())
+    out = tmp_path / "depth"
+    assert main(["predict", str(clip), str(photos), "--model", str(tiny_checkpoint), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "2 frames" in printed and "5 of 5 pictures written" in printed
+    assert {"clip_side.mp4", "clip_depth.mkv", "rgb.npz"} <= {path.name for path in out.iterdir()}
+    clip.write_text("text")
+    assert "is no video that can be read" in fails(capsys, "predict", clip, "--model", tiny_checkpoint)
+
+
 def test_synthesize_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rooms"
     assert main(["data", "synthesize", "--out", str(out), "--count", "4", "--height", "48", "--width", "64"]) == 0

@@ -40,10 +40,12 @@ def predict(
     fov: float | None = None,
     max_pixels: int = 50_000_000,
 ) -> int:
-    """Predict the depth of pictures, in metres.
+    """Predict the depth of pictures and videos, in metres.
+
+    A video becomes one of picture beside depth (color) and one of depth in millimetres (depth).
 
     Args:
-        paths: picture files, folders, and patterns such as "photos/*.jpg".
+        paths: picture and video files, folders of pictures, and patterns such as "photos/*.jpg".
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
         out: folder for the results.
         format: what to write, commas between: depth (16-bit PNG, millimetres), color, npz, exr, ply (points), points
@@ -57,13 +59,19 @@ def predict(
     from leadline.image_files import find_images
     from leadline.predicted import check_formats
     from leadline.prediction import predict_files
+    from leadline.video import is_video
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     sheet = "sheet" in formats
     formats = [name for name in formats if name != "sheet"]
     check_formats(formats)
-    pictures = find_images(paths)
+    videos = [Path(path) for path in paths if is_video(path)]
+    pictures = [] if videos and len(videos) == len(paths) else find_images([it for it in paths if not is_video(it)])
     network = load_model(model).to(pick_device())
+    for video in videos:
+        _predict_video(video, out, network, formats, focal_px, fov)
+    if not pictures:
+        return 0
     results = predict_files(
         pictures, out, network,
         formats=formats, sheet=sheet, focal_px=focal_px, fov_deg=fov, max_pixels=max_pixels,
@@ -84,6 +92,20 @@ def predict(
     for result in broken:
         print(f"leadline: {result.error}", file=sys.stderr)
     return USER_MISTAKE if broken else 0
+
+
+def _predict_video(
+    path: Path, out: Path, network: Any, formats: Sequence[str], focal_px: float | None, fov_deg: float | None
+) -> None:
+    from leadline.video import predict_video
+
+    clip = predict_video(path, out, network, formats=formats, focal_px=focal_px, fov_deg=fov_deg)
+    print(
+        f"{path.name}  near {clip.summary.near_m:5.2f} m  median {clip.summary.median_m:5.2f} m  "
+        f"far {clip.summary.far_m:5.2f} m  {clip.focal}  {clip.num_frames} frames"
+    )
+    for written in clip.written:
+        print(written)
 
 
 @app.command

@@ -1,0 +1,55 @@
+"""Depth that does not flicker: a filter over the frames of a clip that holds still what stands still."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+SMALLEST_SHARE = 0.2
+"""What a new frame weighs where nothing moves: noise from frame to frame falls to a seventh of what it was."""
+STILL, MOVING = 0.03, 0.08
+"""Changes of brightness, averaged over `WINDOW_PX`, below which a place stands still and above which it moves. A
+camera's noise, 0.02 a pixel, averages out to less than a tenth of that."""
+WINDOW_PX = 9
+JUMP = 0.15
+"""A relative change of depth from here on is believed at once, even where the picture looks the same."""
+
+
+class TemporalFilter:
+    """Averages depth over time where the picture stands still, and takes the new depth where it moves.
+
+    An exponential average in log depth whose weight follows each pixel: `SMALLEST_SHARE` where the smoothed change of
+    the picture is below `STILL` and the depth agrees, 1 where it is above `MOVING` or the depth jumps.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first frame."""
+        self._last: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # brightness and log depth
+
+    def __call__(self, rgb: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Filter the next frame.
+
+        Args:
+            rgb: the picture, (H, W, 3); a change of size starts anew.
+            depth_m: its depth in metres, (H, W), positive everywhere.
+
+        Returns:
+            Depth in metres, (H, W).
+        """
+        grey, log_depth = rgb.mean(axis=-1, dtype=np.float32) / 255, np.log(depth_m)
+        if self._last is not None and self._last[0].shape == grey.shape:
+            last_grey, last_log_depth = self._last
+            share = _share(grey - last_grey, log_depth - last_log_depth)
+            log_depth = (1 - share) * last_log_depth + share * log_depth
+        self._last = grey, log_depth
+        smoothed: NDArray[np.float32] = np.exp(log_depth).astype(np.float32)
+        return smoothed
+
+
+def _share(brighter: NDArray[np.float32], farther: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the new frame weighs, from the changes of brightness and of log depth, (H, W)."""
+    # Averaged with its sign, so that noise averages out and the passing of an edge does not.
+    change = np.abs(uniform_filter(brighter, WINDOW_PX))
+    moving = (change - STILL) / (MOVING - STILL)
+    jump = (np.abs(farther) - JUMP / 2) / (JUMP / 2)
+    share: NDArray[np.float32] = np.clip(np.maximum(moving, jump), SMALLEST_SHARE, 1).astype(np.float32)
+    return share

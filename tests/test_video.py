@@ -1,0 +1,103 @@
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from leadline.errors import UserError
+from leadline.models.model import DepthModel
+from leadline.prediction import predict
+from leadline.video import is_video, predict_video
+
+# Times of the frames in 1/1000 s: not evenly apart, as phones write them.
+TIMES_MS = [0, 33, 71, 100, 140, 166, 200, 241]
+
+
+def write_clip(path: Path, sound: bool = True) -> None:
+    """Frames of 72×96 that drift from dark to light, and a tone."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=30)
+        video.width, video.height, video.pix_fmt = 96, 72, "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
+        audio = out.add_stream("aac", rate=8000, layout="mono") if sound else None
+        for number, time_ms in enumerate(TIMES_MS):
+            grey = np.linspace(0, 200, 96)[None, :, None] + 5 * number
+            frame = av.VideoFrame.from_ndarray(np.broadcast_to(grey, (72, 96, 3)).astype(np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
+            out.mux(video.encode(frame))
+        out.mux(video.encode())
+        if audio is not None:
+            tone = np.sin(np.arange(2048) / 5).astype(np.float32)[None]
+            for start in (0, 1024):
+                part = av.AudioFrame.from_ndarray(tone[:, start : start + 1024], format="fltp", layout="mono")
+                part.rate, part.pts, part.time_base = 8000, start, Fraction(1, 8000)
+                out.mux(audio.encode(part))
+            out.mux(audio.encode())
+
+
+def read(path: Path) -> list[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        return list(container.decode(video=0))
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    write_clip(path)
+    return path
+
+
+def test_frames_times_and_sound_are_kept(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    result = predict_video(clip, tmp_path / "out", tiny_model)
+    assert [path.name for path in result.written] == ["clip_side.mp4", "clip_depth.mkv"]
+    assert result.num_frames == len(TIMES_MS)
+    for path in result.written:
+        assert [float(frame.time) for frame in read(path)] == pytest.approx([ms / 1000 for ms in TIMES_MS], abs=1e-3)
+    with av.open(str(clip)) as before, av.open(str(result.written[0])) as after:
+        assert after.streams.video[0].width == 2 * 96 and after.streams.video[0].height >= 72
+        sounds = [[bytes(packet) for packet in it.demux(audio=0) if packet.size] for it in (before, after)]
+        assert sounds[0] == sounds[1] != []
+
+
+def test_depth_is_stored_in_millimetres_without_loss(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    (path,) = predict_video(clip, tmp_path / "out", tiny_model, formats=["depth"], steady=False).written
+    for before, after in zip(read(clip), read(path), strict=True):
+        depth_m = predict(before.to_ndarray(format="rgb24"), tiny_model).depth_m
+        np.testing.assert_array_equal(after.to_ndarray(), np.rint(depth_m * 1000).astype(np.uint16))
+
+
+def test_a_clip_without_sound_has_none_after(tiny_model: DepthModel, tmp_path: Path) -> None:
+    write_clip(tmp_path / "mute.mp4", sound=False)
+    (path,) = predict_video(tmp_path / "mute.mp4", tmp_path / "out", tiny_model, formats=["color"]).written
+    with av.open(str(path)) as container:
+        assert not container.streams.audio
+
+
+def test_mistakes_are_one_line_and_leave_nothing(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("this is text")
+    out = tmp_path / "out"
+    with pytest.raises(UserError, match="text.mp4 is no video that can be read"):
+        predict_video(tmp_path / "text.mp4", out, tiny_model)
+    with pytest.raises(UserError, match="none.mp4 does not exist"):
+        predict_video(tmp_path / "none.mp4", out, tiny_model)
+    with pytest.raises(UserError, match="is a video: wanted one of the formats color, depth, got npz"):
+        predict_video(clip, out, tiny_model, formats=["npz"])
+    assert not out.exists() or not list(out.iterdir())
+
+
+def test_an_interruption_leaves_no_half_clip(
+    clip: Path, tiny_model: DepthModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("leadline.video.TemporalFilter.__call__", stop)
+    with pytest.raises(KeyboardInterrupt):
+        predict_video(clip, tmp_path / "out", tiny_model)
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a.MP4", True), ("a.mkv", True), ("a.jpg", False), ("mp4", False)])
+def test_a_video_is_told_by_its_ending(name: str, expected: bool) -> None:
+    assert is_video(name) is expected
