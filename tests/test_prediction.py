@@ -150,3 +150,16 @@ def test_no_result_takes_anothers_place(tmp_path: Path) -> None:
     stems = output_stems(paths, tmp_path / "out")
     assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a/1_jpg", "a/1_png", "b/1", "b/2"]
     assert output_stems(paths[:1], tmp_path / "out") == [tmp_path / "out" / "1"]
+
+
+def test_a_second_run_goes_on_where_the_first_stopped(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    other = photo.with_name("other.png")
+    Image.new("RGB", (40, 30)).save(other)
+    paths, out = [photo, other], tmp_path / "out"
+    list(predict_files([photo], out, tiny_model, formats=["npz", "depth"]))
+    results = list(predict_files(paths, out, tiny_model, formats=["npz", "depth"], skip_existing=True))
+    assert [result.path for result in results] == [other]
+    (out / f"{photo.stem}.npz").unlink()  # as if it had been killed between two files of a picture
+    results = list(predict_files(paths, out, tiny_model, formats=["npz", "depth"], skip_existing=True))
+    assert [result.path for result in results] == [photo]
+    assert len(list(predict_files(paths, out, tiny_model, formats=["npz", "depth"]))) == 2

@@ -39,6 +39,7 @@ def predict(
     focal_px: float | None = None,
     fov: float | None = None,
     max_pixels: int = 50_000_000,
+    skip_existing: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Predict the depth of pictures and videos, in metres.
 
@@ -53,6 +54,7 @@ def predict(
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
         max_pixels: larger pictures are read smaller.
+        skip_existing: go on where an earlier run stopped: pass over pictures whose results are all there.
     """
     from leadline.checkpoint import load_model
     from leadline.device import pick_device
@@ -74,21 +76,24 @@ def predict(
         return 0
     results = predict_files(
         pictures, out, network,
-        formats=formats, sheet=sheet, focal_px=focal_px, fov_deg=fov, max_pixels=max_pixels,
+        formats=formats, sheet=sheet, focal_px=focal_px, fov_deg=fov,
+        max_pixels=max_pixels, skip_existing=skip_existing,
     )  # fmt: skip
-    broken = []
+    broken, num_written = [], 0
     width = max(len(path.name) for path in pictures)
     for result in results:
         if result.summary is None:
             broken.append(result)
             continue
+        num_written += 1
         near_m, median_m, far_m = result.summary
         print(
             f"{result.path.name:<{width}}  near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m  "
             f"{result.focal}",
             flush=True,
         )
-    print(f"{len(pictures) - len(broken)} of {len(pictures)} pictures written to {out}")
+    num_there = len(pictures) - len(broken) - num_written
+    print(f"{num_written} of {len(pictures)} pictures written to {out}" + f", {num_there} were there" * bool(num_there))
     for result in broken:
         print(f"leadline: {result.error}", file=sys.stderr)
     return USER_MISTAKE if broken else 0

@@ -58,11 +58,9 @@ class Prediction:
             OSError: if a file cannot be written; nothing of it stays.
         """
         check_formats(formats)
-        paths = []
-        for name in formats:
-            ending, write = FORMATS[name]
-            paths.append(stem.with_name(stem.name + ending))
-            write(paths[-1], self)
+        paths = output_paths(stem, formats)
+        for name, path in zip(formats, paths, strict=True):
+            FORMATS[name][1](path, self)
         return paths
 
 
@@ -100,3 +98,8 @@ def check_formats(formats: Sequence[str]) -> None:
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
+
+
+def output_paths(stem: Path, formats: Sequence[str]) -> list[Path]:
+    """The file of each format for results that are named after `stem`; formats are keys of `FORMATS`."""
+    return [stem.with_name(stem.name + FORMATS[name][0]) for name in formats]

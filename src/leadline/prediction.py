@@ -20,7 +20,7 @@ from leadline.device import autocast, pick_device
 from leadline.errors import UserError
 from leadline.image import Picture, read_image, size_with_area
 from leadline.models.model import DepthModel
-from leadline.predicted import Prediction, check_formats
+from leadline.predicted import Prediction, check_formats, output_paths
 from leadline.writers import SheetRow, write_contact_sheet
 
 MAX_PIXELS = 50_000_000
@@ -85,6 +85,7 @@ def predict_files(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     max_pixels: int = MAX_PIXELS,
+    skip_existing: bool = False,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
 
@@ -99,9 +100,10 @@ def predict_files(
         focal_px: focal length in pixels of every picture, instead of EXIF's.
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
         max_pixels: larger pictures are read smaller.
+        skip_existing: pass over pictures whose results are all there; results appear whole or not at all.
 
     Yields:
-        A result for each picture, in order.
+        A result for each picture that was predicted, in order.
 
     Raises:
         UserError: if a format is unknown, or focal length or field of view is impossible.
@@ -110,6 +112,9 @@ def predict_files(
     check_formats(formats)
     rows: list[SheetRow] = []
     stems = output_stems(paths, out)
+    if skip_existing:
+        left = [place for place, stem in enumerate(stems) if not all(map(Path.exists, output_paths(stem, formats)))]
+        paths, stems = [paths[place] for place in left], [stems[place] for place in left]
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
         reading: Future[Picture] | None = None
         writing: Future[FileResult] | None = None
