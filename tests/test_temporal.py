@@ -45,6 +45,27 @@ def test_an_edge_that_moves_is_not_blurred() -> None:
         np.testing.assert_allclose(after, depth_m, rtol=1e-5)
 
 
+def test_a_thin_thing_that_passes_leaves_no_trace() -> None:
+    """A bright line of 2 px at 1 m before a dark wall at 3 m, 2 px further in each frame."""
+    smooth = TemporalFilter()
+    for start in range(20, 60, 2):
+        thing = (np.arange(WIDTH) >= start) & (np.arange(WIDTH) < start + 2) & np.ones((HEIGHT, 1), bool)
+        rgb = np.where(thing, 200, 50).astype(np.uint8)[..., None].repeat(3, axis=-1)
+        # As a network blurs it: hardly nearer than the wall, so that depth alone does not tell that it moved.
+        depth_m = np.where(thing, 2.85, 3.0).astype(np.float32)
+        np.testing.assert_allclose(smooth(rgb, depth_m), depth_m, rtol=1e-5)
+
+
+def test_plain_surfaces_do_not_stay_behind_when_the_camera_turns() -> None:
+    """Stripes of which half the picture is plain: where nothing is seen to move, everything has moved all the same."""
+    smooth = TemporalFilter()
+    for shift in range(0, 20, 2):
+        stripes = ((np.arange(WIDTH) + shift) // 4 % 2 == 0) & (np.arange(WIDTH) < WIDTH // 2)
+        rgb = np.where(stripes, 200, 50).astype(np.uint8)[None, :, None].repeat(HEIGHT, 0).repeat(3, -1)
+        depth_m = np.linspace(2 + shift / 100, 2.2 + shift / 100, WIDTH, dtype=np.float32)[None].repeat(HEIGHT, 0)
+        np.testing.assert_allclose(smooth(rgb, depth_m), depth_m, rtol=1e-5)
+
+
 def test_a_scene_that_comes_nearer_without_a_change_of_brightness_is_followed() -> None:
     rgb = np.full((HEIGHT, WIDTH, 3), 128, np.uint8)
     smooth = TemporalFilter()

@@ -6,10 +6,14 @@ from scipy.ndimage import uniform_filter
 
 SMALLEST_SHARE = 0.2
 """What a new frame weighs where nothing moves: noise from frame to frame falls to a seventh of what it was."""
-STILL, MOVING = 0.03, 0.08
-"""Changes of brightness, averaged over `WINDOW_PX`, below which a place stands still and above which it moves. A
-camera's noise, 0.02 a pixel, averages out to less than a tenth of that."""
-WINDOW_PX = 9
+STILL, MOVING = 0.015, 0.04
+"""Changes of brightness below which a place stands still and above which it moves. They are averaged with their sign
+over `GRAIN_PX`, which takes a camera's noise (0.02 in each colour) down to 0.004, and then without it over `REACH_PX`,
+so that a thin thing that passes is seen."""
+GRAIN_PX, REACH_PX = 3, 9
+FEW, MANY = 0.1, 0.3
+"""Parts of the picture: if fewer of its pixels move, a thing moves; if more, the camera does, and nothing is averaged,
+since plain surfaces would then stay behind."""
 JUMP = 0.15
 """A relative change of depth from here on is believed at once, even where the picture looks the same."""
 
@@ -18,7 +22,8 @@ class TemporalFilter:
     """Averages depth over time where the picture stands still, and takes the new depth where it moves.
 
     An exponential average in log depth whose weight follows each pixel: `SMALLEST_SHARE` where the smoothed change of
-    the picture is below `STILL` and the depth agrees, 1 where it is above `MOVING` or the depth jumps.
+    the picture is below `STILL` and the depth agrees, 1 where it is above `MOVING` or the depth jumps, and everywhere if the
+    camera moves.
     """
 
     def __init__(self) -> None:
@@ -47,9 +52,11 @@ class TemporalFilter:
 
 def _share(brighter: NDArray[np.float32], farther: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the new frame weighs, from the changes of brightness and of log depth, (H, W)."""
-    # Averaged with its sign, so that noise averages out and the passing of an edge does not.
-    change = np.abs(uniform_filter(brighter, WINDOW_PX))
+    change = uniform_filter(np.abs(uniform_filter(brighter, GRAIN_PX)), REACH_PX)
     moving = (change - STILL) / (MOVING - STILL)
+    everything = (np.mean(moving > 0) - FEW) / (MANY - FEW)
     jump = (np.abs(farther) - JUMP / 2) / (JUMP / 2)
-    share: NDArray[np.float32] = np.clip(np.maximum(moving, jump), SMALLEST_SHARE, 1).astype(np.float32)
+    share: NDArray[np.float32] = np.clip(np.maximum(np.maximum(moving, jump), everything), SMALLEST_SHARE, 1).astype(
+        np.float32
+    )
     return share
