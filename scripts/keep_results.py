@@ -11,7 +11,8 @@ import shutil
 from pathlib import Path
 
 from leadline.files import atomic_folder
-from leadline.settings import parse_settings, read_toml, write_settings
+from leadline.settings import parse_settings, write_settings
+from leadline.toml_files import read_toml
 
 KEPT = ("report.md", "*.png", "figures/*.png", "*/metrics.csv", "*/curves.png", "*/cost.json", "*/*/metrics.json",
         "*/*/per_image.csv")  # fmt: skip

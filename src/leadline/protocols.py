@@ -6,17 +6,17 @@ every file of numbers its hash.
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
 from leadline.alignment import ALIGNMENTS
 from leadline.depth import Output
 from leadline.errors import UserError, unknown_name
+from leadline.toml_files import as_record, read_toml
 
 
 class Protocol(BaseModel):
@@ -162,18 +162,9 @@ def get_protocol(name: str) -> Protocol:
 
 
 def _read_protocol(path: Path) -> Protocol:
-    try:
-        return Protocol(**{"name": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))})
-    except OSError as error:
-        raise UserError(f"no protocol at {path}; the named ones: {', '.join(PROTOCOLS)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        reason = first["msg"].removeprefix("Value error, ")
-        known = ", ".join(Protocol.model_fields)
-        raise UserError(f"{path}: {where + ': ' if where else ''}{reason}; known keys: {known}") from error
+    if not path.is_file():
+        raise UserError(f"no protocol at {path}; the named ones: {', '.join(PROTOCOLS)}")
+    return as_record(Protocol, {"name": path.stem, **read_toml(path)}, str(path))
 
 
 def scored_pixels(protocol: Protocol, target_m: Tensor, valid: Tensor) -> Tensor:

@@ -26,9 +26,10 @@ from leadline.protocols import PROTOCOLS
 from leadline.reproduce_page import CEILING, write_page
 from leadline.run import Interrupted, read_rows
 from leadline.scoring import score_pictures
-from leadline.settings import RunSettings, parse_settings, read_toml, resolve_settings
+from leadline.settings import RunSettings, parse_settings, resolve_settings
 from leadline.sheets import draw_figures
 from leadline.studies import STUDIES, Experiment, choose_experiments
+from leadline.toml_files import read_toml
 from leadline.training import resume, train
 
 logger = logging.getLogger(__name__)

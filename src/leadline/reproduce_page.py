@@ -10,8 +10,9 @@ from leadline.figures import compare_curves
 from leadline.files import atomic_file
 from leadline.metrics import goodness
 from leadline.run import read_rows
-from leadline.settings import parse_settings, read_toml, resolve_settings
+from leadline.settings import parse_settings, resolve_settings
 from leadline.studies import REFERENCE, STUDIES, TABLE_1, Experiment
+from leadline.toml_files import read_toml
 
 CEILING = "ceiling"
 """Folder of the score that the truth itself gets, once it is brought into the report's range."""

@@ -1,6 +1,5 @@
 """The settings of a training run, composed from each part's own, and read from TOML recipes."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +11,7 @@ from leadline.data.settings import DataSettings
 from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_file
 from leadline.models.settings import ModelSettings
+from leadline.toml_files import read_toml
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -125,18 +125,6 @@ def _recipe_file(recipe: str) -> Path:
         if name in known:
             return RECIPES / f"{name}.toml"
     raise unknown_name("recipe", recipe, known)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        UserError: if it is no TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
 
 
 def resolve_settings(recipe: str, overrides: Mapping[str, Any] | None = None) -> RunSettings:

@@ -22,8 +22,8 @@ class TemporalFilter:
     """Averages depth over time where the picture stands still, and takes the new depth where it moves.
 
     An exponential average in log depth whose weight follows each pixel: `SMALLEST_SHARE` where the smoothed change of
-    the picture is below `STILL` and the depth agrees, 1 where it is above `MOVING` or the depth jumps, and everywhere if the
-    camera moves.
+    the picture is below `STILL` and the depth agrees, 1 where it is above `MOVING` or the depth jumps, and everywhere
+    if the camera moves.
     """
 
     def __init__(self) -> None:

@@ -27,7 +27,8 @@ from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
 from leadline.models.model import DepthModel
 from leadline.run import LAST_STATE, Interrupted, RunRecorder
-from leadline.settings import RunSettings, parse_settings, read_toml, write_settings
+from leadline.settings import RunSettings, parse_settings, write_settings
+from leadline.toml_files import read_toml
 
 logger = logging.getLogger(__name__)
 

@@ -1,19 +1,19 @@
 """Any RGB-D set in a folder: an `index.csv`, an optional `dataset.toml`, pictures and depth maps."""
 
 import csv
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
 from leadline.errors import UserError
 from leadline.image import decode_image, read_image
+from leadline.toml_files import as_record, read_toml
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 
@@ -48,15 +48,7 @@ def read_dataset_toml(root: Path) -> FolderInfo:
     path = root / "dataset.toml"
     if not path.is_file():
         return FolderInfo(name=root.resolve().name)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return FolderInfo(**{"name": root.resolve().name, **values})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {key}: {first['msg']}; known keys: {', '.join(FolderInfo.model_fields)}") from error
+    return as_record(FolderInfo, {"name": root.resolve().name, **read_toml(path)}, str(path))
 
 
 def read_index(root: Path) -> list[dict[str, str]]:

@@ -1,6 +1,5 @@
 """Predictions made elsewhere, read from a folder: a file for each picture, named as the picture is."""
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from leadline.data.sample import Batch, DepthDataset
@@ -17,6 +16,7 @@ from leadline.errors import UserError
 from leadline.exr import read_exr
 from leadline.image import decode_image, resize_depth
 from leadline.predictors.base import Answer
+from leadline.toml_files import as_record, read_toml
 
 INFO = "predictions.toml"
 MILLIMETRES = 0.001
@@ -130,16 +130,7 @@ READERS: dict[str, Reader] = {
 
 def _read_info(folder: Path) -> FilesInfo:
     path = folder / INFO
-    if not path.is_file():
-        return FilesInfo()
-    try:
-        return FilesInfo(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{path}: {key}: {first['msg']}; known keys: {', '.join(FilesInfo.model_fields)}") from error
+    return as_record(FilesInfo, read_toml(path), str(path)) if path.is_file() else FilesInfo()
 
 
 def _at_size(values: NDArray[np.float32], height: int, width: int) -> Tensor:

@@ -2,13 +2,12 @@
 
 import json
 import logging
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from leadline.data.sample import Batch
@@ -16,6 +15,7 @@ from leadline.depth import Output
 from leadline.errors import UserError
 from leadline.image import resize, resize_depth
 from leadline.predictors.base import Answer
+from leadline.toml_files import as_record, read_toml
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def _no_map(path: Path, sizes: Sequence[int | str | None]) -> UserError:
 def _read_info(path: Path, metadata: Mapping[str, str]) -> OnnxInfo:
     """What the file's metadata and the TOML file beside it say."""
     sidecar = path.with_suffix(".toml")
-    stated, beside = _from_metadata(path, metadata), _from_sidecar(sidecar)
+    stated, beside = _from_metadata(path, metadata), read_toml(sidecar) if sidecar.is_file() else {}
     if not stated and not beside:
         logger.info(
             "%s does not say how it wants pictures: it is fed RGB in [0, 1] and its answers are taken for metres; "
@@ -136,17 +136,8 @@ def _read_info(path: Path, metadata: Mapping[str, str]) -> OnnxInfo:
             path,
             sidecar,
         )
-    info = _validated(f"{path}, metadata", stated)
-    return _validated(str(sidecar), stated | beside) if beside else info
-
-
-def _validated(place: str, values: dict[str, Any]) -> OnnxInfo:
-    try:
-        return OnnxInfo.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise UserError(f"{place}: {key}: {first['msg']}; known keys: {', '.join(OnnxInfo.model_fields)}") from error
+    info = as_record(OnnxInfo, stated, f"{path}, metadata")
+    return as_record(OnnxInfo, stated | beside, str(sidecar)) if beside else info
 
 
 def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -155,15 +146,6 @@ def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
         return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, metadata: mean, std and focal_px must be JSON, got {error.doc!r}") from error
-
-
-def _from_sidecar(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
 
 
 class OnnxPredictor:

@@ -1,0 +1,46 @@
+"""TOML files that a person wrote, as validated records; a mistake in one is one line."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from leadline.errors import UserError
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UserError: if it is no TOML.
+        OSError: if it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid TOML: {error}") from error
+
+
+def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Record:
+    """Validate values.
+
+    Args:
+        kind: the record.
+        values: its fields.
+        source: where they are from, for the message.
+
+    Raises:
+        UserError: at the first unknown or impossible value; it lists the known keys.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
+        reason = first["msg"].removeprefix("Value error, ")
+        known = ", ".join(kind.model_fields)
+        raise UserError(f"{source}: {where + ': ' if where else ''}{reason}; known keys: {known}") from error
