@@ -1,4 +1,6 @@
-r"""Copy what `leadline reproduce` wrote into the repository: tables, figures, settings and rows, but no weights.
+r"""Copy what `leadline reproduce` wrote into the repository: tables, curves, settings and rows.
+
+No weights, and no sheets: those show the data set's pictures, which are not ours to pass on.
 
     python scripts/keep_results.py OUT docs/results/table1
 
@@ -11,11 +13,11 @@ import shutil
 from pathlib import Path
 
 from leadline.files import atomic_folder
+from leadline.reproduce_page import write_page
 from leadline.settings import parse_settings, write_settings
 from leadline.toml_files import read_toml
 
-KEPT = ("report.md", "*.png", "figures/*.png", "*/metrics.csv", "*/curves.png", "*/cost.json", "*/*/metrics.json",
-        "*/*/per_image.csv")  # fmt: skip
+KEPT = ("*/metrics.csv", "*/curves.png", "*/cost.json", "*/*/metrics.json", "*/*/per_image.csv")
 
 
 def main() -> None:
@@ -30,6 +32,7 @@ def main() -> None:
             shutil.copyfile(path, target)
         for path in arguments.source.glob("*/settings.toml"):
             _copy_settings(path, folder / path.relative_to(arguments.source))
+        write_page(folder)
     print(f"{sum(path.stat().st_size for path in arguments.target.rglob('*') if path.is_file()) / 1e6:.1f} MB")
 
 
