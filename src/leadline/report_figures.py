@@ -24,6 +24,7 @@ WIDTH_IN = 5.6
 PANEL_WIDTH_PX = 360
 NUM_BINS = 30
 MOST_LABELLED = 2  # values above the bars of more models than this would overlap
+MOST_LABELS_ACROSS = 10
 _INVALID_RGB = (128, 128, 128)
 
 
@@ -42,13 +43,15 @@ def group_bars(groups: Mapping[str, Groups], metric: str) -> bytes:
     for name, offset, width, values, colour in _clusters(groups, metric):
         bars = axis.bar(np.arange(len(values)) + offset, values, width, color=colour, label=_plain(name))
         if len(groups) <= MOST_LABELLED:
-            axis.bar_label(bars, [_number(value) for value in values], fontsize=7, padding=1)
+            # Upright where many thin bars stand side by side, so that no number runs into the next.
+            upright = 90 if len(groups) * len(values) > MOST_LABELS_ACROSS else 0
+            axis.bar_label(bars, [_number(value) for value in values], fontsize=7, padding=2, rotation=upright)
     ticks = [f"{_plain(label)}\n{_percent(share)}" for label, share in zip(first.labels, first.shares, strict=True)]
     axis.set_xticks(range(len(ticks)), ticks, fontsize=8)
     axis.set_xlim(-0.6, len(ticks) - 0.4)  # also around a group that is empty
     axis.set_xlabel(f"{first.title}\n(below each: its share of the pixels)", fontsize=9)
     axis.set_ylabel(_metric_title(metric), fontsize=9)
-    axis.margins(y=0.12)
+    axis.margins(y=0.18)
     axis.grid(axis="y", alpha=0.3)
     return _finished(figure, axis)
 
