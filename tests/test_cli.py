@@ -143,6 +143,7 @@ def test_models_lists_recipes_and_bundled_models(capsys: pytest.CaptureFixture[s
     ("arguments", "message"),
     [
         (["predikt"], 'Did you mean "predict"'),
+        (["compare", "default", "--data", "nowhere"], "needs at least 2 models, got default; name another"),
         (["predict"], "no pictures given"),
         (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["predict", "x.jpg", "--format", "colour"], "did you mean 'color'"),

@@ -73,8 +73,11 @@ def compare(
     from leadline.comparison import compare as run_comparison
     from leadline.comparison_figure import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
     from leadline.data import open_dataset
+    from leadline.errors import UserError
     from leadline.files import atomic_file
 
+    if len(models) < 2:  # said before minutes of evaluating the one
+        raise UserError(f"a comparison needs at least 2 models, got {', '.join(models) or 'none'}; name another")
     dataset = open_dataset(data)
     scores = [_scores(model, data, split, protocol, processes).with_scenes(dataset) for model in models]
     comparisons = run_comparison(*scores)

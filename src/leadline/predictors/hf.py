@@ -114,12 +114,15 @@ def _split(name: str) -> tuple[str, Output | None]:
 def _quiet(transformers: Any) -> Iterator[None]:
     """Silence what `transformers` warns of while it loads: what matters is checked here."""
     log = transformers.utils.logging
-    before = log.get_verbosity()
+    before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()
+    log.disable_progress_bar()
     try:
         yield
     finally:
         log.set_verbosity(before)
+        if bars:
+            log.enable_progress_bar()
 
 
 @contextmanager
