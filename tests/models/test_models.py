@@ -62,8 +62,11 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def model(name: str) -> DepthModel:
-    """A small one in evaluation mode; tests that change it copy it first."""
-    return settle(seeded(small(name)))
+    """A small one in evaluation mode, the U-Net's skips open as after training; tests that change it copy it first."""
+    made = seeded(small(name))
+    for expand in made.network.expand if name == "unet" else ():
+        expand[0][0].reset_parameters()
+    return settle(made)
 
 
 # What every model does.
@@ -119,9 +122,7 @@ def test_saved_in_half_precision_it_answers_nearly_the_same(model: DepthModel, t
     save_checkpoint(tmp_path / "half", model, record={}, card="", half=True)
     loaded, image = load_checkpoint(tmp_path / "half"), pictures(1, 50, 70)
     assert {value.dtype for value in loaded.parameters()} == {torch.float32}
-    # float16 keeps 3 digits; a random network's batch norms, 27 of them in the U-Net, let some pixels move further.
-    difference_m = (loaded(image) - model(image)).abs()
-    assert difference_m.mean() < 0.005 and difference_m.max() < 0.03
+    torch.testing.assert_close(loaded(image), model(image), rtol=0, atol=0.02)
     assert not torch.equal(loaded.head.conv.weight, model.head.conv.weight)
 
 
