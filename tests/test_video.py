@@ -49,7 +49,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_frames_times_and_sound_are_kept(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
-    result = predict_video(clip, tmp_path / "out", tiny_model)
+    result = predict_video(clip, tmp_path / "out" / "clip", tiny_model)
     assert [path.name for path in result.written] == ["clip_side.mp4", "clip_depth.mkv"]
     assert result.num_frames == len(TIMES_MS)
     for path in result.written:
@@ -61,7 +61,7 @@ def test_frames_times_and_sound_are_kept(clip: Path, tiny_model: DepthModel, tmp
 
 
 def test_depth_is_stored_in_millimetres_without_loss(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
-    (path,) = predict_video(clip, tmp_path / "out", tiny_model, formats=["depth"], steady=False).written
+    (path,) = predict_video(clip, tmp_path / "out" / "clip", tiny_model, formats=["depth"], steady=False).written
     for before, after in zip(read(clip), read(path), strict=True):
         depth_m = predict(before.to_ndarray(format="rgb24"), tiny_model).depth_m
         np.testing.assert_array_equal(after.to_ndarray(), np.rint(depth_m * 1000).astype(np.uint16))
@@ -69,21 +69,21 @@ def test_depth_is_stored_in_millimetres_without_loss(clip: Path, tiny_model: Dep
 
 def test_a_clip_without_sound_has_none_after(tiny_model: DepthModel, tmp_path: Path) -> None:
     write_clip(tmp_path / "mute.mp4", sound=False)
-    (path,) = predict_video(tmp_path / "mute.mp4", tmp_path / "out", tiny_model, formats=["color"]).written
+    (path,) = predict_video(tmp_path / "mute.mp4", tmp_path / "out" / "clip", tiny_model, formats=["color"]).written
     with av.open(str(path)) as container:
         assert not container.streams.audio
 
 
 def test_mistakes_are_one_line_and_leave_nothing(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("this is text")
-    out = tmp_path / "out"
+    out = tmp_path / "out" / "clip"
     with pytest.raises(UserError, match="text.mp4 is no video that can be read"):
         predict_video(tmp_path / "text.mp4", out, tiny_model)
     with pytest.raises(UserError, match="none.mp4 does not exist"):
         predict_video(tmp_path / "none.mp4", out, tiny_model)
     with pytest.raises(UserError, match="is a video: wanted one of the formats color, depth, got npz"):
         predict_video(clip, out, tiny_model, formats=["npz"])
-    assert not out.exists() or not list(out.iterdir())
+    assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
 def test_an_interruption_leaves_no_half_clip(
@@ -94,10 +94,28 @@ def test_an_interruption_leaves_no_half_clip(
 
     monkeypatch.setattr("leadline.video.TemporalFilter.__call__", stop)
     with pytest.raises(KeyboardInterrupt):
-        predict_video(clip, tmp_path / "out", tiny_model)
+        predict_video(clip, tmp_path / "out" / "clip", tiny_model)
     assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a.MP4", True), ("a.mkv", True), ("a.jpg", False), ("mp4", False)])
 def test_a_video_is_told_by_its_ending(name: str, expected: bool) -> None:
     assert is_video(name) is expected
+
+
+def test_sound_that_mp4_cannot_hold_is_left_out(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    path = tmp_path / "pcm.mkv"
+    with av.open(str(clip)) as before, av.open(str(path), "w") as out:
+        video = out.add_stream_from_template(before.streams.video[0])
+        audio = out.add_stream("pcm_s16le", rate=8000, layout="mono")
+        for packet in before.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = video
+                out.mux(packet)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.rate, frame.pts = 8000, 0
+        out.mux(audio.encode(frame))
+        out.mux(audio.encode())
+    (written,) = predict_video(path, tmp_path / "out" / "pcm", tiny_model, formats=["color"]).written
+    with av.open(str(written)) as container:
+        assert not container.streams.audio and len(list(container.decode(video=0))) == len(TIMES_MS)

@@ -60,7 +60,7 @@ def predict(
     from leadline.device import pick_device
     from leadline.image_files import find_images
     from leadline.predicted import check_formats
-    from leadline.prediction import predict_files
+    from leadline.prediction import output_stems, predict_files
     from leadline.video import is_video
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
@@ -70,10 +70,15 @@ def predict(
     videos = [Path(path) for path in paths if is_video(path)]
     pictures = [] if videos and len(videos) == len(paths) else find_images([it for it in paths if not is_video(it)])
     network = load_model(model).to(pick_device())
-    for video in videos:
-        _predict_video(video, out, network, formats, focal_px, fov)
+    broken_videos = 0
+    for video, stem in zip(videos, output_stems(videos, out), strict=True):
+        try:
+            _predict_video(video, stem, network, formats, focal_px, fov)
+        except UserError as error:  # the others are still to be done
+            broken_videos += 1
+            print(f"leadline: {error}", file=sys.stderr)
     if not pictures:
-        return 0
+        return USER_MISTAKE if broken_videos else 0
     results = predict_files(
         pictures, out, network,
         formats=formats, sheet=sheet, focal_px=focal_px, fov_deg=fov,
@@ -96,15 +101,15 @@ def predict(
     print(f"{num_written} of {len(pictures)} pictures written to {out}" + f", {num_there} were there" * bool(num_there))
     for result in broken:
         print(f"leadline: {result.error}", file=sys.stderr)
-    return USER_MISTAKE if broken else 0
+    return USER_MISTAKE if broken or broken_videos else 0
 
 
 def _predict_video(
-    path: Path, out: Path, network: Any, formats: Sequence[str], focal_px: float | None, fov_deg: float | None
+    path: Path, stem: Path, network: Any, formats: Sequence[str], focal_px: float | None, fov_deg: float | None
 ) -> None:
     from leadline.video import predict_video
 
-    clip = predict_video(path, out, network, formats=formats, focal_px=focal_px, fov_deg=fov_deg)
+    clip = predict_video(path, stem, network, formats=formats, focal_px=focal_px, fov_deg=fov_deg)
     print(
         f"{path.name}  near {clip.summary.near_m:5.2f} m  median {clip.summary.median_m:5.2f} m  "
         f"far {clip.summary.far_m:5.2f} m  {clip.focal}  {clip.num_frames} frames"

@@ -1,7 +1,9 @@
 """Video: a clip becomes a clip of picture beside depth, and one of depth in millimetres, frame for frame."""
 
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,10 @@ NUM_LOOKED_AT = 12
 """Frames, evenly over the clip, whose depth sets the one range of colours."""
 ENDINGS = {"color": "_side.mp4", "depth": "_depth.mkv"}
 """What a clip can become: side by side with its sound (H.264); lossless 16-bit millimetres (FFV1 in Matroska)."""
+MP4_SOUND = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
 MOST_MM = 65535
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def is_video(path: str | Path) -> bool:
 
 def predict_video(
     path: Path,
-    out: Path,
+    stem: Path,
     model: DepthModel,
     *,
     formats: Sequence[str] = ("color", "depth"),
@@ -70,7 +75,7 @@ def predict_video(
 
     Args:
         path: the clip.
-        out: folder for the results, NAME + `ENDINGS`.
+        stem: folder and beginning of the results' names; `ENDINGS` follow.
         model: the model, on its device.
         formats: keys of `ENDINGS`; others are for pictures and are passed over.
         focal_px: focal length in pixels of the frames; else assumed to be the training pictures'.
@@ -84,7 +89,7 @@ def predict_video(
         UserError: if the clip cannot be read, has no picture, or no wanted format fits a video.
         OSError: if a result cannot be written; nothing of it stays.
     """
-    wanted = {name: out / f"{path.stem}{ending}" for name, ending in ENDINGS.items() if name in formats}
+    wanted = {name: stem.with_name(stem.name + ending) for name, ending in ENDINGS.items() if name in formats}
     if not wanted:
         raise UserError(f"{path} is a video: wanted one of the formats {', '.join(ENDINGS)}, got {', '.join(formats)}")
     ask = partial(predict, model=model, focal_px=focal_px, fov_deg=fov_deg)
@@ -93,7 +98,7 @@ def predict_video(
     limits_m, summary = depth_limits(looked_at, everywhere), summarize_depth(looked_at, everywhere)
     writers = {"color": _SideBySide(limits_m), "depth": _Millimetres()}
     num_frames, seconds, focal = 0, 0.0, ""
-    with ExitStack() as stack:
+    with _writing(path), ExitStack() as stack:
         sinks = [
             writers[name].open(stack.enter_context(atomic_file(target)), path, stack) for name, target in wanted.items()
         ]
@@ -127,6 +132,15 @@ def _library() -> Any:
     return av
 
 
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn the encoder's errors into one line."""
+    try:
+        yield
+    except _library().FFmpegError as error:
+        raise UserError(f"the depth of {path} cannot be written as video: {error}") from error
+
+
 def _open(path: Path, stack: ExitStack) -> Any:
     av = _library()
     if not path.is_file():
@@ -153,6 +167,8 @@ def _frames(path: Path) -> Iterator[Any]:
         num_frames = 0
         try:
             for frame in container.decode(container.streams.video[0]):
+                if frame.pts is None:  # streams without a container tell no times
+                    raise UserError(f"{path} has frames without a time; put it into a container such as .mp4 first")
                 num_frames += 1
                 yield frame
         except av.FFmpegError as error:
@@ -174,7 +190,7 @@ def _upright(frame: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rgb)
 
 
-class _Sink:
+class _Sink(ABC):
     """One clip that is written."""
 
     codec, pixel_format = "", ""
@@ -207,9 +223,9 @@ class _Sink:
                     packet.stream = self._audio
                     self._out.mux(packet)
 
+    @abstractmethod
     def pixels(self, frame: _Frame) -> NDArray[Any]:
         """What stands in the frame: RGB (H, W, 3), or 16-bit grey (H, W)."""
-        raise ValueError("a sink says what its frames hold")
 
     def _sound(self) -> Any:
         return None
@@ -232,7 +248,12 @@ class _SideBySide(_Sink):
 
     def _sound(self) -> Any:
         audio = self._source.streams.audio
-        return self._out.add_stream_from_template(audio[0]) if audio else None
+        if not audio:
+            return None
+        if audio[0].codec_context.name not in MP4_SOUND:
+            logger.warning("%s: sound in %s does not go into .mp4", self._source.name, audio[0].codec_context.name)
+            return None
+        return self._out.add_stream_from_template(audio[0])
 
     def pixels(self, frame: _Frame) -> NDArray[np.uint8]:
         height, width = frame.depth_m.shape
