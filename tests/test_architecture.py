@@ -15,7 +15,7 @@ FLOORS = (
     {"reproduce_page", "sheets", "comparison_figure"},
     {"comparison", "video"},
     {"training", "evaluation", "prediction", "export", "cluster"},
-    {"run", "scoring", "predicted"},
+    {"run", "scoring", "predicted", "optimizer"},
     {"predictors"},
     {"studies"},
     {"report_html"},

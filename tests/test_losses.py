@@ -329,3 +329,26 @@ def test_weighted_loss_leaves_out_terms_of_weight_zero():
     assert losses.weighted_loss(GUESS, TRUTH, ALL, {"l1": 3.0, "ssim": 0.0}, 4.0).item() == 3.0
     with pytest.raises(ValueError, match="at least 11"):
         losses.weighted_loss(GUESS, TRUTH, ALL, {"l1": 3.0, "ssim": 0.1}, 4.0)
+
+
+# Uncertainty.
+
+
+def test_error_nll_by_hand() -> None:
+    # The log error is ln 2 in four of six pixels, so |e|/b + ln b with b = ln 2 is 4/6 + ln ln 2.
+    expected = 4 / 6 + math.log(LN2)
+    assert losses.error_nll(GUESS, torch.full_like(GUESS, LN2), TRUTH, ALL).item() == pytest.approx(expected)
+    # Without the corner, three of five.
+    without = losses.error_nll(GUESS, torch.full_like(GUESS, LN2), TRUTH, NO_CORNER).item()
+    assert without == pytest.approx(3 / 5 + math.log(LN2))
+
+
+def test_error_nll_is_least_at_the_mean_error_and_gives_depth_no_gradient() -> None:
+    pred_m, target_m, valid = random_maps()
+    mean = losses.log_l1(pred_m, target_m, valid)
+    log_error = mean.log().clone().requires_grad_()
+    pred_m.requires_grad_()
+    losses.error_nll(pred_m, log_error.exp().expand_as(pred_m), target_m, valid).backward()
+    assert log_error.grad is not None
+    assert log_error.grad.item() == pytest.approx(0, abs=1e-9)
+    assert pred_m.grad is None

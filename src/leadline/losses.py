@@ -103,6 +103,25 @@ def log_gradient(pred_m: Tensor, target_m: Tensor, valid: Tensor, num_scales: in
     return torch.stack([_difference_sum(part, mask) / _count(mask) for part, mask in scales]).sum()
 
 
+def error_nll(pred_m: Tensor, relative_error: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
+    """Mean negative log likelihood of the log error under a Laplace distribution: |e|/b + ln b (+ ln 2).
+
+    Kendall & Gal, "What uncertainties do we need", 2017, eq. 5, with a Laplace distribution for the Gaussian. Depth
+    gets no gradient: what is taught is how far off it is.
+
+    Args:
+        pred_m: predicted depth in metres, (B, 1, H, W).
+        relative_error: b, the expected |ln ŷ − ln y|, (B, 1, H, W).
+        target_m: true depth in metres, (B, 1, H, W).
+        valid: which pixels count, bool (B, 1, H, W).
+
+    Returns:
+        A scalar without the constant ln 2, least where b is the mean error.
+    """
+    error = _log_error(pred_m.detach(), target_m, valid).abs()
+    return _masked_sum(error / relative_error + relative_error.log(), valid) / _count(valid)
+
+
 Term = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 TERMS: dict[str, Term] = {

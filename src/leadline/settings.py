@@ -53,6 +53,8 @@ class OptimizerSettings(BaseModel):
     """Highest learning rate."""
     encoder_rate: Annotated[float, Field(ge=0)] = 1.0
     """The encoder's share of the learning rate; 0 keeps a pretrained encoder as it is."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each of the encoder's blocks has this share of the next one's rate; timm's transformers only where not 1."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     """AdamW's weight decay."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05

@@ -22,10 +22,11 @@ from leadline.data.transforms import to_working_size
 from leadline.device import has_native_bf16, pick_device
 from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_file
-from leadline.losses import weighted_loss
+from leadline.losses import error_nll, weighted_loss
 from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
 from leadline.models.model import DepthModel
+from leadline.optimizer import build_optimizer
 from leadline.run import LAST_STATE, Interrupted, RunRecorder
 from leadline.settings import RunSettings, parse_settings, write_settings
 from leadline.toml_files import read_toml
@@ -56,13 +57,15 @@ class DepthTraining(LightningModule):
         Raises:
             UserError: if the loss is no longer a finite number.
         """
-        pred_m = self.model.at_working_scale(batch.image)
+        pred_m, relative_error = self.model.estimate_at_working_scale(batch.image)
         head = self.settings.model.head
         # What the head cannot answer is taught as the end of its range: beyond it, terms on slope and structure
         # would have the near side imitate what the far side does.
         target_m = batch.depth_m.clamp(head.min_depth_m, head.max_depth_m)
         with torch.autocast(self.device.type, enabled=False):
             loss = weighted_loss(pred_m, target_m, batch.valid, self.settings.loss.model_dump(), head.max_depth_m)
+            if relative_error is not None:
+                loss = loss + error_nll(pred_m, relative_error, batch.depth_m, batch.valid)
         if not torch.isfinite(loss):
             raise UserError(
                 f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
@@ -76,20 +79,9 @@ class DepthTraining(LightningModule):
         self.metrics.update(self.model(samples.image), samples.depth_m, samples.valid, index)
 
     def configure_optimizers(self) -> Any:
-        """AdamW over encoder and the rest, with linear warm-up and cosine decay by step."""
-        settings = self.settings.optimizer
-        encoder = [value for name, value in self.named_parameters() if ".encoder." in name]
-        rest = [value for name, value in self.named_parameters() if ".encoder." not in name]
-        groups: list[dict[str, Any]] = [
-            {"params": rest},
-            {"params": encoder, "lr": settings.learning_rate * settings.encoder_rate},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        """AdamW, stepped once a batch; see `leadline.optimizer`."""
         num_steps = int(self.trainer.estimated_stepping_batches)
-        num_warmup = max(1, round(settings.warmup * num_steps))
-        warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / num_warmup, total_iters=num_warmup)
-        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, num_steps - num_warmup))
-        schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, cosine], milestones=[num_warmup])
+        optimizer, schedule = build_optimizer(self.model, self.settings.optimizer, num_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -327,3 +327,10 @@ def test_zoom_and_rotation_stay_within_their_bounds() -> None:
     turning = NOTHING.model_copy(update={"rotate_deg": 5.0})
     cut_off = [(~augment(sample, turning, seeded(seed)).valid).float().mean() for seed in range(20)]
     assert max(cut_off) <= (~rotate(sample, 5).valid).float().mean() and min(cut_off) < 0.01
+
+
+def test_only_the_given_share_of_samples_is_zoomed() -> None:
+    sample = wall(30, 42)[0]._replace(depth_m=torch.full((1, 30, 42), 6.0))
+    zooming = NOTHING.model_copy(update={"zoom": 1.5, "zoom_share": 0.3})
+    nearer = [augment(sample, zooming, seeded(seed)).depth_m.max().item() < 6 for seed in range(400)]
+    assert 0.2 < sum(nearer) / 400 < 0.4  # more than four standard deviations to either side

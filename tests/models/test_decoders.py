@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from leadline.errors import UserError
 from leadline.models import DecoderSettings
-from leadline.models.decoders import ReportDecoder, UpStep
+from leadline.models.decoders import DPTDecoder, ReportDecoder, UpStep, build_decoder
 from leadline.models.encoders import build_encoder
 from leadline.models.settings import EncoderSettings
 
@@ -124,3 +125,65 @@ def test_features_keep_their_size_through_an_untrained_decoder(skips: bool) -> N
     torch.manual_seed(0)
     made = ReportDecoder(CHANNELS, DecoderSettings(width=128, skips=skips))
     assert 0.2 < made(pyramid(HALVED, num_pictures=8)).std() < 5
+
+
+# DPT.
+
+STRIDES = (2, 4, 8, 16, 32)
+PLAIN = [torch.randn(2, 6, 5, 7, generator=torch.Generator().manual_seed(level)) for level in range(4)]
+
+
+def dpt_on_pyramid() -> DPTDecoder:
+    torch.manual_seed(0)
+    return DPTDecoder(CHANNELS, STRIDES, DecoderSettings(kind="dpt", width=16))
+
+
+def dpt_on_vit() -> DPTDecoder:
+    torch.manual_seed(0)
+    return DPTDecoder((6,) * 4, (14,) * 4, DecoderSettings(kind="dpt", width=16))
+
+
+@pytest.mark.parametrize("sizes", [HALVED, ODD, UNEVEN], ids=["halved", "odd", "uneven"])
+def test_dpt_gives_twice_the_size_of_stride_4(sizes: list[tuple[int, int]]) -> None:
+    made = dpt_on_pyramid()
+    height, width = sizes[1]
+    assert made.channels == 8
+    assert made(pyramid(sizes)).shape == (2, 8, 2 * height, 2 * width)
+
+
+def test_dpt_on_a_plain_vit_gives_eight_pixels_a_patch() -> None:
+    made = dpt_on_vit()
+    assert [made.reassemble[level](PLAIN[level]).shape[-2:] for level in range(4)] == [
+        (20, 28),
+        (10, 14),
+        (5, 7),
+        (3, 4),
+    ]
+    assert made(PLAIN).shape == (2, 8, 40, 56)
+
+
+@pytest.mark.parametrize("level", range(4))
+def test_every_level_counts_for_dpt(level: int) -> None:
+    made = dpt_on_vit()
+    changed = [value + 1 if index == level else value for index, value in enumerate(PLAIN)]
+    assert (made(PLAIN) - made(changed)).abs().max() > 1e-4
+
+
+def test_dpt_leaves_out_levels_finer_than_four_pixels() -> None:
+    made, features = dpt_on_pyramid(), pyramid(HALVED)
+    assert torch.equal(made(features), made([torch.full_like(features[0], torch.nan), *features[1:]]))
+
+
+def test_the_decoder_is_the_one_that_the_settings_name() -> None:
+    assert isinstance(build_decoder(CHANNELS, STRIDES, DecoderSettings(kind="dpt", width=16)), DPTDecoder)
+    assert isinstance(build_decoder(CHANNELS, STRIDES, DecoderSettings(width=32)), ReportDecoder)
+
+
+def test_the_reports_decoder_refuses_a_plain_vit() -> None:
+    with pytest.raises(UserError, match="wants a pyramid, got a plain ViT; give --model.decoder.kind dpt"):
+        build_decoder((6,) * 4, (14,) * 4, DecoderSettings(width=32))
+
+
+def test_dpt_refuses_fewer_than_four_levels() -> None:
+    with pytest.raises(UserError, match="wants an encoder of 4 levels, got 3"):
+        build_decoder((6,) * 3, (2, 4, 8), DecoderSettings(kind="dpt", width=32))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from leadline.errors import UserError
 from leadline.image import read_image, resize
 from leadline.models import MODELS, EncoderSettings
-from leadline.models.encoders import DenseNetEncoder, build_encoder, normalisation
+from leadline.models.encoders import DenseNetEncoder, ViTEncoder, build_encoder, normalisation
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 IMAGENET = {"densenet": "densenet121_imagenet1k.safetensors", "xception": "xception_imagenet1k.safetensors"}
@@ -381,3 +381,59 @@ def test_pictures_of_one_room_look_alike(model: str) -> None:
     assert (nearest // 2).tolist() == room.tolist()
     # Random weights take all rooms for the same: 0.99 and 0.98.
     assert likeness[same].mean() - likeness[room[:, None] != room].mean() > 0.1
+
+
+# Plain vision transformers.
+
+VIT = "vit_tiny_patch16_224"
+
+
+@pytest.fixture(scope="module")
+def vit_donor() -> nn.Module:
+    return classifier(VIT)
+
+
+def test_a_vits_levels_are_timms_own_normalised_features(vit_donor: Any, tmp_path: Path) -> None:
+    encoder = build(VIT, save(tmp_path / "vit.safetensors", vit_donor.state_dict())).eval()
+    image = torch.rand(2, 3, 224, 224)
+    expected = vit_donor.get_intermediate_layers(image, n=[2, 5, 8, 11], reshape=True, norm=True)
+    for level, reference in zip(encoder(image), expected, strict=True):
+        assert level.shape == (2, 192, 14, 14)
+        torch.testing.assert_close(level, reference, rtol=1e-4, atol=1e-4)
+
+
+def test_the_first_blocks_of_a_vit_are_the_whole_ones_first_blocks(vit_donor: Any, tmp_path: Path) -> None:
+    source = save(tmp_path / "vit.safetensors", vit_donor.state_dict())
+    encoder = build_encoder(EncoderSettings(name=VIT, weights=source, num_blocks=4)).eval()
+    image = torch.rand(1, 3, 224, 224)
+    expected = vit_donor.get_intermediate_layers(image, n=[0, 1, 2, 3], reshape=True, norm=True)
+    for level, reference in zip(encoder(image), expected, strict=True):
+        torch.testing.assert_close(level, reference, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "grid"), [((48, 64), (3, 4)), ((41, 71), (3, 4)), ((5, 200), (1, 12))])
+def test_a_vit_takes_any_size_and_its_patches_cover_the_whole_picture(
+    size: tuple[int, int], grid: tuple[int, int]
+) -> None:
+    encoder = build_encoder(EncoderSettings(name=VIT, num_blocks=4)).eval()
+    assert isinstance(encoder, ViTEncoder)
+    assert encoder.strides == (16,) * 4
+    assert encoder.channels == (192,) * 4
+    image = torch.rand(1, 3, *size)
+    assert [level.shape[-2:] for level in encoder(image)] == [grid] * 4
+    corner = image.clone()
+    corner[..., -1, -1] += 1
+    assert not torch.equal(encoder(image)[0][..., -1, -1], encoder(corner)[0][..., -1, -1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": VIT, "num_blocks": 13}, "has 12 blocks, wanted 13"),
+        ({"name": "resnet10t", "num_blocks": 4}, "num_blocks is for plain ViTs, got 'resnet10t'"),
+        ({"name": "vit_relpos_small_patch16_224"}, "is no plain vision transformer"),
+    ],
+)
+def test_what_no_vit_can_do_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_encoder(EncoderSettings(**settings))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from leadline.models import HeadSettings
-from leadline.models.heads import CURVES, DepthHead
+from leadline.models.heads import CURVES, START_ERROR, DepthHead
 
 REPORT = HeadSettings(kind="tanh", min_depth_m=0.5, max_depth_m=4.0)
 LOG = HeadSettings(kind="log", min_depth_m=0.5, max_depth_m=8.0)
@@ -31,7 +31,7 @@ def passing_on(settings: HeadSettings) -> DepthHead:
 def through(settings: HeadSettings, *raw: float) -> list[float]:
     """Depths that the head makes of a row of numbers."""
     features = torch.tensor(raw).view(1, 1, 1, -1)
-    depth_m: Tensor = passing_on(settings)(features, 1, len(raw))
+    depth_m: Tensor = passing_on(settings)(features, 1, len(raw)).depth_m
     return depth_m.flatten().tolist()
 
 
@@ -73,7 +73,7 @@ def test_more_is_farther_and_never_outside(kind: Kind) -> None:
 def first_prediction(head: DepthHead) -> float:
     """What the head answers before it has learnt anything from features."""
     nn.init.zeros_(head.conv.weight)
-    depth_m = head(torch.rand(1, 4, 3, 5), 3, 5)
+    depth_m = head(torch.rand(1, 4, 3, 5), 3, 5).depth_m
     assert depth_m.unique().numel() == 1
     return float(depth_m.mean())
 
@@ -109,14 +109,14 @@ def test_untold_it_starts_at_the_middle_in_log_depth(kind: Kind) -> None:
 def test_where_it_starts_it_can_learn(kind: Kind) -> None:
     head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=10.0))
     head.start_at(0.5)
-    head(torch.rand(1, 4, 3, 5), 3, 5).mean().backward()
+    head(torch.rand(1, 4, 3, 5), 3, 5).depth_m.mean().backward()
     assert head.conv.bias is not None and head.conv.bias.grad is not None
     assert head.conv.bias.grad.abs().item() > 0.1
 
 
 @pytest.mark.parametrize("size", [(7, 11), (1, 1), (24, 40)])
 def test_the_map_is_brought_to_the_pictures_size(size: tuple[int, int]) -> None:
-    depth_m = DepthHead(6, LOG)(torch.randn(2, 6, 4, 5), *size)
+    depth_m = DepthHead(6, LOG)(torch.randn(2, 6, 4, 5), *size).depth_m
     assert depth_m.shape == (2, 1, *size)
     assert depth_m.dtype == torch.float32
 
@@ -124,7 +124,7 @@ def test_the_map_is_brought_to_the_pictures_size(size: tuple[int, int]) -> None:
 def test_enlarging_is_linear_in_the_number_not_in_metres() -> None:
     # Between 0 and 4, pixel centres of the fourfold row stand at 0, 0, 0.5, 1.5 ... eighths: 0.5, 1.5, 2.5, 3.5.
     features = torch.tensor([0.0, 4.0]).view(1, 1, 1, 2)
-    depth_m = passing_on(LOG)(features, 1, 8).flatten()
+    depth_m = passing_on(LOG)(features, 1, 8).depth_m.flatten()
     raw = torch.tensor([0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0])
     assert depth_m.tolist() == pytest.approx((0.5 * 16 ** torch.sigmoid(raw)).tolist(), rel=1e-5)
 
@@ -132,7 +132,7 @@ def test_enlarging_is_linear_in_the_number_not_in_metres() -> None:
 @pytest.mark.parametrize("settings", [REPORT, LOG], ids=["tanh", "log"])
 def test_metres_are_float32_under_bfloat16(settings: HeadSettings) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        depth_m = DepthHead(4, settings)(torch.randn(1, 4, 6, 8), 60, 80)
+        depth_m = DepthHead(4, settings)(torch.randn(1, 4, 6, 8), 60, 80).depth_m
     assert depth_m.dtype == torch.float32
     assert depth_m.unique().numel() > 1000
 
@@ -146,3 +146,41 @@ def test_ends_in_the_wrong_order_are_refused(ends: tuple[float, float]) -> None:
 def test_a_depth_of_nothing_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         HeadSettings(min_depth_m=0.0)
+
+
+# Uncertainty.
+
+
+def uncertain(in_channels: int = 4) -> DepthHead:
+    torch.manual_seed(0)
+    return DepthHead(in_channels, LOG.model_copy(update={"uncertainty": True}))
+
+
+def test_a_head_says_nothing_of_its_error_unless_asked() -> None:
+    assert DepthHead(4, LOG)(torch.randn(1, 4, 6, 8), 12, 16).relative_error is None
+
+
+def test_an_untrained_head_expects_the_stated_error_of_blank_features() -> None:
+    error = uncertain()(torch.zeros(2, 4, 6, 8), 12, 16).relative_error
+    assert error is not None
+    torch.testing.assert_close(error, torch.full((2, 1, 12, 16), START_ERROR))
+
+
+@pytest.mark.parametrize(("bias", "expected"), [(-100.0, math.exp(-6)), (100.0, math.e)])
+def test_the_expected_error_stays_within_its_bounds(bias: float, expected: float) -> None:
+    head = uncertain()
+    assert head.error_conv is not None
+    nn.init.constant_(head.error_conv.bias, bias)  # type: ignore[arg-type]
+    error = head(torch.zeros(1, 4, 6, 8), 6, 8).relative_error
+    assert error is not None
+    torch.testing.assert_close(error, torch.full((1, 1, 6, 8), expected))
+
+
+def test_learning_the_error_leaves_the_features_alone() -> None:
+    head, features = uncertain(), torch.randn(1, 4, 6, 8, requires_grad=True)
+    depth_m, error = head(features, 6, 8)
+    assert error is not None
+    error.sum().backward()
+    assert features.grad is None
+    depth_m.sum().backward()
+    assert features.grad is not None

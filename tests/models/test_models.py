@@ -8,7 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from leadline.checkpoint import load_checkpoint, save_checkpoint
-from leadline.models import MODELS, DecoderSettings, EncoderSettings, ModelSettings, PlainSettings, build_model
+from leadline.models import (
+    MODELS,
+    REPORT_HEAD,
+    DecoderSettings,
+    EncoderSettings,
+    ModelSettings,
+    PlainSettings,
+    build_model,
+)
 from leadline.models.model import DepthModel
 
 HEIGHT, WIDTH = 48, 64
@@ -22,9 +30,19 @@ SMALL = {
 }
 
 
+VIT = EncoderSettings(name="vit_tiny_patch16_224", num_blocks=4)
+EVERY_KIND = {
+    **MODELS,
+    "dpt on a vit": ModelSettings(encoder=VIT, head=REPORT_HEAD.model_copy(update={"uncertainty": True})),
+    "dpt on a pyramid": ModelSettings(encoder=EncoderSettings(name="tf_efficientnet_lite0"), head=REPORT_HEAD),
+}
+
+
 def small(name: str, **changes: object) -> ModelSettings:
-    """The settings of a named model, with few channels and a small working size."""
-    return MODELS[name].model_copy(update={**SMALL, **changes})
+    """The settings of a model, with few channels and a small working size."""
+    if name.startswith("dpt"):
+        changes = {"decoder": DecoderSettings(kind="dpt", width=16), **changes}
+    return EVERY_KIND[name].model_copy(update={**SMALL, **changes})
 
 
 def pictures(num_pictures: int, height: int = HEIGHT, width: int = WIDTH) -> Tensor:
@@ -54,9 +72,9 @@ def settle(model: DepthModel) -> DepthModel:
     return model.eval()
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=EVERY_KIND)
 def name(request: pytest.FixtureRequest) -> str:
-    """Each of the report's models in turn."""
+    """Each of the report's models and of leadline's own kinds in turn."""
     return str(request.param)
 
 
@@ -151,7 +169,9 @@ def test_the_gradient_reaches_every_parameter(model: DepthModel) -> None:
     trained = copy.deepcopy(model).train()
     image = pictures(2)
     # Against the picture's brightness: summed depth alone would cancel in front of a batch norm.
-    (trained.at_working_scale(image) - 4 * image.mean(1, keepdim=True)).abs().mean().backward()  # type: ignore[no-untyped-call]
+    depth_m, error = trained.estimate_at_working_scale(image)
+    loss = (depth_m - 4 * image.mean(1, keepdim=True)).abs().mean()
+    (loss if error is None else loss + error.mean()).backward()  # type: ignore[no-untyped-call]
     lacking = [key for key, value in trained.named_parameters() if value.grad is None or not value.grad.any()]
     assert lacking == []
     assert all(value.grad.isfinite().all() for value in trained.parameters() if value.grad is not None)
@@ -234,8 +254,10 @@ def test_the_reports_models() -> None:
 
 
 def test_each_model_is_normalised_as_its_weights_were(model: DepthModel, name: str) -> None:
-    # The Xception's weights were trained on RGB/127.5 - 1, the others' on ImageNet's mean and deviation.
-    mean, std = ([0.5] * 3, [0.5] * 3) if name == "xception" else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    # Xception's, this ViT's and EfficientNet-Lite's weights were trained on RGB/127.5 - 1, the others' on ImageNet's
+    # mean and deviation.
+    halves = name == "xception" or name.startswith("dpt")
+    mean, std = ([0.5] * 3, [0.5] * 3) if halves else ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     torch.testing.assert_close(model.mean.flatten(), torch.tensor(mean))
     torch.testing.assert_close(model.std.flatten(), torch.tensor(std))
     assert not {"mean", "std"} & model.state_dict().keys()
@@ -315,3 +337,16 @@ def test_resizing_a_picture_with_its_focal_length_changes_nothing() -> None:
 
 def test_without_the_training_focal_length_metres_stay() -> None:
     assert with_focal(None).focal_scale(torch.tensor([100.0, torch.nan]), HEIGHT, WIDTH).tolist() == [1.0, 1.0]
+
+
+def test_the_expected_error_comes_at_the_pictures_size_and_leaves_depth_as_it_is() -> None:
+    model = settle(seeded(small("dpt on a vit")))
+    image = pictures(2, 97, 131)
+    with torch.no_grad():
+        depth_m, error = model.estimate(image)
+        assert torch.equal(model(image), depth_m)
+    assert error is not None
+    assert error.shape == (2, 1, 97, 131)
+    assert (error > 0).all()
+    with torch.no_grad():
+        assert settle(seeded(small("cae"))).estimate(image).relative_error is None

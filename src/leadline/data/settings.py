@@ -21,6 +21,8 @@ class AugmentSettings(BaseModel):
     """Largest relative change of brightness, contrast and saturation."""
     zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
     """Largest enlargement of a random window; depth is divided by it, so that the focal length stays."""
+    zoom_share: Share = 1.0
+    """Probability of such an enlargement."""
     rotate_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
     """Largest rotation to either side; corners that come from outside the picture are invalid."""
 

@@ -129,7 +129,7 @@ def _random_colour(sample: Sample, settings: AugmentSettings, generator: torch.G
 
 
 def _random_zoom(sample: Sample, settings: AugmentSettings, generator: torch.Generator) -> Sample:
-    if settings.zoom == 1:
+    if settings.zoom == 1 or (settings.zoom_share < 1 and _uniform(generator) >= settings.zoom_share):
         return sample
     factor = _uniform(generator, 1, settings.zoom)
     height, width = sample.image.shape[-2:]

@@ -7,6 +7,7 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -80,10 +81,58 @@ class DenseNetEncoder(nn.Module):
         return pyramid
 
 
+class ViTEncoder(nn.Module):
+    """timm's plain vision transformers: four evenly spaced blocks, normalised, as maps of one size.
+
+    A picture whose sides are no multiples of the patch is first brought to the nearest that are, so that patches
+    cover the whole picture and nothing else.
+
+    Attributes:
+        channels: channels of each level, shallowest first.
+        strides: pixels of the picture per pixel of each level: the patch's side, four times.
+    """
+
+    NUM_LEVELS = 4
+
+    def __init__(self, name: str, num_blocks: int | None = None) -> None:
+        """Build the network with random weights.
+
+        Args:
+            name: timm's name.
+            num_blocks: how many blocks are used, from the first; None for all.
+
+        Raises:
+            UserError: if timm has no such network, or it is no plain vision transformer of so many blocks.
+        """
+        super().__init__()
+        try:
+            self.body = _create(name, num_classes=0, dynamic_img_size=True)
+        except TypeError as error:  # what other networks say to `dynamic_img_size`
+            raise UserError(f"{name!r} is no plain vision transformer that takes any size; choose another") from error
+        if num_blocks is not None and num_blocks > len(self.body.blocks):
+            raise UserError(f"{name!r} has {len(self.body.blocks)} blocks, wanted {num_blocks}; ask for fewer")
+        self.body.blocks = self.body.blocks[:num_blocks]
+        num_blocks = len(self.body.blocks)
+        self.taps = [num_blocks * level // self.NUM_LEVELS - 1 for level in range(1, self.NUM_LEVELS + 1)]
+        self.patch_px: int = self.body.patch_embed.patch_size[0]
+        self.channels: tuple[int, ...] = (self.body.embed_dim,) * self.NUM_LEVELS
+        self.strides: tuple[int, ...] = (self.patch_px,) * self.NUM_LEVELS
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Features of a normalised picture (B, 3, H, W), each (B, C, H/patch, W/patch)."""
+        size = [max(1, round(side / self.patch_px)) * self.patch_px for side in image.shape[-2:]]
+        if size != list(image.shape[-2:]):
+            image = F.interpolate(image, size=size, mode="bilinear", antialias=True)
+        return list(self.body.forward_intermediates(image, indices=self.taps, norm=True, intermediates_only=True))
+
+
 DENSENETS = ("densenet121", "densenet161", "densenet169", "densenet201")
 """Networks that `DenseNetEncoder` takes apart."""
 
-Encoder = TimmEncoder | DenseNetEncoder
+PLAIN_VIT = "vit_"
+"""How timm's names of plain vision transformers begin."""
+
+Encoder = TimmEncoder | DenseNetEncoder | ViTEncoder
 
 
 def build_encoder(settings: EncoderSettings) -> Encoder:
@@ -98,7 +147,7 @@ def build_encoder(settings: EncoderSettings) -> Encoder:
     Raises:
         UserError: if the network is unknown, or its weights cannot be had or leave a weight random.
     """
-    encoder: Encoder = (DenseNetEncoder if settings.name in DENSENETS else TimmEncoder)(settings.name)
+    encoder = _create_encoder(settings)
     if settings.norm_eps is not None:
         for module in encoder.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -106,6 +155,14 @@ def build_encoder(settings: EncoderSettings) -> Encoder:
     if settings.weights != NO_WEIGHTS:
         load_weights(encoder, read_weights(settings.weights), settings.weights)
     return encoder
+
+
+def _create_encoder(settings: EncoderSettings) -> Encoder:
+    if settings.name.startswith(PLAIN_VIT):
+        return ViTEncoder(settings.name, settings.num_blocks)
+    if settings.num_blocks is not None:
+        raise UserError(f"num_blocks is for plain ViTs, got {settings.name!r}; leave it out")
+    return (DenseNetEncoder if settings.name in DENSENETS else TimmEncoder)(settings.name)
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -38,8 +38,24 @@ def _log_raw(depth_m: float, near_m: float, far_m: float) -> float:
 CURVES: dict[str, Curve] = {"tanh": Curve(_tanh_depth, _tanh_raw), "log": Curve(_log_depth, _log_raw)}
 
 
+class Estimate(NamedTuple):
+    """What a model answers for each pixel."""
+
+    depth_m: Tensor  # metres along the optical axis, float32 (B, 1, H, W)
+    relative_error: Tensor | None  # expected |ln predicted − ln true|, float32 (B, 1, H, W); None where not modelled
+
+
+START_ERROR = 0.1
+"""Relative error that a head expects before training."""
+_LOG_ERROR_RANGE = (-6.0, 1.0)  # errors of 0.25 % to 270 %: keeps the likelihood's 1/error finite
+
+
 class DepthHead(nn.Module):
-    """A 3×3 convolution to one channel, brought to the picture's size, then to metres."""
+    """A 3×3 convolution to one channel, brought to the picture's size, then to metres.
+
+    Where uncertainty is asked for, another one beside it answers the log of the expected relative error. It looks
+    on: its gradient ends at the features, so that depth is the same with and without it.
+    """
 
     def __init__(self, in_channels: int, settings: HeadSettings) -> None:
         """Build the convolution.
@@ -51,6 +67,9 @@ class DepthHead(nn.Module):
         super().__init__()
         self.settings = settings
         self.conv = nn.Conv2d(in_channels, 1, 3, padding=1)
+        self.error_conv = nn.Conv2d(in_channels, 1, 3, padding=1) if settings.uncertainty else None
+        if self.error_conv is not None:
+            nn.init.constant_(self.error_conv.bias, math.log(START_ERROR))  # type: ignore[arg-type]
         self.start_at(math.sqrt(settings.min_depth_m * settings.max_depth_m))
 
     def start_at(self, depth_m: float) -> None:
@@ -64,9 +83,19 @@ class DepthHead(nn.Module):
         inside_m = min(max(depth_m, near_m + margin_m), far_m - margin_m)
         nn.init.constant_(self.conv.bias, CURVES[self.settings.kind].raw(inside_m, near_m, far_m))  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor, height: int, width: int) -> Tensor:
-        """Depth in metres (B, 1, height, width), float32, from the decoder's map (B, C, h, w)."""
+    def forward(self, features: Tensor, height: int, width: int) -> Estimate:
+        """Estimate of (height, width) from the decoder's map (B, C, h, w)."""
         # float32 from here on: rounded to bfloat16, depth has steps of 1 to 3 cm, more than from a pixel to the next.
         with torch.autocast(features.device.type, enabled=False):
-            raw = F.interpolate(self.conv(features.float()), size=(height, width), mode="bilinear")
-        return CURVES[self.settings.kind].depth_m(raw, self.settings.min_depth_m, self.settings.max_depth_m)
+            features = features.float()
+            raw = _at_size(self.conv(features), height, width)
+            error = None
+            if self.error_conv is not None:
+                log_error = _at_size(self.error_conv(features.detach()), height, width)
+                error = log_error.clamp(*_LOG_ERROR_RANGE).exp()
+        depth_m = CURVES[self.settings.kind].depth_m(raw, self.settings.min_depth_m, self.settings.max_depth_m)
+        return Estimate(depth_m, error)
+
+
+def _at_size(raw: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(raw, size=(height, width), mode="bilinear")

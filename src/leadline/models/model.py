@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from leadline.image import resize, resize_depth, size_with_area
 from leadline.models.autoencoder import ConvAutoencoder
-from leadline.models.decoders import ReportDecoder
+from leadline.models.decoders import build_decoder
 from leadline.models.encoders import build_encoder, normalisation
-from leadline.models.heads import DepthHead
+from leadline.models.heads import DepthHead, Estimate
 from leadline.models.settings import ModelSettings
 from leadline.models.unet import UNet
 
@@ -18,7 +18,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class EncoderDecoder(nn.Module):
-    """A timm encoder under the report's decoder.
+    """A timm encoder under a decoder.
 
     Attributes:
         channels: channels of the map it gives.
@@ -28,11 +28,11 @@ class EncoderDecoder(nn.Module):
         """Build both parts; the encoder's weights are loaded as the settings say."""
         super().__init__()
         self.encoder = build_encoder(settings.encoder)
-        self.decoder = ReportDecoder(self.encoder.channels, settings.decoder)
+        self.decoder = build_decoder(self.encoder.channels, self.encoder.strides, settings.decoder)
         self.channels = self.decoder.channels
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map at half the picture's size from a normalised picture (B, 3, H, W)."""
+        """Map at about half the picture's size from a normalised picture (B, 3, H, W)."""
         return cast(Tensor, self.decoder(self.encoder(image)))
 
 
@@ -68,7 +68,15 @@ class DepthModel(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Predict depth at the picture's own size.
+        """Predict depth at the picture's own size; see `estimate`.
+
+        Returns:
+            Metres along the optical axis, float32 (B, 1, H, W), within the head's range.
+        """
+        return self.estimate(image).depth_m
+
+    def estimate(self, image: Tensor) -> Estimate:
+        """Predict depth, and how far off it may be, at the picture's own size.
 
         The picture is brought to the working number of pixels, its aspect kept, and the depth back: so the
         apparent focal length stays what the model was trained with.
@@ -77,7 +85,7 @@ class DepthModel(nn.Module):
             image: RGB in [0, 1], (B, 3, H, W), any size.
 
         Returns:
-            Metres along the optical axis, float32 (B, 1, H, W), within the head's range.
+            Depth within the head's range, and the expected relative error if the head models it.
 
         Raises:
             ValueError: if the picture is not (B, 3, H, W).
@@ -86,9 +94,11 @@ class DepthModel(nn.Module):
             raise ValueError(f"image must be (B, 3, H, W), got {tuple(image.shape)}; add a batch dimension")
         height, width = image.shape[-2:]
         working = size_with_area(height, width, self.settings.height * self.settings.width)
-        depth_m = resize_depth(self.at_working_scale(resize(image, *working)), height, width)
+        depth_m, error = self.estimate_at_working_scale(resize(image, *working))
         # Rounding can step over an end of the range by a bit.
-        return depth_m.clamp(self.settings.head.min_depth_m, self.settings.head.max_depth_m)
+        limits_m = (self.settings.head.min_depth_m, self.settings.head.max_depth_m)
+        depth_m = resize_depth(depth_m, height, width).clamp(*limits_m)
+        return Estimate(depth_m, None if error is None else resize_depth(error, height, width))
 
     def focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
         """What to multiply predicted metres by for pictures of another focal length than the training pictures'.
@@ -110,9 +120,13 @@ class DepthModel(nn.Module):
         return torch.nan_to_num(focal_px * enlargement / self.settings.focal_px, nan=1.0)
 
     def at_working_scale(self, image: Tensor) -> Tensor:
-        """Predict depth of a picture, or a crop of one, that already has the working scale; see `forward`.
+        """Depth of `estimate_at_working_scale`, in metres (B, 1, H, W)."""
+        return self.estimate_at_working_scale(image).depth_m
 
-        Training calls this: `forward` would enlarge a crop and thereby change its apparent focal length.
+    def estimate_at_working_scale(self, image: Tensor) -> Estimate:
+        """Predict a picture, or a crop of one, that already has the working scale; see `estimate`.
+
+        Training calls this: `estimate` would enlarge a crop and thereby change its apparent focal length.
         """
         normalised = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return cast(Tensor, self.head(self.network(normalised), *image.shape[-2:]))
+        return cast(Estimate, self.head(self.network(normalised), *image.shape[-2:]))

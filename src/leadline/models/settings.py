@@ -18,6 +18,8 @@ class EncoderSettings(BaseModel):
     """timm's name of the network; densenet169, densenet201 and any other with features do too."""
     weights: str = NO_WEIGHTS
     """Where its weights come from: "none", a timm or hub name (densenet121.ra_in1k), or a .safetensors file."""
+    num_blocks: Annotated[int, Field(ge=4)] | None = None
+    """Of a plain ViT, how many of its blocks are used, from the first; None for all."""
     norm_eps: Annotated[float, Field(gt=0)] | None = None
     """Epsilon of the batch norms where the weights' original had another than timm's (Xception: 0.001)."""
 
@@ -27,10 +29,12 @@ class DecoderSettings(BaseModel):
 
     model_config = FROZEN
 
+    kind: Literal["report", "dpt"] = "report"
+    """report: up-sample and concatenate skips, for pyramids; dpt: reassemble and fuse, for pyramids and plain ViTs."""
     width: Annotated[int, Field(ge=16)] = 512
-    """Channels after the 1×1 convolution on the deepest features; each step up halves them."""
+    """report: channels after the 1×1 convolution on the deepest features, halved by each step; dpt: at every level."""
     skips: bool = True
-    """Concatenate the encoder's features of the same size on the way up."""
+    """report: concatenate the encoder's features of the same size on the way up."""
 
 
 class PlainSettings(BaseModel):
@@ -55,6 +59,8 @@ class HeadSettings(BaseModel):
     """Nearest depth the model can answer, in metres."""
     max_depth_m: Annotated[float, Field(gt=0)] = 10.0
     """Farthest depth the model can answer, in metres."""
+    uncertainty: bool = False
+    """Answer each pixel's expected relative error too."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "HeadSettings":

@@ -27,11 +27,14 @@ class NativePredictor:
         device = self.model.mean.device
         image = batch.image.to(device)
         with autocast(device):
-            pred_m = self.model(image)
+            pred_m, error = self.model.estimate(image)
             if flip:
-                pred_m = (pred_m + self.model(image.flip(-1)).flip(-1)) / 2
+                mirrored_m, mirrored_error = self.model.estimate(image.flip(-1))
+                pred_m = (pred_m + mirrored_m.flip(-1)) / 2
+                error = None if error is None or mirrored_error is None else (error + mirrored_error.flip(-1)) / 2
         scale = self.model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:])
-        return Answer(pred_m.cpu() * scale.view(-1, 1, 1, 1))
+        metres = pred_m.cpu() * scale.view(-1, 1, 1, 1)
+        return Answer(metres, None if error is None else metres * error.cpu())
 
 
 def open_native(model: str | Path) -> NativePredictor:
