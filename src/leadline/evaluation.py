@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from leadline import __version__
 from leadline.breakdown import Breakdown, Groups, by_scene
+from leadline.calibration import calibration_error, calibration_figure
 from leadline.data import open_dataset
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import select
@@ -42,6 +43,8 @@ class Report:
     """Hash of the ids and of every true depth and mask of the pictures."""
     groups: dict[str, Groups] = field(default_factory=dict)
     """By the division's name, and "scene": pooled errors of parts of the pixels; empty unless asked for."""
+    calibration: Tensor | None = None
+    """`calibration.calibration_sums` over all pictures; None if the model does not say how far off it may be."""
     boundaries: Tensor | None = None
     """`boundaries.boundary_scores` of every picture, (N, 3); None unless asked for."""
 
@@ -61,6 +64,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """What `metrics.json` holds."""
+        known = {} if self.calibration is None else {"calibration_error": calibration_error(self.calibration)}
         return {
             "model": self.model,
             "data": self.data,
@@ -69,19 +73,23 @@ class Report:
             "num_images": len(self.ids),
             "per_image": self.per_image,
             "pooled": self.pooled,
+            **known,
             "protocol_digest": self.protocol_digest,
             "data_digest": self.data_digest,
             "leadline": __version__,
         }
 
     def save(self, out: Path) -> None:
-        """Write `metrics.json` and `per_image.csv` into a folder."""
+        """Write `metrics.json`, `per_image.csv` and, if the model knows its errors, `calibration.png` into a folder."""
         with atomic_file(out / "metrics.json") as temporary:
             temporary.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
         with atomic_file(out / "per_image.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["id", *METRICS])
             writer.writeheader()
             writer.writerows({"id": name, **row} for name, row in zip(self.ids, self.rows(), strict=True))
+        if self.calibration is not None:
+            with atomic_file(out / "calibration.png") as temporary:
+                temporary.write_bytes(calibration_figure({self.model: self.calibration}))
 
 
 def evaluate(
@@ -190,6 +198,7 @@ def reports(
         scores = [row.scores[place] for row in ordered]
         sums = torch.stack([score.sums for score in scores])
         boundaries = [score.boundaries for score in scores if score.boundaries is not None]
+        calibrations = [score.calibration for score in scores if score.calibration is not None]
         found.append(
             Report(
                 model=name,
@@ -201,6 +210,7 @@ def reports(
                 sums=sums,
                 protocol_digest=rules.digest,
                 data_digest=truth.hexdigest()[:16],
+                calibration=torch.stack(calibrations).sum(0) if calibrations else None,
                 groups=_groups(ordered, place, sums, scenes) if boundaries else {},
                 boundaries=torch.stack(boundaries) if boundaries else None,
             )

@@ -91,5 +91,6 @@ def _scored_model(report: Report) -> ScoredModel:
         pooled=report.pooled,
         abs_rel=[row["abs_rel"] for row in report.rows()],
         groups=report.groups,
+        calibration=report.calibration,
         boundaries=boundaries,
     )

@@ -38,22 +38,22 @@ def group_bars(groups: Mapping[str, Groups], metric: str) -> bytes:
     Returns:
         PNG. Below each group stands its share of the pixels (the first model's, where they differ).
     """
-    figure, axis = _axes(3.6)
+    figure, axis = new_axes(3.6)
     first = next(iter(groups.values()))
     for name, offset, width, values, colour in _clusters(groups, metric):
-        bars = axis.bar(np.arange(len(values)) + offset, values, width, color=colour, label=_plain(name))
+        bars = axis.bar(np.arange(len(values)) + offset, values, width, color=colour, label=plain_text(name))
         if len(groups) <= MOST_LABELLED:
             # Upright where many thin bars stand side by side, so that no number runs into the next.
             upright = 90 if len(groups) * len(values) > MOST_LABELS_ACROSS else 0
             axis.bar_label(bars, [_number(value) for value in values], fontsize=7, padding=2, rotation=upright)
-    ticks = [f"{_plain(label)}\n{_percent(share)}" for label, share in zip(first.labels, first.shares, strict=True)]
+    ticks = [f"{plain_text(label)}\n{_percent(share)}" for label, share in zip(first.labels, first.shares, strict=True)]
     axis.set_xticks(range(len(ticks)), ticks, fontsize=8)
     axis.set_xlim(-0.6, len(ticks) - 0.4)  # also around a group that is empty
     axis.set_xlabel(f"{first.title}\n(below each: its share of the pixels)", fontsize=9)
     axis.set_ylabel(_metric_title(metric), fontsize=9)
     axis.margins(y=0.18)
     axis.grid(axis="y", alpha=0.3)
-    return _finished(figure, axis)
+    return finished(figure, axis)
 
 
 def group_rows(groups: Mapping[str, Groups], metric: str) -> bytes:
@@ -67,20 +67,20 @@ def group_rows(groups: Mapping[str, Groups], metric: str) -> bytes:
         PNG.
     """
     first = next(iter(groups.values()))
-    figure, axis = _axes(max(2.4, 1.3 + len(first.labels) * (0.16 + 0.1 * len(groups))))
+    figure, axis = new_axes(max(2.4, 1.3 + len(first.labels) * (0.16 + 0.1 * len(groups))))
     places = {place: row for row, place in enumerate(_from_worst(first, metric))}
     for name, offset, width, values, colour in _clusters(groups, metric):
         rows = [places[place] + offset for place in range(len(values))]
-        bars = axis.barh(rows, values, width, color=colour, label=_plain(name))
+        bars = axis.barh(rows, values, width, color=colour, label=plain_text(name))
         if len(groups) <= MOST_LABELLED:
             axis.bar_label(bars, [_number(value) for value in values], fontsize=7, padding=1)
-    axis.set_yticks(range(len(places)), [_plain(first.labels[place]) for place in places], fontsize=8)
+    axis.set_yticks(range(len(places)), [plain_text(first.labels[place]) for place in places], fontsize=8)
     axis.set_ylim(len(places) - 0.4, -0.6)
     axis.set_ylabel(first.title, fontsize=9)
     axis.set_xlabel(_metric_title(metric), fontsize=9)
     axis.margins(x=0.1)
     axis.grid(axis="x", alpha=0.3)
-    return _finished(figure, axis)
+    return finished(figure, axis)
 
 
 def region_maps(groups: Mapping[str, Groups], metric: str) -> bytes:
@@ -109,7 +109,7 @@ def region_maps(groups: Mapping[str, Groups], metric: str) -> bytes:
         axis.set_yticks(range(3), ["top", "middle", "bottom"], fontsize=8)
         axis.set_facecolor("0.6")  # a ninth without a scored pixel
         if len(groups) > 1:
-            axis.set_title(_plain(name, 26), fontsize=8)
+            axis.set_title(plain_text(name, 26), fontsize=8)
     for axis in axes[len(groups) :]:
         axis.axis("off")
     figure.supxlabel("place in the picture, across (thirds of its width)", fontsize=9)
@@ -129,16 +129,16 @@ def error_histogram(abs_rel: Mapping[str, Sequence[float]]) -> bytes:
     Returns:
         PNG. The last bin holds all larger errors too, so that one bad picture does not squeeze the others.
     """
-    figure, axis = _axes(3.6)
+    figure, axis = new_axes(3.6)
     finite = {name: np.asarray([value for value in values if math.isfinite(value)]) for name, values in abs_rel.items()}
     together = np.concatenate(list(finite.values()))
     end = float(np.quantile(together, 0.98)) * 1.1 if len(together) else 1.0
     edges = np.linspace(0, max(end, 1e-3), NUM_BINS + 1)
-    for (name, values), colour in zip(finite.items(), _colours(len(finite)), strict=True):
+    for (name, values), colour in zip(finite.items(), model_colours(len(finite)), strict=True):
         shown = values.clip(0, edges[-1])
         if len(finite) == 1:
             axis.hist(shown, edges, histtype="stepfilled", color=colour, alpha=0.25)
-        axis.hist(shown, edges, histtype="step", color=colour, linewidth=1.4, label=_plain(name))
+        axis.hist(shown, edges, histtype="step", color=colour, linewidth=1.4, label=plain_text(name))
         if len(values):
             median = float(np.median(values))
             axis.axvline(
@@ -149,7 +149,7 @@ def error_histogram(abs_rel: Mapping[str, Sequence[float]]) -> bytes:
     axis.set_ylabel("number of pictures", fontsize=9)
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3)
-    return _finished(figure, axis)
+    return finished(figure, axis)
 
 
 class Panels(NamedTuple):
@@ -213,14 +213,15 @@ def _error_colours(
 def _clusters(groups: Mapping[str, Groups], metric: str) -> list[tuple[str, float, float, list[float], str]]:
     """For each model: its name, its bars' offset from their groups' middle, their width, values and colour."""
     width = 0.8 / len(groups)
-    colours = _colours(len(groups))
+    colours = model_colours(len(groups))
     return [
         (name, (place - (len(groups) - 1) / 2) * width, width, _values(it, metric), colours[place])
         for place, (name, it) in enumerate(groups.items())
     ]
 
 
-def _colours(count: int) -> list[str]:
+def model_colours(count: int) -> list[str]:
+    """A colour for each of so many models."""
     return [MODEL_COLOURS[place % len(MODEL_COLOURS)] for place in range(count)]
 
 
@@ -250,7 +251,7 @@ def _percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else "none" if not share > 0 else f"{100 * share:.0f} %"
 
 
-def _plain(text: str, most: int = 50) -> str:
+def plain_text(text: str, most: int = 50) -> str:
     """Text that matplotlib shows as it is: no formulae between dollars, no hiding of what begins with "_"."""
     shortened = text if len(text) <= most else f"…{text[1 - most :]}"
     return ("\u2009" if shortened.startswith("_") else "") + shortened.replace("$", r"\$")
@@ -263,7 +264,8 @@ def _figure(height_in: float) -> Any:
     return Figure(figsize=(WIDTH_IN, height_in), dpi=DOTS_PER_INCH, layout="constrained")
 
 
-def _axes(height_in: float) -> tuple[Any, Any]:
+def new_axes(height_in: float) -> tuple[Any, Any]:
+    """A figure of the common width in inches, and its axes in the common style."""
     figure = _figure(height_in)
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
@@ -272,7 +274,7 @@ def _axes(height_in: float) -> tuple[Any, Any]:
     return figure, axis
 
 
-def _finished(figure: Any, axis: Any) -> bytes:
+def finished(figure: Any, axis: Any) -> bytes:
     """The figure as PNG, with a legend below it if there is more than one thing to tell apart."""
     handles, labels = axis.get_legend_handles_labels()
     if len(labels) > 1:

@@ -11,7 +11,10 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import Tensor
+
 from leadline.breakdown import Groups
+from leadline.calibration import calibration_figure
 from leadline.figures import ERROR_END, ScoredPicture
 from leadline.files import atomic_file
 from leadline.metrics import METRICS, goodness, named
@@ -43,6 +46,8 @@ class ScoredModel:
     """Of each picture."""
     groups: Mapping[str, Groups] = field(default_factory=dict)
     """`Breakdown.results()`, and `breakdown.by_scene` under "scene"; what is missing is not drawn."""
+    calibration: Tensor | None = None
+    """`calibration.calibration_sums` over all pictures; None where the model does not say how far off it may be."""
     boundaries: tuple[float, float, float] | None = None
     """Mean of `boundaries.boundary_scores` over the pictures: precision, recall, F1."""
 
@@ -172,12 +177,20 @@ _PLOTS = (
 def _breakdowns(page: Page) -> str:
     # The plot by kind of place can be many times as high as the others, so that it comes last.
     *plots, last = (_plot(page, plot) for plot in _PLOTS)
-    blocks = "".join([*plots, _spread(page), last])
+    blocks = "".join([*plots, _calibration(page), _spread(page), last])
     about = "Pooled over the scored pixels of each group; their numbers open below the plots."
     return (
         f'<section>\n<h2>Where it fails</h2>\n<p class="note">{about}</p>\n'
         f'<div class="plots">\n{blocks}</div>\n</section>'
     )
+
+
+def _calibration(page: Page) -> str:
+    known = {model.name: model.calibration for model in page.models if model.calibration is not None}
+    if not known:
+        return ""
+    image = _image(calibration_figure(known), "png", f"Actual against expected error, for {', '.join(known)}.")
+    return f"<figure>{image}<figcaption>Whether the model knows how far off it is</figcaption></figure>\n"
 
 
 def _spread(page: Page) -> str:

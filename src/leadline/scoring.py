@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from leadline.boundaries import boundary_scores
 from leadline.breakdown import division_sums
+from leadline.calibration import calibration_sums
 from leadline.data import open_dataset
 from leadline.data.module import IndexedSamples, collate_indexed
 from leadline.data.sample import Batch, DepthDataset
@@ -32,6 +33,8 @@ class Score:
     """`metrics.error_sums`, float64 (10,)."""
     groups: dict[str, Tensor] = field(default_factory=dict)
     """`breakdown.division_sums`, (K, 10) by the division's name; empty unless details are asked for."""
+    calibration: Tensor | None = None
+    """`calibration.calibration_sums`; None if the predictor does not say how far off it may be."""
     boundaries: Tensor | None = None
     """`boundaries.boundary_scores`, (3,); None unless details are asked for."""
 
@@ -80,11 +83,15 @@ def _score(predictor: Predictor, answer: Answer, batch: Batch, rules: Protocol, 
     scored = scored_pixels(rules, batch.depth_m, batch.valid)
     pred_m = scored_prediction(rules, answer.values, predictor.output, batch.depth_m, scored)
     sums = error_sums(pred_m, batch.depth_m, scored)[0]
+    calibration = None
+    if answer.uncertainty is not None:
+        calibration = calibration_sums(pred_m, batch.depth_m, scored, answer.uncertainty / answer.values)
     if not details:
-        return Score(sums=sums)
+        return Score(sums=sums, calibration=calibration)
     groups = division_sums(pred_m, batch.depth_m, scored, answer.uncertainty)
     return Score(
         sums=sums,
+        calibration=calibration,
         groups={name: values[0] for name, values in groups.items()},
         boundaries=boundary_scores(pred_m, batch.depth_m, scored)[0],
     )
