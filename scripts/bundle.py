@@ -1,17 +1,20 @@
-r"""Put a run's best checkpoint into the package, in float16, with the numbers that this very file scores.
+r"""Put a run's best checkpoint into the package, with the numbers that this very file scores.
 
     python scripts/bundle.py runs/densenet-nyu densenet-nyu --data nyu-labelled \
         --encoder-licence BSD-3-Clause --protocol nyu-eigen
 
-Writes src/leadline/bundled/NAME and docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}.
+Writes src/leadline/bundled/NAME and docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, and calibration.png
+where the model says how far off it is.
 """
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from leadline.card import model_card
 from leadline.checkpoint import BUNDLE, load_checkpoint, read_config, save_checkpoint
-from leadline.evaluation import evaluate
+from leadline.evaluation import evaluate_protocols
+from leadline.storage import Precision
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,22 +27,24 @@ def main() -> None:
     parser.add_argument("--split", default="official/test")
     parser.add_argument("--encoder-licence", required=True)
     parser.add_argument("--protocol", action="append", required=True)
+    parser.add_argument("--precision", default="float16", choices=get_args(Precision))
     arguments = parser.parse_args()
 
     best = arguments.run / "checkpoints" / "best"
     model = load_checkpoint(best)
     record = {**read_config(best)["record"], "encoder_licence": arguments.encoder_licence}
     bundled = BUNDLE / arguments.name
-    # Scored as it ships: after rounding to float16.
-    save_checkpoint(bundled, model, record, model_card(record), half=True)
+    # Scored as it ships: after rounding.
+    save_checkpoint(bundled, model, record, model_card(record), precision=arguments.precision)
     tests = []
-    for protocol in arguments.protocol:
-        report = evaluate(arguments.name, data=arguments.data, split=arguments.split, protocol=protocol)
-        report.save(ROOT / "docs" / "results" / arguments.name / protocol)
+    for report in evaluate_protocols(
+        arguments.name, data=arguments.data, split=arguments.split, protocols=arguments.protocol
+    ):
+        report.save(ROOT / "docs" / "results" / arguments.name / report.protocol)
         tests.append(report.to_json())
-        print(protocol, {name: round(value, 4) for name, value in report.per_image.items()})
+        print(report.protocol, {name: round(value, 4) for name, value in report.per_image.items()})
     record = {**record, "tests": tests}
-    save_checkpoint(bundled, model, record, model_card(record), half=True)
+    save_checkpoint(bundled, model, record, model_card(record), precision=arguments.precision)
 
 
 if __name__ == "__main__":

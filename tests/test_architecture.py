@@ -24,7 +24,7 @@ FLOORS = (
     {"card", "figures", "writers", "checkpoint", "settings", "space"},
     {"breakdown", "boundaries", "protocol_words"},
     {"protocols", "metrics", "losses", "models", "data", "colors"},
-    {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "temporal", "toml_files"},
+    {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "storage", "temporal", "toml_files"},
     {"errors", "files", "__init__"},
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -78,7 +78,7 @@ def test_a_model_comes_back(tmp_path: Path, settings: ModelSettings) -> None:
 
 def test_saving_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     model = build(seed=1)
-    save_checkpoint(tmp_path / "saved", model, RECORD, "", half=True)
+    save_checkpoint(tmp_path / "saved", model, RECORD, "", precision="float16")
     assert model.training
     assert same_weights(model, build(seed=1))
 

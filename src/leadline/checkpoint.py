@@ -15,6 +15,7 @@ from leadline.files import atomic_folder
 from leadline.models import ModelSettings, build_model
 from leadline.models.model import DepthModel
 from leadline.models.settings import NO_WEIGHTS
+from leadline.storage import Precision, pack, unpack
 
 BUNDLE = Path(__file__).parent / "bundled"
 DEFAULT = "densenet-nyu"
@@ -23,7 +24,9 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1
 
 
-def save_checkpoint(folder: Path, model: DepthModel, record: dict[str, Any], card: str, half: bool = False) -> None:
+def save_checkpoint(
+    folder: Path, model: DepthModel, record: dict[str, Any], card: str, precision: Precision = "float32"
+) -> None:
     """Write a checkpoint; an older one of that name is replaced only when the new one is whole.
 
     Args:
@@ -31,12 +34,12 @@ def save_checkpoint(folder: Path, model: DepthModel, record: dict[str, Any], car
         model: what to save.
         record: how it came about (data, split, encoder weights, numbers); JSON values.
         card: the model card, Markdown.
-        half: store weights of two and more dimensions in float16.
+        precision: how weights are stored; see `leadline.storage.pack`.
 
     Raises:
         OSError: if the folder cannot be written.
     """
-    weights = {name: _stored(tensor, half) for name, tensor in model.state_dict().items()}
+    weights = pack(model.state_dict(), precision)
     # The weights are in the checkpoint: rebuilding must not ask for the encoder's own again.
     encoder = model.settings.encoder.model_copy(update={"weights": NO_WEIGHTS})
     settings = model.settings.model_copy(update={"encoder": encoder})
@@ -71,7 +74,7 @@ def load_checkpoint(folder: Path) -> DepthModel:
         where = ".".join(map(str, first["loc"])) or "model"
         raise UserError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
     try:
-        model.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        model.load_state_dict(unpack(weights))
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise UserError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
@@ -134,8 +137,3 @@ def load_model(model: str | Path = "default") -> DepthModel:
         UserError: if there is no such model or its checkpoint is broken.
     """
     return load_checkpoint(find_checkpoint(model))
-
-
-def _stored(tensor: torch.Tensor, half: bool) -> torch.Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    return tensor.half() if half and tensor.ndim >= 2 and tensor.is_floating_point() else tensor
