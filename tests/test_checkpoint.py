@@ -13,6 +13,7 @@ from leadline.checkpoint import find_checkpoint, load_checkpoint, load_model, re
 from leadline.errors import UserError
 from leadline.models import DecoderSettings, EncoderSettings, HeadSettings, ModelSettings, PlainSettings, build_model
 from leadline.models.model import DepthModel
+from leadline.storage import Precision
 
 PLAIN = ModelSettings(
     network="unet",
@@ -93,18 +94,33 @@ def test_what_is_in_the_folder(folder: Path) -> None:
 
 def test_half_precision_is_for_matrices_only(tmp_path: Path) -> None:
     model = build(ENCODED)
-    for half in (False, True):
-        save_checkpoint(tmp_path / str(half), model, RECORD, "", half=half)
-    stored, whole = (load_file(tmp_path / name / "model.safetensors") for name in ("True", "False"))
+    precisions: tuple[Precision, ...] = ("float16", "float32")
+    for precision in precisions:
+        save_checkpoint(tmp_path / precision, model, RECORD, "", precision)
+    stored, whole = (load_file(tmp_path / name / "model.safetensors") for name in precisions)
     assert stored.keys() == whole.keys() == model.state_dict().keys()
     for key, tensor in stored.items():
         floating, matrix = whole[key].is_floating_point(), whole[key].ndim >= 2
         assert tensor.dtype == (torch.int64 if not floating else torch.float16 if matrix else torch.float32), key
-    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("True", "False")]
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in precisions]
     assert sizes[0] < 0.75 * sizes[1]
-    loaded = load_checkpoint(tmp_path / "True").state_dict()
+    loaded = load_checkpoint(tmp_path / "float16").state_dict()
     assert all(loaded[key].dtype == value.dtype for key, value in model.state_dict().items())
     assert all(torch.equal(loaded[key], value.to(stored[key].dtype).to(value.dtype)) for key, value in whole.items())
+
+
+def test_an_int8_checkpoint_answers_nearly_the_same(tmp_path: Path) -> None:
+    encoder = EncoderSettings(name="vit_tiny_patch16_224", num_blocks=4)
+    model = build(ENCODED.model_copy(update={"encoder": encoder, "decoder": DecoderSettings(kind="dpt", width=16)}))
+    save_checkpoint(tmp_path / "whole", model, RECORD, "")
+    save_checkpoint(tmp_path / "int8", model, RECORD, "", "int8")
+    sizes = [(tmp_path / name / "model.safetensors").stat().st_size for name in ("int8", "whole")]
+    assert sizes[0] < 0.35 * sizes[1]
+    image = torch.rand(1, 3, 72, 96)
+    with torch.no_grad():
+        whole_m, int8_m = (load_checkpoint(tmp_path / name)(image) for name in ("whole", "int8"))
+    assert not torch.equal(whole_m, int8_m)
+    torch.testing.assert_close(int8_m, whole_m, rtol=0.02, atol=0)
 
 
 def test_weights_of_an_encoder_are_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
