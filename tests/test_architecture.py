@@ -19,7 +19,7 @@ FLOORS = (
     {"predictors"},
     {"studies"},
     {"report_html"},
-    {"report_style", "calibration"},
+    {"report_style", "reliability"},
     {"report_figures"},
     {"card", "figures", "writers", "checkpoint", "settings", "space"},
     {"breakdown", "boundaries", "protocol_words"},

@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from leadline import __version__
 from leadline.breakdown import Breakdown, Groups, by_scene
-from leadline.calibration import calibration_error, calibration_figure
 from leadline.data import open_dataset
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import select
@@ -22,6 +21,7 @@ from leadline.files import atomic_file
 from leadline.metrics import METRICS, metrics_from_sums, named
 from leadline.predictors import open_predictor
 from leadline.protocols import Protocol, get_protocol
+from leadline.reliability import calibration_error, reliability_figure
 from leadline.scoring import PictureScore, score_in_processes, score_pictures
 
 
@@ -44,7 +44,7 @@ class Report:
     groups: dict[str, Groups] = field(default_factory=dict)
     """By the division's name, and "scene": pooled errors of parts of the pixels; empty unless asked for."""
     calibration: Tensor | None = None
-    """`calibration.calibration_sums` over all pictures; None if the model does not say how far off it may be."""
+    """`reliability.reliability_sums` over all pictures; None if the model does not say how far off it may be."""
     boundaries: Tensor | None = None
     """`boundaries.boundary_scores` of every picture, (N, 3); None unless asked for."""
 
@@ -89,7 +89,7 @@ class Report:
             writer.writerows({"id": name, **row} for name, row in zip(self.ids, self.rows(), strict=True))
         if self.calibration is not None:
             with atomic_file(out / "calibration.png") as temporary:
-                temporary.write_bytes(calibration_figure({self.model: self.calibration}))
+                temporary.write_bytes(reliability_figure({self.model: self.calibration}))
 
 
 def evaluate(

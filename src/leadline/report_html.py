@@ -14,11 +14,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from leadline.breakdown import Groups
-from leadline.calibration import calibration_figure
 from leadline.figures import ERROR_END, ScoredPicture
 from leadline.files import atomic_file
 from leadline.metrics import METRICS, goodness, named
 from leadline.protocol_words import AVERAGINGS
+from leadline.reliability import reliability_figure
 from leadline.report_figures import (
     error_histogram,
     group_bars,
@@ -47,7 +47,7 @@ class ScoredModel:
     groups: Mapping[str, Groups] = field(default_factory=dict)
     """`Breakdown.results()`, and `breakdown.by_scene` under "scene"; what is missing is not drawn."""
     calibration: Tensor | None = None
-    """`calibration.calibration_sums` over all pictures; None where the model does not say how far off it may be."""
+    """`reliability.reliability_sums` over all pictures; None where the model does not say how far off it may be."""
     boundaries: tuple[float, float, float] | None = None
     """Mean of `boundaries.boundary_scores` over the pictures: precision, recall, F1."""
 
@@ -189,7 +189,7 @@ def _calibration(page: Page) -> str:
     known = {model.name: model.calibration for model in page.models if model.calibration is not None}
     if not known:
         return ""
-    image = _image(calibration_figure(known), "png", f"Actual against expected error, for {', '.join(known)}.")
+    image = _image(reliability_figure(known), "png", f"Actual against expected error, for {', '.join(known)}.")
     return f"<figure>{image}<figcaption>Whether the model knows how far off it is</figcaption></figure>\n"
 
 

@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 
 from leadline.boundaries import boundary_scores
 from leadline.breakdown import division_sums
-from leadline.calibration import calibration_sums
 from leadline.data import open_dataset
 from leadline.data.module import IndexedSamples, collate_indexed
 from leadline.data.sample import Batch, DepthDataset
@@ -23,6 +22,7 @@ from leadline.metrics import error_sums
 from leadline.predictors import open_predictor
 from leadline.predictors.base import Answer, Predictor
 from leadline.protocols import Protocol, check_output, scored_pixels, scored_prediction
+from leadline.reliability import reliability_sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Score:
     groups: dict[str, Tensor] = field(default_factory=dict)
     """`breakdown.division_sums`, (K, 10) by the division's name; empty unless details are asked for."""
     calibration: Tensor | None = None
-    """`calibration.calibration_sums`; None if the predictor does not say how far off it may be."""
+    """`reliability.reliability_sums`; None if the predictor does not say how far off it may be."""
     boundaries: Tensor | None = None
     """`boundaries.boundary_scores`, (3,); None unless details are asked for."""
 
@@ -85,7 +85,7 @@ def _score(predictor: Predictor, answer: Answer, batch: Batch, rules: Protocol, 
     sums = error_sums(pred_m, batch.depth_m, scored)[0]
     calibration = None
     if answer.uncertainty is not None:
-        calibration = calibration_sums(pred_m, batch.depth_m, scored, answer.uncertainty / answer.values)
+        calibration = reliability_sums(pred_m, batch.depth_m, scored, answer.uncertainty / answer.values)
     if not details:
         return Score(sums=sums, calibration=calibration)
     groups = division_sums(pred_m, batch.depth_m, scored, answer.uncertainty)

@@ -9,7 +9,7 @@ from leadline.camera import depth_to_points
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
 from leadline.data.settings import AugmentSettings
 from leadline.data.synthetic import SyntheticDataset
-from leadline.data.transforms import CHANNEL_ORDERS, augment, mirror, rotate, to_working_size, zoom
+from leadline.data.transforms import CHANNEL_ORDERS, augment, mirror, rotate, to_working_size, zoom, zoom_out
 
 NOTHING = AugmentSettings(mirror=0, permute_channels=0)
 EVERYTHING = AugmentSettings(mirror=0.5, permute_channels=0.5, colour=1, zoom=1.5, rotate_deg=20)
@@ -53,6 +53,7 @@ def assert_same(first: Sample, second: Sample, rtol: float = 1e-6, atol: float =
 CHANGES: dict[str, Callable[[Sample], Sample]] = {
     "mirror": mirror,
     "zoom": lambda sample: zoom(sample, 1.3, 4, 9),
+    "zoom out": lambda sample: zoom_out(sample, 1.3),
     "rotate": lambda sample: rotate(sample, 12),
     "smaller": lambda sample: to_working_size(sample, 40 * 50),
     "larger": lambda sample: to_working_size(sample, 60 * 80),
@@ -334,3 +335,47 @@ def test_only_the_given_share_of_samples_is_zoomed() -> None:
     zooming = NOTHING.model_copy(update={"zoom": 1.5, "zoom_share": 0.3})
     nearer = [augment(sample, zooming, seeded(seed)).depth_m.max().item() < 6 for seed in range(400)]
     assert 0.2 < sum(nearer) / 400 < 0.4  # more than four standard deviations to either side
+
+
+def test_zoom_out_moves_every_point_away_and_leaves_it_beside_the_axis_where_it_was() -> None:
+    sample = wall(30, 42)[0]
+    far = zoom_out(sample, 2)
+    # The middle half of the picture is the old one, every second point of it, twice as far away.
+    assert far.image.shape == sample.image.shape
+    assert torch.equal(far.intrinsics[:2, :2], sample.intrinsics[:2, :2])
+    inside = far.valid[0].nonzero()
+    rows, columns = inside[:, 0], inside[:, 1]
+    assert abs(len(inside) - 30 * 42 / 4) <= 15 + 21
+    points = points_m(far)[:, rows, columns]
+    # A wall stays a wall: all points lie on one plane, and so do they twice as far from the camera along z.
+    normal = torch.linalg.lstsq(points.T.double(), torch.ones(len(inside), 1, dtype=torch.float64)).solution
+    torch.testing.assert_close(
+        points.T.double() @ normal, torch.ones(len(inside), 1, dtype=torch.float64), atol=0.02, rtol=0
+    )
+    assert far.depth_m[far.valid].median() == pytest.approx(2 * sample.depth_m.median().item(), rel=0.03)
+
+
+def test_zoom_out_undoes_zoom_of_the_middle(room: Sample) -> None:
+    height, width = room.image.shape[-2:]
+    there = zoom(room, 1.5, (height - round(height / 1.5)) // 2, (width - round(width / 1.5)) // 2)
+    back = zoom_out(there, 1.5)
+    off = (back.depth_m - room.depth_m).abs()[back.valid] / room.depth_m[back.valid]
+    assert back.valid.float().mean() == pytest.approx(1 / 1.5**2, abs=0.05)
+    assert off.median() < 0.01
+    torch.testing.assert_close(back.intrinsics, room.intrinsics, atol=1.0, rtol=0.02)
+
+
+def test_the_margin_of_a_reduced_picture_is_mirrored_and_invalid() -> None:
+    far = zoom_out(wall(30, 42)[0]._replace(image=torch.full((3, 30, 42), 0.7)), 1.5)
+    torch.testing.assert_close(far.image, torch.full((3, 30, 42), 0.7))
+    assert not far.valid[0, 0].any() and not far.valid[0, :, 0].any()
+
+
+def test_half_of_the_changes_of_size_are_reductions_where_both_are_on() -> None:
+    sample = wall(30, 42)[0]._replace(depth_m=torch.full((1, 30, 42), 6.0))
+    both = NOTHING.model_copy(update={"zoom": 1.5, "zoom_out": 1.5})
+    far = [augment(sample, both, seeded(seed)).depth_m.max().item() for seed in range(200)]
+    assert 70 < sum(value > 6 for value in far) < 130
+    assert min(far) >= 4 and max(far) <= 9.2
+    only = NOTHING.model_copy(update={"zoom_out": 1.5})
+    assert all(augment(sample, only, seeded(seed)).depth_m.max() >= 6 for seed in range(20))

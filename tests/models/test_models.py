@@ -137,7 +137,7 @@ def test_saved_and_loaded_it_answers_the_same(model: DepthModel, tmp_path: Path)
 
 @torch.no_grad()
 def test_saved_in_half_precision_it_answers_nearly_the_same(model: DepthModel, tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "half", model, record={}, card="", half=True)
+    save_checkpoint(tmp_path / "half", model, record={}, card="", precision="float16")
     loaded, image = load_checkpoint(tmp_path / "half"), pictures(1, 50, 70)
     assert {value.dtype for value in loaded.parameters()} == {torch.float32}
     torch.testing.assert_close(loaded(image), model(image), rtol=0, atol=0.02)

@@ -21,8 +21,10 @@ class AugmentSettings(BaseModel):
     """Largest relative change of brightness, contrast and saturation."""
     zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
     """Largest enlargement of a random window; depth is divided by it, so that the focal length stays."""
+    zoom_out: Annotated[float, Field(ge=1, le=2)] = 1.0
+    """Largest reduction, which multiplies depth; the margin is filled with the mirrored picture and is invalid."""
     zoom_share: Share = 1.0
-    """Probability of such an enlargement."""
+    """Probability of a change of size; half of them are reductions where both are on."""
     rotate_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
     """Largest rotation to either side; corners that come from outside the picture are invalid."""
 

@@ -79,6 +79,31 @@ def zoom(sample: Sample, factor: float, top: int, left: int) -> Sample:
     )
 
 
+def zoom_out(sample: Sample, factor: float) -> Sample:
+    """Reduce a sample by `factor` within its own size, and multiply depth by it; undoes `zoom` where both see.
+
+    The margin shows the picture mirrored at its edges, so that nothing black tells of the change, and is invalid.
+
+    Args:
+        sample: the sample.
+        factor: reduction, from 1 to 2.
+    """
+    height, width = sample.image.shape[-2:]
+    top, left = round(height * (factor - 1) / 2), round(width * (factor - 1) / 2)
+    padding, outer = [left, top], (height + 2 * top, width + 2 * left)
+    factor = outer[1] / width  # as rounded
+    image = F.pad(sample.image, padding, padding_mode="reflect")
+    depth_m, valid = F.pad(sample.depth_m, padding), F.pad(sample.valid, padding)
+    intrinsics = resize_intrinsics(crop_intrinsics(sample.intrinsics, -top, -left), outer, (height, width))
+    intrinsics[:2, :2] *= factor
+    return sample._replace(
+        image=resize(image[None], height, width)[0],
+        depth_m=_nearest(depth_m, (height, width)) * factor,
+        valid=_nearest(valid, (height, width)),
+        intrinsics=intrinsics,
+    )
+
+
 def rotate(sample: Sample, angle_deg: float) -> Sample:
     """Turn about the picture's centre, counter-clockwise; what comes from outside is black and invalid.
 
@@ -129,8 +154,11 @@ def _random_colour(sample: Sample, settings: AugmentSettings, generator: torch.G
 
 
 def _random_zoom(sample: Sample, settings: AugmentSettings, generator: torch.Generator) -> Sample:
-    if settings.zoom == 1 or (settings.zoom_share < 1 and _uniform(generator) >= settings.zoom_share):
+    directions = (settings.zoom > 1) + (settings.zoom_out > 1)
+    if not directions or (settings.zoom_share < 1 and _uniform(generator) >= settings.zoom_share):
         return sample
+    if settings.zoom == 1 or (directions == 2 and _uniform(generator) < 0.5):
+        return zoom_out(sample, _uniform(generator, 1, settings.zoom_out))
     factor = _uniform(generator, 1, settings.zoom)
     height, width = sample.image.shape[-2:]
     top = int(_uniform(generator, 0, height - round(height / factor) + 1))

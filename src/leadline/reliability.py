@@ -15,7 +15,7 @@ SMALLEST_DEPTH_M = 1e-3
 LEAST_SHARE = 1e-3  # of the pixels; bins of fewer are not drawn
 
 
-def calibration_sums(pred_m: Tensor, target_m: Tensor, scored: Tensor, relative_error: Tensor) -> Tensor:
+def reliability_sums(pred_m: Tensor, target_m: Tensor, scored: Tensor, relative_error: Tensor) -> Tensor:
     """Sums of expected and actual |ln predicted − ln true| over the scored pixels of each bin.
 
     Args:
@@ -35,7 +35,7 @@ def calibration_sums(pred_m: Tensor, target_m: Tensor, scored: Tensor, relative_
     return torch.zeros(NUM_BINS, len(COLUMNS), dtype=torch.float64).index_add_(0, bins, values)
 
 
-def calibration_rows(sums: Tensor) -> list[dict[str, float]]:
+def reliability_rows(sums: Tensor) -> list[dict[str, float]]:
     """For each bin that has a pixel: number of pixels, mean expected and mean actual error."""
     return [
         dict(zip(COLUMNS, (count, expected / count, actual / count), strict=True))
@@ -52,11 +52,11 @@ def calibration_error(sums: Tensor) -> float:
     return float((sums[:, 1] - sums[:, 2]).abs().sum() / sums[:, 0].sum())
 
 
-def calibration_figure(sums: Mapping[str, Tensor]) -> bytes:
+def reliability_figure(sums: Mapping[str, Tensor]) -> bytes:
     """Draw mean actual against mean expected error of each bin, beside the line on which they are equal.
 
     Args:
-        sums: `calibration_sums` over all pictures, by the model's name.
+        sums: `reliability_sums` over all pictures, by the model's name.
 
     Returns:
         PNG. The larger a dot, the more pixels.
