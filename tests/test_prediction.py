@@ -114,6 +114,15 @@ def test_the_written_files_agree(photo: Path, tmp_path: Path, tiny_model: DepthM
     assert np.abs(read_depth_png(paths[0]).depth_m - prediction.depth_m).max() <= 0.0005 + 1e-6
 
 
+def test_uncertainty_follows_the_metres(photo: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert predict(photo, tiny_model).uncertainty_m is None
+    monkeypatch.setattr("leadline.prediction._estimate", lambda model, image: (model(image), 0.1 + 0 * image[:, :1]))
+    for focal_px in (50.0, 100.0):
+        prediction = predict(photo, tiny_model, focal_px=focal_px)
+        assert prediction.uncertainty_m is not None and prediction.uncertainty_m.dtype == np.float32
+        np.testing.assert_allclose(prediction.uncertainty_m, 0.1 * prediction.depth_m, rtol=1e-5)
+
+
 def test_a_folder_goes_on_past_a_broken_picture(tmp_path: Path, tiny_model: DepthModel) -> None:
     paths = [save_photo(tmp_path / "a.png", 30, 40), tmp_path / "b.png", save_photo(tmp_path / "c.jpg", 30, 40)]
     paths[1].write_text("no picture")

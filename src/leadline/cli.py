@@ -49,8 +49,8 @@ def predict(
         paths: picture and video files, folders of pictures, and patterns such as "photos/*.jpg".
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
         out: folder for the results.
-        format: what to write, commas between: depth (16-bit PNG, millimetres), color, npz, exr, ply (points), points
-            (GLB), glb (surface with the picture on it), sheet (one for all).
+        format: what to write, commas between: depth (16-bit PNG, millimetres), color, uncertainty (of models that
+            give it), npz, exr, ply (points), points (GLB), glb (surface with the picture on it), sheet (one for all).
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
         max_pixels: larger pictures are read smaller.

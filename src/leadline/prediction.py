@@ -173,12 +173,25 @@ def _predict(picture: Picture, model: DepthModel, focal_px: float | None, fov_de
     focal_px, source = _choose_focal(picture, model, focal_px, fov_deg)
     device = model.mean.device
     with autocast(device):
-        depth_m = model(picture.rgb[None].to(device))
+        depth_m, relative_error = _estimate(model, picture.rgb[None].to(device))
     if focal_px is not None:
         depth_m = depth_m * model.focal_scale(torch.tensor([focal_px]), height, width).to(device)
-    depth = depth_m[0, 0].float().cpu().numpy()
+    # A small error of the logarithm is the error's share of the depth.
+    uncertainty_m = None if relative_error is None else _as_map(depth_m * relative_error)
+    depth = _as_map(depth_m)
     rgb = (picture.rgb * 255).round_().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    return Prediction(rgb, depth, np.isfinite(depth), focal_px, source)
+    return Prediction(rgb, depth, np.isfinite(depth), focal_px, source, uncertainty_m)
+
+
+def _estimate(model: DepthModel, image: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Metres, and the expected |ln predicted - ln true| where the model says it, both (B, 1, H, W)."""
+    return model(image), None
+
+
+def _as_map(values: Tensor) -> NDArray[np.float32]:
+    """float32 (H, W) from a batch of one."""
+    found: NDArray[np.float32] = values[0, 0].float().cpu().numpy()
+    return found
 
 
 def _choose_focal(
