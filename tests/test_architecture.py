@@ -23,7 +23,7 @@ FLOORS = (
     {"report_figures"},
     {"card", "figures", "writers", "checkpoint", "settings", "space"},
     {"breakdown", "boundaries", "protocol_words"},
-    {"protocols", "metrics", "losses", "models", "data", "colors"},
+    {"protocols", "metrics", "losses", "models", "data", "colors", "camera_files"},
     {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "temporal", "toml_files"},
     {"errors", "files", "__init__"},
 )

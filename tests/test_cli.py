@@ -147,6 +147,8 @@ def test_models_lists_recipes_and_bundled_models(capsys: pytest.CaptureFixture[s
         (["predict"], "no pictures given"),
         (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["predict", "x.jpg", "--format", "colour"], "did you mean 'color'"),
+        (["predict", "x.jpg", "--intrinsics", "nowhere.txt"], "no camera file at nowhere.txt"),
+        (["predict", "x.jpg", "--fov", "200"], "lies between 0 and 180 degrees, got 200"),
         (["train"], "name a recipe"),
         (["train", "densnet"], "training needs --data"),
         (["train", "densnet", "--data", "x", "--out", "y"], "unknown recipe 'densnet'"),

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.camera import pinhole
 from leadline.colors import DepthSummary, depth_limits, summarize_depth
 from leadline.errors import UserError, unknown_name
 from leadline.exr import write_exr
@@ -25,20 +24,23 @@ class Prediction:
     """Metres along the optical axis, (H, W)."""
     valid: NDArray[np.bool_]
     """Where there is a depth, (H, W)."""
-    focal_px: float | None
-    """Focal length in pixels of the picture; None if neither the picture nor the training pictures tell."""
+    intrinsics: NDArray[np.float32] | None
+    """Pinhole matrix in pixels of the picture, (3, 3); None if neither the picture nor the training pictures tell."""
     focal_source: str
     """"given", "EXIF", or "assumed": that of the training pictures."""
     uncertainty_m: NDArray[np.float32] | None = None
     """Expected absolute error in metres at each pixel, (H, W); None where the model does not say."""
 
     @property
-    def intrinsics(self) -> NDArray[np.float32] | None:
-        """Pinhole matrix in pixels, (3, 3), its centre in the middle of the picture; None as `focal_px`."""
-        if self.focal_px is None:
-            return None
-        matrix: NDArray[np.float32] = pinhole(self.focal_px, *self.depth_m.shape).numpy()
-        return matrix
+    def focal_px(self) -> float | None:
+        """Focal length in pixels of the picture, along its rows; None as `intrinsics`."""
+        return None if self.intrinsics is None else float(self.intrinsics[0, 0])
+
+    @property
+    def focal(self) -> str:
+        """Focal length and where it is from, in words."""
+        known = self.focal_px is not None
+        return f"focal {self.focal_px:.0f} px ({self.focal_source})" if known else "focal length unknown"
 
     @property
     def summary(self) -> DepthSummary:

@@ -154,7 +154,9 @@ def _faces(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _points(depth_m: NDArray[np.float32], intrinsics: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Camera space, (H, W, 3)."""
     if intrinsics is None or not np.isfinite(intrinsics).all():
-        raise UserError("points in space need the camera: give --focal-px or --fov, or a picture whose EXIF tells")
+        raise UserError(
+            "points in space need the camera: give --focal-px, --fov or --intrinsics, or a picture whose EXIF tells"
+        )
     depth, matrix = torch.from_numpy(depth_m)[None, None], torch.from_numpy(intrinsics)[None]
     points: NDArray[np.float32] = depth_to_points(depth, matrix)[0].permute(1, 2, 0).numpy()
     return points
