@@ -1,5 +1,6 @@
 """Each command: its exit code, its files, and one line for every mistake."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,16 @@ def test_compare_and_report(
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_measure(photos: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["measure", str(photos / "rgb.jpg"), "0,0", "39,29", "--model", str(tiny_checkpoint), "--fov", "90"]
+    assert main(words) == 0
+    assert re.fullmatch(
+        r"\d+\.\d\d m  from point to point; median of 5×5 pixels; focal 20 px \(given\)\n", capsys.readouterr().out
+    )
+    line = fails(capsys, "measure", photos / "rgb.jpg", "40,0", "--model", tiny_checkpoint)
+    assert "the point 40,0 lies outside of this picture of 40×30 pixels: x goes from 0 to 39, y from 0 to 29" in line
+
+
 def test_predict_takes_videos_beside_pictures(
     photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,6 +160,9 @@ def test_models_lists_recipes_and_bundled_models(capsys: pytest.CaptureFixture[s
         (["predict", "x.jpg", "--format", "colour"], "did you mean 'color'"),
         (["predict", "x.jpg", "--intrinsics", "nowhere.txt"], "no camera file at nowhere.txt"),
         (["predict", "x.jpg", "--fov", "200"], "lies between 0 and 180 degrees, got 200"),
+        (["measure", "x.jpg"], "wanted X,Y of one point for its depth or of two for their distance, got 0"),
+        (["measure", "x.jpg", "3,4", "5;6"], "a point is two numbers, X,Y, such as 320,240; got '5;6'"),
+        (["measure", "x.jpg", "3,4"], "x.jpg does not exist"),
         (["train"], "name a recipe"),
         (["train", "densnet"], "training needs --data"),
         (["train", "densnet", "--data", "x", "--out", "y"], "unknown recipe 'densnet'"),
@@ -226,7 +240,7 @@ def test_help_comes_without_torch() -> None:
     code = "import sys; from leadline.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for command in ("predict", "train", "evaluate", "figure", "reproduce", "data", "models"):
+    for command in ("predict", "measure", "train", "evaluate", "figure", "reproduce", "data", "models"):
         assert command in result.stdout
 
 

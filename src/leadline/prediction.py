@@ -27,13 +27,15 @@ from leadline.writers import SheetRow, write_contact_sheet
 MAX_PIXELS = 50_000_000
 """Pictures with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
 
+AnyPicture = str | Path | Image.Image | NDArray[Any] | Tensor | Picture
+
 CONTACT_SHEET = "contact_sheet.png"
 MAX_SHEET_ROWS = 40
 SHEET_AREA_PX = 320 * 240
 
 
 def predict(
-    picture: str | Path | Image.Image | NDArray[Any] | Tensor | Picture,
+    picture: AnyPicture,
     model: DepthModel | str | Path = "default",
     *,
     focal_px: float | None = None,
@@ -48,7 +50,7 @@ def predict(
 
     Args:
         picture: a file; a PIL image; an array (H, W, 3), 8-bit or float in [0, 1]; a tensor (3, H, W) in [0, 1]; or
-            what `leadline.image.read_image` gives.
+            a `Picture` that was read before.
         model: a model, or what `load_model` takes. Load it once for many pictures.
         focal_px: focal length in pixels of the picture as it is in its file.
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
@@ -63,7 +65,7 @@ def predict(
     """
     given = given_camera(focal_px, fov_deg, intrinsics)
     network = model if isinstance(model, DepthModel) else load_model(model).to(pick_device())
-    return _predict(_as_picture(picture, max_pixels), network, given)
+    return _predict(as_picture(picture, max_pixels), network, given)
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,16 @@ def _choose_intrinsics(picture: Picture, model: DepthModel, given: GivenCamera |
     return pinhole(float(1 / scale_at_one), height, width), "assumed"
 
 
-def _as_picture(picture: str | Path | Image.Image | NDArray[Any] | Tensor | Picture, max_pixels: int) -> Picture:
+def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
+    """Read whatever `predict` takes.
+
+    Args:
+        picture: as `predict`.
+        max_pixels: larger picture files are read smaller.
+
+    Raises:
+        UserError: if it cannot be read, or is no picture.
+    """
     if isinstance(picture, Picture):
         return picture
     if isinstance(picture, str | Path):
