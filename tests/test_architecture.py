@@ -12,7 +12,7 @@ FLOORS = (
     {"cli", "app"},
     {"cli_camera", "cli_data", "cli_evaluate", "cli_train"},
     {"reproduce", "report"},
-    {"reproduce_page", "sheets", "comparison_figure"},
+    {"reproduce_page", "sheets", "comparison_figure", "calibration"},
     {"comparison", "video", "measurement"},
     {"training", "evaluation", "prediction", "export", "cluster"},
     {"run", "scoring", "predicted"},
@@ -23,7 +23,7 @@ FLOORS = (
     {"report_figures"},
     {"card", "figures", "writers", "checkpoint", "settings", "space"},
     {"breakdown", "boundaries", "protocol_words"},
-    {"protocols", "metrics", "losses", "models", "data", "colors", "camera_files"},
+    {"protocols", "metrics", "losses", "models", "data", "colors", "camera_files", "known_distances"},
     {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "temporal", "toml_files"},
     {"errors", "files", "__init__"},
 )

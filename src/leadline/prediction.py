@@ -65,7 +65,7 @@ def predict(
     """
     given = given_camera(focal_px, fov_deg, intrinsics)
     network = model if isinstance(model, DepthModel) else load_model(model).to(pick_device())
-    return _predict(as_picture(picture, max_pixels), network, given)
+    return predict_picture(as_picture(picture, max_pixels), network, given)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def predict_files(
             following = paths[index + 1 : index + 2]
             reading = reader.submit(read_image, following[0], max_pixels) if following else None
             try:
-                prediction = _predict(current.result(), model, given)
+                prediction = predict_picture(current.result(), model, given)
             except UserError as error:
                 written: Future[FileResult] = writer.submit(FileResult, path, [], None, "", str(error))
             else:
@@ -175,7 +175,17 @@ def _save(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str]
 
 
 @torch.inference_mode()
-def _predict(picture: Picture, model: DepthModel, given: GivenCamera | None) -> Prediction:
+def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | None) -> Prediction:
+    """Predict the depth of a picture that is read already; see `predict`.
+
+    Args:
+        picture: the picture.
+        model: the model, on its device.
+        given: what is told of its camera.
+
+    Raises:
+        UserError: if the camera does not fit the picture.
+    """
     height, width = picture.rgb.shape[-2:]
     intrinsics, source = _choose_intrinsics(picture, model, given)
     device = model.mean.device
