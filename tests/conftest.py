@@ -54,6 +54,25 @@ def tiny_model() -> DepthModel:
     return model
 
 
+class FlatModel(DepthModel):
+    """Answers 2 m everywhere, for a camera of 100 px at a picture's own size; takes any size as it is."""
+
+    def __init__(self) -> None:
+        super().__init__(TINY_MODEL)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(image[:, :1], 2.0)
+
+    def focal_scale(self, focal_px: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        return focal_px / 100
+
+
+@pytest.fixture
+def flat_model() -> DepthModel:
+    """Depth that one can reckon with by hand, see `FlatModel`."""
+    return FlatModel().eval()
+
+
 @pytest.fixture
 def tiny_checkpoint(tmp_path: Path, tiny_model: DepthModel) -> Path:
     """A saved tiny model."""

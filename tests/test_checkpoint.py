@@ -9,7 +9,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from leadline import __version__, checkpoint
-from leadline.checkpoint import find_checkpoint, load_checkpoint, load_model, read_config, save_checkpoint
+from leadline.checkpoint import (
+    find_checkpoint,
+    load_checkpoint,
+    load_model,
+    read_config,
+    refuse_foreign,
+    save_checkpoint,
+    save_rescaled,
+)
 from leadline.errors import UserError
 from leadline.models import DecoderSettings, EncoderSettings, HeadSettings, ModelSettings, PlainSettings, build_model
 from leadline.models.model import DepthModel
@@ -184,6 +192,41 @@ def test_a_record_that_is_no_json_leaves_the_old_checkpoint_whole(folder: Path) 
     with pytest.raises(TypeError):
         save_checkpoint(folder, build(seed=5), {"path": object()}, "")
     assert same_weights(load_checkpoint(folder), build())
+
+
+# Rescaling.
+
+
+@pytest.mark.parametrize("kind", ["tanh", "log"])
+def test_a_rescaled_copy_answers_scaled_metres(tmp_path: Path, kind: Any) -> None:
+    head = HeadSettings(kind=kind, min_depth_m=0.7, max_depth_m=5.0)
+    good, calibrated, twice = (tmp_path / name for name in ("good", "calibrated", "twice"))
+    save_checkpoint(good, build(PLAIN.model_copy(update={"head": head})), RECORD, "# Card\n", half=True)
+    save_rescaled(good, calibrated, 1.25, {"scale": 1.25}, "Calibrated.")
+    image = torch.rand(1, 3, 36, 48, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(load_checkpoint(calibrated)(image), 1.25 * load_checkpoint(good)(image))
+    assert load_checkpoint(calibrated).settings.head == HeadSettings(kind=kind, min_depth_m=0.875, max_depth_m=6.25)
+    assert (calibrated / "model.safetensors").read_bytes() == (good / "model.safetensors").read_bytes()
+    assert read_config(calibrated)["record"] == {**RECORD, "calibrations": [{"scale": 1.25}]}
+    assert (calibrated / "README.md").read_text() == "# Card\n\nCalibrated.\n"
+    save_rescaled(calibrated, twice, 0.8, {"scale": 0.8}, "Again.")
+    assert load_checkpoint(twice).settings.head.max_depth_m == pytest.approx(5.0)
+    assert [it["scale"] for it in read_config(twice)["record"]["calibrations"]] == [1.25, 0.8]
+
+
+def test_only_a_checkpoint_is_written_over(folder: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "other", build(), RECORD, "")
+    (tmp_path / "empty").mkdir()
+    for fine in ("new", "empty", "other"):
+        refuse_foreign(tmp_path / fine, folder)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "config.json").write_text("{}")
+    for wrong in (tmp_path / "photos", folder / "config.json"):
+        with pytest.raises(UserError, match="holds something else than a checkpoint: name a new or an empty folder"):
+            refuse_foreign(wrong, folder)
+    with pytest.raises(UserError, match="good is the model itself, which is kept as it is"):
+        refuse_foreign(folder / ".." / "good", folder)
 
 
 # What is refused.

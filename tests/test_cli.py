@@ -1,5 +1,6 @@
 """Each command: its exit code, its files, and one line for every mistake."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -95,6 +96,48 @@ def test_compare_and_report(
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_measure(photos: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["measure", str(photos / "rgb.jpg"), "0,0", "39,29", "--model", str(tiny_checkpoint), "--fov", "90"]
+    assert main(words) == 0
+    assert re.fullmatch(
+        r"\d+\.\d\d m  from point to point; median of 5×5 pixels; focal 20 px \(given\)\n", capsys.readouterr().out
+    )
+    line = fails(capsys, "measure", photos / "rgb.jpg", "40,0", "--model", tiny_checkpoint)
+    assert "the point 40,0 lies outside of this picture of 40×30 pixels: x goes from 0 to 39, y from 0 to 29" in line
+
+
+def test_calibrate(
+    photos: Path, rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, points, out = photos / "rgb.jpg", tmp_path / "points.csv", tmp_path / "calibrated"
+
+    def metres(model: Path, x: int) -> float:
+        capsys.readouterr()
+        assert main(["measure", str(photo), f"{x},15", "--model", str(model)]) == 0
+        return float(capsys.readouterr().out.split()[0])
+
+    before_m = {x: metres(tiny_checkpoint, x) for x in (5, 20, 35)}
+    points.write_text("".join(f"{x},15,{1.5 * depth_m}\n" for x, depth_m in before_m.items()))
+    words = ["calibrate", str(photo), str(points), "--model", str(tiny_checkpoint), "--out", str(out)]
+    assert main(words) == 0
+    line = capsys.readouterr().out
+    assert re.fullmatch(
+        r"scale 1\.(49|50)\d kept: median error on what was left out 0\.\d%, without it 33\.\d% "
+        rf"\(3 distances in 1 picture\); written to {re.escape(str(out))}\n",
+        line,
+    ), line
+    assert metres(out, 20) == pytest.approx(1.5 * before_m[20], rel=0.01)
+    # Distances that no scale brings together.
+    points.write_text("".join(f"{x},15,{depth_m}\n" for x, depth_m in zip((5, 20, 35), (1, 2, 90), strict=True)))
+    assert main([*words[:-1], str(tmp_path / "again")]) == 0
+    line = capsys.readouterr().out
+    assert " not kept: " in line and line.endswith("; nothing written\n") and not (tmp_path / "again").exists()
+    assert "the model itself" in fails(capsys, *words[:-1], tiny_checkpoint)
+    assert "holds something else than a checkpoint" in fails(capsys, *words[:-1], photos)
+    assert main(["calibrate", "--data", str(rooms), "--model", str(tiny_checkpoint), "--out", str(out)]) == 0
+    assert "(32 pictures of rooms)" in capsys.readouterr().out
+
+
 def test_predict_takes_videos_beside_pictures(
     photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,6 +190,15 @@ def test_models_lists_recipes_and_bundled_models(capsys: pytest.CaptureFixture[s
         (["predict"], "no pictures given"),
         (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["predict", "x.jpg", "--format", "colour"], "did you mean 'color'"),
+        (["predict", "x.jpg", "--intrinsics", "nowhere.txt"], "no camera file at nowhere.txt"),
+        (["predict", "x.jpg", "--fov", "200"], "lies between 0 and 180 degrees, got 200"),
+        (["measure", "x.jpg"], "wanted X,Y of one point for its depth or of two for their distance, got 0"),
+        (["measure", "x.jpg", "3,4", "5;6"], "a point is two numbers, X,Y, such as 320,240; got '5;6'"),
+        (["measure", "x.jpg", "3,4"], "x.jpg does not exist"),
+        (["calibrate", "--out", "y"], "wanted PICTURE and a CSV file of x,y,metres, one of picture,x,y,metres, or"),
+        (["calibrate", "a.jpg", "--data", "x", "--out", "y"], "or --data; got a.jpg"),
+        (["calibrate", "a.jpg", "a.csv", "--out", "y"], "a.csv cannot be read as lines of x,y,metres"),
+        (["calibrate", "--data", "x", "--fov", "60", "--out", "y"], "a data set tells its own cameras"),
         (["train"], "name a recipe"),
         (["train", "densnet"], "training needs --data"),
         (["train", "densnet", "--data", "x", "--out", "y"], "unknown recipe 'densnet'"),
@@ -224,7 +276,7 @@ def test_help_comes_without_torch() -> None:
     code = "import sys; from leadline.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for command in ("predict", "train", "evaluate", "figure", "reproduce", "data", "models"):
+    for command in ("predict", "measure", "calibrate", "train", "evaluate", "figure", "reproduce", "data", "models"):
         assert command in result.stdout
 
 

@@ -194,6 +194,7 @@ def test_every_orientation_is_turned_upright(tmp_path, name, orientation):
     picture = read_image(path)
     assert corner(picture.rgb) == UPRIGHT[orientation]
     assert picture.focal_px == pytest.approx(28 * hypot(32, 24) / hypot(36, 24))
+    assert picture.full_size == tuple(picture.rgb.shape[-2:])
 
 
 def test_heic_is_read_where_its_package_is(tmp_path):
@@ -236,6 +237,7 @@ def test_a_picture_beyond_the_budget_comes_smaller(tmp_path, name, mode):
     assert small.rgb.shape == (3, 80, 60)
     assert whole.focal_px is not None
     assert small.focal_px == pytest.approx(whole.focal_px / 4)
+    assert small.full_size == whole.full_size == (320, 240)
     reference = resize(whole.rgb[None], 80, 60)[0]
     assert (small.rgb - reference).abs().mean() < 0.03
 

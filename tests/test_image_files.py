@@ -66,13 +66,13 @@ def test_the_order_of_the_arguments_is_kept_and_nothing_comes_twice(tmp_path):
         ("*.heic", r"no pictures in .*\*\.heic: wanted \.jpg"),
         (
             "done",
-            r"no pictures in .*done but 2 named \*_depth\.png or \*_color\.png, .*name such a file itself",
+            r"no pictures in .*done but 3 named \*_depth\.png or \*_color\.png or .*, .*name such a file itself",
         ),
     ],
 )
 def test_finding_nothing_is_an_error(tmp_path, given, pattern):
     (tmp_path / "empty").mkdir()
-    touched(tmp_path, "done/a_depth.png", "done/a_color.png", "some.jpg")
+    touched(tmp_path, "done/a_depth.png", "done/a_color.png", "done/a_uncertainty.png", "some.jpg")
     with pytest.raises(UserError, match=pattern):
         find_images([tmp_path / "some.jpg", tmp_path / given])
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from leadline.camera_files import Camera
 from leadline.errors import UserError
 from leadline.models.model import DepthModel
 from leadline.prediction import CONTACT_SHEET, output_stems, predict, predict_files
@@ -103,6 +104,33 @@ def test_pictures_beyond_the_budget_come_smaller_with_their_camera(tmp_path: Pat
     assert whole.focal_px is not None
     assert small.focal_px == pytest.approx(whole.focal_px / 2)
 
+    # A camera that is given is that of the whole picture.
+    matrix = np.array([[500, 0, 150.0], [0, 510, 180.0], [0, 0, 1]])
+    half = np.array([[250, 0, 74.75], [0, 255, 89.75], [0, 0, 1]])  # x to (x + 0.5) / 2 - 0.5
+    np.testing.assert_allclose(predict(photo, tiny_model, max_pixels=30_000, intrinsics=matrix).intrinsics, half)
+    assert predict(photo, tiny_model, max_pixels=30_000, focal_px=500).focal_px == 250
+
+
+def test_intrinsics_reach_metres_and_files(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    camera = tmp_path / "camera.json"
+    # Twice the picture's size.
+    camera.write_text('{"fx": 240, "fy": 250, "cx": 59.5, "cy": 69.5, "width": 160, "height": 120}')
+    wanted = np.array([[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]], np.float32)
+    for intrinsics in (camera, str(camera), wanted):
+        prediction = predict(photo, tiny_model, intrinsics=intrinsics)
+        np.testing.assert_array_equal(prediction.intrinsics, wanted)
+        assert (prediction.focal_px, prediction.focal) == (120, "focal 120 px (given)")
+        assert np.array_equal(prediction.depth_m, predict(photo, tiny_model, focal_px=120).depth_m)
+    (result,) = predict_files([photo], tmp_path / "out", tiny_model, formats=["npz"], intrinsics=camera)
+    np.testing.assert_array_equal(read_npz(result.written[0]).intrinsics, wanted)
+
+
+def test_a_picture_of_another_shape_than_the_cameras_is_passed_over(tmp_path: Path, tiny_model: DepthModel) -> None:
+    paths = [save_photo(tmp_path / "a.png", 40, 30), save_photo(tmp_path / "b.png", 30, 40)]
+    camera = Camera(torch.tensor([[30.0, 0, 19], [0, 30, 14], [0, 0, 1]]), (30, 40))
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], intrinsics=camera))
+    assert "for pictures of 40×30 pixels, got 30×40" in results[0].error and not results[1].error
+
 
 def test_the_written_files_agree(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
     prediction = predict(photo, tiny_model)
@@ -112,6 +140,15 @@ def test_the_written_files_agree(photo: Path, tmp_path: Path, tiny_model: DepthM
     assert np.array_equal(stored.depth_m, prediction.depth_m)
     assert stored.intrinsics[0, 0] == pytest.approx(prediction.focal_px)
     assert np.abs(read_depth_png(paths[0]).depth_m - prediction.depth_m).max() <= 0.0005 + 1e-6
+
+
+def test_uncertainty_follows_the_metres(photo: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert predict(photo, tiny_model).uncertainty_m is None
+    monkeypatch.setattr("leadline.prediction._estimate", lambda model, image: (model(image), 0.1 + 0 * image[:, :1]))
+    for focal_px in (50.0, 100.0):
+        prediction = predict(photo, tiny_model, focal_px=focal_px)
+        assert prediction.uncertainty_m is not None and prediction.uncertainty_m.dtype == np.float32
+        np.testing.assert_allclose(prediction.uncertainty_m, 0.1 * prediction.depth_m, rtol=1e-5)
 
 
 def test_a_folder_goes_on_past_a_broken_picture(tmp_path: Path, tiny_model: DepthModel) -> None:

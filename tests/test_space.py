@@ -5,8 +5,11 @@ import pytest
 import trimesh
 from numpy.typing import NDArray
 
-from leadline.camera import pinhole
+from leadline.camera import crop_intrinsics, pinhole
+from leadline.camera_files import read_camera
+from leadline.data.synthetic import SyntheticDataset
 from leadline.errors import UserError
+from leadline.predicted import Prediction
 from leadline.space import on_surface, point_cloud, write_mesh_glb, write_ply, write_points_glb
 
 HEIGHT, WIDTH, FOCAL_PX = 48, 64, 52.0
@@ -36,6 +39,31 @@ def test_a_plane_stays_a_plane_in_the_file(tmp_path: Path) -> None:
     assert len(loaded.vertices) == HEIGHT * WIDTH
     np.testing.assert_allclose(loaded.vertices @ NORMAL, DISTANCE_M, atol=1e-5)
     np.testing.assert_array_equal(loaded.colors[:, :3], picture().reshape(-1, 3))
+
+
+def test_a_room_seen_off_centre_keeps_its_planes(tmp_path: Path) -> None:
+    """A window cut out of a rendered room, with a camera file of its own: the walls are flat and meet squarely."""
+    room = SyntheticDataset(count=1, seed=3, height=240, width=320)
+    whole, top, left = room.rendering(0), 20, 90
+    rgb, depth_m, surface = (values[top:200, left:300] for values in (whole.rgb, whole.depth_m, whole.surface))
+    matrix = crop_intrinsics(room.intrinsics, top, left)
+    np.savetxt(tmp_path / "camera.txt", matrix)
+    intrinsics = read_camera(tmp_path / "camera.txt").intrinsics.numpy()
+    assert abs(intrinsics[0, 2] - (depth_m.shape[1] - 1) / 2) > 10  # far from the middle
+    prediction = Prediction(rgb, depth_m, np.ones(depth_m.shape, bool), intrinsics, "given")
+    (path,) = prediction.save(tmp_path / "room", ["ply"])
+    points_m = np.asarray(trimesh.load(path).vertices)
+    seen = surface[on_surface(depth_m, prediction.valid)]
+    normals = []
+    for side in range(6):
+        wall_m = points_m[seen == side]
+        if len(wall_m) > 500:
+            spread = wall_m - wall_m.mean(0)
+            normals.append(np.linalg.svd(spread, full_matrices=False)[2][-1])
+            assert np.abs(spread @ normals[-1]).max() < 0.01
+    assert len(normals) >= 3
+    across = np.abs(np.array(normals) @ np.array(normals).T)
+    assert np.minimum(across, 1 - across).max() < 0.01  # parallel or at right angles
 
 
 def test_points_and_surface_have_gltfs_axes(tmp_path: Path) -> None:
@@ -83,7 +111,7 @@ def test_a_hole_takes_only_itself() -> None:
 
 @pytest.mark.parametrize("camera", [None, np.full((3, 3), np.nan, np.float32)])
 def test_points_need_a_camera(camera: NDArray[np.float32] | None) -> None:
-    with pytest.raises(UserError, match="points in space need the camera: give --focal-px or --fov"):
+    with pytest.raises(UserError, match="points in space need the camera: give --focal-px, --fov or --intrinsics"):
         point_cloud(picture(), wall(), everywhere(), camera)
 
 

@@ -270,6 +270,24 @@ def test_npz_there_and_back_is_exact(tmp_path):
     assert (back.depth_m.dtype, back.valid.dtype, back.intrinsics.dtype) == (np.float32, np.bool_, np.float32)
 
 
+def test_npz_holds_uncertainty_where_it_is_known(tmp_path):
+    depth_m = sloped(5, 7)
+    write_npz(tmp_path / "a.npz", depth_m, everywhere(depth_m), None, 0.1 * depth_m)
+    back = read_npz(tmp_path / "a.npz")
+    np.testing.assert_array_equal(back.uncertainty_m, np.float32(0.1) * depth_m)
+    write_npz(tmp_path / "b.npz", depth_m, everywhere(depth_m), None)
+    assert read_npz(tmp_path / "b.npz").uncertainty_m is None
+
+
+def test_npz_refuses_uncertainty_of_another_size(tmp_path):
+    with pytest.raises(ValueError, match=r"wanted uncertainty \(2, 2\) as its depth, got \(2, 3\)"):
+        write_npz(tmp_path / "a.npz", sloped(2, 2), everywhere(sloped(2, 2)), None, sloped(2, 3))
+    np.savez(tmp_path / "b.npz", depth_m=sloped(2, 2), valid=np.ones((2, 2), bool), intrinsics=np.eye(3),
+             unit="metre", uncertainty_m=sloped(2, 3))  # fmt: skip
+    with pytest.raises(UserError, match=r"b\.npz cannot be read as depth \(wanted uncertainty"):
+        read_npz(tmp_path / "b.npz")
+
+
 def test_npz_is_read_by_anyone_without_unpickling(tmp_path):
     write_npz(tmp_path / "a.npz", sloped(2, 2), np.ones((2, 2), bool), None)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:

@@ -13,17 +13,19 @@ __version__ = "0.1.0"
 # Public name -> module. Loaded when first asked for, so that `import leadline` is instant.
 _HOMES = {
     "load_model": "leadline.checkpoint",
+    "measure": "leadline.measurement",
     "predict": "leadline.prediction",
     "evaluate": "leadline.evaluation",
     "open_dataset": "leadline.data",
 }
 
-__all__ = ["evaluate", "load_model", "open_dataset", "predict"]
+__all__ = ["evaluate", "load_model", "measure", "open_dataset", "predict"]
 
 if TYPE_CHECKING:
     from leadline.checkpoint import load_model
     from leadline.data import open_dataset
     from leadline.evaluation import evaluate
+    from leadline.measurement import measure
     from leadline.prediction import predict
 
 

@@ -6,7 +6,7 @@ matrix is [[fx, skew, cx], [0, fy, cy], [0, 0, 1]], in pixels, (3, 3) or (B, 3, 
 matrix of NaN and stays one through every function here.
 """
 
-from math import atan, degrees, hypot, isfinite, radians, tan
+from math import atan, degrees, hypot, inf, isfinite, radians, tan
 
 import torch
 from PIL import ExifTags, Image
@@ -36,9 +36,9 @@ def pinhole(focal_px: float, height: int, width: int) -> Tensor:
         Intrinsics, float32 (3, 3).
 
     Raises:
-        UserError: if the focal length is not positive.
+        UserError: if the focal length is not positive and finite.
     """
-    if not focal_px > 0:
+    if not 0 < focal_px < inf:
         raise UserError(f"a focal length is a positive number of pixels, got {focal_px}: check the unit")
     return torch.tensor([[focal_px, 0.0, (width - 1) / 2], [0.0, focal_px, (height - 1) / 2], [0.0, 0.0, 1.0]])
 

@@ -1,6 +1,7 @@
 """Checkpoints: a folder of weights, settings and model card, rebuilt without unpickling anything."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def save_checkpoint(
     config = {"format": FORMAT, "leadline": __version__, "model": settings.model_dump(), "record": record}
     with atomic_folder(folder) as temporary:
         save_file(weights, temporary / WEIGHTS)
-        (temporary / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_json(temporary / CONFIG, config)
         (temporary / CARD).write_text(card, encoding="utf-8")
 
 
@@ -62,23 +63,82 @@ def load_checkpoint(folder: Path) -> DepthModel:
     Raises:
         UserError: if the folder is no whole checkpoint, or its weights do not fit its settings.
     """
-    config = read_config(folder)
+    settings = _read_settings(folder)
     try:
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
         raise UserError(f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again") from error
-    try:
-        model = build_model(ModelSettings.model_validate(config["model"]))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "model"
-        raise UserError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
+    model = build_model(settings)
     try:
         model.load_state_dict(unpack(weights))
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise UserError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
     return model.eval().to(memory_format=torch.channels_last)
+
+
+def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any], note: str) -> None:
+    """Write a copy of a checkpoint that answers its metres times a scale.
+
+    The answer of every head is proportional to the two ends of its range (`leadline.models.heads.CURVES`), so that
+    the scale goes there and the weights stay: whatever loads the copy has the scale in it.
+
+    Args:
+        source: a checkpoint.
+        folder: where to; see `refuse_foreign`.
+        scale: positive.
+        how: how the scale came about; JSON values.
+        note: the same in words, below the model card.
+
+    Raises:
+        UserError: if the source is no whole checkpoint.
+        OSError: if the folder cannot be written.
+    """
+    config, settings = read_config(source), _read_settings(source)
+    head = settings.head
+    ends_m = {"min_depth_m": head.min_depth_m * scale, "max_depth_m": head.max_depth_m * scale}
+    config["model"] = settings.model_copy(update={"head": head.model_copy(update=ends_m)}).model_dump()
+    record = config.get("record", {})
+    config["record"] = {**record, "calibrations": [*record.get("calibrations", []), how]}
+    card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
+    with atomic_folder(folder) as temporary:
+        shutil.copyfile(source / WEIGHTS, temporary / WEIGHTS)
+        _write_json(temporary / CONFIG, config)
+        (temporary / CARD).write_text(f"{card}\n{note}\n", encoding="utf-8")
+
+
+def refuse_foreign(folder: Path, source: Path) -> None:
+    """Refuse to write a checkpoint where something else is, or onto the one it is made from.
+
+    Args:
+        folder: where a checkpoint is to be written.
+        source: what it is made from.
+
+    Raises:
+        UserError: if the folder holds anything but another checkpoint, or is a file.
+    """
+    if folder.resolve() == source.resolve():
+        raise UserError(f"{folder} is the model itself, which is kept as it is: name another folder")
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_checkpoint(folder)):
+        raise UserError(f"{folder} holds something else than a checkpoint: name a new or an empty folder")
+
+
+def _is_checkpoint(folder: Path) -> bool:
+    try:
+        read_config(folder)
+    except UserError:
+        return False
+    return True
+
+
+def _read_settings(folder: Path) -> ModelSettings:
+    config = read_config(folder)
+    try:
+        return ModelSettings.model_validate(config["model"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "model"
+        raise UserError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -137,3 +197,7 @@ def load_model(model: str | Path = "default") -> DepthModel:
         UserError: if there is no such model or its checkpoint is broken.
     """
     return load_checkpoint(find_checkpoint(model))
+
+
+def _write_json(path: Path, config: dict[str, Any]) -> None:
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

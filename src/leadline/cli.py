@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from leadline import __version__
+from leadline.cli_camera import calibrate, measure
 from leadline.cli_data import USER_MISTAKE, data_app
 from leadline.cli_evaluate import compare, evaluate, figure, print_table, report
 from leadline.errors import UserError
@@ -18,7 +19,7 @@ from leadline.errors import UserError
 
 app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
 app.command(data_app)
-for command in (evaluate, compare, report, figure):
+for command in (measure, calibrate, evaluate, compare, report, figure):
     app.command(command)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
 app.command(
@@ -38,6 +39,7 @@ def predict(
     format: str = "depth,color,npz",
     focal_px: float | None = None,
     fov: float | None = None,
+    intrinsics: Path | None = None,
     max_pixels: int = 50_000_000,
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -49,13 +51,15 @@ def predict(
         paths: picture and video files, folders of pictures, and patterns such as "photos/*.jpg".
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
         out: folder for the results.
-        format: what to write, commas between: depth (16-bit PNG, millimetres), color, npz, exr, ply (points), points
-            (GLB), glb (surface with the picture on it), sheet (one for all).
+        format: what to write, commas between: depth (16-bit PNG, millimetres), color, uncertainty (of models that
+            give it), npz, exr, ply (points), points (GLB), glb (surface with the picture on it), sheet (one for all).
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
+        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML (docs/camera.md).
         max_pixels: larger pictures are read smaller.
         skip_existing: go on where an earlier run stopped: pass over pictures whose results are all there.
     """
+    from leadline.camera_files import given_camera, read_camera
     from leadline.checkpoint import load_model
     from leadline.device import pick_device
     from leadline.image_files import find_images
@@ -67,13 +71,16 @@ def predict(
     sheet = "sheet" in formats
     formats = [name for name in formats if name != "sheet"]
     check_formats(formats)
+    told = intrinsics and read_camera(intrinsics)
+    camera: dict[str, Any] = {"focal_px": focal_px, "fov_deg": fov, "intrinsics": told}
+    given_camera(**camera)  # refuses an impossible one before the model is loaded
     videos = [Path(path) for path in paths if is_video(path)]
     pictures = [] if videos and len(videos) == len(paths) else find_images([it for it in paths if not is_video(it)])
     network = load_model(model).to(pick_device())
     broken_videos = 0
     for video, stem in zip(videos, output_stems(videos, out), strict=True):
         try:
-            _predict_video(video, stem, network, formats, focal_px, fov)
+            _predict_video(video, stem, network, formats, camera)
         except UserError as error:  # the others are still to be done
             broken_videos += 1
             print(f"leadline: {error}", file=sys.stderr)
@@ -81,8 +88,7 @@ def predict(
         return USER_MISTAKE if broken_videos else 0
     results = predict_files(
         pictures, out, network,
-        formats=formats, sheet=sheet, focal_px=focal_px, fov_deg=fov,
-        max_pixels=max_pixels, skip_existing=skip_existing,
+        formats=formats, sheet=sheet, max_pixels=max_pixels, skip_existing=skip_existing, **camera,
     )  # fmt: skip
     broken, num_written = [], 0
     width = max(len(path.name) for path in pictures)
@@ -104,12 +110,10 @@ def predict(
     return USER_MISTAKE if broken or broken_videos else 0
 
 
-def _predict_video(
-    path: Path, stem: Path, network: Any, formats: Sequence[str], focal_px: float | None, fov_deg: float | None
-) -> None:
+def _predict_video(path: Path, stem: Path, network: Any, formats: Sequence[str], camera: dict[str, Any]) -> None:
     from leadline.video import predict_video
 
-    clip = predict_video(path, stem, network, formats=formats, focal_px=focal_px, fov_deg=fov_deg)
+    clip = predict_video(path, stem, network, formats=formats, **camera)
     print(
         f"{path.name}  near {clip.summary.near_m:5.2f} m  median {clip.summary.median_m:5.2f} m  "
         f"far {clip.summary.far_m:5.2f} m  {clip.focal}  {clip.num_frames} frames"

@@ -44,6 +44,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """What to do with the pixels for each value of EXIF's Orientation; 1 and unknown values: nothing."""
+_FIRST_ON_ITS_SIDE = 5
+"""From this value on, width and height change places."""
 
 
 class Picture(NamedTuple):
@@ -51,6 +53,7 @@ class Picture(NamedTuple):
 
     rgb: Tensor  # float32 in [0, 1], (3, H, W)
     focal_px: float | None  # focal length in pixels of `rgb`, from EXIF; None if it does not say
+    full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
 
 
 def _require_file(path: Path) -> None:
@@ -215,14 +218,16 @@ def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
             numbers are no colours.
     """
     image, size_in_file, exif = _decode(path, max_pixels)
-    turn = _UPRIGHT.get(exif.get(ExifTags.Base.Orientation, 1))
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    turn = _UPRIGHT.get(orientation)
     focal_px = focal_px_from_exif(exif, size_in_file)
     image = _to_rgb_or_float(image, path)
     if image.size != (size := _size_within(image.size, max_pixels)):
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     if focal_px is not None:
         focal_px *= max(image.size) / max(size_in_file)
-    return Picture(_to_tensor(image if turn is None else image.transpose(turn)), focal_px)
+    width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
+    return Picture(_to_tensor(image if turn is None else image.transpose(turn)), focal_px, (height, width))
 
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:

@@ -14,7 +14,7 @@ IMAGE_SUFFIXES = (
 )
 """Endings (in lower case) of the pictures that are looked for in folders."""
 
-_OUTPUT_ENDINGS = ("_depth.png", "_color.png")
+_OUTPUT_ENDINGS = ("_depth.png", "_color.png", "_uncertainty.png")
 
 
 def _natural(path: Path) -> list[list[str | int]]:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.camera import pinhole
 from leadline.colors import DepthSummary, depth_limits, summarize_depth
-from leadline.errors import unknown_name
+from leadline.errors import UserError, unknown_name
 from leadline.exr import write_exr
 from leadline.space import Cloud, point_cloud, write_mesh_glb, write_ply, write_points_glb
 from leadline.writers import write_color_png, write_depth_png, write_npz
@@ -25,18 +24,23 @@ class Prediction:
     """Metres along the optical axis, (H, W)."""
     valid: NDArray[np.bool_]
     """Where there is a depth, (H, W)."""
-    focal_px: float | None
-    """Focal length in pixels of the picture; None if neither the picture nor the training pictures tell."""
+    intrinsics: NDArray[np.float32] | None
+    """Pinhole matrix in pixels of the picture, (3, 3); None if neither the picture nor the training pictures tell."""
     focal_source: str
     """"given", "EXIF", or "assumed": that of the training pictures."""
+    uncertainty_m: NDArray[np.float32] | None = None
+    """Expected absolute error in metres at each pixel, (H, W); None where the model does not say."""
 
     @property
-    def intrinsics(self) -> NDArray[np.float32] | None:
-        """Pinhole matrix in pixels, (3, 3), its centre in the middle of the picture; None as `focal_px`."""
-        if self.focal_px is None:
-            return None
-        matrix: NDArray[np.float32] = pinhole(self.focal_px, *self.depth_m.shape).numpy()
-        return matrix
+    def focal_px(self) -> float | None:
+        """Focal length in pixels of the picture, along its rows; None as `intrinsics`."""
+        return None if self.intrinsics is None else float(self.intrinsics[0, 0])
+
+    @property
+    def focal(self) -> str:
+        """Focal length and where it is from, in words."""
+        known = self.focal_px is not None
+        return f"focal {self.focal_px:.0f} px ({self.focal_source})" if known else "focal length unknown"
 
     @property
     def summary(self) -> DepthSummary:
@@ -54,7 +58,7 @@ class Prediction:
             The files.
 
         Raises:
-            UserError: if a format is unknown.
+            UserError: if a format is unknown, or shows what the model does not say.
             OSError: if a file cannot be written; nothing of it stays.
         """
         check_formats(formats)
@@ -69,6 +73,13 @@ def _write_color(path: Path, prediction: Prediction) -> None:
     write_color_png(path, prediction.depth_m, prediction.valid, *limits_m)
 
 
+def _write_uncertainty(path: Path, prediction: Prediction) -> None:
+    if prediction.uncertainty_m is None:
+        raise UserError("this model gives no uncertainty to write: leave that format out, or name a model that does")
+    limits_m = depth_limits(prediction.uncertainty_m, prediction.valid)
+    write_color_png(path, prediction.uncertainty_m, prediction.valid, *limits_m)
+
+
 def _cloud(prediction: Prediction) -> Cloud:
     return point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
 
@@ -80,7 +91,8 @@ def _write_mesh(path: Path, prediction: Prediction) -> None:
 FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
     "depth": ("_depth.png", lambda path, it: write_depth_png(path, it.depth_m, it.valid)),
     "color": ("_color.png", _write_color),
-    "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics)),
+    "uncertainty": ("_uncertainty.png", _write_uncertainty),
+    "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics, it.uncertainty_m)),
     "exr": (".exr", lambda path, it: write_exr(path, it.depth_m, it.valid)),
     "ply": (".ply", lambda path, it: write_ply(path, _cloud(it))),
     "points": ("_points.glb", lambda path, it: write_points_glb(path, _cloud(it))),

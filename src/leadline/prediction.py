@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from leadline.camera import focal_px_from_fov
+from leadline.camera import pinhole, resize_intrinsics
+from leadline.camera_files import GivenCamera, Intrinsics, given_camera
 from leadline.checkpoint import load_model
 from leadline.colors import DepthSummary
 from leadline.device import autocast, pick_device
@@ -26,17 +27,20 @@ from leadline.writers import SheetRow, write_contact_sheet
 MAX_PIXELS = 50_000_000
 """Pictures with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
 
+AnyPicture = str | Path | Image.Image | NDArray[Any] | Tensor | Picture
+
 CONTACT_SHEET = "contact_sheet.png"
 MAX_SHEET_ROWS = 40
 SHEET_AREA_PX = 320 * 240
 
 
 def predict(
-    picture: str | Path | Image.Image | NDArray[Any] | Tensor,
+    picture: AnyPicture,
     model: DepthModel | str | Path = "default",
     *,
     focal_px: float | None = None,
     fov_deg: float | None = None,
+    intrinsics: Intrinsics | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Prediction:
     """Predict the depth of one picture.
@@ -45,20 +49,23 @@ def predict(
     assumed to be that of the training pictures.
 
     Args:
-        picture: a file; a PIL image; an array (H, W, 3), 8-bit or float in [0, 1]; or a tensor (3, H, W) in [0, 1].
+        picture: a file; a PIL image; an array (H, W, 3), 8-bit or float in [0, 1]; a tensor (3, H, W) in [0, 1]; or
+            a `Picture` that was read before.
         model: a model, or what `load_model` takes. Load it once for many pictures.
-        focal_px: focal length in pixels of the picture.
+        focal_px: focal length in pixels of the picture as it is in its file.
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
-        max_pixels: larger picture files are read smaller.
+        intrinsics: the camera's file or its matrix (3, 3) in pixels of the picture, instead of both.
+        max_pixels: larger picture files are read smaller, and the camera follows.
 
     Returns:
         The prediction, at the picture's own size.
 
     Raises:
-        UserError: if the picture cannot be read, or focal length or field of view is impossible.
+        UserError: if the picture cannot be read, or the camera is impossible or does not fit it.
     """
+    given = given_camera(focal_px, fov_deg, intrinsics)
     network = model if isinstance(model, DepthModel) else load_model(model).to(pick_device())
-    return _predict(_as_picture(picture, max_pixels), network, focal_px, fov_deg)
+    return predict_picture(as_picture(picture, max_pixels), network, given)
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ def predict_files(
     sheet: bool = False,
     focal_px: float | None = None,
     fov_deg: float | None = None,
+    intrinsics: Intrinsics | None = None,
     max_pixels: int = MAX_PIXELS,
     skip_existing: bool = False,
 ) -> Iterator[FileResult]:
@@ -99,6 +107,7 @@ def predict_files(
         sheet: also write `contact_sheet.png` with the first 40 pictures.
         focal_px: focal length in pixels of every picture, instead of EXIF's.
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
+        intrinsics: file or matrix of the camera that took every picture, instead of both.
         max_pixels: larger pictures are read smaller.
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all.
 
@@ -106,10 +115,11 @@ def predict_files(
         A result for each picture that was predicted, in order.
 
     Raises:
-        UserError: if a format is unknown, or focal length or field of view is impossible.
+        UserError: if a format is unknown or shows what the model does not say, or the camera is impossible.
         OSError: if a result cannot be written.
     """
     check_formats(formats)
+    given = given_camera(focal_px, fov_deg, intrinsics)
     rows: list[SheetRow] = []
     stems = output_stems(paths, out)
     if skip_existing:
@@ -124,7 +134,7 @@ def predict_files(
             following = paths[index + 1 : index + 2]
             reading = reader.submit(read_image, following[0], max_pixels) if following else None
             try:
-                prediction = _predict(current.result(), model, focal_px, fov_deg)
+                prediction = predict_picture(current.result(), model, given)
             except UserError as error:
                 written: Future[FileResult] = writer.submit(FileResult, path, [], None, "", str(error))
             else:
@@ -161,48 +171,67 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _save(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str]) -> FileResult:
-    focal = "focal length unknown"
-    if prediction.focal_px is not None:
-        focal = f"focal {prediction.focal_px:.0f} px ({prediction.focal_source})"
-    return FileResult(path, prediction.save(stem, formats), prediction.summary, focal, "")
+    return FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
 
 
 @torch.inference_mode()
-def _predict(picture: Picture, model: DepthModel, focal_px: float | None, fov_deg: float | None) -> Prediction:
+def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | None) -> Prediction:
+    """Predict the depth of a picture that is read already; see `predict`.
+
+    Args:
+        picture: the picture.
+        model: the model, on its device.
+        given: what is told of its camera.
+
+    Raises:
+        UserError: if the camera does not fit the picture.
+    """
     height, width = picture.rgb.shape[-2:]
-    focal_px, source = _choose_focal(picture, model, focal_px, fov_deg)
+    intrinsics, source = _choose_intrinsics(picture, model, given)
     device = model.mean.device
     with autocast(device):
-        depth_m = model(picture.rgb[None].to(device))
-    if focal_px is not None:
-        depth_m = depth_m * model.focal_scale(torch.tensor([focal_px]), height, width).to(device)
-    depth = depth_m[0, 0].float().cpu().numpy()
+        depth_m, relative_error = model.estimate(picture.rgb[None].to(device))
+    if intrinsics is not None:
+        depth_m = depth_m * model.focal_scale(intrinsics[:1, 0], height, width).to(device)
+    # A small error of the logarithm is the error's share of the depth.
+    uncertainty_m = None if relative_error is None else _as_map(depth_m * relative_error)
+    depth = _as_map(depth_m)
     rgb = (picture.rgb * 255).round_().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-    return Prediction(rgb, depth, np.isfinite(depth), focal_px, source)
+    matrix = None if intrinsics is None else intrinsics.numpy()
+    return Prediction(rgb, depth, np.isfinite(depth), matrix, source, uncertainty_m)
 
 
-def _choose_focal(
-    picture: Picture, model: DepthModel, focal_px: float | None, fov_deg: float | None
-) -> tuple[float | None, str]:
+def _as_map(values: Tensor) -> NDArray[np.float32]:
+    """float32 (H, W) from a batch of one."""
+    found: NDArray[np.float32] = values[0, 0].float().cpu().numpy()
+    return found
+
+
+def _choose_intrinsics(picture: Picture, model: DepthModel, given: GivenCamera | None) -> tuple[Tensor | None, str]:
     height, width = picture.rgb.shape[-2:]
-    if focal_px is not None and fov_deg is not None:
-        raise UserError(f"give the focal length ({focal_px:g} px) or the field of view ({fov_deg:g}°), not both")
-    if fov_deg is not None:
-        return focal_px_from_fov(fov_deg, width), "given"
-    if focal_px is not None:
-        if not 0 < focal_px < float("inf"):
-            raise UserError(f"the focal length must be a positive number of pixels, got {focal_px:g}")
-        return focal_px, "given"
+    if given is not None:
+        return resize_intrinsics(given(*picture.full_size), picture.full_size, (height, width)), "given"
     if picture.focal_px is not None:
-        return picture.focal_px, "EXIF"
+        return pinhole(picture.focal_px, height, width), "EXIF"
     if model.settings.focal_px is None:
         return None, "assumed"
     # The focal length with which `focal_scale` is 1.
     scale_at_one = model.focal_scale(torch.ones(1), height, width)
-    return float(1 / scale_at_one), "assumed"
+    return pinhole(float(1 / scale_at_one), height, width), "assumed"
 
 
-def _as_picture(picture: str | Path | Image.Image | NDArray[Any] | Tensor, max_pixels: int) -> Picture:
+def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
+    """Read whatever `predict` takes.
+
+    Args:
+        picture: as `predict`.
+        max_pixels: larger picture files are read smaller.
+
+    Raises:
+        UserError: if it cannot be read, or is no picture.
+    """
+    if isinstance(picture, Picture):
+        return picture
     if isinstance(picture, str | Path):
         return read_image(Path(picture), max_pixels)
     if isinstance(picture, Image.Image):
@@ -214,7 +243,7 @@ def _as_picture(picture: str | Path | Image.Image | NDArray[Any] | Tensor, max_p
     rgb = picture / 255 if picture.dtype == torch.uint8 else picture
     if not rgb.is_floating_point() or not bool(((rgb >= 0) & (rgb <= 1)).all()):
         raise UserError(f"a picture must be 8-bit, or float in [0, 1]; got {picture.dtype} outside of it")
-    return Picture(rgb.float(), None)
+    return Picture(rgb.float(), None, (rgb.shape[-2], rgb.shape[-1]))
 
 
 def _thumbnail(title: str, prediction: Prediction) -> SheetRow:

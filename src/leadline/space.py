@@ -48,6 +48,19 @@ def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
     return surface
 
 
+def known_camera(intrinsics: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """The intrinsics, where they are known.
+
+    Raises:
+        UserError: if they are None or NaN.
+    """
+    if intrinsics is None or not np.isfinite(intrinsics).all():
+        raise UserError(
+            "points in space need the camera: give --focal-px, --fov or --intrinsics, or a picture whose EXIF tells"
+        )
+    return intrinsics
+
+
 def point_cloud(
     rgb: NDArray[np.uint8],
     depth_m: NDArray[np.float32],
@@ -153,9 +166,7 @@ def _faces(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _points(depth_m: NDArray[np.float32], intrinsics: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """Camera space, (H, W, 3)."""
-    if intrinsics is None or not np.isfinite(intrinsics).all():
-        raise UserError("points in space need the camera: give --focal-px or --fov, or a picture whose EXIF tells")
-    depth, matrix = torch.from_numpy(depth_m)[None, None], torch.from_numpy(intrinsics)[None]
+    depth, matrix = torch.from_numpy(depth_m)[None, None], torch.from_numpy(known_camera(intrinsics))[None]
     points: NDArray[np.float32] = depth_to_points(depth, matrix)[0].permute(1, 2, 0).numpy()
     return points
 

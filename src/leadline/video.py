@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from leadline.camera_files import Intrinsics, as_camera
 from leadline.colors import DepthSummary, colorize, depth_limits, scale_bar, summarize_depth
 from leadline.errors import UserError
 from leadline.files import atomic_file
@@ -67,6 +68,7 @@ def predict_video(
     formats: Sequence[str] = ("color", "depth"),
     focal_px: float | None = None,
     fov_deg: float | None = None,
+    intrinsics: Intrinsics | None = None,
     steady: bool = True,
 ) -> Clip:
     """Predict every frame of a clip; the results have its frames, times and length.
@@ -80,6 +82,7 @@ def predict_video(
         formats: keys of `ENDINGS`; others are for pictures and are passed over.
         focal_px: focal length in pixels of the frames; else assumed to be the training pictures'.
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
+        intrinsics: file or matrix of the camera, instead of both.
         steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
 
     Returns:
@@ -92,7 +95,8 @@ def predict_video(
     wanted = {name: stem.with_name(stem.name + ending) for name, ending in ENDINGS.items() if name in formats}
     if not wanted:
         raise UserError(f"{path} is a video: wanted one of the formats {', '.join(ENDINGS)}, got {', '.join(formats)}")
-    ask = partial(predict, model=model, focal_px=focal_px, fov_deg=fov_deg)
+    camera = None if intrinsics is None else as_camera(intrinsics)
+    ask = partial(predict, model=model, focal_px=focal_px, fov_deg=fov_deg, intrinsics=camera)
     looked_at = np.stack([ask(rgb).depth_m for rgb in _sample(path)])
     everywhere = np.ones(looked_at.shape, bool)
     limits_m, summary = depth_limits(looked_at, everywhere), summarize_depth(looked_at, everywhere)
@@ -118,10 +122,7 @@ def _predicted(path: Path, ask: Callable[[NDArray[np.uint8]], Prediction], stead
         rgb = _upright(frame)
         prediction = ask(rgb)
         depth_m = smooth(rgb, prediction.depth_m) if steady else prediction.depth_m
-        focal = "focal length unknown"
-        if prediction.focal_px is not None:
-            focal = f"focal {prediction.focal_px:.0f} px ({prediction.focal_source})"
-        yield _Frame(rgb, depth_m, frame.pts, frame.time_base, focal)
+        yield _Frame(rgb, depth_m, frame.pts, frame.time_base, prediction.focal)
 
 
 def _library() -> Any:

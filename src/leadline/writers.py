@@ -42,6 +42,7 @@ class DepthFile(NamedTuple):
     depth_m: NDArray[np.float32]  # metres, (H, W)
     valid: NDArray[np.bool_]  # (H, W)
     intrinsics: NDArray[np.float32]  # pinhole matrix in pixels, (3, 3); NaN where unknown
+    uncertainty_m: NDArray[np.float32] | None = None  # expected absolute error in metres, (H, W); None if not known
 
 
 class SheetRow(NamedTuple):
@@ -53,12 +54,16 @@ class SheetRow(NamedTuple):
     valid: NDArray[np.bool_]  # (H, W)
 
 
-def _require_map(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+def _require_map(
+    depth_m: NDArray[np.float32], valid: NDArray[np.bool_], uncertainty_m: NDArray[np.float32] | None = None
+) -> None:
     if depth_m.ndim != 2 or depth_m.shape != valid.shape or valid.dtype != np.bool_:
         raise ValueError(
             f"wanted depth (H, W) with a bool mask (H, W), "
             f"got {depth_m.shape} and {valid.dtype} {valid.shape}: write one depth map a file"
         )
+    if uncertainty_m is not None and uncertainty_m.shape != depth_m.shape:
+        raise ValueError(f"wanted uncertainty {depth_m.shape} as its depth, got {uncertainty_m.shape}")
 
 
 def _save_png(path: Path, picture: Image.Image, chunks: PngInfo | None = None) -> None:
@@ -146,34 +151,33 @@ def write_npz(
     depth_m: NDArray[np.float32],
     valid: NDArray[np.bool_],
     intrinsics: NDArray[np.float32] | None,
+    uncertainty_m: NDArray[np.float32] | None = None,
 ) -> None:
     """Write depth in full precision with its mask and camera.
 
-    The arrays are `depth_m` (float32, H x W), `valid` (bool, H x W), `intrinsics` (float32, 3 x 3) and `unit`
-    (the text "metre"). They are not compressed: that takes ten times as long and saves half.
+    The arrays are `depth_m` (float32, H x W), `valid` (bool, H x W), `intrinsics` (float32, 3 x 3), `unit` (the
+    text "metre") and, where it is known, `uncertainty_m` (float32, H x W). They are not compressed: that takes ten
+    times as long and saves half.
 
     Args:
         path: the file.
         depth_m: depth in metres, (H, W).
         valid: bool, (H, W).
         intrinsics: pinhole matrix in pixels, (3, 3); None or NaN where unknown.
+        uncertainty_m: expected absolute error in metres, (H, W); None where it is not known.
 
     Raises:
         ValueError: if the shapes are others.
         OSError: if the file cannot be written; nothing of it stays.
     """
-    _require_map(depth_m, valid)
+    _require_map(depth_m, valid, uncertainty_m)
     camera = np.full((3, 3), np.nan) if intrinsics is None else intrinsics
     if camera.shape != (3, 3):
         raise ValueError(f"wanted intrinsics of (3, 3), got {camera.shape}: write one depth map a file")
+    arrays = {"depth_m": depth_m, "intrinsics": camera, "uncertainty_m": uncertainty_m}
+    floats = {name: values.astype(np.float32, copy=False) for name, values in arrays.items() if values is not None}
     with atomic_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            depth_m=depth_m.astype(np.float32, copy=False),
-            valid=valid,
-            intrinsics=camera.astype(np.float32),
-            unit=np.array(_NPZ_UNIT),
-        )
+        np.savez(file, valid=valid, unit=np.array(_NPZ_UNIT), **floats)  # type: ignore[arg-type]
 
 
 def read_npz(path: Path) -> DepthFile:
@@ -183,7 +187,7 @@ def read_npz(path: Path) -> DepthFile:
         path: the file.
 
     Returns:
-        Depth in metres, its mask and its camera.
+        Depth in metres, its mask, its camera and, where the file holds it, its uncertainty.
 
     Raises:
         UserError: if the file is missing, damaged, or holds something else.
@@ -191,8 +195,9 @@ def read_npz(path: Path) -> DepthFile:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             unit = str(arrays["unit"])
-            result = DepthFile(arrays["depth_m"], arrays["valid"], arrays["intrinsics"])
-            _require_map(result.depth_m, result.valid)
+            known = (arrays["depth_m"], arrays["valid"], arrays["intrinsics"])
+            result = DepthFile(*known, arrays.get("uncertainty_m"))
+            _require_map(result.depth_m, result.valid, result.uncertainty_m)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise UserError(

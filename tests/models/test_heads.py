@@ -19,6 +19,13 @@ def test_every_kind_of_head_has_a_curve() -> None:
     assert set(KINDS) == set(CURVES)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_curve_is_proportional_to_its_ends(kind: Kind) -> None:
+    """What `checkpoint.save_rescaled` stands on."""
+    raw, curve = torch.linspace(-5, 5, 101), CURVES[kind]
+    torch.testing.assert_close(curve.depth_m(raw, 1.3 * 0.5, 1.3 * 8.0), 1.3 * curve.depth_m(raw, 0.5, 8.0))
+
+
 def passing_on(settings: HeadSettings) -> DepthHead:
     """A head whose convolution hands its one channel on, so that the curve is all that is left."""
     head = DepthHead(1, settings)

@@ -67,8 +67,9 @@ def test_a_smaller_map_is_brought_to_the_pictures_size(dataset: DepthDataset, fi
     assert torch.equal(FilesPredictor(tmp_path, dataset)(first, False).values, torch.full_like(first.depth_m, 2.5))
 
 
-def test_uncertainty_comes_along(dataset: DepthDataset, first: Batch, tmp_path: Path) -> None:
-    np.savez(tmp_path / f"{first.id[0]}.npz", depth_m=ramp(first), uncertainty=2 * ramp(first))
+@pytest.mark.parametrize("key", ["uncertainty_m", "uncertainty"])
+def test_uncertainty_comes_along(dataset: DepthDataset, first: Batch, tmp_path: Path, key: str) -> None:
+    np.savez(tmp_path / f"{first.id[0]}.npz", **{"depth_m": ramp(first), key: 2 * ramp(first)})
     answer = FilesPredictor(tmp_path, dataset)(first, False)
     assert answer.uncertainty is not None
     assert torch.equal(answer.uncertainty, 2 * answer.values)

@@ -93,11 +93,12 @@ Reader = Callable[[Path], tuple[NDArray[Any], NDArray[np.float32] | None]]
 
 
 def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
-    """`depth_m` (or the only array) and, if it is there, `uncertainty`."""
+    """`depth_m` (or the only array) and, if it is there, `uncertainty_m` or `uncertainty`."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             key = "depth_m" if "depth_m" in arrays else arrays.files[0]
-            return arrays[key], arrays["uncertainty"].astype(np.float32) if "uncertainty" in arrays else None
+            uncertainty = next((arrays[name] for name in ("uncertainty_m", "uncertainty") if name in arrays), None)
+            return arrays[key], None if uncertainty is None else uncertainty.astype(np.float32)
     except (OSError, ValueError, EOFError, IndexError, KeyError) as error:
         raise UserError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
 
