@@ -161,7 +161,7 @@ def test_the_answer_is_that_of_the_library_s_own_pipeline(folders: dict[str, Pat
 def test_the_pictures_of_a_batch_do_not_vote_on_zoedepth_s_head(folders: dict[str, Path]) -> None:
     predictor = open_hf(str(folders["zoedepth"]))
     images = pictures() // torch.tensor([1, 2, 4], dtype=torch.uint8).view(3, 1, 1, 1)
-    model, processor = predictor._model, predictor._processor
+    model, processor = predictor.model, predictor._processor
     inputs = processor(images=list(images), return_tensors="pt").to(model.device)
     with torch.no_grad():
         leads = model(**inputs).domain_logits.diff(dim=1)[:, 0]
