@@ -124,6 +124,7 @@ def test_the_command_prints_tables_and_writes_json(
         (["--size", "0x4"], "got '0x4'"),
         (["--size", "4x4", "--data", "x.jpg"], "give one of them"),
         (["--device", "gpu9"], "no device 'gpu9' here: take"),
+        (["--device", "meta"], "no device 'meta' here: take"),
         (["--data", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["--batch", "0"], "--batch"),
         (["files:x"], "files:x has no stages"),

@@ -1,6 +1,7 @@
 """The command that times models: `leadline bench`."""
 
 import sys
+from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SYNTHETIC_SIZE = "480x640"
 NUM_SYNTHETIC = 8
+KINDS = ("cpu", "cuda", "mps")
 
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 Batches = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=(), validator=Number(gte=1))]
@@ -61,7 +63,7 @@ def bench(
             models or ("default",), paths,
             devices=devices, batches=batch or (1,), rounds=rounds, show_progress=sys.stderr.isatty(),
         )  # fmt: skip
-    what = "pictures" if data else f"made-up pictures of {height}×{width}"
+    what = "of your pictures" if data else f"made-up pictures of {height}×{width}"
     print(f"{result.num_pictures} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
           f"{result.num_threads} threads")  # fmt: skip
     print_table(_models_table(result))
@@ -81,18 +83,24 @@ def _height_width(size: str) -> tuple[int, int]:
 
 
 def _devices(names: list[str]) -> "list[torch.device]":
-    """The devices of these names, each tried out; the fastest that is there if there are none."""
+    """The devices of these names, which must be there; the fastest that is there if there are none."""
     import torch
 
     from leadline.device import pick_device
 
-    devices = []
     for name in names:
-        try:
-            devices.append(torch.empty(0, device=name).device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise UserError(f"no device {name!r} here: take {pick_device().type} or leave --device out") from error
-    return devices or [pick_device()]
+        if not _is_there(name):
+            raise UserError(f"no device {name!r} here: take {pick_device().type} or leave --device out")
+    return [torch.device(name) for name in names] or [pick_device()]
+
+
+def _is_there(name: str) -> bool:
+    import torch
+
+    try:
+        return torch.empty(0, device=name).device.type in KINDS
+    except (RuntimeError, AssertionError, NotImplementedError):
+        return False
 
 
 def _models_table(result: "Benchmark") -> "Table":
@@ -105,8 +113,8 @@ def _models_table(result: "Benchmark") -> "Table":
             f"{entry.num_parameters / 1e6:.1f} M",
             f"{entry.num_multiply_adds / 1e9:.2f} G",
             f"{entry.height}×{entry.width}",
-            _plus_minus(entry.gflops, 1, 0),
-            _plus_minus(entry.share_of_peak, 100, 0) + " %",
+            _plus_minus(entry.gflops),
+            _plus_minus(entry.share_of_peak, 100) + " %",
         )
     return table
 
@@ -121,9 +129,9 @@ def _times_table(result: "Benchmark") -> "Table":
         first = result.first_like(entry)
         table.add_row(
             *_key(entry),
-            *(_plus_minus(Spread.of(entry.seconds[name]), 1e3, 1) for name in (*STAGES, END_TO_END)),
-            _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]]), 1, 1),
-            "" if entry is first else _plus_minus(entry.speed_against(first), 1, 2),
+            *(_plus_minus(Spread.of(entry.seconds[name]), 1e3) for name in (*STAGES, END_TO_END)),
+            _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]])),
+            "" if entry is first else _plus_minus(entry.speed_against(first)),
         )
     return table
 
@@ -132,5 +140,8 @@ def _key(entry: "Entry") -> tuple[str, str, str]:
     return entry.model, f"{entry.device} {entry.dtype}", str(entry.batch)
 
 
-def _plus_minus(value: "Spread", factor: float, digits: int) -> str:
-    return f"{value.median * factor:.{digits}f} ±{value.half_iqr * factor:.{digits}f}"
+def _plus_minus(value: "Spread", factor: float = 1) -> str:
+    """Median and spread, both with the digits that give the median three."""
+    median = value.median * factor
+    digits = max(0, 2 - floor(log10(max(median, 1e-9))))
+    return f"{median:.{digits}f} ±{value.half_iqr * factor:.{digits}f}"
