@@ -10,18 +10,18 @@ SOURCE = Path(__file__).parents[1] / "src" / "leadline"
 FLOORS = (
     {"__main__"},
     {"cli", "app"},
-    {"cli_camera", "cli_data", "cli_evaluate", "cli_train"},
+    {"cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_train"},
     {"reproduce", "report"},
     {"reproduce_page", "sheets", "comparison_figure", "calibration"},
-    {"comparison", "video", "measurement"},
+    {"comparison", "video", "measurement", "benchmark"},
     {"training", "evaluation", "prediction", "export", "cluster"},
-    {"run", "scoring", "predicted", "optimizer"},
+    {"run", "scoring", "predicted", "optimizer", "stages"},
     {"predictors"},
     {"studies"},
     {"report_html"},
     {"report_style", "reliability"},
     {"report_figures"},
-    {"card", "figures", "writers", "checkpoint", "settings", "space"},
+    {"card", "figures", "writers", "checkpoint", "settings", "space", "timings"},
     {"breakdown", "boundaries", "protocol_words"},
     {"protocols", "metrics", "losses", "models", "data", "colors", "camera_files", "known_distances"},
     {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "storage", "temporal", "toml_files"},
@@ -75,6 +75,7 @@ def _side_by_side(part: str, other: str) -> bool:
     allowed = {
         ("writers", "colors"), ("figures", "colors"), ("checkpoint", "models"), ("card", "metrics"),
         ("data", "image"), ("image", "camera"), ("errors", "files"), ("alignment", "depth"),
+        ("cli_bench", "cli_evaluate"),
     }  # fmt: skip
     return (part, other) in allowed
 
@@ -125,7 +126,7 @@ def test_functions_stay_short(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_only_the_command_line_prints_or_exits(path: Path) -> None:
-    if part_of(path) in ("cli", "cli_camera", "cli_data", "cli_evaluate", "cli_train", "__main__"):
+    if part_of(path) in ("cli", "cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_train", "__main__"):
         return
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

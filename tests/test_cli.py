@@ -276,7 +276,7 @@ def test_help_comes_without_torch() -> None:
     code = "import sys; from leadline.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for command in ("predict", "measure", "calibrate", "train", "evaluate", "figure", "reproduce", "data", "models"):
+    for command in ("predict", "measure", "calibrate", "train", "evaluate", "figure", "bench", "reproduce", "data"):
         assert command in result.stdout
 
 

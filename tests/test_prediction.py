@@ -1,4 +1,4 @@
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from PIL import Image
 
 from leadline.camera_files import Camera
 from leadline.errors import UserError
+from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
 from leadline.prediction import CONTACT_SHEET, output_stems, predict, predict_files
 from leadline.writers import read_depth_png, read_npz
@@ -144,7 +145,10 @@ def test_the_written_files_agree(photo: Path, tmp_path: Path, tiny_model: DepthM
 
 def test_uncertainty_follows_the_metres(photo: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert predict(photo, tiny_model).uncertainty_m is None
-    monkeypatch.setattr("leadline.prediction._estimate", lambda model, image: (model(image), 0.1 + 0 * image[:, :1]))
+    depth_alone = tiny_model.estimate
+    monkeypatch.setattr(
+        tiny_model, "estimate", lambda image: Estimate(depth_alone(image).depth_m, 0.1 + 0 * image[:, :1])
+    )
     for focal_px in (50.0, 100.0):
         prediction = predict(photo, tiny_model, focal_px=focal_px)
         assert prediction.uncertainty_m is not None and prediction.uncertainty_m.dtype == np.float32
@@ -187,6 +191,19 @@ def test_no_result_takes_anothers_place(tmp_path: Path) -> None:
     stems = output_stems(paths, tmp_path / "out")
     assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a/1_jpg", "a/1_png", "b/1", "b/2"]
     assert output_stems(paths[:1], tmp_path / "out") == [tmp_path / "out" / "1"]
+    paths = [tmp_path / name for name in ("1.jpg", "1.png", "1_jpg.png")]
+    assert [stem.name for stem in output_stems(paths, tmp_path / "out")] == ["1_jpg", "1_png", "1_jpg_png"]
+
+
+def test_names_are_found_without_comparing_each_picture_with_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(300)] + [tmp_path / "0.png"]
+    compared, equal = [], PurePath.__eq__
+    monkeypatch.setattr(PurePath, "__eq__", lambda one, other: compared.append(one) or equal(one, other))
+    stems = output_stems(paths, tmp_path / "out")
+    assert len(set(stems)) == 301
+    assert len(compared) < 10 * 301
 
 
 def test_a_second_run_goes_on_where_the_first_stopped(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:

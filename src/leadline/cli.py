@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from leadline import __version__
+from leadline.cli_bench import bench
 from leadline.cli_camera import calibrate, measure
 from leadline.cli_data import USER_MISTAKE, data_app
 from leadline.cli_evaluate import compare, evaluate, figure, print_table, report
@@ -19,7 +20,7 @@ from leadline.errors import UserError
 
 app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
 app.command(data_app)
-for command in (measure, calibrate, evaluate, compare, report, figure):
+for command in (measure, calibrate, evaluate, compare, report, figure, bench):
     app.command(command)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
 app.command(

@@ -1,6 +1,7 @@
 """Prediction: a picture becomes metres, files of pictures become files of depth."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -163,11 +164,9 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
     whole = [path.resolve() for path in paths]
     common = Path(os.path.commonpath([path.parent for path in whole])) if whole else out
     stems = [out / path.relative_to(common).with_suffix("") for path in whole]
-    twice = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
-    return [
-        stem.with_name(f"{stem.name}_{path.suffix[1:]}") if stem in twice else stem
-        for stem, path in zip(stems, whole, strict=True)
-    ]
+    longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, whole, strict=True)]
+    taken = {stem for stem, times in Counter(stems).items() if times > 1} | (set(stems) & set(longer))
+    return [long if stem in taken else stem for stem, long in zip(stems, longer, strict=True)]
 
 
 def _save(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str]) -> FileResult:

@@ -161,7 +161,7 @@ def test_the_answer_is_that_of_the_library_s_own_pipeline(folders: dict[str, Pat
 def test_the_pictures_of_a_batch_do_not_vote_on_zoedepth_s_head(folders: dict[str, Path]) -> None:
     predictor = open_hf(str(folders["zoedepth"]))
     images = pictures() // torch.tensor([1, 2, 4], dtype=torch.uint8).view(3, 1, 1, 1)
-    model, processor = predictor._model, predictor._processor
+    model, processor = predictor.model, predictor._processor
     inputs = processor(images=list(images), return_tensors="pt").to(model.device)
     with torch.no_grad():
         leads = model(**inputs).domain_logits.diff(dim=1)[:, 0]
@@ -173,6 +173,19 @@ def test_the_pictures_of_a_batch_do_not_vote_on_zoedepth_s_head(folders: dict[st
     answers = predictor(batch_of(images), flip=False).values
     alone = predictor(batch_of(images[outvoted : outvoted + 1]), flip=False).values
     assert torch.equal(answers[outvoted : outvoted + 1], alone)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "zoedepth"])  # its pictures vote
+def test_the_steps_answer_a_batch_as_one_by_one(folders: dict[str, Path], family: str) -> None:
+    predictor = open_hf(str(folders[family]))
+    images, focal_px = pictures(2) / 255, torch.tensor([torch.nan, 50.0])  # Depth Pro guesses the first
+    with torch.inference_mode():
+        together = predictor.finish(predictor.infer(predictor.prepare(images)), focal_px, 45, 61)
+    one_by_one = [
+        predictor(batch_of(pictures(2)[:1]), flip=False).values,
+        predictor(batch_of(pictures(2)[1:], pinhole(50.0, 45, 61)), flip=False).values,
+    ]
+    torch.testing.assert_close(together, torch.cat(one_by_one), rtol=1e-4, atol=1e-5)
 
 
 def test_flip_is_the_mean_over_the_picture_and_its_mirror(folders: dict[str, Path]) -> None:

@@ -92,12 +92,24 @@ class DepthModel(nn.Module):
         """
         if image.ndim != 4 or image.shape[1] != 3:
             raise ValueError(f"image must be (B, 3, H, W), got {tuple(image.shape)}; add a batch dimension")
+        return self.finish(self.infer(self.prepare(image)), *image.shape[-2:])
+
+    def prepare(self, image: Tensor) -> Tensor:
+        """Bring pictures (B, 3, H, W) to the working size and normalise them: the first step of `estimate`."""
         height, width = image.shape[-2:]
         working = size_with_area(height, width, self.settings.height * self.settings.width)
-        depth_m, error = self.estimate_at_working_scale(resize(image, *working))
+        return self._normalise(resize(image, *working))
+
+    def infer(self, prepared: Tensor) -> Estimate:
+        """Answer prepared pictures at their own, the working size: the second step of `estimate`."""
+        return cast(Estimate, self.head(self.network(prepared), *prepared.shape[-2:]))
+
+    def finish(self, estimate: Estimate, height: int, width: int) -> Estimate:
+        """Bring an answer to the pictures' size: the last step of `estimate`."""
         # Rounding can step over an end of the range by a bit.
         limits_m = (self.settings.head.min_depth_m, self.settings.head.max_depth_m)
-        depth_m = resize_depth(depth_m, height, width).clamp(*limits_m)
+        depth_m = resize_depth(estimate.depth_m, height, width).clamp(*limits_m)
+        error = estimate.relative_error
         return Estimate(depth_m, None if error is None else resize_depth(error, height, width))
 
     def focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
@@ -128,5 +140,7 @@ class DepthModel(nn.Module):
 
         Training calls this: `estimate` would enlarge a crop and thereby change its apparent focal length.
         """
-        normalised = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        return cast(Estimate, self.head(self.network(normalised), *image.shape[-2:]))
+        return self.infer(self._normalise(image))
+
+    def _normalise(self, image: Tensor) -> Tensor:
+        return ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import isnan
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -172,6 +171,7 @@ class HfPredictor:
     Attributes:
         name: "hf:" and the name it was opened by.
         output: what its values mean.
+        model: the network.
     """
 
     def __init__(self, name: str, output: Output, processor: Any, model: Any) -> None:
@@ -179,7 +179,7 @@ class HfPredictor:
         self.name = name
         self.output = output
         self._processor = processor
-        self._model = model
+        self.model = model
 
     @torch.inference_mode()
     def __call__(self, batch: Batch, flip: bool) -> Answer:
@@ -197,46 +197,56 @@ class HfPredictor:
                 the focal length is unknown.
         """
         values = []
-        for image, focal_px in zip(batch.image, batch.intrinsics[:, 0, 0].tolist(), strict=True):
+        for image, focal_px in zip(batch.image[:, None], batch.intrinsics[:, 0, 0, None], strict=True):
             answer = self._answer(image, focal_px)
             if flip:
                 answer = (answer + self._answer(image.flip(-1), focal_px).flip(-1)) / 2
             values.append(answer)
         return Answer(torch.cat(values))
 
-    def _answer(self, image: Tensor, focal_px: float) -> Tensor:
-        """Values (1, 1, H, W) of one picture (3, H, W)."""
+    def _answer(self, image: Tensor, focal_px: Tensor) -> Tensor:
+        """Values (1, 1, H, W) of one picture (1, 3, H, W)."""
         height, width = image.shape[-2:]
-        # Processors resize bytes, and round: the makers' numbers come from bytes.
-        pixels = image.mul(255).round().clamp(0, 255).to(torch.uint8)
         try:
-            inputs = self._processor(images=[pixels], input_data_format="channels_first", return_tensors="pt")
-            raw = self._model(**inputs.to(self._model.device))
-            answered = SimpleNamespace(predicted_depth=raw.predicted_depth.float().cpu())
-            if self._model.config.model_type == "depth_pro":
-                answered.field_of_view = self._fov_deg(raw.field_of_view, focal_px, width)
-            return self._at_size(answered, height, width)
+            return self.finish(self.infer(self.prepare(image)), focal_px, height, width)
         except UserError:
             raise
         except Exception as error:
             raise UserError(f"{self.name} cannot answer a picture of {height}×{width}: {_reason(error)}") from error
 
-    def _fov_deg(self, predicted_deg: Tensor | None, focal_px: float, width: int) -> Tensor:
-        """Horizontal field of view in degrees, (1,): the picture's own where its camera is known."""
-        if not isnan(focal_px):
-            return torch.tensor([fov_deg_from_focal(focal_px, width)])
-        if predicted_deg is None:
+    def prepare(self, image: Tensor) -> Any:
+        """What the model takes, on its device, from pictures (B, 3, H, W): the first step of an answer."""
+        # Processors resize bytes, and round: the makers' numbers come from bytes.
+        pixels = image.mul(255).round().clamp(0, 255).to(torch.uint8)
+        inputs = self._processor(images=list(pixels), input_data_format="channels_first", return_tensors="pt")
+        return inputs.to(self.model.device)
+
+    def infer(self, inputs: Any) -> Any:
+        """What the model answers: the second step."""
+        return self.model(**inputs)
+
+    def finish(self, raw: Any, focal_px: Tensor, height: int, width: int) -> Tensor:
+        """Values (B, 1, height, width) on the CPU: the last step; focal lengths in pixels are (B,), NaN if unknown."""
+        answered = SimpleNamespace(predicted_depth=raw.predicted_depth.float().cpu())
+        if self.model.config.model_type == "depth_pro":
+            answered.field_of_view = self._fov_deg(raw.field_of_view, focal_px, width)
+        return self._at_size(answered, height, width)
+
+    def _fov_deg(self, predicted_deg: Tensor | None, focal_px: Tensor, width: int) -> Tensor:
+        """Horizontal fields of view in degrees, (B,): the pictures' own where their camera is known."""
+        own_deg = torch.tensor([fov_deg_from_focal(focal, width) for focal in focal_px.tolist()])
+        if predicted_deg is None and own_deg.isnan().any():
             raise UserError(
                 f"{self.name} predicts no field of view, so it needs pictures of a known focal length: "
                 "use a data set with intrinsics"
             )
-        return predicted_deg.float().cpu()
+        return own_deg if predicted_deg is None else torch.where(own_deg.isnan(), predicted_deg.float().cpu(), own_deg)
 
     def _at_size(self, answered: SimpleNamespace, height: int, width: int) -> Tensor:
-        """Values (1, 1, height, width), by the processor's own rule if it has one."""
+        """Values (B, 1, height, width), by the processor's own rule if it has one."""
         post_process = getattr(self._processor, "post_process_depth_estimation", None)
         if post_process is None:
             return resize_depth(answered.predicted_depth[:, None], height, width)
         # The second argument is the picture's size for ZoeDepth, and the wanted size for the others: here one.
-        values: Tensor = post_process(answered, [(height, width)])[0]["predicted_depth"]
-        return values.reshape(1, 1, height, width)
+        answers = post_process(answered, [(height, width)] * len(answered.predicted_depth))
+        return torch.stack([answer["predicted_depth"].reshape(1, height, width) for answer in answers])
