@@ -9,6 +9,7 @@ from torch import nn
 from leadline.checkpoint import save_checkpoint
 from leadline.data.synthetic import synthesize
 from leadline.models import ModelSettings, PlainSettings, build_model
+from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
 from leadline.settings import RunSettings
 
@@ -60,8 +61,8 @@ class FlatModel(DepthModel):
     def __init__(self) -> None:
         super().__init__(TINY_MODEL)
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.full_like(image[:, :1], 2.0)
+    def estimate(self, image: torch.Tensor) -> Estimate:
+        return Estimate(torch.full_like(image[:, :1], 2.0), None)
 
     def focal_scale(self, focal_px: torch.Tensor, height: int, width: int) -> torch.Tensor:
         return focal_px / 100
