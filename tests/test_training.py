@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from leadline.checkpoint import load_model
 from leadline.data.sample import Batch
 from leadline.errors import UserError
-from leadline.models import PlainSettings
+from leadline.models import PlainSettings, build_model
 from leadline.models.model import DepthModel
 from leadline.run import LAST_STATE, Interrupted, RunRecorder
 from leadline.settings import RunSettings
@@ -203,3 +203,19 @@ def test_depth_that_the_head_cannot_answer_is_taught_as_the_end_of_its_range(
 
     assert torch.equal(loss(depth_m), loss(depth_m.clamp(head.min_depth_m, head.max_depth_m)))
     assert not torch.equal(loss(depth_m), loss(depth_m.clamp(1.0, 3.0)))
+
+
+def test_a_wild_error_layer_takes_nothing_from_depths_gradient(tiny_settings: RunSettings) -> None:
+    head = tiny_settings.model.head.model_copy(update={"uncertainty": True})
+    settings = tiny_settings.model_copy(update={"model": tiny_settings.model.model_copy(update={"head": head})})
+    module = DepthTraining(build_model(settings.model), settings)
+    for name, value in module.named_parameters():
+        value.grad = torch.full_like(value, 1e6 if "error_conv" in name else 1e-4)
+    depth = [value.grad for name, value in module.named_parameters() if "error_conv" not in name]
+    before = [value.clone() for value in depth if value is not None]
+    module.configure_gradient_clipping(None)
+    assert all(torch.equal(was, value) for was, value in zip(before, depth, strict=True) if value is not None)
+    error = [value.grad for name, value in module.named_parameters() if "error_conv" in name]
+    assert len(error) == 2
+    norm = torch.cat([value.flatten() for value in error if value is not None]).norm().item()
+    assert norm == pytest.approx(settings.optimizer.clip_norm, rel=1e-4)

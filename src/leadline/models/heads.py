@@ -69,6 +69,7 @@ class DepthHead(nn.Module):
         self.conv = nn.Conv2d(in_channels, 1, 3, padding=1)
         self.error_conv = nn.Conv2d(in_channels, 1, 3, padding=1) if settings.uncertainty else None
         if self.error_conv is not None:
+            nn.init.zeros_(self.error_conv.weight)
             nn.init.constant_(self.error_conv.bias, math.log(START_ERROR))  # type: ignore[arg-type]
         self.start_at(math.sqrt(settings.min_depth_m * settings.max_depth_m))
 
