@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Trainer
 from safetensors.torch import load_file
 
-from leadline.checkpoint import load_model
+from leadline.checkpoint import load_model, read_config, save_checkpoint
 from leadline.data.sample import Batch
 from leadline.errors import UserError
 from leadline.models import PlainSettings, build_model
@@ -156,6 +156,22 @@ def test_a_run_can_start_from_another_models_weights(rooms: Path, tiny_settings:
     first, second = (load_model(tmp_path / run).state_dict() for run in ("first", "second"))
     weights = [name for name in first if name.endswith(".weight")]
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in weights)
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_what_went_on_from_another_model_remembers_names_and_no_paths(
+    rooms: Path, tiny_settings: RunSettings, tiny_model: DepthModel, tmp_path: Path
+) -> None:
+    encoder = tiny_model.settings.encoder.model_copy(update={"weights": "imagenet.safetensors"})
+    model = tiny_settings.model.model_copy(update={"encoder": encoder})
+    first = tiny_settings.model_copy(update={"model": model}).model_dump()
+    save_checkpoint(tmp_path / "first", tiny_model, {"settings": first}, "")
+    changes = {"init": str(tmp_path / "first"), "epochs": 1, "max_steps": 1}
+    best = train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "second")
+    recorded = read_config(best)["record"]["settings"]
+    assert recorded["init"] == "first"
+    assert recorded["model"]["encoder"]["weights"] == "imagenet.safetensors"
+    assert str(tmp_path) not in (best / "config.json").read_text() + (best / "README.md").read_text()
 
 
 def test_a_run_cannot_start_from_a_model_of_another_shape(

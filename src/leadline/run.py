@@ -16,11 +16,13 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 
 from leadline.card import model_card
-from leadline.checkpoint import save_checkpoint
+from leadline.checkpoint import find_checkpoint, read_config, save_checkpoint
 from leadline.data.sample import DepthDataset
 from leadline.figures import ScoredPicture, depth_sheet, learning_curves
 from leadline.files import atomic_file
 from leadline.metrics import goodness, named
+from leadline.models.settings import NO_WEIGHTS
+from leadline.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
@@ -160,13 +162,10 @@ class RunRecorder(Callback):
 
     def _save_best(self, pl_module: Any) -> None:
         run = json.loads((self._out / "run.json").read_text(encoding="utf-8"))
-        settings = pl_module.settings.model_dump()
-        # The file's name tells where the weights are from; its path tells nothing to anyone else.
-        settings["model"]["encoder"]["weights"] = Path(settings["model"]["encoder"]["weights"]).name
         record = {
             "recipe": run["recipe"],
             "data": Path(run["data"]).name,
-            "settings": settings,
+            "settings": _recorded(pl_module.settings),
             "validation": self._rows[-1] if self._rows else {},
         }
         save_checkpoint(self._out / BEST, pl_module.model, record, model_card(record))
@@ -179,3 +178,18 @@ class RunRecorder(Callback):
             pred_m = pl_module.model(sample.image[None].to(pl_module.device))[0].float().cpu()
             rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
         depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
+
+
+def _recorded(settings: RunSettings) -> dict[str, Any]:
+    """Settings as a checkpoint remembers them.
+
+    The name of a file tells where weights are from; its path tells nothing to anyone else. What went on from another
+    model's weights has its encoder's from where that had them.
+    """
+    recorded = settings.model_dump()
+    encoder = recorded["model"]["encoder"]
+    if settings.init and encoder["weights"] == NO_WEIGHTS:
+        first = read_config(find_checkpoint(settings.init))["record"]["settings"]
+        encoder["weights"] = first["model"]["encoder"]["weights"]
+    encoder["weights"], recorded["init"] = Path(encoder["weights"]).name, Path(settings.init).name
+    return recorded
