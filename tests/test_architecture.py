@@ -24,7 +24,7 @@ FLOORS = (
     {"card", "figures", "writers", "checkpoint", "settings", "space"},
     {"breakdown", "boundaries", "protocol_words"},
     {"protocols", "metrics", "losses", "models", "data", "colors"},
-    {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "temporal", "toml_files"},
+    {"alignment", "camera", "depth", "device", "image", "image_files", "exr", "temporal", "tiling", "toml_files"},
     {"errors", "files", "__init__"},
 )
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
@@ -74,7 +74,7 @@ def _side_by_side(part: str, other: str) -> bool:
     """Parts of one floor may lean on each other in one direction only; these do."""
     allowed = {
         ("writers", "colors"), ("figures", "colors"), ("checkpoint", "models"), ("card", "metrics"),
-        ("data", "image"), ("image", "camera"), ("errors", "files"), ("alignment", "depth"),
+        ("data", "image"), ("image", "camera"), ("errors", "files"), ("alignment", "depth"), ("tiling", "image"),
     }  # fmt: skip
     return (part, other) in allowed
 

@@ -39,6 +39,7 @@ def predict(
     focal_px: float | None = None,
     fov: float | None = None,
     max_pixels: int = 50_000_000,
+    tile: Annotated[bool, Parameter(negative=())] = False,
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Predict the depth of pictures and videos, in metres.
@@ -54,6 +55,7 @@ def predict(
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
         max_pixels: larger pictures are read smaller.
+        tile: look at large pictures tile by tile too, for finer detail: several times slower.
         skip_existing: go on where an earlier run stopped: pass over pictures whose results are all there.
     """
     from leadline.checkpoint import load_model
@@ -82,7 +84,7 @@ def predict(
     results = predict_files(
         pictures, out, network,
         formats=formats, sheet=sheet, focal_px=focal_px, fov_deg=fov,
-        max_pixels=max_pixels, skip_existing=skip_existing,
+        max_pixels=max_pixels, skip_existing=skip_existing, tiled=tile,
     )  # fmt: skip
     broken, num_written = [], 0
     width = max(len(path.name) for path in pictures)

@@ -99,8 +99,13 @@ def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: flo
     if not near_m < far_m:
         raise UserError(f"colours need near < far in metres, got {near_m} and {far_m}: swap or move them")
     paintable = valid & np.isfinite(depth_m)
-    share = (np.where(paintable, depth_m, near_m) - near_m) * (255 / (far_m - near_m))
-    colors: NDArray[np.uint8] = _color_table().take(np.rint(share.clip(0, 255)).astype(np.uint8), axis=0)
+    share = np.where(paintable, depth_m, np.float32(near_m))
+    share -= near_m  # in place, since a large picture's depth is large
+    share *= 255 / (far_m - near_m)
+    np.rint(share.clip(0, 255, out=share), out=share)
+    painted = Image.fromarray(share.astype(np.uint8))
+    painted.putpalette(_color_table().tobytes())  # NumPy would make eight bytes of each index
+    colors: NDArray[np.uint8] = np.array(painted.convert("RGB"))
     colors[~paintable] = _INVALID_RGB
     return colors
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,14 @@ from leadline.errors import UserError
 from leadline.image import Picture, read_image, size_with_area
 from leadline.models.model import DepthModel
 from leadline.predicted import Prediction, check_formats, output_paths
+from leadline.tiling import tiled_depth
 from leadline.writers import SheetRow, write_contact_sheet
 
 MAX_PIXELS = 50_000_000
 """Pictures with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
+
+LARGE_PIXELS = 20_000_000
+"""Beyond, the next picture is read only once this one's results are written: several at once fill the memory."""
 
 CONTACT_SHEET = "contact_sheet.png"
 MAX_SHEET_ROWS = 40
@@ -38,6 +42,7 @@ def predict(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     max_pixels: int = MAX_PIXELS,
+    tiled: bool = False,
 ) -> Prediction:
     """Predict the depth of one picture.
 
@@ -50,6 +55,7 @@ def predict(
         focal_px: focal length in pixels of the picture.
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
         max_pixels: larger picture files are read smaller.
+        tiled: whether tiles add details that one look at the whole misses, see `tiled_depth`; slower.
 
     Returns:
         The prediction, at the picture's own size.
@@ -58,7 +64,7 @@ def predict(
         UserError: if the picture cannot be read, or focal length or field of view is impossible.
     """
     network = model if isinstance(model, DepthModel) else load_model(model).to(pick_device())
-    return _predict(_as_picture(picture, max_pixels), network, focal_px, fov_deg)
+    return _predict(_as_picture(picture, max_pixels), network, focal_px, fov_deg, tiled)
 
 
 @dataclass(frozen=True)
@@ -86,10 +92,11 @@ def predict_files(
     fov_deg: float | None = None,
     max_pixels: int = MAX_PIXELS,
     skip_existing: bool = False,
+    tiled: bool = False,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
 
-    The next picture is decoded and the last result written beside the model's work.
+    The next picture is decoded and the last result written beside the model's work, unless they are very large.
 
     Args:
         paths: picture files.
@@ -101,6 +108,7 @@ def predict_files(
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
         max_pixels: larger pictures are read smaller.
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all.
+        tiled: whether tiles add details, see `predict`.
 
     Yields:
         A result for each picture that was predicted, in order.
@@ -119,18 +127,23 @@ def predict_files(
         reading: Future[Picture] | None = None
         writing: Future[FileResult] | None = None
         for index, path in enumerate(paths):
-            reading = reading or reader.submit(read_image, path, max_pixels)
-            current = reading
-            following = paths[index + 1 : index + 2]
-            reading = reader.submit(read_image, following[0], max_pixels) if following else None
+            current = reading or reader.submit(read_image, path, max_pixels)
+            reading, following = None, paths[index + 1 : index + 2]
             try:
-                prediction = _predict(current.result(), model, focal_px, fov_deg)
+                picture = current.result()
+                large = picture.rgb[0].numel() > LARGE_PIXELS
+                if following and not large:
+                    reading = reader.submit(read_image, following[0], max_pixels)
+                prediction = _predict(picture, model, focal_px, fov_deg, tiled)
             except UserError as error:
                 written: Future[FileResult] = writer.submit(FileResult, path, [], None, "", str(error))
             else:
                 if sheet and len(rows) < MAX_SHEET_ROWS:
                     rows.append(_thumbnail(path.name, prediction))
                 written = writer.submit(_save, path, prediction, stems[index], formats)
+                del current, picture  # its floats need not stay while its results are written
+                if large:
+                    wait([written])
             if writing:
                 yield writing.result()
             writing = written
@@ -168,16 +181,20 @@ def _save(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str]
 
 
 @torch.inference_mode()
-def _predict(picture: Picture, model: DepthModel, focal_px: float | None, fov_deg: float | None) -> Prediction:
+def _predict(
+    picture: Picture, model: DepthModel, focal_px: float | None, fov_deg: float | None, tiled: bool
+) -> Prediction:
     height, width = picture.rgb.shape[-2:]
     focal_px, source = _choose_focal(picture, model, focal_px, fov_deg)
     device = model.mean.device
     with autocast(device):
-        depth_m = model(picture.rgb[None].to(device))
+        image = picture.rgb[None].to(device)
+        depth_m = tiled_depth(image, model, model.settings.height, model.settings.width) if tiled else model(image)
     if focal_px is not None:
         depth_m = depth_m * model.focal_scale(torch.tensor([focal_px]), height, width).to(device)
     depth = depth_m[0, 0].float().cpu().numpy()
-    rgb = (picture.rgb * 255).round_().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    # A channel at a time: all three as floats would double what a large picture takes.
+    rgb = torch.stack([(channel * 255).round_().to(torch.uint8) for channel in picture.rgb], dim=-1).numpy()
     return Prediction(rgb, depth, np.isfinite(depth), focal_px, source)
 
 
