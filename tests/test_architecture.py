@@ -14,7 +14,7 @@ FLOORS = (
     {"reproduce", "report"},
     {"reproduce_page", "sheets", "comparison_figure"},
     {"comparison", "video"},
-    {"training", "evaluation", "prediction", "export", "cluster"},
+    {"training", "evaluation", "prediction", "clips", "export", "cluster"},
     {"run", "scoring", "predicted"},
     {"predictors"},
     {"studies"},

@@ -111,6 +111,12 @@ def test_predict_takes_videos_beside_pictures(
     printed = capsys.readouterr().out
     assert "2 frames" in printed and "5 of 5 pictures written" in printed
     assert {"clip_side.mp4", "clip_depth.mkv", "rgb.npz"} <= {path.name for path in out.iterdir()}
+    again = ["predict", str(clip), "--model", str(tiny_checkpoint), "--out", str(out), "--skip-existing"]
+    (out / "clip_side.mp4").unlink()  # as if it had been killed between the two
+    assert main(again) == 0 and "2 frames" in capsys.readouterr().out
+    before = (out / "clip_depth.mkv").stat().st_mtime_ns
+    assert main(again) == 0 and capsys.readouterr().out == "clip.mkv was there\n"
+    assert (out / "clip_depth.mkv").stat().st_mtime_ns == before
     clip.write_text("text")
     assert "is no video that can be read" in fails(capsys, "predict", clip, "--model", tiny_checkpoint)
 

@@ -56,7 +56,7 @@ def predict(
         fov: horizontal field of view in degrees, instead of --focal-px.
         max_pixels: larger pictures are read smaller.
         tile: look at large pictures tile by tile too, for finer detail: several times slower.
-        skip_existing: go on where an earlier run stopped: pass over pictures whose results are all there.
+        skip_existing: go on where an earlier run stopped: pass over pictures and videos whose results are all there.
     """
     from leadline.checkpoint import load_model
     from leadline.device import pick_device
@@ -75,7 +75,7 @@ def predict(
     broken_videos = 0
     for video, stem in zip(videos, output_stems(videos, out), strict=True):
         try:
-            _predict_video(video, stem, network, formats, focal_px, fov)
+            _predict_video(video, stem, network, formats, focal_px, fov, skip_existing)
         except UserError as error:  # the others are still to be done
             broken_videos += 1
             print(f"leadline: {error}", file=sys.stderr)
@@ -107,10 +107,20 @@ def predict(
 
 
 def _predict_video(
-    path: Path, stem: Path, network: Any, formats: Sequence[str], focal_px: float | None, fov_deg: float | None
+    path: Path,
+    stem: Path,
+    network: Any,
+    formats: Sequence[str],
+    focal_px: float | None,
+    fov_deg: float | None,
+    skip_existing: bool,
 ) -> None:
+    from leadline.clips import clip_paths
     from leadline.video import predict_video
 
+    if skip_existing and all(it.exists() for it in clip_paths(stem, formats, str(path)).values()):
+        print(f"{path.name} was there")
+        return
     clip = predict_video(path, stem, network, formats=formats, focal_px=focal_px, fov_deg=fov_deg)
     print(
         f"{path.name}  near {clip.summary.near_m:5.2f} m  median {clip.summary.median_m:5.2f} m  "
