@@ -1,7 +1,7 @@
 """Prediction: a picture becomes metres, files of pictures become files of depth."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +93,7 @@ def predict_files(
     max_pixels: int = MAX_PIXELS,
     skip_existing: bool = False,
     tiled: bool = False,
+    show: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
 
@@ -109,6 +110,7 @@ def predict_files(
         max_pixels: larger pictures are read smaller.
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all.
         tiled: whether tiles add details, see `predict`.
+        show: what else is to see each picture's prediction.
 
     Yields:
         A result for each picture that was predicted, in order.
@@ -140,6 +142,8 @@ def predict_files(
             else:
                 if sheet and len(rows) < MAX_SHEET_ROWS:
                     rows.append(_thumbnail(path.name, prediction))
+                if show:
+                    show(path, prediction)
                 written = writer.submit(_save, path, prediction, stems[index], formats)
                 del current, picture  # its floats need not stay while its results are written
                 if large:

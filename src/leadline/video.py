@@ -49,6 +49,7 @@ def predict_video(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     steady: bool = True,
+    show: Callable[[Prediction, float], None] | None = None,
 ) -> Clip:
     """Predict every frame of a clip; the results have its frames, times and length.
 
@@ -62,6 +63,7 @@ def predict_video(
         focal_px: focal length in pixels of the frames; else assumed to be the training pictures'.
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
         steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
+        show: what else is to see each frame's prediction and its time in seconds.
 
     Returns:
         What was written.
@@ -82,6 +84,8 @@ def predict_video(
                 writer.add(frame)
             num_frames += 1
             seconds, focal = float(frame.pts * frame.time_base), focal_in_words(frame.prediction)
+            if show:
+                show(frame.prediction, seconds)
     return Clip(list(wanted.values()), num_frames, seconds, summary, focal)
 
 
