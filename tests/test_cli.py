@@ -121,6 +121,28 @@ def test_predict_takes_videos_beside_pictures(
     assert "is no video that can be read" in fails(capsys, "predict", clip, "--model", tiny_checkpoint)
 
 
+def test_predict_rerun_takes_a_file_or_none_wherever_it_stands(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rerun", reason="needs rerun-sdk")
+    saved = tmp_path / "all.rrd"
+    words = ["--model", str(tiny_checkpoint), "--out", str(tmp_path / "depth"), "--format", "depth"]
+    assert main(["predict", *words, "--rerun", str(saved), str(photos)]) == 0
+    assert "5 of 5 pictures" in capsys.readouterr().out and saved.stat().st_size > 10_000
+    assert "one file" in fails(capsys, "predict", photos, *words, "--rerun", "a.rrd", "b.rrd")
+
+
+def test_predict_goes_on_past_a_stream_that_is_not_there(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av", reason="needs PyAV")
+    words = ["--model", str(tiny_checkpoint), "--out", str(tmp_path / "depth"), "--format", "depth"]
+    assert main(["predict", "camera:97", str(photos), *words]) == 2
+    printed = capsys.readouterr()
+    assert "camera:97 cannot be opened" in printed.err and "5 of 5 pictures written" in printed.out
+    assert "leave it out" in fails(capsys, "predict", photos, *words, "--seconds", "3")
+
+
 def test_synthesize_and_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "rooms"
     assert main(["data", "synthesize", "--out", str(out), "--count", "4", "--height", "48", "--width", "64"]) == 0
