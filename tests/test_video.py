@@ -7,6 +7,7 @@ import pytest
 
 from leadline.errors import UserError
 from leadline.models.model import DepthModel
+from leadline.predicted import Prediction
 from leadline.prediction import predict
 from leadline.video import is_video, predict_video
 
@@ -65,6 +66,19 @@ def test_depth_is_stored_in_millimetres_without_loss(clip: Path, tiny_model: Dep
     for before, after in zip(read(clip), read(path), strict=True):
         depth_m = predict(before.to_ndarray(format="rgb24"), tiny_model).depth_m
         np.testing.assert_array_equal(after.to_ndarray(), np.rint(depth_m * 1000).astype(np.uint16))
+
+
+def test_intrinsics_are_those_of_every_frame(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    camera = tmp_path / "camera.json"
+    # Twice the frames' size.
+    camera.write_text('{"fx": 240, "fy": 250, "cx": 59.5, "cy": 69.5, "width": 192, "height": 144}')
+    seen: list[Prediction] = []
+    out = tmp_path / "out" / "clip"
+    result = predict_video(clip, out, tiny_model, intrinsics=camera, show=lambda it, _: seen.append(it))
+    assert result.focal == "focal 120 px (given)" and len(seen) == len(TIMES_MS)
+    for prediction in seen:
+        np.testing.assert_array_equal(prediction.intrinsics, [[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]])
+    np.testing.assert_allclose(seen[0].depth_m, predict(seen[0].rgb, tiny_model, focal_px=120).depth_m, rtol=1e-5)
 
 
 def test_a_clip_without_sound_has_none_after(tiny_model: DepthModel, tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from leadline.cli_bench import bench
 from leadline.cli_camera import calibrate, measure
 from leadline.cli_data import USER_MISTAKE, data_app
 from leadline.cli_evaluate import compare, evaluate, figure, print_table, report
+from leadline.cli_predict import predict
 from leadline.errors import UserError
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
 app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
 app.command(data_app)
-for command in (measure, calibrate, evaluate, compare, report, figure, bench):
+for command in (predict, measure, calibrate, evaluate, compare, report, figure, bench):
     app.command(command)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
 app.command(
@@ -30,97 +31,6 @@ app.command(
 )
 
 INTERRUPTED = 130
-
-
-@app.command
-def predict(
-    *paths: str,
-    model: str = "default",
-    out: Path = Path("depth"),
-    format: str = "depth,color,npz",
-    focal_px: float | None = None,
-    fov: float | None = None,
-    intrinsics: Path | None = None,
-    max_pixels: int = 50_000_000,
-    skip_existing: Annotated[bool, Parameter(negative=())] = False,
-) -> int:
-    """Predict the depth of pictures and videos, in metres.
-
-    A video becomes one of picture beside depth (color) and one of depth in millimetres (depth).
-
-    Args:
-        paths: picture and video files, folders of pictures, and patterns such as "photos/*.jpg".
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        out: folder for the results.
-        format: what to write, commas between: depth (16-bit PNG, millimetres), color, uncertainty (of models that
-            give it), npz, exr, ply (points), points (GLB), glb (surface with the picture on it), sheet (one for all).
-        focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
-        fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML (docs/camera.md).
-        max_pixels: larger pictures are read smaller.
-        skip_existing: go on where an earlier run stopped: pass over pictures whose results are all there.
-    """
-    from leadline.camera_files import given_camera, read_camera
-    from leadline.checkpoint import load_model
-    from leadline.device import pick_device
-    from leadline.image_files import find_images
-    from leadline.predicted import check_formats
-    from leadline.prediction import output_stems, predict_files
-    from leadline.video import is_video
-
-    formats = [name.strip() for name in format.split(",") if name.strip()]
-    sheet = "sheet" in formats
-    formats = [name for name in formats if name != "sheet"]
-    check_formats(formats)
-    told = intrinsics and read_camera(intrinsics)
-    camera: dict[str, Any] = {"focal_px": focal_px, "fov_deg": fov, "intrinsics": told}
-    given_camera(**camera)  # refuses an impossible one before the model is loaded
-    videos = [Path(path) for path in paths if is_video(path)]
-    pictures = [] if videos and len(videos) == len(paths) else find_images([it for it in paths if not is_video(it)])
-    network = load_model(model).to(pick_device())
-    broken_videos = 0
-    for video, stem in zip(videos, output_stems(videos, out), strict=True):
-        try:
-            _predict_video(video, stem, network, formats, camera)
-        except UserError as error:  # the others are still to be done
-            broken_videos += 1
-            print(f"leadline: {error}", file=sys.stderr)
-    if not pictures:
-        return USER_MISTAKE if broken_videos else 0
-    results = predict_files(
-        pictures, out, network,
-        formats=formats, sheet=sheet, max_pixels=max_pixels, skip_existing=skip_existing, **camera,
-    )  # fmt: skip
-    broken, num_written = [], 0
-    width = max(len(path.name) for path in pictures)
-    for result in results:
-        if result.summary is None:
-            broken.append(result)
-            continue
-        num_written += 1
-        near_m, median_m, far_m = result.summary
-        print(
-            f"{result.path.name:<{width}}  near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m  "
-            f"{result.focal}",
-            flush=True,
-        )
-    num_there = len(pictures) - len(broken) - num_written
-    print(f"{num_written} of {len(pictures)} pictures written to {out}" + f", {num_there} were there" * bool(num_there))
-    for result in broken:
-        print(f"leadline: {result.error}", file=sys.stderr)
-    return USER_MISTAKE if broken or broken_videos else 0
-
-
-def _predict_video(path: Path, stem: Path, network: Any, formats: Sequence[str], camera: dict[str, Any]) -> None:
-    from leadline.video import predict_video
-
-    clip = predict_video(path, stem, network, formats=formats, **camera)
-    print(
-        f"{path.name}  near {clip.summary.near_m:5.2f} m  median {clip.summary.median_m:5.2f} m  "
-        f"far {clip.summary.far_m:5.2f} m  {clip.focal}  {clip.num_frames} frames"
-    )
-    for written in clip.written:
-        print(written)
 
 
 @app.command

@@ -1,7 +1,7 @@
 """Depth as colours that a person can read: limits, the colour map, and a scale bar in metres."""
 
 import functools
-from math import ceil, floor, isfinite, log10, nan
+from math import ceil, exp, floor, isfinite, log10, nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from leadline.errors import UserError
 COLOR_MAP = "magma_r"  # near is bright and warm, far is dark; evenly spaced to the eye, also in grey
 _INVALID_RGB = (128, 128, 128)
 _INK = (32, 32, 32)
+ADAPTING_S = 3.0  # how long colours take to follow a scene, by two thirds
 _MOST_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
 
 
@@ -61,14 +62,60 @@ def depth_limits(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> tupl
         to a step of about a twentieth of their distance, which is at least a tenth of the median; (0, 1) if
         nothing is valid.
     """
+    seen_m = _ends(depth_m, valid)
+    return (0.0, 1.0) if seen_m is None else _rounded(*seen_m)
+
+
+def _ends(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Where the depths lie that are to be told apart, in metres; None if none is valid."""
     near_m, median_m, far_m = summarize_depth(depth_m, valid)
     if not isfinite(median_m):
-        return 0.0, 1.0
-    length_m = max(far_m - near_m, 0.1 * abs(median_m), 0.01)
-    step_m = _round_step(length_m / 20)
-    first = floor(near_m / step_m + 1e-6)
-    last = ceil((near_m + length_m) / step_m - 1e-6)
+        return None
+    return near_m, near_m + max(far_m - near_m, 0.1 * abs(median_m), 0.01)
+
+
+def _rounded(near_m: float, far_m: float) -> tuple[float, float]:
+    """Both ends rounded outwards to a step of about a twentieth of their distance."""
+    step_m = _round_step((far_m - near_m) / 20)
+    first, last = floor(near_m / step_m + 1e-6), ceil(far_m / step_m - 1e-6)
     return round(first * step_m, 6), round(last * step_m, 6)
+
+
+class AdaptingLimits:
+    """Round ends for the colours of a moving picture: they follow the scene slowly, and not every flicker of it."""
+
+    def __init__(self) -> None:
+        """Start before the first frame."""
+        self._last_s = 0.0
+        self._mean_m: tuple[float, float] | None = None
+        self._limits_m = 0.0, 1.0
+
+    def __call__(self, depth_m: NDArray[np.float32], valid: NDArray[np.bool_], now_s: float) -> tuple[float, float]:
+        """Take the next frame into account.
+
+        Args:
+            depth_m: depth in metres, any shape.
+            valid: which of them count, the same shape.
+            now_s: the frame's time in seconds.
+
+        Returns:
+            Near and far in metres, near < far. At first those of `depth_limits`; later its ends' exponential average
+            over `ADAPTING_S`, rounded anew only where it has left an end by more than a step.
+        """
+        seen_m = _ends(depth_m, valid)
+        if seen_m is None:
+            return self._limits_m
+        share = 1 - exp((self._last_s - now_s) / ADAPTING_S)
+        old_m, self._last_s = self._mean_m, now_s
+        if old_m is None:
+            self._mean_m, self._limits_m = seen_m, _rounded(*seen_m)
+            return self._limits_m
+        near_m, far_m = (old + share * (seen - old) for old, seen in zip(old_m, seen_m, strict=True))
+        self._mean_m = near_m, far_m
+        step_m = _round_step((far_m - near_m) / 20) * (1 + 1e-6)
+        if max(abs(near_m - self._limits_m[0]), abs(far_m - self._limits_m[1])) > step_m:
+            self._limits_m = _rounded(near_m, far_m)
+        return self._limits_m
 
 
 @functools.cache
@@ -99,8 +146,13 @@ def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: flo
     if not near_m < far_m:
         raise UserError(f"colours need near < far in metres, got {near_m} and {far_m}: swap or move them")
     paintable = valid & np.isfinite(depth_m)
-    share = (np.where(paintable, depth_m, near_m) - near_m) * (255 / (far_m - near_m))
-    colors: NDArray[np.uint8] = _color_table().take(np.rint(share.clip(0, 255)).astype(np.uint8), axis=0)
+    share = np.where(paintable, depth_m, np.float32(near_m))
+    share -= near_m  # in place, since a large picture's depth is large
+    share *= 255 / (far_m - near_m)
+    np.rint(share.clip(0, 255, out=share), out=share)
+    painted = Image.fromarray(share.astype(np.uint8))
+    painted.putpalette(_color_table().tobytes())  # NumPy would make eight bytes of each index
+    colors: NDArray[np.uint8] = np.array(painted.convert("RGB"))
     colors[~paintable] = _INVALID_RGB
     return colors
 

@@ -194,7 +194,8 @@ def _to_tensor(image: Image.Image) -> Tensor:
     """RGB float32 in [0, 1], (3, H, W)."""
     values = torch.from_numpy(np.array(image))
     if values.dtype == torch.uint8:
-        return values.permute(2, 0, 1).contiguous().float().div_(255)
+        height, width, channels = values.shape
+        return torch.empty(channels, height, width).copy_(values.permute(2, 0, 1)).div_(255)
     return values.repeat(3, 1, 1)
 
 

@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,18 @@ from leadline.checkpoint import load_model
 from leadline.colors import DepthSummary
 from leadline.device import autocast, pick_device
 from leadline.errors import UserError
-from leadline.image import Picture, read_image, size_with_area
+from leadline.image import Picture, read_image, resize_depth, size_with_area
+from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
 from leadline.predicted import Prediction, check_formats, output_paths
+from leadline.tiling import tiled_depth
 from leadline.writers import SheetRow, write_contact_sheet
 
 MAX_PIXELS = 50_000_000
 """Pictures with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
+
+LARGE_PIXELS = 20_000_000
+"""Beyond, the next picture is read only once this one's results are written: several at once fill the memory."""
 
 AnyPicture = str | Path | Image.Image | NDArray[Any] | Tensor | Picture
 
@@ -43,6 +48,7 @@ def predict(
     fov_deg: float | None = None,
     intrinsics: Intrinsics | None = None,
     max_pixels: int = MAX_PIXELS,
+    tiled: bool = False,
 ) -> Prediction:
     """Predict the depth of one picture.
 
@@ -57,6 +63,7 @@ def predict(
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
         intrinsics: the camera's file or its matrix (3, 3) in pixels of the picture, instead of both.
         max_pixels: larger picture files are read smaller, and the camera follows.
+        tiled: whether tiles add details that one look at the whole misses, see `tiled_depth`; slower.
 
     Returns:
         The prediction, at the picture's own size.
@@ -66,7 +73,7 @@ def predict(
     """
     given = given_camera(focal_px, fov_deg, intrinsics)
     network = model if isinstance(model, DepthModel) else load_model(model).to(pick_device())
-    return predict_picture(as_picture(picture, max_pixels), network, given)
+    return predict_picture(as_picture(picture, max_pixels), network, given, tiled)
 
 
 @dataclass(frozen=True)
@@ -95,10 +102,12 @@ def predict_files(
     intrinsics: Intrinsics | None = None,
     max_pixels: int = MAX_PIXELS,
     skip_existing: bool = False,
+    tiled: bool = False,
+    show: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
 
-    The next picture is decoded and the last result written beside the model's work.
+    The next picture is decoded and the last result written beside the model's work, unless they are very large.
 
     Args:
         paths: picture files.
@@ -111,6 +120,8 @@ def predict_files(
         intrinsics: file or matrix of the camera that took every picture, instead of both.
         max_pixels: larger pictures are read smaller.
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all.
+        tiled: whether tiles add details, see `predict`.
+        show: what else is to see each picture's prediction.
 
     Yields:
         A result for each picture that was predicted, in order.
@@ -130,18 +141,25 @@ def predict_files(
         reading: Future[Picture] | None = None
         writing: Future[FileResult] | None = None
         for index, path in enumerate(paths):
-            reading = reading or reader.submit(read_image, path, max_pixels)
-            current = reading
-            following = paths[index + 1 : index + 2]
-            reading = reader.submit(read_image, following[0], max_pixels) if following else None
+            current = reading or reader.submit(read_image, path, max_pixels)
+            reading, following = None, paths[index + 1 : index + 2]
             try:
-                prediction = predict_picture(current.result(), model, given)
+                picture = current.result()
+                large = picture.rgb[0].numel() > LARGE_PIXELS
+                if following and not large:
+                    reading = reader.submit(read_image, following[0], max_pixels)
+                prediction = predict_picture(picture, model, given, tiled)
             except UserError as error:
                 written: Future[FileResult] = writer.submit(FileResult, path, [], None, "", str(error))
             else:
                 if sheet and len(rows) < MAX_SHEET_ROWS:
                     rows.append(_thumbnail(path.name, prediction))
+                if show:
+                    show(path, prediction)
                 written = writer.submit(_save, path, prediction, stems[index], formats)
+                del current, picture  # its floats need not stay while its results are written
+                if large:
+                    wait([written])
             if writing:
                 yield writing.result()
             writing = written
@@ -174,13 +192,14 @@ def _save(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str]
 
 
 @torch.inference_mode()
-def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | None) -> Prediction:
+def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | None, tiled: bool = False) -> Prediction:
     """Predict the depth of a picture that is read already; see `predict`.
 
     Args:
         picture: the picture.
         model: the model, on its device.
         given: what is told of its camera.
+        tiled: whether tiles add details, see `predict`.
 
     Raises:
         UserError: if the camera does not fit the picture.
@@ -189,15 +208,31 @@ def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | No
     intrinsics, source = _choose_intrinsics(picture, model, given)
     device = model.mean.device
     with autocast(device):
-        depth_m, relative_error = model.estimate(picture.rgb[None].to(device))
+        image = picture.rgb[None].to(device)
+        depth_m, relative_error = _estimate_in_tiles(image, model) if tiled else model.estimate(image)
     if intrinsics is not None:
         depth_m = depth_m * model.focal_scale(intrinsics[:1, 0], height, width).to(device)
     # A small error of the logarithm is the error's share of the depth.
     uncertainty_m = None if relative_error is None else _as_map(depth_m * relative_error)
     depth = _as_map(depth_m)
-    rgb = (picture.rgb * 255).round_().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    # A channel at a time: all three as floats would double what a large picture takes.
+    rgb = torch.stack([(channel * 255).round_().to(torch.uint8) for channel in picture.rgb], dim=-1).numpy()
     matrix = None if intrinsics is None else intrinsics.numpy()
     return Prediction(rgb, depth, np.isfinite(depth), matrix, source, uncertainty_m)
+
+
+def _estimate_in_tiles(image: Tensor, model: DepthModel) -> Estimate:
+    """Depth as `tiled_depth` has it; its relative error is that of the first look, the one at the whole."""
+    errors: list[Tensor | None] = []
+
+    def ask(part: Tensor) -> Tensor:
+        depth_m, relative_error = model.estimate(part)
+        if not errors:
+            errors.append(relative_error)
+        return depth_m
+
+    depth_m = tiled_depth(image, ask, model.settings.height, model.settings.width)
+    return Estimate(depth_m, None if errors[0] is None else resize_depth(errors[0], *image.shape[-2:]))
 
 
 def _as_map(values: Tensor) -> NDArray[np.float32]:
