@@ -112,7 +112,7 @@ from pathlib import Path
 from leadline.checkpoint import load_model
 from leadline.prediction import predict_files
 pictures = [Path(path) for path in sys.argv[2:]]
-formats = ("depth", "color")
+formats = ("color",)  # takes the most
 results = list(predict_files(pictures, pictures[0].parent, load_model(sys.argv[1]), formats=formats, tiled=True))
 assert all(result.summary for result in results), results
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
