@@ -1,3 +1,4 @@
+import time
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -5,10 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
+from leadline import prediction
 from leadline.camera_files import Camera
 from leadline.errors import UserError
+from leadline.image import Picture, read_image
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
+from leadline.predicted import Prediction
 from leadline.prediction import CONTACT_SHEET, output_stems, predict, predict_files
 from leadline.writers import read_depth_png, read_npz
 
@@ -217,3 +221,27 @@ def test_a_second_run_goes_on_where_the_first_stopped(photo: Path, tiny_model: D
     results = list(predict_files(paths, out, tiny_model, formats=["npz", "depth"], skip_existing=True))
     assert [result.path for result in results] == [photo]
     assert len(list(predict_files(paths, out, tiny_model, formats=["npz", "depth"]))) == 2
+
+
+@pytest.mark.parametrize(("large_px", "alone"), [(1, True), (10**9, False)])
+def test_large_pictures_are_in_memory_one_at_a_time(
+    large_px: int, alone: bool, tmp_path: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [save_photo(tmp_path / f"{number}.png", 30, 40) for number in range(3)]
+    events: list[str] = []
+
+    def read(path: Path, max_pixels: int) -> Picture:
+        events.append(f"read {path.stem}")
+        return read_image(path, max_pixels)
+
+    def save(self: Prediction, stem: Path, formats: object) -> list[Path]:
+        time.sleep(0.1)
+        events.append(f"written {stem.name}")
+        return []
+
+    monkeypatch.setattr(prediction, "LARGE_PIXELS", large_px)
+    monkeypatch.setattr(prediction, "read_image", read)
+    monkeypatch.setattr(Prediction, "save", save)
+    list(predict_files(paths, tmp_path / "out", tiny_model))
+    in_turn = ["read 0", "written 0", "read 1", "written 1", "read 2", "written 2"]
+    assert sorted(events) == sorted(in_turn) and (events == in_turn) is alone

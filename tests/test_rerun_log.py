@@ -1,3 +1,4 @@
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from leadline import rerun_log
 from leadline.errors import UserError
 from leadline.predicted import Prediction
 from leadline.rerun_log import RerunLog
@@ -55,7 +57,8 @@ def test_metres_camera_and_points_are_those_of_the_prediction(tmp_path: Path, lo
 
 def test_points_of_large_pictures_are_thinned_out(logged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leadline.rerun_log.MOST_POINTS", 300)
-    monkeypatch.setattr(rerun.RecordingStream, "spawn", lambda *_, **__: None)
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(rerun, "spawn", lambda **_: None)
     with RerunLog() as log:
         log.clip("c.mp4")(prediction(), 0.5)
     # Every second pixel of every second row, but for the one without a depth.
@@ -92,3 +95,24 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(UserError, match=r'pip install "leadline\[rerun\]"'):
         RerunLog()
+
+
+def test_a_viewer_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise RuntimeError("no viewer here\nand much advice")
+
+    monkeypatch.setattr(rerun, "spawn", refuse)
+    monkeypatch.setenv("DISPLAY", ":0")
+    with pytest.raises(UserError, match=r"^the rerun viewer does not start \(no viewer here\): save with"), RerunLog():
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one display")
+def test_without_a_display_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in rerun_log.DISPLAYS:
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as silent:  # bound, but not listening
+        silent.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(rerun_log, "VIEWER_PORT", silent.getsockname()[1])
+        with pytest.raises(UserError, match=r"no display .*: save with --rerun FILE.rrd"), RerunLog():
+            pass

@@ -1,4 +1,6 @@
+import itertools
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from leadline import streams
 from leadline.errors import UserError
 from leadline.models.model import DepthModel
 from leadline.prediction import predict
-from leadline.stream_sources import is_stream, shown
+from leadline.stream_sources import NewestFrames, is_stream, shown
 from leadline.streams import predict_stream, stream_stem
 
 RATE, NUM_FRAMES = 20, 40
@@ -121,6 +123,30 @@ def test_what_is_not_there_is_one_line(source: str, message: str, tiny_model: De
     with pytest.raises(UserError, match=message):
         predict_stream(source, tmp_path / "out" / "x", tiny_model)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_stream_that_sends_nothing_is_given_up(
+    tiny_model: DepthModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadline.stream_sources.SILENCE_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"http://127.0.0.1:{mute.getsockname()[1]}/x.mp4"
+        with pytest.raises(UserError, match=r"cannot be opened \(nothing came for 0.3 s\): check the address"):
+            predict_stream(address, tmp_path / "x", tiny_model)
+
+
+def test_what_came_before_a_stream_broke_off_is_kept(
+    address: str, tiny_model: DepthModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: NewestFrames) -> Iterator[object]:
+        yield from itertools.islice(self._container.decode(video=0), 5)
+        raise av.ExitError(0, "Immediate exit requested")
+
+    monkeypatch.setattr(NewestFrames, "_decoded", broken)
+    recording = predict_stream(address, tmp_path / "x", tiny_model, formats=["depth"])
+    assert recording.broken == "nothing came for 10 s"
+    assert len(frames(recording.written[0])) == recording.num_frames >= 1
+    assert recording.num_frames + recording.num_dropped == 5
 
 
 def test_formats_that_no_clip_has_are_refused(address: str, tiny_model: DepthModel, tmp_path: Path) -> None:

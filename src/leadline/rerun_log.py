@@ -1,5 +1,9 @@
 """Predictions in the rerun viewer: picture, depth, points and camera over time, in a window or a file."""
 
+import os
+import shutil
+import socket
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from math import ceil, sqrt
@@ -21,6 +25,8 @@ MOST_POINTS = 100_000
 JPEG_QUALITY = 90
 PICTURES = "picture"
 """The time line of pictures, which counts them; each clip has its own, in seconds."""
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET")
+VIEWER_PORT = 9876
 CAMERA, RGB, DEPTH, POINTS, NAME = "world/camera", "world/camera/rgb", "depth", "world/points", "name"
 
 
@@ -46,11 +52,12 @@ class RerunLog:
         """Open the window or begin the file.
 
         Raises:
+            UserError: if the viewer cannot be started.
             OSError: if the file's folder cannot be written.
         """
         self._recording = self._rr.RecordingStream("leadline")
         if self._path is None:
-            self._recording.spawn(default_blueprint=_layout())
+            self._open_window()
         else:
             self._recording.save(self._stack.enter_context(atomic_file(self._path)), default_blueprint=_layout())
         self._recording.log("world", self._rr.ViewCoordinates.RDF, static=True)
@@ -86,6 +93,17 @@ class RerunLog:
             self._show(name, prediction)
 
         return show
+
+    def _open_window(self) -> None:
+        if not _can_show():
+            raise UserError("there is no display to open the rerun viewer on: save with --rerun FILE.rrd")
+        # The package brings the viewer along, in a folder that PATH need not hold.
+        viewer = shutil.which("rerun", path=Path(sys.executable).parent) or shutil.which("rerun")
+        try:
+            self._rr.spawn(executable_path=viewer, default_blueprint=_layout(), recording=self._recording)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise UserError(f"the rerun viewer does not start ({reason}): save with --rerun FILE.rrd") from error
 
     def _show(self, name: str, prediction: Prediction) -> None:
         rr, log = self._rr, self._recording.log
@@ -128,6 +146,14 @@ def _layout() -> Any:
             column_shares=[3, 2],
         )
     )
+
+
+def _can_show() -> bool:
+    """Whether there is a display, or a viewer listens already, perhaps at the other end of a tunnel."""
+    if sys.platform != "linux" or any(os.environ.get(name) for name in DISPLAYS):
+        return True
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", VIEWER_PORT)) == 0
 
 
 def _library() -> Any:

@@ -116,7 +116,7 @@ class NewestFrames:
                 if self._left.is_set():
                     return
         except pyav().FFmpegError as error:
-            self.broken = error.strerror
+            self.broken = _reason(error)
         finally:
             self._container.close()
             with self._news:
@@ -151,14 +151,20 @@ def _open(source: str) -> Any:
     try:
         container = _open_camera(source.removeprefix(CAMERA)) if source.startswith(CAMERA) else _open_address(source)
     except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
         remedy = _known_cameras() if source.startswith(CAMERA) else "check the address, and that it is on"
-        raise UserError(f"{shown(source)} cannot be opened ({reason}): {remedy}") from error
+        raise UserError(f"{shown(source)} cannot be opened ({_reason(error)}): {remedy}") from error
     if not container.streams.video:
         container.close()
         raise UserError(f"{shown(source)} holds no moving picture; wanted a video stream")
     container.streams.video[0].thread_type = "AUTO"
     return container
+
+
+def _reason(error: Exception) -> str:
+    """Why FFmpeg gave up, without the address, which may hold a password."""
+    if isinstance(error, pyav().ExitError):
+        return f"nothing came for {SILENCE_S:g} s"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _open_address(source: str) -> Any:
