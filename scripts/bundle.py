@@ -1,7 +1,7 @@
 r"""Put a run's best checkpoint into the package, with the numbers that this very file scores.
 
-    python scripts/bundle.py runs/densenet-nyu densenet-nyu --data nyu-labelled \
-        --encoder-licence BSD-3-Clause --protocol nyu-eigen
+    python scripts/bundle.py runs/base base --data nyu-labelled --precision int8 \
+        --encoder-licence Apache-2.0 --protocol nyu-eigen
 
 Writes src/leadline/bundled/NAME and docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, and calibration.png
 where the model says how far off it is.

@@ -201,7 +201,7 @@ def test_a_record_that_is_no_json_leaves_the_old_checkpoint_whole(folder: Path) 
 def test_a_rescaled_copy_answers_scaled_metres(tmp_path: Path, kind: Any) -> None:
     head = HeadSettings(kind=kind, min_depth_m=0.7, max_depth_m=5.0)
     good, calibrated, twice = (tmp_path / name for name in ("good", "calibrated", "twice"))
-    save_checkpoint(good, build(PLAIN.model_copy(update={"head": head})), RECORD, "# Card\n", half=True)
+    save_checkpoint(good, build(PLAIN.model_copy(update={"head": head})), RECORD, "# Card\n", "float16")
     save_rescaled(good, calibrated, 1.25, {"scale": 1.25}, "Calibrated.")
     image = torch.rand(1, 3, 36, 48, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -367,7 +367,7 @@ def test_one_weight_too_few_or_too_many(folder: Path, key: str) -> None:
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of bundled models: the default one, another, and one that is no checkpoint."""
     root = tmp_path / "bundled"
-    for name in ("densenet-nyu", "fast-nyu"):
+    for name in ("base", "fast-nyu"):
         save_checkpoint(root / name, build(), RECORD, "")
     (root / "empty-nyu").mkdir()
     monkeypatch.setattr(checkpoint, "BUNDLE", root)
@@ -375,9 +375,9 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_bundled_models_go_by_name(bundle: Path) -> None:
-    assert checkpoint.bundled_models() == {name: bundle / name for name in ("densenet-nyu", "fast-nyu")}
+    assert checkpoint.bundled_models() == {name: bundle / name for name in ("base", "fast-nyu")}
     assert find_checkpoint("fast-nyu") == bundle / "fast-nyu"
-    assert find_checkpoint("default") == bundle / "densenet-nyu"
+    assert find_checkpoint("default") == bundle / "base"
     assert same_weights(load_model(), build())
 
 
@@ -393,12 +393,12 @@ def test_a_run_stands_for_its_best_epoch(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(bundle: Path) -> None:
-    with pytest.raises(UserError, match="unknown model 'densenet-nuy': did you mean 'densenet-nyu'"):
-        find_checkpoint("densenet-nuy")
+    with pytest.raises(UserError, match="unknown model 'bsae': did you mean 'base'"):
+        find_checkpoint("bsae")
 
 
 def test_a_model_like_no_other_is_answered_with_the_list(bundle: Path) -> None:
-    with pytest.raises(UserError, match="unknown model 'qqqqqq': choose from default, densenet-nyu, fast-nyu"):
+    with pytest.raises(UserError, match="unknown model 'qqqqqq': choose from default, base, fast-nyu"):
         load_model("qqqqqq")
 
 

@@ -207,7 +207,7 @@ def test_predict_goes_on_past_a_broken_picture(
 def test_models_lists_recipes_and_bundled_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
     printed = capsys.readouterr().out
-    assert "densenet-nyu (default)" in printed and "report-cae" in printed
+    assert "base (default)" in printed and "report-cae" in printed
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from leadline.models.settings import NO_WEIGHTS
 from leadline.storage import Precision, pack, unpack
 
 BUNDLE = Path(__file__).parent / "bundled"
-DEFAULT = "densenet-nyu"
+DEFAULT = "base"
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1

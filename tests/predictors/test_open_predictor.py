@@ -37,5 +37,5 @@ def test_what_stands_before_the_colon_chooses(
 
 
 def test_an_unknown_model_is_named(rooms: Path) -> None:
-    with pytest.raises(UserError, match="unknown model 'densnet-nyu': did you mean 'densenet-nyu'"):
-        open_predictor("densnet-nyu", open_dataset(rooms))
+    with pytest.raises(UserError, match="unknown model 'bsae': did you mean 'base'"):
+        open_predictor("bsae", open_dataset(rooms))
