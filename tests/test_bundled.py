@@ -38,13 +38,12 @@ def predicted_m(model: DepthModel, room: int, fov_deg: float) -> float:
     return middle(depth_m[0], fov_deg).median().item()
 
 
-WIDE = pytest.param(80.0, marks=pytest.mark.xfail(strict=True, reason="6 % nearer at 80°, see docs/experiments.md"))
-
-
-@pytest.mark.parametrize("fov_deg", [50.0, WIDE])
-def test_a_room_is_as_far_through_any_lens(base: DepthModel, fov_deg: float) -> None:
-    found = torch.tensor([[predicted_m(base, room, fov) for fov in (63.0, fov_deg)] for room in range(NUM_ROOMS)])
-    assert (found[:, 1] / found[:, 0]).median().item() == pytest.approx(1, abs=0.05)
+@pytest.mark.xfail(strict=True, reason="4 to 6 % farther at 50°, nearer at 80°: see docs/experiments.md")
+def test_a_room_is_as_far_through_any_lens(base: DepthModel) -> None:
+    fields_deg = (63.0, 50.0, 80.0)
+    found = torch.tensor([[predicted_m(base, room, fov_deg) for fov_deg in fields_deg] for room in range(NUM_ROOMS)])
+    ratios = (found[:, 1:] / found[:, :1]).median(0).values
+    assert ratios.tolist() == pytest.approx([1, 1], abs=0.05)
 
 
 def test_rendered_rooms_are_about_as_far_as_they_are(base: DepthModel) -> None:
