@@ -162,10 +162,12 @@ class RunRecorder(Callback):
 
     def _save_best(self, pl_module: Any) -> None:
         run = json.loads((self._out / "run.json").read_text(encoding="utf-8"))
+        # A run of an older version has not written it down.
+        encoder_weights = run.get("encoder_weights") or encoder_origin(pl_module.settings)
         record = {
             "recipe": run["recipe"],
             "data": Path(run["data"]).name,
-            "settings": _recorded(pl_module.settings),
+            "settings": _recorded(pl_module.settings, encoder_weights),
             "validation": self._rows[-1] if self._rows else {},
         }
         save_checkpoint(self._out / BEST, pl_module.model, record, model_card(record))
@@ -180,16 +182,21 @@ class RunRecorder(Callback):
         depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
 
 
-def _recorded(settings: RunSettings) -> dict[str, Any]:
-    """Settings as a checkpoint remembers them.
+def encoder_origin(settings: RunSettings) -> str:
+    """Where the encoder's weights are from, a file or a hub name; of what goes on from a model, where that had them.
 
-    The name of a file tells where weights are from; its path tells nothing to anyone else. What went on from another
-    model's weights has its encoder's from where that had them.
+    Raises:
+        UserError: if there is no such model.
     """
+    weights = settings.model.encoder.weights
+    if settings.init and weights == NO_WEIGHTS:
+        record = read_config(find_checkpoint(settings.init)).get("record", {})
+        weights = record.get("settings", {}).get("model", {}).get("encoder", {}).get("weights", NO_WEIGHTS)
+    return Path(weights).name
+
+
+def _recorded(settings: RunSettings, encoder_weights: str) -> dict[str, Any]:
+    """Settings as a checkpoint remembers them: a file's name tells where weights are from, its path nothing."""
     recorded = settings.model_dump()
-    encoder = recorded["model"]["encoder"]
-    if settings.init and encoder["weights"] == NO_WEIGHTS:
-        first = read_config(find_checkpoint(settings.init))["record"]["settings"]
-        encoder["weights"] = first["model"]["encoder"]["weights"]
-    encoder["weights"], recorded["init"] = Path(encoder["weights"]).name, Path(settings.init).name
+    recorded["model"]["encoder"]["weights"], recorded["init"] = encoder_weights, Path(settings.init).name
     return recorded

@@ -18,6 +18,7 @@ from leadline.breakdown import division_sums
 from leadline.data import open_dataset
 from leadline.data.module import IndexedSamples, collate_indexed
 from leadline.data.sample import Batch, DepthDataset
+from leadline.depth import Output
 from leadline.metrics import error_sums
 from leadline.predictors import open_predictor
 from leadline.predictors.base import Answer, Predictor
@@ -34,7 +35,7 @@ class Score:
     groups: dict[str, Tensor] = field(default_factory=dict)
     """`breakdown.division_sums`, (K, 10) by the division's name; empty unless details are asked for."""
     calibration: Tensor | None = None
-    """`reliability.reliability_sums`; None if the predictor does not say how far off it may be."""
+    """`reliability.reliability_sums`; None if the predictor does not answer metres and how far off they may be."""
     boundaries: Tensor | None = None
     """`boundaries.boundary_scores`, (3,); None unless details are asked for."""
 
@@ -84,7 +85,7 @@ def _score(predictor: Predictor, answer: Answer, batch: Batch, rules: Protocol, 
     pred_m = scored_prediction(rules, answer.values, predictor.output, batch.depth_m, scored)
     sums = error_sums(pred_m, batch.depth_m, scored)[0]
     calibration = None
-    if answer.uncertainty is not None:
+    if answer.uncertainty is not None and predictor.output is Output.METRES:  # else it is no share of a depth
         calibration = reliability_sums(pred_m, batch.depth_m, scored, answer.uncertainty / answer.values)
     if not details:
         return Score(sums=sums, calibration=calibration)

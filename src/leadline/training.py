@@ -27,7 +27,7 @@ from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
 from leadline.models.model import DepthModel
 from leadline.optimizer import build_optimizer
-from leadline.run import LAST_STATE, Interrupted, RunRecorder
+from leadline.run import LAST_STATE, Interrupted, RunRecorder, encoder_origin
 from leadline.settings import RunSettings, parse_settings, write_settings
 from leadline.toml_files import read_toml
 
@@ -257,6 +257,7 @@ def _write_run(
         "torch": torch.__version__,
         "recipe": recipe,
         "data": str(data.resolve()),
+        "encoder_weights": encoder_origin(settings),
     }
     with atomic_file(out / "run.json") as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
