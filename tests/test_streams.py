@@ -102,6 +102,15 @@ def test_the_first_ctrl_c_ends_it_with_whole_files(address: str, tiny_model: Dep
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.fixture
+def ctrl_c_interrupts() -> Iterator[None]:
+    """As at a terminal; a shell starts what runs in its background with Ctrl-C ignored."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)
+
+
+@pytest.mark.usefixtures("ctrl_c_interrupts")
 def test_the_second_ctrl_c_leaves_nothing(address: str, tiny_model: DepthModel, tmp_path: Path) -> None:
     def press_twice(*_: object) -> None:
         signal.raise_signal(signal.SIGINT)
