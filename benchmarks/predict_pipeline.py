@@ -26,7 +26,7 @@ from leadline.benchmark import make_pictures
 from leadline.checkpoint import load_model
 from leadline.device import autocast, has_native_bf16, pick_device
 from leadline.image_files import find_images
-from leadline.prediction import predict_files
+from leadline.many_pictures import predict_files
 from leadline.timings import Spread
 
 PATCH = 14

@@ -61,11 +61,9 @@ class FlatModel(DepthModel):
     def __init__(self) -> None:
         super().__init__(TINY_MODEL)
 
-    def estimate(self, image: torch.Tensor) -> Estimate:
-        return Estimate(torch.full_like(image[:, :1], 2.0), None)
-
-    def focal_scale(self, focal_px: torch.Tensor, height: int, width: int) -> torch.Tensor:
-        return focal_px / 100
+    def estimate(self, image: torch.Tensor, focal_px: torch.Tensor | None = None) -> Estimate:
+        scale = torch.ones(1) if focal_px is None else focal_px / 100
+        return Estimate(torch.full_like(image[:, :1], 2.0) * scale.view(-1, 1, 1, 1), None)
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 
 from leadline import benchmark as module
-from leadline.benchmark import benchmark, make_pictures, pipelined, stage_by_stage
+from leadline.benchmark import benchmark, make_pictures, side_by_side, stage_by_stage
 from leadline.cli import main
 from leadline.errors import UserError
+from leadline.many_pictures import predict_files
 from leadline.models.model import DepthModel
-from leadline.prediction import predict_files
 from leadline.stages import Stages, open_stages
 from leadline.timings import END_TO_END, STAGES, Benchmark
 from leadline.writers import read_depth_png
@@ -55,23 +55,24 @@ def test_models_take_turns_and_each_round_begins_with_another(
         return 1.0
 
     monkeypatch.setattr(module, "open_stages", named)
-    monkeypatch.setattr(module, "pipelined", noted)
+    monkeypatch.setattr(module, "side_by_side", noted)
     benchmark(["a", "b", "c"], make_pictures(tmp_path, 1, 40, 60), devices=[CPU], rounds=3)
     assert "".join(order) == "abcbcacababc"  # the first is the warm-up
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_stages_and_pipeline_write_what_predict_writes(
+def test_either_way_writes_what_predict_writes(
     batch: int, tmp_path: Path, tiny_checkpoint: Path, tiny_model: DepthModel
 ) -> None:
     paths = make_pictures(tmp_path, 3, 60, 80)
     stages = open_stages(str(tiny_checkpoint), CPU)
     list(predict_files(paths[-batch:], tmp_path / "predicted", tiny_model, formats=["depth"]))
-    for number, way in enumerate((stage_by_stage, pipelined)):
+    for number, way in enumerate((stage_by_stage, side_by_side)):
         out = tmp_path / str(number)
         way(stages, [paths[start : start + batch] for start in range(0, 3, batch)], out)
+        last = max(out.glob("**/0.png"), key=lambda path: path.stat().st_mtime_ns).parent
         for place, path in enumerate(paths[-batch:]):
-            ours = read_depth_png(out / f"{place}.png").depth_m
+            ours = read_depth_png(last / f"{place}.png").depth_m
             theirs = read_depth_png(tmp_path / "predicted" / f"{path.stem}_depth.png").depth_m
             # A batch may be summed in another order, and bfloat16 has steps of 0.4 %.
             np.testing.assert_allclose(ours, theirs, rtol=0 if batch == 1 else 0.01, atol=0 if batch == 1 else 0.01)

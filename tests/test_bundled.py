@@ -34,7 +34,7 @@ def predicted_m(model: DepthModel, room: int, fov_deg: float) -> float:
     dataset = SyntheticDataset(PICTURES_PER_SCENE * NUM_ROOMS, 11, HEIGHT, WIDTH, fov_deg)
     sample = dataset[PICTURES_PER_SCENE * room]
     with autocast(torch.device("cpu")):
-        depth_m = model(sample.image[None]) * model.focal_scale(sample.intrinsics[:1, 0], HEIGHT, WIDTH)
+        depth_m = model.estimate(sample.image[None], sample.intrinsics[:1, 0]).depth_m
     return middle(depth_m[0], fov_deg).median().item()
 
 

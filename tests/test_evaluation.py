@@ -81,7 +81,7 @@ def test_the_mirror_is_averaged_where_the_protocol_says(rooms: Path, tiny_model:
     image = batch.image
     with torch.inference_mode():
         mean_m = (tiny_model(image) + tiny_model(image.flip(-1)).flip(-1)) / 2
-    scale = tiny_model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:]).view(-1, 1, 1, 1)
+    scale = tiny_model.look(float(batch.intrinsics[0, 0, 0]), *image.shape[-2:]).scale
     # bfloat16, where it is native, keeps 3 digits.
     predictor = NativePredictor(tiny_model, "tiny")
     flipped = predictor(batch, True).values

@@ -1,57 +1,151 @@
-"""The benchmark that kills a run: it passes on a run that is right, and sees what is wrong."""
-
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
+import threading
+import time
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from leadline.writers import write_depth_png, write_npz
+from leadline import many_pictures
+from leadline.camera_files import Camera
+from leadline.errors import UserError
+from leadline.image import Picture, read_image
+from leadline.many_pictures import CONTACT_SHEET, output_stems, predict_files
+from leadline.models.model import DepthModel
+from leadline.predicted import Prediction
+from leadline.prediction import predict
+from leadline.writers import read_npz
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[1] / "benchmarks" / "many_pictures.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)  # its dataclass asks for it
-    spec.loader.exec_module(module)
-    return module
+def save_photo(path: Path, height: int, width: int) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
 
 
-def test_a_killed_run_is_finished_by_the_next(
-    script: ModuleType, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert script.main(["--count", "200", "--model", str(tiny_checkpoint), "--most-gb", "8"]) == 0
-    printed = capsys.readouterr()
-    assert not printed.err
-    assert "0 of their files broken" in printed.out and "second run: wrote" in printed.out
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A picture of 60×80 without EXIF."""
+    return save_photo(tmp_path / "photo.png", 60, 80)
 
 
-def test_half_files_and_wrong_sizes_are_seen(script: ModuleType, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}.jpg" for name in "abc"]
-    depth_m, valid = np.ones((6, 8), np.float32), np.ones((6, 8), bool)
+def test_the_camera_is_that_of_every_picture(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    matrix = np.array([[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]], np.float32)
+    (result,) = predict_files([photo], tmp_path / "out", tiny_model, formats=["npz"], intrinsics=matrix)
+    np.testing.assert_array_equal(read_npz(result.written[0]).intrinsics, matrix)
+
+
+def test_a_picture_of_another_shape_than_the_cameras_is_passed_over(tmp_path: Path, tiny_model: DepthModel) -> None:
+    paths = [save_photo(tmp_path / "a.png", 40, 30), save_photo(tmp_path / "b.png", 30, 40)]
+    camera = Camera(torch.tensor([[30.0, 0, 19], [0, 30, 14], [0, 0, 1]]), (30, 40))
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], intrinsics=camera))
+    assert "for pictures of 40×30 pixels, got 30×40" in results[0].error and not results[1].error
+
+
+def test_a_folder_goes_on_past_a_broken_picture(tmp_path: Path, tiny_model: DepthModel) -> None:
+    paths = [save_photo(tmp_path / "a.png", 30, 40), tmp_path / "b.png", save_photo(tmp_path / "c.jpg", 30, 40)]
+    paths[1].write_text("no picture")
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, sheet=True))
+    assert [bool(result.error) for result in results] == [False, True, False]
+    assert "b.png is no picture" in results[1].error
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["a_depth.png", "a_color.png", "a.npz", "c_depth.png", "c_color.png", "c.npz", CONTACT_SHEET]
+    )
+
+
+def test_many_files_give_what_one_gives(tmp_path: Path, tiny_model: DepthModel) -> None:
+    paths = [save_photo(tmp_path / f"{number}.png", 30 + number, 40) for number in range(5)]
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"]))
+    assert [result.path for result in results] == paths
     for path in paths:
-        Image.new("RGB", (8, 6)).save(path)
-        write_depth_png(tmp_path / f"{path.stem}_depth.png", depth_m, valid)
-        write_npz(tmp_path / f"{path.stem}.npz", depth_m, valid, None)
-    assert script.broken(paths, tmp_path) == []
-    half = tmp_path / "b.npz"
-    half.write_bytes(half.read_bytes()[:200])
-    write_depth_png(tmp_path / "c_depth.png", depth_m[:5], valid[:5])
-    found = script.broken(paths, tmp_path)
-    assert len(found) == 2
-    assert "b.npz cannot be read as depth" in found[0]
-    assert found[1] == "c_depth.png has the size (5, 8), its picture (6, 8)"
+        stored = read_npz(tmp_path / "out" / f"{path.stem}.npz")
+        assert np.array_equal(stored.depth_m, predict(path, tiny_model).depth_m)
 
 
-def test_memory_is_that_of_the_looks_in_a_part_of_the_run(script: ModuleType) -> None:
-    # Of the 100 pictures from 50 to 150: 60 is a tenth, 80 three tenths, 140 nine tenths.
-    looks = [(50, 9.0), (60, 1.0), (80, 3.0), (90, 7.0), (140, 5.0), (150, 5.5)]
-    watched = script.Watched(seen=[(done, int(gb * 1e9)) for done, gb in looks])
-    assert watched.mean_gb(0.1, 0.3) == 2
-    assert watched.mean_gb(0.8, 1) == 5.25
-    assert watched.peak_gb == 9
+def test_an_unknown_format_is_refused_before_any_work(tmp_path: Path, tiny_model: DepthModel) -> None:
+    with pytest.raises(UserError, match="unknown format 'colour': did you mean 'color'"):
+        list(predict_files([tmp_path / "a.png"], tmp_path / "out", tiny_model, formats=["colour"]))
+
+
+def test_a_result_that_cannot_be_written_is_an_error(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    with pytest.raises(OSError):
+        list(predict_files([photo], tmp_path / "out", tiny_model))
+
+
+def test_no_result_takes_anothers_place(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a/1.jpg", "a/1.png", "b/1.jpg", "b/2.jpg")]
+    stems = output_stems(paths, tmp_path / "out")
+    assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a/1_jpg", "a/1_png", "b/1", "b/2"]
+    assert output_stems(paths[:1], tmp_path / "out") == [tmp_path / "out" / "1"]
+    paths = [tmp_path / name for name in ("1.jpg", "1.png", "1_jpg.png")]
+    assert [stem.name for stem in output_stems(paths, tmp_path / "out")] == ["1_jpg", "1_png", "1_jpg_png"]
+
+
+def test_names_are_found_without_comparing_each_picture_with_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(300)] + [tmp_path / "0.png"]
+    compared, equal = [], PurePath.__eq__
+    monkeypatch.setattr(PurePath, "__eq__", lambda one, other: compared.append(one) or equal(one, other))
+    stems = output_stems(paths, tmp_path / "out")
+    assert len(set(stems)) == 301
+    assert len(compared) < 10 * 301
+
+
+def test_a_second_run_goes_on_where_the_first_stopped(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    other = photo.with_name("other.png")
+    Image.new("RGB", (40, 30)).save(other)
+    paths, out = [photo, other], tmp_path / "out"
+    list(predict_files([photo], out, tiny_model, formats=["npz", "depth"]))
+    results = list(predict_files(paths, out, tiny_model, formats=["npz", "depth"], skip_existing=True))
+    assert [result.path for result in results] == [other]
+    (out / f"{photo.stem}.npz").unlink()  # as if it had been killed between two files of a picture
+    results = list(predict_files(paths, out, tiny_model, formats=["npz", "depth"], skip_existing=True))
+    assert [result.path for result in results] == [photo]
+    assert len(list(predict_files(paths, out, tiny_model, formats=["npz", "depth"]))) == 2
+
+
+@pytest.mark.parametrize(("large_px", "alone"), [(1, True), (10**9, False)])
+def test_large_pictures_are_in_memory_one_at_a_time(
+    large_px: int, alone: bool, tmp_path: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [save_photo(tmp_path / f"{number}.png", 30, 40) for number in range(3)]
+    events: list[str] = []
+
+    def read(path: Path, max_pixels: int) -> Picture:
+        events.append(f"read {path.stem}")
+        return read_image(path, max_pixels)
+
+    def save(self: Prediction, stem: Path, formats: object) -> list[Path]:
+        time.sleep(0.1)
+        events.append(f"written {stem.name}")
+        return []
+
+    monkeypatch.setattr(many_pictures, "LARGE_PIXELS", large_px)
+    monkeypatch.setattr(many_pictures, "read_image", read)
+    monkeypatch.setattr(Prediction, "save", save)
+    monkeypatch.setattr(many_pictures, "num_workers", lambda device: 2)
+    list(predict_files(paths, tmp_path / "out", tiny_model))
+    assert sorted(events) == ["read 0", "read 1", "read 2", "written 0", "written 1", "written 2"]
+    in_turn = [f"{what} {event[-1]}" for event in events[::2] for what in ("read", "written")]
+    assert (events == in_turn) is alone
+
+
+def test_a_show_sees_every_picture_in_order_from_one_thread(tmp_path: Path, tiny_model: DepthModel) -> None:
+    paths = [save_photo(tmp_path / f"{number}.png", 30, 40) for number in range(5)]
+    paths[3].write_text("no picture")
+    seen: list[tuple[str, int]] = []
+
+    def show(path: Path, prediction: Prediction) -> None:
+        assert prediction.depth_m.shape == (30, 40)
+        seen.append((path.stem, threading.get_ident()))
+
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], show=show))
+    assert len(results) == 5
+    assert seen == [(stem, threading.get_ident()) for stem in "0124"]
+
+
+def test_nothing_to_predict_is_no_mistake(tmp_path: Path, tiny_model: DepthModel) -> None:
+    assert list(predict_files([], tmp_path / "out", tiny_model)) == []

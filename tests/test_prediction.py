@@ -1,19 +1,14 @@
-import time
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from leadline import prediction
-from leadline.camera_files import Camera
 from leadline.errors import UserError
-from leadline.image import Picture, read_image
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
-from leadline.predicted import Prediction
-from leadline.prediction import CONTACT_SHEET, output_stems, predict, predict_files
+from leadline.prediction import predict
 from leadline.writers import read_depth_png, read_npz
 
 
@@ -126,15 +121,6 @@ def test_intrinsics_reach_metres_and_files(photo: Path, tmp_path: Path, tiny_mod
         np.testing.assert_array_equal(prediction.intrinsics, wanted)
         assert (prediction.focal_px, prediction.focal) == (120, "focal 120 px (given)")
         assert np.array_equal(prediction.depth_m, predict(photo, tiny_model, focal_px=120).depth_m)
-    (result,) = predict_files([photo], tmp_path / "out", tiny_model, formats=["npz"], intrinsics=camera)
-    np.testing.assert_array_equal(read_npz(result.written[0]).intrinsics, wanted)
-
-
-def test_a_picture_of_another_shape_than_the_cameras_is_passed_over(tmp_path: Path, tiny_model: DepthModel) -> None:
-    paths = [save_photo(tmp_path / "a.png", 40, 30), save_photo(tmp_path / "b.png", 30, 40)]
-    camera = Camera(torch.tensor([[30.0, 0, 19], [0, 30, 14], [0, 0, 1]]), (30, 40))
-    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], intrinsics=camera))
-    assert "for pictures of 40×30 pixels, got 30×40" in results[0].error and not results[1].error
 
 
 def test_the_written_files_agree(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
@@ -150,98 +136,12 @@ def test_the_written_files_agree(photo: Path, tmp_path: Path, tiny_model: DepthM
 def test_uncertainty_follows_the_metres(photo: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert predict(photo, tiny_model).uncertainty_m is None
     depth_alone = tiny_model.estimate
-    monkeypatch.setattr(
-        tiny_model, "estimate", lambda image: Estimate(depth_alone(image).depth_m, 0.1 + 0 * image[:, :1])
-    )
+
+    def estimate(image: torch.Tensor, focal_px: torch.Tensor) -> Estimate:
+        return Estimate(depth_alone(image, focal_px).depth_m, 0.1 + 0 * image[:, :1])
+
+    monkeypatch.setattr(tiny_model, "estimate", estimate)
     for focal_px in (50.0, 100.0):
         prediction = predict(photo, tiny_model, focal_px=focal_px)
         assert prediction.uncertainty_m is not None and prediction.uncertainty_m.dtype == np.float32
         np.testing.assert_allclose(prediction.uncertainty_m, 0.1 * prediction.depth_m, rtol=1e-5)
-
-
-def test_a_folder_goes_on_past_a_broken_picture(tmp_path: Path, tiny_model: DepthModel) -> None:
-    paths = [save_photo(tmp_path / "a.png", 30, 40), tmp_path / "b.png", save_photo(tmp_path / "c.jpg", 30, 40)]
-    paths[1].write_text("no picture")
-    results = list(predict_files(paths, tmp_path / "out", tiny_model, sheet=True))
-    assert [bool(result.error) for result in results] == [False, True, False]
-    assert "b.png is no picture" in results[1].error
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        ["a_depth.png", "a_color.png", "a.npz", "c_depth.png", "c_color.png", "c.npz", CONTACT_SHEET]
-    )
-
-
-def test_many_files_give_what_one_gives(tmp_path: Path, tiny_model: DepthModel) -> None:
-    paths = [save_photo(tmp_path / f"{number}.png", 30 + number, 40) for number in range(5)]
-    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"]))
-    assert [result.path for result in results] == paths
-    for path in paths:
-        stored = read_npz(tmp_path / "out" / f"{path.stem}.npz")
-        assert np.array_equal(stored.depth_m, predict(path, tiny_model).depth_m)
-
-
-def test_an_unknown_format_is_refused_before_any_work(tmp_path: Path, tiny_model: DepthModel) -> None:
-    with pytest.raises(UserError, match="unknown format 'colour': did you mean 'color'"):
-        list(predict_files([tmp_path / "a.png"], tmp_path / "out", tiny_model, formats=["colour"]))
-
-
-def test_a_result_that_cannot_be_written_is_an_error(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
-    (tmp_path / "out").write_text("a file where the folder should be")
-    with pytest.raises(OSError):
-        list(predict_files([photo], tmp_path / "out", tiny_model))
-
-
-def test_no_result_takes_anothers_place(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in ("a/1.jpg", "a/1.png", "b/1.jpg", "b/2.jpg")]
-    stems = output_stems(paths, tmp_path / "out")
-    assert [str(stem.relative_to(tmp_path / "out")) for stem in stems] == ["a/1_jpg", "a/1_png", "b/1", "b/2"]
-    assert output_stems(paths[:1], tmp_path / "out") == [tmp_path / "out" / "1"]
-    paths = [tmp_path / name for name in ("1.jpg", "1.png", "1_jpg.png")]
-    assert [stem.name for stem in output_stems(paths, tmp_path / "out")] == ["1_jpg", "1_png", "1_jpg_png"]
-
-
-def test_names_are_found_without_comparing_each_picture_with_each(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = [tmp_path / f"{number}.jpg" for number in range(300)] + [tmp_path / "0.png"]
-    compared, equal = [], PurePath.__eq__
-    monkeypatch.setattr(PurePath, "__eq__", lambda one, other: compared.append(one) or equal(one, other))
-    stems = output_stems(paths, tmp_path / "out")
-    assert len(set(stems)) == 301
-    assert len(compared) < 10 * 301
-
-
-def test_a_second_run_goes_on_where_the_first_stopped(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
-    other = photo.with_name("other.png")
-    Image.new("RGB", (40, 30)).save(other)
-    paths, out = [photo, other], tmp_path / "out"
-    list(predict_files([photo], out, tiny_model, formats=["npz", "depth"]))
-    results = list(predict_files(paths, out, tiny_model, formats=["npz", "depth"], skip_existing=True))
-    assert [result.path for result in results] == [other]
-    (out / f"{photo.stem}.npz").unlink()  # as if it had been killed between two files of a picture
-    results = list(predict_files(paths, out, tiny_model, formats=["npz", "depth"], skip_existing=True))
-    assert [result.path for result in results] == [photo]
-    assert len(list(predict_files(paths, out, tiny_model, formats=["npz", "depth"]))) == 2
-
-
-@pytest.mark.parametrize(("large_px", "alone"), [(1, True), (10**9, False)])
-def test_large_pictures_are_in_memory_one_at_a_time(
-    large_px: int, alone: bool, tmp_path: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    paths = [save_photo(tmp_path / f"{number}.png", 30, 40) for number in range(3)]
-    events: list[str] = []
-
-    def read(path: Path, max_pixels: int) -> Picture:
-        events.append(f"read {path.stem}")
-        return read_image(path, max_pixels)
-
-    def save(self: Prediction, stem: Path, formats: object) -> list[Path]:
-        time.sleep(0.1)
-        events.append(f"written {stem.name}")
-        return []
-
-    monkeypatch.setattr(prediction, "LARGE_PIXELS", large_px)
-    monkeypatch.setattr(prediction, "read_image", read)
-    monkeypatch.setattr(Prediction, "save", save)
-    list(predict_files(paths, tmp_path / "out", tiny_model))
-    in_turn = ["read 0", "written 0", "read 1", "written 1", "read 2", "written 2"]
-    assert sorted(events) == sorted(in_turn) and (events == in_turn) is alone

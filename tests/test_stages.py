@@ -17,12 +17,14 @@ NAN = torch.tensor([torch.nan, torch.nan])
 
 
 def plain(network: nn.Module) -> Stages:
-    return Stages("plain", CPU, torch.float32, network, prepare=lambda it: it, infer=network, finish=lambda it, *_: it)
+    return Stages(
+        "plain", CPU, torch.float32, network, prepare=lambda it, _: it, infer=network, finish=lambda it, *_: it
+    )
 
 
 def run(stages: Stages, image: torch.Tensor, focal_px: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return stages.finish(stages.infer(stages.prepare(image)), focal_px, *image.shape[-2:])
+        return stages.finish(stages.infer(stages.prepare(image, focal_px)), focal_px, *image.shape[-2:])
 
 
 def test_multiply_adds_of_a_convolution_by_hand() -> None:
@@ -41,14 +43,16 @@ def test_multiply_adds_of_attention_by_hand() -> None:
 def test_the_stages_of_a_leadline_model_make_its_answer(tiny_checkpoint: Path, tiny_model: DepthModel) -> None:
     stages = open_stages(str(tiny_checkpoint), CPU)
     image = torch.rand(2, 3, 60, 80, generator=torch.manual_seed(0))
-    assert stages.prepare(image).shape == (2, 3, 36, 48)
+    assert stages.prepare(image, NAN).shape == (2, 3, 36, 48)
     with torch.inference_mode():
         expected = tiny_model(image)
     # autocast where the processor multiplies bfloat16 itself
     torch.testing.assert_close(run(stages, image, NAN), expected, rtol=0.02, atol=0)
-    # Trained with 40 px at 36×48: twice that, at (80/48)² of the area, is a scale of 2 for one of the two alone.
-    scaled = run(stages, image, torch.tensor([torch.nan, 80 * 80 / 48]))
-    torch.testing.assert_close(scaled, run(stages, image, NAN) * torch.tensor([1.0, 2.0]).view(2, 1, 1, 1))
+    # Trained with 40 px at 36×48: twice that, at (80/48)² of the area, is a scale of 2.
+    twice_px = 80 * 80 / 48
+    torch.testing.assert_close(run(stages, image, torch.full((2,), twice_px)), 2 * run(stages, image, NAN))
+    with pytest.raises(UserError, match="must have one focal length"):
+        stages.prepare(image, torch.tensor([twice_px, torch.nan]))
 
 
 def test_a_hugging_face_model_answers_batches_in_stages(tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def test_a_hugging_face_model_answers_batches_in_stages(tmp_path: Path) -> None:
     together = run(stages, image, NAN)
     assert together.shape == (2, 1, 70, 100) and together.dtype == torch.float32
     torch.testing.assert_close(together[1:], run(stages, image[1:], NAN[1:]), rtol=1e-4, atol=1e-5)
-    assert stages.num_multiply_adds(stages.prepare(image[:1])) > 0
+    assert stages.num_multiply_adds(stages.prepare(image[:1], NAN[:1])) > 0
     with pytest.raises(UserError, match=r"hf:.* cannot answer these pictures \("):
         run(stages, torch.rand(1, 3, 20, 20), NAN[:1])
 

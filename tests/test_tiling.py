@@ -112,9 +112,9 @@ def test_a_tiled_prediction_is_as_uncertain_as_one_look_at_the_whole(
 ) -> None:
     depth_alone, looks = tiny_model.estimate, []
 
-    def estimate(image: Tensor) -> Estimate:
+    def estimate(image: Tensor, focal_px: Tensor | None = None) -> Estimate:
         looks.append(image)
-        return Estimate(depth_alone(image).depth_m, torch.full_like(image[:, :1], 0.1 * len(looks)))
+        return Estimate(depth_alone(image, focal_px).depth_m, torch.full_like(image[:, :1], 0.1 * len(looks)))
 
     monkeypatch.setattr(tiny_model, "estimate", estimate)
     prediction = predict(next((rooms / "rgb").iterdir()), tiny_model, focal_px=90, tiled=True)
@@ -122,11 +122,17 @@ def test_a_tiled_prediction_is_as_uncertain_as_one_look_at_the_whole(
     np.testing.assert_allclose(prediction.uncertainty_m, 0.1 * prediction.depth_m, rtol=1e-5)
 
 
+def test_a_tiled_prediction_follows_the_focal_length(rooms: Path, tiny_model: DepthModel) -> None:
+    picture = next((rooms / "rgb").iterdir())
+    one, two = (predict(picture, tiny_model, focal_px=focal_px, tiled=True).depth_m for focal_px in (90, 180))
+    np.testing.assert_allclose(two, 2 * one, rtol=1e-4)
+
+
 MEASURED = """
 import resource, sys
 from pathlib import Path
 from leadline.checkpoint import load_model
-from leadline.prediction import predict_files
+from leadline.many_pictures import predict_files
 pictures = [Path(path) for path in sys.argv[2:]]
 formats = ("color",)  # takes the most
 results = list(predict_files(pictures, pictures[0].parent, load_model(sys.argv[1]), formats=formats, tiled=True))

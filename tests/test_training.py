@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from pytorch_lightning import Trainer
 from safetensors.torch import load_file
 
@@ -11,6 +12,7 @@ from leadline.checkpoint import load_model, read_config, save_checkpoint
 from leadline.data.sample import Batch
 from leadline.errors import UserError
 from leadline.models import PlainSettings, build_model
+from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.run import LAST_STATE, Interrupted, RunRecorder
 from leadline.settings import RunSettings
@@ -183,6 +185,38 @@ def test_a_run_cannot_start_from_a_model_of_another_shape(
         train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "run")
 
 
+@pytest.mark.usefixtures("no_drawing")
+def test_uncertainty_alone_is_taught_to_a_model_that_had_none(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    train(tiny_settings, rooms, tmp_path / "first")
+    first = load_model(tmp_path / "first").state_dict()
+    head = tiny_settings.model.head.model_copy(update={"uncertainty": True})
+    changes = {
+        "init": str(tmp_path / "first"),
+        "uncertainty_only": True,
+        "model": tiny_settings.model.model_copy(update={"head": head}),
+    }
+    settings = tiny_settings.model_copy(update=changes)
+    train(settings, rooms, tmp_path / "second")
+    second = load_model(tmp_path / "second").state_dict()
+    # Batch norms' statistics too are as they were.
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value)  # averaging rounds
+    layer = [second[name] for name in second.keys() - first.keys()]
+    assert len(layer) == 2 and all(
+        (value != build_model(settings.model).state_dict()[name]).any()
+        for name, value in second.items()
+        if name.startswith(ERROR_LAYER)
+    )
+
+
+@pytest.mark.parametrize("changes", [{"init": ""}, {"init": "base"}])
+def test_uncertainty_alone_wants_a_model_that_has_depth(changes: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="uncertainty_only wants a model to start from"):
+        RunSettings.model_validate({"uncertainty_only": True, **changes})
+
+
 def test_resume_wants_a_run(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run at"):
         resume(tmp_path)
@@ -226,12 +260,12 @@ def test_a_wild_error_layer_takes_nothing_from_depths_gradient(tiny_settings: Ru
     settings = tiny_settings.model_copy(update={"model": tiny_settings.model.model_copy(update={"head": head})})
     module = DepthTraining(build_model(settings.model), settings)
     for name, value in module.named_parameters():
-        value.grad = torch.full_like(value, 1e6 if "error_conv" in name else 1e-4)
-    depth = [value.grad for name, value in module.named_parameters() if "error_conv" not in name]
+        value.grad = torch.full_like(value, 1e6 if name.startswith("model." + ERROR_LAYER) else 1e-4)
+    depth = [value.grad for name, value in module.named_parameters() if not name.startswith("model." + ERROR_LAYER)]
     before = [value.clone() for value in depth if value is not None]
     module.configure_gradient_clipping(None)
     assert all(torch.equal(was, value) for was, value in zip(before, depth, strict=True) if value is not None)
-    error = [value.grad for name, value in module.named_parameters() if "error_conv" in name]
+    error = [value.grad for name, value in module.named_parameters() if name.startswith("model." + ERROR_LAYER)]
     assert len(error) == 2
     norm = torch.cat([value.flatten() for value in error if value is not None]).norm().item()
     assert norm == pytest.approx(settings.optimizer.clip_norm, rel=1e-4)

@@ -1,12 +1,13 @@
-"""How long models take: each stage apart, and end to end with decoding and writing beside the model's work."""
+"""How long models take: each stage of one picture apart, and end to end with several under way at a time."""
 
 import itertools
 import os
 import platform
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +24,7 @@ from leadline.image import Picture, read_image
 from leadline.prediction import MAX_PIXELS
 from leadline.stages import Stages, open_stages
 from leadline.timings import END_TO_END, PEAK_SIDE, STAGES, Benchmark, Entry
+from leadline.workers import in_order, num_workers
 from leadline.writers import write_depth_png
 
 _MOST_M = 65.0
@@ -62,7 +64,7 @@ def benchmark(
 ) -> Benchmark:
     """Time models on the same pictures, interleaved round by round so that the machine's drift hits all alike.
 
-    A round of a model is one pass over the pictures stage by stage, one pipelined, and one matrix product. One
+    A round of a model is one pass over the pictures stage by stage, one several at a time, and one matrix product. One
     round of warm-up is not counted, and each round begins with another model.
 
     Args:
@@ -113,7 +115,7 @@ class _Run:
         num_pictures = len(self.batches) * self.batch
         try:
             apart = stage_by_stage(self.stages, self.batches, out)
-            whole = pipelined(self.stages, self.batches, out)
+            whole = side_by_side(self.stages, self.batches, out)
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"{self.stages.name} does not fit into {self.stages.device}'s memory {self.batch} pictures at a time: "
@@ -126,7 +128,7 @@ class _Run:
             self.peak_gflops.append(peak)
 
     def entry(self) -> Entry:
-        prepared = self.stages.prepare(stack(_decode(self.batches[0][:1]))[0])
+        prepared = self.stages.prepare(*stack(_decode(self.batches[0][:1])))
         fed = prepared if isinstance(prepared, Tensor) else prepared["pixel_values"]
         return Entry(
             model=self.stages.name,
@@ -160,7 +162,7 @@ def stage_by_stage(stages: Stages, batches: Sequence[Sequence[Path]], out: Path)
             pictures = _decode(paths)
         with clock.stage("preprocess"):
             image, focal_px = stack(pictures)
-            prepared = stages.prepare(image)
+            prepared = stages.prepare(image, focal_px)
         with clock.stage("model"):
             raw = stages.infer(prepared)
         with clock.stage("postprocess"):
@@ -170,9 +172,8 @@ def stage_by_stage(stages: Stages, batches: Sequence[Sequence[Path]], out: Path)
     return clock.seconds
 
 
-@torch.inference_mode()
-def pipelined(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -> float:
-    """Predict batches as `leadline.prediction.predict_files` does pictures: read ahead, write behind.
+def side_by_side(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -> float:
+    """Predict batches as `leadline.many_pictures.predict_files` does pictures: several at a time.
 
     Args:
         stages: the model.
@@ -182,20 +183,18 @@ def pipelined(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -> f
     Returns:
         Seconds from the first file's opening to the last one's closing.
     """
+
+    @torch.inference_mode()
+    def job(number: int, paths: Sequence[Path]) -> None:
+        image, focal_px = stack(_decode(paths))
+        raw = stages.infer(stages.prepare(image, focal_px))
+        _write(out / str(number), stages.finish(raw, focal_px, *image.shape[-2:]).numpy())
+
     start = time.perf_counter()
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        reading = reader.submit(_decode, batches[0])
-        writing: Future[None] | None = None
-        for following in (*batches[1:], None):
-            image, focal_px = stack(reading.result())
-            if following is not None:
-                reading = reader.submit(_decode, following)
-            values = stages.finish(stages.infer(stages.prepare(image)), focal_px, *image.shape[-2:]).numpy()
-            if writing:
-                writing.result()
-            writing = writer.submit(_write, out, values)
-        if writing:
-            writing.result()
+    workers = min(len(batches), num_workers(stages.device))
+    # A place for each of those that can be under way at a time.
+    jobs = (partial(job, number % (workers + 1), paths) for number, paths in enumerate(batches))
+    deque(in_order(jobs, workers), maxlen=0)
     return time.perf_counter() - start
 
 

@@ -57,8 +57,8 @@ def predict(
     from leadline.checkpoint import load_model
     from leadline.device import pick_device
     from leadline.image_files import find_images
+    from leadline.many_pictures import output_stems
     from leadline.predicted import check_formats
-    from leadline.prediction import output_stems
     from leadline.rerun_log import RERUN_SUFFIX, RerunLog
     from leadline.stream_sources import is_stream
     from leadline.video import is_video
@@ -134,7 +134,7 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
 
 
 def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: Any) -> int:
-    from leadline.prediction import predict_files
+    from leadline.many_pictures import predict_files
 
     options["sheet"] = "sheet" in options["formats"]
     options["formats"] = [name for name in options["formats"] if name != "sheet"]

@@ -145,6 +145,15 @@ def decode_image(path: Path) -> Image.Image:
     return _decode(path, _MOST_PIXELS_IN_FILE).image
 
 
+def num_pixels(path: Path, most: int) -> int:
+    """Pixels of a picture file by its header, at most `most`; 0 where it cannot be told."""
+    try:
+        with _open(path) as image:
+            return min(image.size[0] * image.size[1], most)
+    except _DAMAGE:
+        return 0
+
+
 def _size_within(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
     """The size (width, height) or, if it has too many pixels, the largest of the same aspect that has not."""
     width, height = size

@@ -1,10 +1,6 @@
-"""Prediction: a picture becomes metres, files of pictures become files of depth."""
+"""Prediction: a picture becomes metres."""
 
-import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +13,18 @@ from torch import Tensor
 from leadline.camera import pinhole, resize_intrinsics
 from leadline.camera_files import GivenCamera, Intrinsics, given_camera
 from leadline.checkpoint import load_model
-from leadline.colors import DepthSummary
 from leadline.device import autocast, pick_device
 from leadline.errors import UserError
-from leadline.image import Picture, read_image, resize_depth, size_with_area
+from leadline.image import Picture, read_image, resize_depth
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
-from leadline.predicted import Prediction, check_formats, output_paths
+from leadline.predicted import Prediction
 from leadline.tiling import tiled_depth
-from leadline.writers import SheetRow, write_contact_sheet
 
 MAX_PIXELS = 50_000_000
 """Pictures with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
 
-LARGE_PIXELS = 20_000_000
-"""Beyond, the next picture is read only once this one's results are written: several at once fill the memory."""
-
 AnyPicture = str | Path | Image.Image | NDArray[Any] | Tensor | Picture
-
-CONTACT_SHEET = "contact_sheet.png"
-MAX_SHEET_ROWS = 40
-SHEET_AREA_PX = 320 * 240
 
 
 def predict(
@@ -76,121 +63,6 @@ def predict(
     return predict_picture(as_picture(picture, max_pixels), network, given, tiled)
 
 
-@dataclass(frozen=True)
-class FileResult:
-    """What became of one picture file."""
-
-    path: Path
-    written: list[Path]
-    summary: DepthSummary | None
-    """None if the picture could not be read."""
-    focal: str
-    """Focal length and where it is from, in words."""
-    error: str
-    """Why the picture could not be read; "" if it could."""
-
-
-def predict_files(
-    paths: Sequence[Path],
-    out: Path,
-    model: DepthModel,
-    *,
-    formats: Sequence[str] = ("depth", "color", "npz"),
-    sheet: bool = False,
-    focal_px: float | None = None,
-    fov_deg: float | None = None,
-    intrinsics: Intrinsics | None = None,
-    max_pixels: int = MAX_PIXELS,
-    skip_existing: bool = False,
-    tiled: bool = False,
-    show: Callable[[Path, Prediction], None] | None = None,
-) -> Iterator[FileResult]:
-    """Predict many pictures and write the results; a broken one is reported and passed over.
-
-    The next picture is decoded and the last result written beside the model's work, unless they are very large.
-
-    Args:
-        paths: picture files.
-        out: folder for the results; names follow `output_stems`.
-        model: the model, on its device.
-        formats: keys of `FORMATS`.
-        sheet: also write `contact_sheet.png` with the first 40 pictures.
-        focal_px: focal length in pixels of every picture, instead of EXIF's.
-        fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
-        intrinsics: file or matrix of the camera that took every picture, instead of both.
-        max_pixels: larger pictures are read smaller.
-        skip_existing: pass over pictures whose results are all there; results appear whole or not at all.
-        tiled: whether tiles add details, see `predict`.
-        show: what else is to see each picture's prediction.
-
-    Yields:
-        A result for each picture that was predicted, in order.
-
-    Raises:
-        UserError: if a format is unknown or shows what the model does not say, or the camera is impossible.
-        OSError: if a result cannot be written.
-    """
-    check_formats(formats)
-    given = given_camera(focal_px, fov_deg, intrinsics)
-    rows: list[SheetRow] = []
-    stems = output_stems(paths, out)
-    if skip_existing:
-        left = [place for place, stem in enumerate(stems) if not all(map(Path.exists, output_paths(stem, formats)))]
-        paths, stems = [paths[place] for place in left], [stems[place] for place in left]
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        reading: Future[Picture] | None = None
-        writing: Future[FileResult] | None = None
-        for index, path in enumerate(paths):
-            current = reading or reader.submit(read_image, path, max_pixels)
-            reading, following = None, paths[index + 1 : index + 2]
-            try:
-                picture = current.result()
-                large = picture.rgb[0].numel() > LARGE_PIXELS
-                if following and not large:
-                    reading = reader.submit(read_image, following[0], max_pixels)
-                prediction = predict_picture(picture, model, given, tiled)
-            except UserError as error:
-                written: Future[FileResult] = writer.submit(FileResult, path, [], None, "", str(error))
-            else:
-                if sheet and len(rows) < MAX_SHEET_ROWS:
-                    rows.append(_thumbnail(path.name, prediction))
-                if show:
-                    show(path, prediction)
-                written = writer.submit(_save, path, prediction, stems[index], formats)
-                del current, picture  # its floats need not stay while its results are written
-                if large:
-                    wait([written])
-            if writing:
-                yield writing.result()
-            writing = written
-        if writing:
-            yield writing.result()
-    if rows:
-        write_contact_sheet(out / CONTACT_SHEET, rows)
-
-
-def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
-    """Where the results of each picture go: `out`/its name, below its folder where there are several.
-
-    Two pictures that differ only in their ending keep it ("a_jpg", "a_png"), so that no result takes the
-    other's place.
-
-    Args:
-        paths: picture files.
-        out: folder for the results.
-    """
-    whole = [path.resolve() for path in paths]
-    common = Path(os.path.commonpath([path.parent for path in whole])) if whole else out
-    stems = [out / path.relative_to(common).with_suffix("") for path in whole]
-    longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, whole, strict=True)]
-    taken = {stem for stem, times in Counter(stems).items() if times > 1} | (set(stems) & set(longer))
-    return [long if stem in taken else stem for stem, long in zip(stems, longer, strict=True)]
-
-
-def _save(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str]) -> FileResult:
-    return FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
-
-
 @torch.inference_mode()
 def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | None, tiled: bool = False) -> Prediction:
     """Predict the depth of a picture that is read already; see `predict`.
@@ -209,9 +81,9 @@ def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | No
     device = model.mean.device
     with autocast(device):
         image = picture.rgb[None].to(device)
-        depth_m, relative_error = _estimate_in_tiles(image, model) if tiled else model.estimate(image)
-    if intrinsics is not None:
-        depth_m = depth_m * model.focal_scale(intrinsics[:1, 0], height, width).to(device)
+        focal_px = None if intrinsics is None or source == "assumed" else intrinsics[:1, 0]
+        estimate = partial(_estimate_in_tiles, model) if tiled else model.estimate
+        depth_m, relative_error = estimate(image, focal_px)
     # A small error of the logarithm is the error's share of the depth.
     uncertainty_m = None if relative_error is None else _as_map(depth_m * relative_error)
     depth = _as_map(depth_m)
@@ -221,14 +93,16 @@ def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | No
     return Prediction(rgb, depth, np.isfinite(depth), matrix, source, uncertainty_m)
 
 
-def _estimate_in_tiles(image: Tensor, model: DepthModel) -> Estimate:
+def _estimate_in_tiles(model: DepthModel, image: Tensor, focal_px: Tensor | None) -> Estimate:
     """Depth as `tiled_depth` has it; its relative error is that of the first look, the one at the whole."""
     errors: list[Tensor | None] = []
 
     def ask(part: Tensor) -> Tensor:
-        depth_m, relative_error = model.estimate(part)
-        if not errors:
-            errors.append(relative_error)
+        if errors:  # a tile, which is brought to the whole's scale
+            return model.estimate(part).depth_m
+        shown_px = None if focal_px is None else focal_px * part.shape[-1] / image.shape[-1]
+        depth_m, relative_error = model.estimate(part, shown_px)
+        errors.append(relative_error)
         return depth_m
 
     depth_m = tiled_depth(image, ask, model.settings.height, model.settings.width)
@@ -247,11 +121,8 @@ def _choose_intrinsics(picture: Picture, model: DepthModel, given: GivenCamera |
         return resize_intrinsics(given(*picture.full_size), picture.full_size, (height, width)), "given"
     if picture.focal_px is not None:
         return pinhole(picture.focal_px, height, width), "EXIF"
-    if model.settings.focal_px is None:
-        return None, "assumed"
-    # The focal length with which `focal_scale` is 1.
-    scale_at_one = model.focal_scale(torch.ones(1), height, width)
-    return pinhole(float(1 / scale_at_one), height, width), "assumed"
+    assumed_px = model.assumed_focal_px(height, width)
+    return None if assumed_px is None else pinhole(assumed_px, height, width), "assumed"
 
 
 def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
@@ -278,14 +149,3 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
     if not rgb.is_floating_point() or not bool(((rgb >= 0) & (rgb <= 1)).all()):
         raise UserError(f"a picture must be 8-bit, or float in [0, 1]; got {picture.dtype} outside of it")
     return Picture(rgb.float(), None, (rgb.shape[-2], rgb.shape[-1]))
-
-
-def _thumbnail(title: str, prediction: Prediction) -> SheetRow:
-    """A small copy, so that a sheet of many large pictures fits into memory."""
-    height, width = prediction.depth_m.shape
-    if height * width > SHEET_AREA_PX:
-        height, width = size_with_area(height, width, SHEET_AREA_PX, smallest=1)
-    rgb = Image.fromarray(prediction.rgb).resize((width, height), Image.Resampling.BILINEAR)
-    depth = Image.fromarray(prediction.depth_m).resize((width, height), Image.Resampling.NEAREST)
-    depth_m = np.asarray(depth)
-    return SheetRow(title, np.asarray(rgb), depth_m, np.isfinite(depth_m))

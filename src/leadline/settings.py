@@ -76,6 +76,8 @@ class RunSettings(BaseModel):
     """Seed of weights, order and augmentation."""
     init: str = ""
     """Model whose weights training starts from (a bundled one's name, or a folder), of the recipe's own shape."""
+    uncertainty_only: bool = False
+    """Keep depth as `init` has it, which needs no uncertainty yet, and teach the head how far off that is."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """auto: bfloat16 where the processor multiplies it natively, float32 elsewhere."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -86,6 +88,12 @@ class RunSettings(BaseModel):
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
+
+    @model_validator(mode="after")
+    def _depth_to_judge(self) -> "RunSettings":
+        if self.uncertainty_only and not (self.init and self.model.head.uncertainty):
+            raise ValueError("uncertainty_only wants a model to start from, --init, and model.head.uncertainty")
+        return self
 
 
 def recipe_names() -> list[str]:

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from leadline.checkpoint import load_model
 from leadline.device import autocast, has_native_bf16
 from leadline.errors import UserError
+from leadline.models.model import Look
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ class Stages:
     """In which precision it multiplies matrices."""
     network: nn.Module
     """What holds the parameters."""
-    prepare: Callable[[Tensor], Any]
-    """From RGB in [0, 1], (B, 3, H, W) on the CPU, to what the network takes, resized and normalised."""
+    prepare: Callable[[Tensor, Tensor], Any]
+    """From RGB in [0, 1], (B, 3, H, W) on the CPU, and focal lengths in pixels (B,), NaN where unknown, to what the
+    network takes, resized and normalised."""
     infer: Callable[[Any], Any]
     """From that to what the network answers."""
     finish: Callable[[Any, Tensor, int, int], Tensor]
-    """From that, focal lengths in pixels (B,) with NaN where unknown, height and width, to float32 values
-    (B, 1, height, width) on the CPU."""
+    """From that, the focal lengths, height and width, to float32 values (B, 1, height, width) on the CPU."""
 
     @property
     def num_parameters(self) -> int:
@@ -70,14 +71,21 @@ def _of_leadline(name: str, device: torch.device) -> Stages:
     """As `leadline.prediction` runs it."""
     model = load_model(name).to(device)
 
+    def look(focal_px: Tensor, height: int, width: int) -> Look:
+        looks = {model.look(focal, height, width) for focal in focal_px.tolist()}
+        if len(looks) > 1:
+            raise UserError("the pictures of a batch must have one focal length, got several: take a batch of 1")
+        return looks.pop()
+
+    def prepare(image: Tensor, focal_px: Tensor) -> Tensor:
+        return model.prepare(image.to(device), look(focal_px, *image.shape[-2:]))
+
     def finish(estimate: Any, focal_px: Tensor, height: int, width: int) -> Tensor:
-        depth_m, _ = model.finish(estimate, height, width)
-        scale = model.focal_scale(focal_px, height, width).to(device)
-        return (depth_m * scale.view(-1, 1, 1, 1)).float().cpu()
+        return model.finish(estimate, height, width, look(focal_px, height, width)).depth_m.float().cpu()
 
     return Stages(
         name, device, torch.bfloat16 if has_native_bf16(device) else torch.float32, model,
-        prepare=lambda image: model.prepare(image.to(device)),
+        prepare=prepare,
         infer=_with_autocast(model.infer, device),
         finish=finish,
     )  # fmt: skip
@@ -97,7 +105,11 @@ def _of_hf(model: str, name: str, device: torch.device) -> Stages:
 
     predictor = open_hf(name)
     network = predictor.model.to(device)
-    steps = [_in_one_line(model, step) for step in (predictor.prepare, predictor.infer, predictor.finish)]
+
+    def prepare(image: Tensor, focal_px: Tensor) -> Any:
+        return predictor.prepare(image)
+
+    steps = [_in_one_line(model, step) for step in (prepare, predictor.infer, predictor.finish)]
     return Stages(model, device, network.dtype, network, *steps)
 
 

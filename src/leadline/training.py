@@ -25,6 +25,7 @@ from leadline.files import atomic_file
 from leadline.losses import error_nll, weighted_loss
 from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
+from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.optimizer import build_optimizer
 from leadline.run import LAST_STATE, Interrupted, RunRecorder, encoder_origin
@@ -46,6 +47,11 @@ class DepthTraining(LightningModule):
         self.model = model
         self.settings = settings
         self.metrics = DepthMetrics()
+
+    def on_train_epoch_start(self) -> None:
+        """Keep batch norms as they are where depth is."""
+        if self.settings.uncertainty_only:
+            self.model.eval()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Tie chance inside the network to the step, so that a resumed run has the same."""
@@ -85,7 +91,7 @@ class DepthTraining(LightningModule):
 
         Its likelihood starts far off, and a common norm would leave nothing of depth's gradient.
         """
-        apart = [value for name, value in self.named_parameters() if "error_conv" in name]
+        apart = [value for name, value in self.model.named_parameters() if name.startswith(ERROR_LAYER)]
         known = {id(value) for value in apart}
         for part in ([value for value in self.parameters() if id(value) not in known], apart):
             torch.nn.utils.clip_grad_norm_(part, self.settings.optimizer.clip_norm)
@@ -162,10 +168,16 @@ def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
     if not settings.init:
         model.head.start_at(median_m)
         return model
+    weights = load_model(settings.init).state_dict()
+    # What depth starts from need not have judged itself.
+    own = {name: value for name, value in model.state_dict().items() if name.startswith(ERROR_LAYER)}
     try:
-        model.load_state_dict(load_model(settings.init).state_dict())
+        model.load_state_dict(own | weights)
     except RuntimeError as error:
         raise UserError(f"{settings.init} is of another shape than the recipe; give its own recipe") from error
+    if settings.uncertainty_only:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.startswith(ERROR_LAYER))
     return model
 
 

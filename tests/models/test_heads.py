@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from leadline.models import HeadSettings
-from leadline.models.heads import CURVES, START_ERROR, DepthHead
+from leadline.models.heads import CURVES, START_ERROR, DepthHead, Features
 
 REPORT = HeadSettings(kind="tanh", min_depth_m=0.5, max_depth_m=4.0)
 LOG = HeadSettings(kind="log", min_depth_m=0.5, max_depth_m=8.0)
@@ -26,9 +26,14 @@ def test_every_curve_is_proportional_to_its_ends(kind: Kind) -> None:
     torch.testing.assert_close(curve.depth_m(raw, 1.3 * 0.5, 1.3 * 8.0), 1.3 * curve.depth_m(raw, 0.5, 8.0))
 
 
+def maps(finest: Tensor) -> Features:
+    """Features whose deepest map, of 3 channels, says nothing."""
+    return Features(finest, torch.zeros(len(finest), 3, 2, 2))
+
+
 def passing_on(settings: HeadSettings) -> DepthHead:
     """A head whose convolution hands its one channel on, so that the curve is all that is left."""
-    head = DepthHead(1, settings)
+    head = DepthHead(1, 3, settings)
     with torch.no_grad():
         head.conv.weight.zero_()[0, 0, 1, 1] = 1
         nn.init.zeros_(head.conv.bias)  # type: ignore[arg-type]
@@ -38,7 +43,7 @@ def passing_on(settings: HeadSettings) -> DepthHead:
 def through(settings: HeadSettings, *raw: float) -> list[float]:
     """Depths that the head makes of a row of numbers."""
     features = torch.tensor(raw).view(1, 1, 1, -1)
-    depth_m: Tensor = passing_on(settings)(features, 1, len(raw)).depth_m
+    depth_m: Tensor = passing_on(settings)(maps(features), 1, len(raw)).depth_m
     return depth_m.flatten().tolist()
 
 
@@ -80,7 +85,7 @@ def test_more_is_farther_and_never_outside(kind: Kind) -> None:
 def first_prediction(head: DepthHead) -> float:
     """What the head answers before it has learnt anything from features."""
     nn.init.zeros_(head.conv.weight)
-    depth_m = head(torch.rand(1, 4, 3, 5), 3, 5).depth_m
+    depth_m = head(maps(torch.rand(1, 4, 3, 5)), 3, 5).depth_m
     assert depth_m.unique().numel() == 1
     return float(depth_m.mean())
 
@@ -88,7 +93,7 @@ def first_prediction(head: DepthHead) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("median_m", [1.2, 2.53, 3.5])
 def test_it_starts_at_the_median(kind: Kind, median_m: float) -> None:
-    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
+    head = DepthHead(4, 3, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
     head.start_at(median_m)
     assert first_prediction(head) == pytest.approx(median_m, rel=1e-5)
 
@@ -100,7 +105,7 @@ def test_it_starts_at_the_median(kind: Kind, median_m: float) -> None:
 )
 def test_a_median_out_of_range_is_brought_inside(kind: Kind, median_m: float, start_m: float) -> None:
     # A twentieth of 3.5 m from either end.
-    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
+    head = DepthHead(4, 3, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=4.0))
     head.start_at(median_m)
     assert first_prediction(head) == pytest.approx(start_m, rel=1e-5)
 
@@ -108,22 +113,22 @@ def test_a_median_out_of_range_is_brought_inside(kind: Kind, median_m: float, st
 @pytest.mark.parametrize("kind", KINDS)
 def test_untold_it_starts_at_the_middle_in_log_depth(kind: Kind) -> None:
     # sqrt(0.5 * 8) = 2.
-    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=8.0))
+    head = DepthHead(4, 3, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=8.0))
     assert first_prediction(head) == pytest.approx(2.0, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_it_starts_it_can_learn(kind: Kind) -> None:
-    head = DepthHead(4, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=10.0))
+    head = DepthHead(4, 3, HeadSettings(kind=kind, min_depth_m=0.5, max_depth_m=10.0))
     head.start_at(0.5)
-    head(torch.rand(1, 4, 3, 5), 3, 5).depth_m.mean().backward()
+    head(maps(torch.rand(1, 4, 3, 5)), 3, 5).depth_m.mean().backward()
     assert head.conv.bias is not None and head.conv.bias.grad is not None
     assert head.conv.bias.grad.abs().item() > 0.1
 
 
 @pytest.mark.parametrize("size", [(7, 11), (1, 1), (24, 40)])
 def test_the_map_is_brought_to_the_pictures_size(size: tuple[int, int]) -> None:
-    depth_m = DepthHead(6, LOG)(torch.randn(2, 6, 4, 5), *size).depth_m
+    depth_m = DepthHead(6, 3, LOG)(maps(torch.randn(2, 6, 4, 5)), *size).depth_m
     assert depth_m.shape == (2, 1, *size)
     assert depth_m.dtype == torch.float32
 
@@ -131,7 +136,7 @@ def test_the_map_is_brought_to_the_pictures_size(size: tuple[int, int]) -> None:
 def test_enlarging_is_linear_in_the_number_not_in_metres() -> None:
     # Between 0 and 4, pixel centres of the fourfold row stand at 0, 0, 0.5, 1.5 ... eighths: 0.5, 1.5, 2.5, 3.5.
     features = torch.tensor([0.0, 4.0]).view(1, 1, 1, 2)
-    depth_m = passing_on(LOG)(features, 1, 8).depth_m.flatten()
+    depth_m = passing_on(LOG)(maps(features), 1, 8).depth_m.flatten()
     raw = torch.tensor([0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0])
     assert depth_m.tolist() == pytest.approx((0.5 * 16 ** torch.sigmoid(raw)).tolist(), rel=1e-5)
 
@@ -139,7 +144,7 @@ def test_enlarging_is_linear_in_the_number_not_in_metres() -> None:
 @pytest.mark.parametrize("settings", [REPORT, LOG], ids=["tanh", "log"])
 def test_metres_are_float32_under_bfloat16(settings: HeadSettings) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        depth_m = DepthHead(4, settings)(torch.randn(1, 4, 6, 8), 60, 80).depth_m
+        depth_m = DepthHead(4, 3, settings)(maps(torch.randn(1, 4, 6, 8)), 60, 80).depth_m
     assert depth_m.dtype == torch.float32
     assert depth_m.unique().numel() > 1000
 
@@ -160,15 +165,15 @@ def test_a_depth_of_nothing_is_refused() -> None:
 
 def uncertain(in_channels: int = 4) -> DepthHead:
     torch.manual_seed(0)
-    return DepthHead(in_channels, LOG.model_copy(update={"uncertainty": True}))
+    return DepthHead(in_channels, 3, LOG.model_copy(update={"uncertainty": True}))
 
 
 def test_a_head_says_nothing_of_its_error_unless_asked() -> None:
-    assert DepthHead(4, LOG)(torch.randn(1, 4, 6, 8), 12, 16).relative_error is None
+    assert DepthHead(4, 3, LOG)(maps(torch.randn(1, 4, 6, 8)), 12, 16).relative_error is None
 
 
 def test_an_untrained_head_expects_the_stated_error_of_blank_features() -> None:
-    error = uncertain()(torch.zeros(2, 4, 6, 8), 12, 16).relative_error
+    error = uncertain()(maps(torch.zeros(2, 4, 6, 8)), 12, 16).relative_error
     assert error is not None
     torch.testing.assert_close(error, torch.full((2, 1, 12, 16), START_ERROR))
 
@@ -178,16 +183,27 @@ def test_the_expected_error_stays_within_its_bounds(bias: float, expected: float
     head = uncertain()
     assert head.error_conv is not None
     nn.init.constant_(head.error_conv.bias, bias)  # type: ignore[arg-type]
-    error = head(torch.zeros(1, 4, 6, 8), 6, 8).relative_error
+    error = head(maps(torch.zeros(1, 4, 6, 8)), 6, 8).relative_error
     assert error is not None
     torch.testing.assert_close(error, torch.full((1, 1, 6, 8), expected))
 
 
+def test_the_expected_error_by_hand() -> None:
+    head = uncertain()
+    assert head.error_conv is not None
+    with torch.no_grad():
+        head.error_conv.weight.copy_(torch.tensor([1.0, 0.0, -0.5]).view(1, 3, 1, 1))
+    deepest = torch.tensor([math.log(2), 9.0, 0.0]).view(1, 3, 1, 1)
+    error = head(Features(torch.zeros(1, 4, 6, 8), deepest), 6, 8).relative_error
+    assert error is not None
+    torch.testing.assert_close(error, torch.full((1, 1, 6, 8), 2 * START_ERROR))
+
+
 def test_learning_the_error_leaves_the_features_alone() -> None:
-    head, features = uncertain(), torch.randn(1, 4, 6, 8, requires_grad=True)
-    depth_m, error = head(features, 6, 8)
+    finest, deepest = torch.randn(1, 4, 6, 8, requires_grad=True), torch.randn(1, 3, 2, 2, requires_grad=True)
+    depth_m, error = uncertain()(Features(finest, deepest), 6, 8)
     assert error is not None
     error.sum().backward()
-    assert features.grad is None
+    assert finest.grad is None and deepest.grad is None
     depth_m.sum().backward()
-    assert features.grad is not None
+    assert finest.grad is not None

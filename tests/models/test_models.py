@@ -1,6 +1,7 @@
 """One tester for every model: what is asked of a depth model, whatever is inside it."""
 
 import copy
+from math import sqrt
 from pathlib import Path
 
 import pytest
@@ -299,9 +300,9 @@ def test_pictures_are_brought_to_the_working_area(size: tuple[int, int], working
 # Focal length.
 
 
-def with_focal(focal_px: float | None) -> DepthModel:
+def with_focal(focal_px: float | None, focal_share: float = 0.0) -> DepthModel:
     """A model trained with this focal length at 48×64."""
-    return seeded(small("unet", focal_px=focal_px, plain=PlainSettings(width=4, levels=1)))
+    return seeded(small("unet", focal_px=focal_px, focal_share=focal_share, plain=PlainSettings(width=4, levels=1)))
 
 
 @pytest.mark.parametrize(
@@ -317,26 +318,51 @@ def with_focal(focal_px: float | None) -> DepthModel:
         (torch.nan, 48, 64, 1.0),
     ],
 )
-def test_focal_scale_by_hand(focal_px: float, height: int, width: int, factor: float) -> None:
-    scale = with_focal(50.0).focal_scale(torch.tensor([focal_px]), height, width)
-    assert scale.tolist() == pytest.approx([factor])
+def test_metres_follow_the_focal_length_by_hand(focal_px: float, height: int, width: int, factor: float) -> None:
+    look = with_focal(50.0).look(focal_px, height, width)
+    assert look.scale == pytest.approx(factor)
+    assert look[:2] == with_focal(50.0).look(torch.nan, height, width)[:2]
 
 
-def test_focal_scale_takes_each_picture_by_itself() -> None:
-    scale = with_focal(50.0).focal_scale(torch.tensor([50.0, torch.nan, 200.0]), HEIGHT, WIDTH)
-    assert scale.tolist() == [1.0, 1.0, 4.0]
+def test_a_share_of_another_focal_length_goes_into_the_size() -> None:
+    model = with_focal(50.0, focal_share=0.25)
+    # Four times the focal length: half the pixels, about 33.9 × 45.3.
+    height, width, scale = model.look(200.0, 48, 64)
+    assert (height, width) == (34, 45)
+    assert scale == pytest.approx(4 * sqrt(34 * 45 / (48 * 64)))
+    # Half of it: larger by the fourth root of 2, about 57.1 × 76.1.
+    height, width, scale = model.look(25.0, 48, 64)
+    assert (height, width) == (57, 76)
+    assert scale == pytest.approx(sqrt(57 * 76 / (48 * 64)) / 2)
+    assert model.look(50.0, 48, 64) == (48, 64, 1.0)
+
+
+def test_each_picture_of_a_batch_has_its_own_focal_length() -> None:
+    model = settle(with_focal(50.0, focal_share=0.25))
+    image, focal_px = pictures(3, 48, 64), torch.tensor([50.0, torch.nan, 200.0])
+    with torch.no_grad():
+        together = model.estimate(image, focal_px).depth_m
+        apart = [model.estimate(image[it : it + 1], focal_px[it : it + 1]).depth_m for it in range(3)]
+    torch.testing.assert_close(together, torch.cat(apart))
+    torch.testing.assert_close(together[1:2], model(image[1:2]))
+    assert not torch.allclose(together[2:], 4 * model(image[2:]).detach())
 
 
 def test_resizing_a_picture_with_its_focal_length_changes_nothing() -> None:
     model = with_focal(50.0)
-    factors = [
-        model.focal_scale(torch.tensor([70.0 * zoom]), int(90 * zoom), int(130 * zoom)).item() for zoom in (1, 2, 4, 10)
-    ]
+    factors = [model.look(70.0 * zoom, int(90 * zoom), int(130 * zoom)).scale for zoom in (1, 2, 4, 10)]
     assert factors == pytest.approx([factors[0]] * 4, rel=1e-5)
 
 
+def test_a_picture_of_the_assumed_focal_length_has_the_scale_it_would_have_without() -> None:
+    model = with_focal(50.0)
+    focal_px = model.assumed_focal_px(90, 130)
+    assert focal_px is not None and model.look(focal_px, 90, 130).scale == pytest.approx(1.0)
+
+
 def test_without_the_training_focal_length_metres_stay() -> None:
-    assert with_focal(None).focal_scale(torch.tensor([100.0, torch.nan]), HEIGHT, WIDTH).tolist() == [1.0, 1.0]
+    assert with_focal(None).look(100.0, HEIGHT, WIDTH).scale == 1.0
+    assert with_focal(None).assumed_focal_px(HEIGHT, WIDTH) is None
 
 
 def test_the_expected_error_comes_at_the_pictures_size_and_leaves_depth_as_it_is() -> None:

@@ -10,8 +10,8 @@ from leadline.data.sample import Batch, DepthDataset, collate
 from leadline.depth import Output
 from leadline.errors import UserError
 from leadline.evaluation import evaluate
+from leadline.many_pictures import predict_files
 from leadline.models.model import DepthModel
-from leadline.prediction import predict_files
 from leadline.predictors.files import FilesPredictor
 
 

@@ -16,13 +16,11 @@ class Columns(nn.Module):
 
     mean = torch.zeros(1)
 
-    def estimate(self, image: Tensor) -> Estimate:
-        depth_m = torch.arange(1.0, image.shape[-1] + 1).expand(1, 1, *image.shape[-2:])
+    def estimate(self, image: Tensor, focal_px: Tensor) -> Estimate:
+        columns = torch.arange(1.0, image.shape[-1] + 1).expand(1, 1, *image.shape[-2:])
+        depth_m = (focal_px / 100).view(-1, 1, 1, 1) * columns
         mirrored = bool(image[0, 0, 0, 0] == 1)
         return Estimate(depth_m * (1 + mirrored), torch.full_like(depth_m, 0.1 * (1 + mirrored)))
-
-    def focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
-        return focal_px / 100
 
 
 def batch(focal_px: float) -> Batch:

@@ -120,6 +120,9 @@ class ViTEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of a normalised picture (B, 3, H, W), each (B, C, H/patch, W/patch)."""
+        for block in self.body.blocks:
+            # On processors PyTorch's fused attention takes twice the time of two products and a softmax.
+            block.attn.fused_attn = image.device.type != "cpu"
         size = [max(1, round(side / self.patch_px)) * self.patch_px for side in image.shape[-2:]]
         if size != list(image.shape[-2:]):
             image = F.interpolate(image, size=size, mode="bilinear", antialias=True)

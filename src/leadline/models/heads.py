@@ -38,6 +38,13 @@ def _log_raw(depth_m: float, near_m: float, far_m: float) -> float:
 CURVES: dict[str, Curve] = {"tanh": Curve(_tanh_depth, _tanh_raw), "log": Curve(_log_depth, _log_raw)}
 
 
+class Features(NamedTuple):
+    """What a network hands to the head."""
+
+    finest: Tensor  # (B, C, h, w), at the picture's size or half of it
+    deepest: Tensor  # (B, D, h', w'), the encoder's last map, which sees most of the picture
+
+
 class Estimate(NamedTuple):
     """What a model answers for each pixel."""
 
@@ -45,6 +52,8 @@ class Estimate(NamedTuple):
     relative_error: Tensor | None  # expected |ln predicted − ln true|, float32 (B, 1, H, W); None where not modelled
 
 
+ERROR_LAYER = "head.error_conv"
+"""How the names of a model's weights for the expected error begin."""
 START_ERROR = 0.1
 """Relative error that a head expects before training."""
 _LOG_ERROR_RANGE = (-6.0, 1.0)  # errors of 0.25 % to 270 %: keeps the likelihood's 1/error finite
@@ -53,21 +62,23 @@ _LOG_ERROR_RANGE = (-6.0, 1.0)  # errors of 0.25 % to 270 %: keeps the likelihoo
 class DepthHead(nn.Module):
     """A 3×3 convolution to one channel, brought to the picture's size, then to metres.
 
-    Where uncertainty is asked for, another one beside it answers the log of the expected relative error. It looks
-    on: its gradient ends at the features, so that depth is the same with and without it.
+    Where uncertainty is asked for, a 1×1 convolution answers the log of the expected relative error from the deepest
+    map: the finest one's channels hold depth and little of how hard it was to tell. It looks on: its gradient ends
+    at the features, so that depth is the same with and without it.
     """
 
-    def __init__(self, in_channels: int, settings: HeadSettings) -> None:
-        """Build the convolution.
+    def __init__(self, in_channels: int, deep_channels: int, settings: HeadSettings) -> None:
+        """Build the convolutions.
 
         Args:
-            in_channels: channels of the decoder's map.
+            in_channels: channels of the finest map.
+            deep_channels: channels of the deepest one.
             settings: the curve and its ends.
         """
         super().__init__()
         self.settings = settings
         self.conv = nn.Conv2d(in_channels, 1, 3, padding=1)
-        self.error_conv = nn.Conv2d(in_channels, 1, 3, padding=1) if settings.uncertainty else None
+        self.error_conv = nn.Conv2d(deep_channels, 1, 1) if settings.uncertainty else None
         if self.error_conv is not None:
             nn.init.zeros_(self.error_conv.weight)
             nn.init.constant_(self.error_conv.bias, math.log(START_ERROR))  # type: ignore[arg-type]
@@ -84,15 +95,14 @@ class DepthHead(nn.Module):
         inside_m = min(max(depth_m, near_m + margin_m), far_m - margin_m)
         nn.init.constant_(self.conv.bias, CURVES[self.settings.kind].raw(inside_m, near_m, far_m))  # type: ignore[arg-type]
 
-    def forward(self, features: Tensor, height: int, width: int) -> Estimate:
-        """Estimate of (height, width) from the decoder's map (B, C, h, w)."""
+    def forward(self, features: Features, height: int, width: int) -> Estimate:
+        """Estimate of (height, width) from a network's maps."""
         # float32 from here on: rounded to bfloat16, depth has steps of 1 to 3 cm, more than from a pixel to the next.
-        with torch.autocast(features.device.type, enabled=False):
-            features = features.float()
-            raw = _at_size(self.conv(features), height, width)
+        with torch.autocast(features.finest.device.type, enabled=False):
+            raw = _at_size(self.conv(features.finest.float()), height, width)
             error = None
             if self.error_conv is not None:
-                log_error = _at_size(self.error_conv(features.detach()), height, width)
+                log_error = _at_size(self.error_conv(features.deepest.detach().float()), height, width)
                 error = log_error.clamp(*_LOG_ERROR_RANGE).exp()
         depth_m = CURVES[self.settings.kind].depth_m(raw, self.settings.min_depth_m, self.settings.max_depth_m)
         return Estimate(depth_m, error)

@@ -1,7 +1,8 @@
 """The depth model: normalise, encode, decode, head; any picture size in, the same size out."""
 
 from collections.abc import Callable
-from typing import cast
+from math import isnan, nan, sqrt
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,18 +11,27 @@ from leadline.image import resize, resize_depth, size_with_area
 from leadline.models.autoencoder import ConvAutoencoder
 from leadline.models.decoders import build_decoder
 from leadline.models.encoders import build_encoder, normalisation
-from leadline.models.heads import DepthHead, Estimate
+from leadline.models.heads import DepthHead, Estimate, Features
 from leadline.models.settings import ModelSettings
 from leadline.models.unet import UNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+class Look(NamedTuple):
+    """At which size the network sees a picture, and what its answer is multiplied by."""
+
+    height: int
+    width: int
+    scale: float
+
+
 class EncoderDecoder(nn.Module):
     """A timm encoder under a decoder.
 
     Attributes:
-        channels: channels of the map it gives.
+        channels: channels of the finest map it gives.
+        deep_channels: channels of the deepest.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -29,11 +39,12 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.encoder = build_encoder(settings.encoder)
         self.decoder = build_decoder(self.encoder.channels, self.encoder.strides, settings.decoder)
-        self.channels = self.decoder.channels
+        self.channels, self.deep_channels = self.decoder.channels, self.encoder.channels[-1]
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map at about half the picture's size from a normalised picture (B, 3, H, W)."""
-        return cast(Tensor, self.decoder(self.encoder(image)))
+    def forward(self, image: Tensor) -> Features:
+        """Maps, the finest of about half the picture's size, from a normalised picture (B, 3, H, W)."""
+        levels = self.encoder(image)
+        return Features(self.decoder(levels), levels[-1])
 
 
 NETWORKS: dict[str, Callable[[ModelSettings], ConvAutoencoder | UNet | EncoderDecoder]] = {
@@ -60,7 +71,7 @@ class DepthModel(nn.Module):
         super().__init__()
         self.settings = settings
         self.network = NETWORKS[settings.network](settings)
-        self.head = DepthHead(self.network.channels, settings.head)
+        self.head = DepthHead(self.network.channels, self.network.deep_channels, settings.head)
         mean, std = IMAGENET_MEAN, IMAGENET_STD
         if settings.network == "encoder-decoder":
             mean, std = cast(tuple[tuple[float, float, float], ...], normalisation(settings.encoder.name))
@@ -75,61 +86,83 @@ class DepthModel(nn.Module):
         """
         return self.estimate(image).depth_m
 
-    def estimate(self, image: Tensor) -> Estimate:
+    def estimate(self, image: Tensor, focal_px: Tensor | None = None) -> Estimate:
         """Predict depth, and how far off it may be, at the picture's own size.
 
         The picture is brought to the working number of pixels, its aspect kept, and the depth back: so the
-        apparent focal length stays what the model was trained with.
+        apparent focal length stays what the model was trained with. Where it is another, see `look`.
 
         Args:
             image: RGB in [0, 1], (B, 3, H, W), any size.
+            focal_px: focal lengths in pixels of the pictures, (B,), NaN where unknown; None if none is known.
 
         Returns:
-            Depth within the head's range, and the expected relative error if the head models it.
+            Depth within the head's range, times the ratio of focal lengths, and the expected relative error if the
+            head models it.
 
         Raises:
             ValueError: if the picture is not (B, 3, H, W).
         """
         if image.ndim != 4 or image.shape[1] != 3:
             raise ValueError(f"image must be (B, 3, H, W), got {tuple(image.shape)}; add a batch dimension")
-        return self.finish(self.infer(self.prepare(image)), *image.shape[-2:])
-
-    def prepare(self, image: Tensor) -> Tensor:
-        """Bring pictures (B, 3, H, W) to the working size and normalise them: the first step of `estimate`."""
         height, width = image.shape[-2:]
-        working = size_with_area(height, width, self.settings.height * self.settings.width)
-        return self._normalise(resize(image, *working))
+        looks = [self.look(focal, height, width) for focal in ([nan] if focal_px is None else focal_px.tolist())]
+        if len(set(looks)) == 1:
+            return self.finish(self.infer(self.prepare(image, looks[0])), height, width, looks[0])
+        parts = [
+            self.finish(self.infer(self.prepare(image[place : place + 1], look)), height, width, look)
+            for place, look in enumerate(looks)
+        ]
+        errors = [part.relative_error for part in parts if part.relative_error is not None]
+        return Estimate(torch.cat([part.depth_m for part in parts]), torch.cat(errors) if errors else None)
+
+    def look(self, focal_px: float, height: int, width: int) -> Look:
+        """How to look at a picture of some focal length.
+
+        A camera with twice the focal length shows a thing twice as large, and the network takes it for half as far
+        if it judges by size: metres are to be multiplied. If it judges by how much of the room it sees, the picture
+        is to be resized until its focal length is the training pictures'. It does some of both, so a part of the
+        ratio, `settings.focal_share` in the logarithm, goes into the size and the rest into the metres.
+
+        Args:
+            focal_px: focal length in pixels of the picture, NaN where unknown.
+            height: of the picture.
+            width: of the picture.
+        """
+        area_px = self.settings.height * self.settings.width
+        usual = size_with_area(height, width, area_px)
+        trained_px = self.settings.focal_px
+        if trained_px is None or isnan(focal_px):
+            return Look(*usual, 1.0)
+        ratio = focal_px * _enlargement(usual, height, width) / trained_px
+        size = size_with_area(height, width, round(area_px * ratio ** (-2 * self.settings.focal_share)))
+        return Look(*size, focal_px * _enlargement(size, height, width) / trained_px)
+
+    def assumed_focal_px(self, height: int, width: int) -> float | None:
+        """Focal length in pixels that a picture is taken to have where its own is unknown; None if training's is."""
+        if self.settings.focal_px is None:
+            return None
+        usual = size_with_area(height, width, self.settings.height * self.settings.width)
+        return self.settings.focal_px / _enlargement(usual, height, width)
+
+    def prepare(self, image: Tensor, look: Look | None = None) -> Tensor:
+        """Bring pictures (B, 3, H, W) to a look's size and normalise them: the first step of `estimate`."""
+        look = look or self.look(nan, *image.shape[-2:])
+        return self._normalise(resize(image, look.height, look.width))
 
     def infer(self, prepared: Tensor) -> Estimate:
         """Answer prepared pictures at their own, the working size: the second step of `estimate`."""
         return cast(Estimate, self.head(self.network(prepared), *prepared.shape[-2:]))
 
-    def finish(self, estimate: Estimate, height: int, width: int) -> Estimate:
-        """Bring an answer to the pictures' size: the last step of `estimate`."""
+    def finish(self, estimate: Estimate, height: int, width: int, look: Look | None = None) -> Estimate:
+        """Bring an answer to the pictures' size and focal length: the last step of `estimate`."""
         # Rounding can step over an end of the range by a bit.
         limits_m = (self.settings.head.min_depth_m, self.settings.head.max_depth_m)
         depth_m = resize_depth(estimate.depth_m, height, width).clamp(*limits_m)
+        if look is not None and look.scale != 1:
+            depth_m = depth_m * look.scale
         error = estimate.relative_error
         return Estimate(depth_m, None if error is None else resize_depth(error, height, width))
-
-    def focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
-        """What to multiply predicted metres by for pictures of another focal length than the training pictures'.
-
-        A camera with twice the focal length shows a thing twice as large, so the network takes it for half as far.
-
-        Args:
-            focal_px: focal lengths in pixels of the pictures, (B,); NaN where unknown.
-            height: of the pictures.
-            width: of the pictures.
-
-        Returns:
-            Factors, (B,); 1 where the picture's or the training pictures' focal length is unknown.
-        """
-        if self.settings.focal_px is None:
-            return torch.ones_like(focal_px)
-        working = size_with_area(height, width, self.settings.height * self.settings.width)
-        enlargement = ((working[0] * working[1]) / (height * width)) ** 0.5
-        return torch.nan_to_num(focal_px * enlargement / self.settings.focal_px, nan=1.0)
 
     def at_working_scale(self, image: Tensor) -> Tensor:
         """Depth of `estimate_at_working_scale`, in metres (B, 1, H, W)."""
@@ -144,3 +177,7 @@ class DepthModel(nn.Module):
 
     def _normalise(self, image: Tensor) -> Tensor:
         return ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+
+def _enlargement(size: tuple[int, int], height: int, width: int) -> float:
+    return sqrt(size[0] * size[1] / (height * width))

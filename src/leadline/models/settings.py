@@ -82,6 +82,8 @@ class ModelSettings(BaseModel):
     """Working width."""
     focal_px: Annotated[float, Field(gt=0)] | None = None
     """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
+    focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much of another focal length is met by resizing the picture, not by scaling metres; see `DepthModel.look`."""
     encoder: EncoderSettings = EncoderSettings()
     decoder: DecoderSettings = DecoderSettings()
     plain: PlainSettings = PlainSettings()

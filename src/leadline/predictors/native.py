@@ -25,15 +25,14 @@ class NativePredictor:
     def __call__(self, batch: Batch, flip: bool) -> Answer:
         """Metres, as `Predictor` says."""
         device = self.model.mean.device
-        image = batch.image.to(device)
+        image, focal_px = batch.image.to(device), batch.intrinsics[:, 0, 0]
         with autocast(device):
-            pred_m, error = self.model.estimate(image)
+            pred_m, error = self.model.estimate(image, focal_px)
             if flip:
-                mirrored_m, mirrored_error = self.model.estimate(image.flip(-1))
+                mirrored_m, mirrored_error = self.model.estimate(image.flip(-1), focal_px)
                 pred_m = (pred_m + mirrored_m.flip(-1)) / 2
                 error = None if error is None or mirrored_error is None else (error + mirrored_error.flip(-1)) / 2
-        scale = self.model.focal_scale(batch.intrinsics[:, 0, 0], *image.shape[-2:])
-        metres = pred_m.cpu() * scale.view(-1, 1, 1, 1)
+        metres = pred_m.cpu()
         return Answer(metres, None if error is None else metres * error.cpu())
 
 

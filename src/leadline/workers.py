@@ -1,0 +1,82 @@
+"""Many pictures at once: each worker takes one all the way from file to result."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+MOST = 8
+"""Workers at most: each keeps a picture and the network's maps of it in memory."""
+ON_AN_ACCELERATOR = 3
+"""Workers where the network runs elsewhere: one reads, one waits for the network, one writes."""
+
+
+def num_workers(device: torch.device) -> int:
+    """How many pictures are best worked on at a time.
+
+    A processor is used best with a picture for each of its cores: threads that share a small network's layers wait
+    for each other at every one of them, and reading and writing beside them take a core from the one or the other.
+    """
+    return min(torch.get_num_threads(), MOST) if device.type == "cpu" else ON_AN_ACCELERATOR
+
+
+def in_order(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
+    """Run jobs on several threads, PyTorch's own threads shared out among them.
+
+    Args:
+        jobs: what to do; taken one at a time, no more ahead than keeps the workers busy.
+        count: how many run at a time.
+
+    Yields:
+        What each returns, in the jobs' order.
+    """
+    total = torch.get_num_threads()
+    share = max(1, total // count)
+    waiting: deque[Future[T]] = deque()
+    try:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(share,)) as pool:
+            for job in jobs:
+                waiting.append(pool.submit(job))
+                if len(waiting) > count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        # What a worker sets for itself is also what later threads begin with.
+        torch.set_num_threads(total)
+
+
+class Gate:
+    """Lets in any number of small jobs at a time, or a single large one with all of PyTorch's threads."""
+
+    def __init__(self) -> None:
+        """Nobody is in."""
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._large_inside = False
+        self._all_threads = torch.get_num_threads()
+
+    @contextmanager
+    def entered(self, large: bool) -> Iterator[None]:
+        """Wait until there is room, and be inside for the block."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._large_inside and not (large and self._inside))
+            self._inside += 1
+            self._large_inside = large
+        share = torch.get_num_threads()
+        if large:
+            torch.set_num_threads(self._all_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(share)
+            with self._changed:
+                self._inside -= 1
+                self._large_inside = False
+                self._changed.notify_all()
