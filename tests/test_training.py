@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import ValidationError
 from pytorch_lightning import Trainer
 from safetensors.torch import load_file
 
@@ -211,10 +210,16 @@ def test_uncertainty_alone_is_taught_to_a_model_that_had_none(
     )
 
 
-@pytest.mark.parametrize("changes", [{"init": ""}, {"init": "base"}])
-def test_uncertainty_alone_wants_a_model_that_has_depth(changes: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match="uncertainty_only wants a model to start from"):
-        RunSettings.model_validate({"uncertainty_only": True, **changes})
+@pytest.mark.parametrize(("init", "uncertainty"), [("", True), ("base", False)])
+def test_uncertainty_alone_wants_a_model_and_a_layer(
+    init: str, uncertainty: bool, rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    head = tiny_settings.model.head.model_copy(update={"uncertainty": uncertainty})
+    model = tiny_settings.model.model_copy(update={"head": head})
+    settings = tiny_settings.model_copy(update={"uncertainty_only": True, "init": init, "model": model})
+    with pytest.raises(UserError, match="uncertainty_only wants a model to start from"):
+        train(settings, rooms, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_resume_wants_a_run(tmp_path: Path) -> None:

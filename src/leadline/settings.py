@@ -89,12 +89,6 @@ class RunSettings(BaseModel):
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
 
-    @model_validator(mode="after")
-    def _depth_to_judge(self) -> "RunSettings":
-        if self.uncertainty_only and not (self.init and self.model.head.uncertainty):
-            raise ValueError("uncertainty_only wants a model to start from, --init, and model.head.uncertainty")
-        return self
-
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with leadline."""

@@ -122,6 +122,11 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
     """
     if (out / "settings.toml").exists():
         raise UserError(f"{out} already holds a run; continue it with --resume {out}, or choose another --out")
+    if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
+        raise UserError(
+            "uncertainty_only wants a model to start from and a head that learns it: give --init and "
+            "--model.head.uncertainty"
+        )
     if settings.monitor not in METRICS:
         raise unknown_name("metric", settings.monitor, METRICS)
     dataset = open_dataset(data)
