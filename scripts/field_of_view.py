@@ -2,13 +2,12 @@
 
     python scripts/field_of_view.py base
 
-Prints the median ratio, over eight rooms, of the predicted depth of their middle to that through 63 degrees: once with
-metres multiplied by the ratio of focal lengths, as leadline does, and once with the picture resized until its focal
-length is the training pictures'.
+Prints the median ratio, over eight rooms, of the predicted depth of their middle to that through 63 degrees: for each
+share of the ratio of focal lengths that goes into the picture's size, from 0 (metres multiplied only) to 1 (picture
+resized only); see `DepthModel.look`.
 """
 
 import argparse
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,30 +16,12 @@ from leadline.camera import focal_px_from_fov
 from leadline.checkpoint import load_model
 from leadline.data.synthetic import PICTURES_PER_SCENE, SyntheticDataset
 from leadline.device import autocast
-from leadline.image import resize, resize_depth
-from leadline.models.model import DepthModel
 
 HEIGHT, WIDTH = 480, 640
 FIELDS_DEG = (50.0, 63.0, 80.0)
 NUM_ROOMS, SEED = 8, 11
 
-Way = Callable[[DepthModel, Tensor, float], Tensor]
-
-
-def multiplied(model: DepthModel, image: Tensor, focal_px: float) -> Tensor:
-    """Depth in metres, scaled by the focal length."""
-    return model(image) * model.focal_scale(torch.tensor([focal_px]), HEIGHT, WIDTH)
-
-
-def resized(model: DepthModel, image: Tensor, focal_px: float) -> Tensor:
-    """Depth in metres of the picture at the size at which it has the training pictures' focal length."""
-    assert model.settings.focal_px is not None
-    scale = model.settings.focal_px / focal_px
-    depth_m = model.at_working_scale(resize(image, round(HEIGHT * scale), round(WIDTH * scale)))
-    return resize_depth(depth_m, HEIGHT, WIDTH)
-
-
-WAYS: dict[str, Way] = {"metres multiplied": multiplied, "picture resized": resized}
+SHARES = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 1.0)
 
 
 def middle_m(depth_m: Tensor, focal_px: float) -> float:
@@ -56,21 +37,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     model = load_model(parser.parse_args().model)
-    found: dict[str, list[list[float]]] = {name: [] for name in WAYS}
-    for room in range(NUM_ROOMS):
-        for name, way in WAYS.items():
+    dataset_of = {
+        fov_deg: SyntheticDataset(PICTURES_PER_SCENE * NUM_ROOMS, SEED, HEIGHT, WIDTH, fov_deg)
+        for fov_deg in FIELDS_DEG
+    }
+    trained = model.settings
+    for share in SHARES:
+        model.settings = trained.model_copy(update={"focal_share": share})
+        rows = []
+        for room in range(NUM_ROOMS):
             row = []
-            for fov_deg in FIELDS_DEG:
-                dataset = SyntheticDataset(PICTURES_PER_SCENE * NUM_ROOMS, SEED, HEIGHT, WIDTH, fov_deg)
+            for fov_deg, dataset in dataset_of.items():
                 focal_px = focal_px_from_fov(fov_deg, WIDTH)
+                image = dataset[PICTURES_PER_SCENE * room].image[None]
                 with autocast(torch.device("cpu")):
-                    depth_m = way(model, dataset[PICTURES_PER_SCENE * room].image[None], focal_px)
+                    depth_m = model.estimate(image, torch.tensor([focal_px])).depth_m
                 row.append(middle_m(depth_m, focal_px))
-            found[name].append(row)
-    for name, rows in found.items():
-        ratios = torch.tensor(rows)
-        narrow, _, wide = (ratios / ratios[:, 1:2]).median(0).values.tolist()
-        print(f"{name}: {narrow - 1:+.1%} at {FIELDS_DEG[0]:g}°, {wide - 1:+.1%} at {FIELDS_DEG[2]:g}°")
+            rows.append(row)
+        metres = torch.tensor(rows)
+        narrow, _, wide = (metres / metres[:, 1:2]).median(0).values.tolist()
+        print(
+            f"share {share:g}: {narrow - 1:+.1%} at {FIELDS_DEG[0]:g}°, {wide - 1:+.1%} at {FIELDS_DEG[2]:g}°",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
