@@ -206,7 +206,7 @@ class OnnxPredictor:
         return resize_depth(torch.from_numpy(values).float().reshape(1, 1, *values.shape[-2:]), height, width)
 
     def _focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
-        """What to multiply metres by for pictures of these focal lengths, (B,): the whole ratio, a file has one size."""
+        """What to multiply metres by for pictures of these focal lengths: the whole ratio, a file has one size."""
         if self._info.focal_px is None or self.output is not Output.METRES:
             return torch.ones_like(focal_px)
         fed_height, fed_width = self._fed_size(height, width)
