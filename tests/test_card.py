@@ -114,3 +114,13 @@ def test_every_row_of_a_table_has_the_headers_cells() -> None:
 
 def test_without_numbers_there_is_no_table() -> None:
     assert "|" not in model_card(record())
+
+
+def test_it_says_what_was_taught_and_changed_last() -> None:
+    plain = model_card(record())
+    assert "12 epochs.\n" in plain and "Errors are expected" not in plain
+    later = record(error_factor=1.33)
+    later["settings"]["uncertainty_only"] = True
+    card = model_card(later)
+    assert "12 epochs, of the expected error alone.\n" in card
+    assert "- Errors are expected 1.33 times as large as it learnt on its training pictures.\n" in card

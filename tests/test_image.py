@@ -14,6 +14,7 @@ from leadline import image as image_module
 from leadline.errors import UserError
 from leadline.image import (
     decode_image,
+    num_pixels,
     read_image,
     resize,
     resize_depth,
@@ -446,3 +447,18 @@ def test_size_with_area_keeps_area_aspect_and_multiple(size, multiple):
 
 def test_the_shortest_side_is_rounded_up_to_a_multiple():
     assert size_with_area(1, 1, 1, multiple=14, smallest=32) == (42, 42)
+
+
+def test_pixels_by_the_header_alone(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    assert num_pixels(tmp_path / "a.png", 10**6) == 600
+    assert num_pixels(tmp_path / "a.png", 500) == 500
+    (tmp_path / "b.png").write_text("no picture")
+    for path in (tmp_path / "b.png", tmp_path / "none.png", tmp_path):
+        assert num_pixels(path, 500) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_of_a_pipe_no_byte_is_taken(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert num_pixels(tmp_path / "pipe", 500) == 0

@@ -11,14 +11,16 @@ def model_card(record: dict[str, Any]) -> str:
     """Markdown that says what a checkpoint started from, saw and scored.
 
     Args:
-        record: recipe, data, settings, validation row; "encoder_licence", where it is known; and, where it was
-            tested, "tests": a list of `metrics.json` contents.
+        record: recipe, data, settings, validation row; "encoder_licence", where it is known; "error_factor", where
+            its expected errors were multiplied; and, where it was tested, "tests": a list of `metrics.json` contents.
     """
     settings = record["settings"]
     model, data = settings["model"], settings["data"]
     head = model["head"]
     network = model["encoder"]["name"] + " + decoder" if model["network"] == "encoder-decoder" else model["network"]
     focal = f"{model['focal_px']:.1f} px" if model["focal_px"] else "unknown"
+    factor = record.get("error_factor", 1.0)
+    errors = f"- Errors are expected {factor:g} times as large as it learnt on its training pictures."
     lines = [
         f"# {record['recipe'] or 'depth model'}",
         "",
@@ -28,8 +30,9 @@ def model_card(record: dict[str, Any]) -> str:
         f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
         f"- Encoder weights started from: {_encoder_origin(record)}.",
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
-        f"{settings['epochs']} epochs.",
+        f"{settings['epochs']} epochs{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
         *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
+        *([errors] if factor != 1 else []),
         "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
         "and cameras of another focal length unless it is given.",
         "",

@@ -7,6 +7,7 @@ import os
 import struct
 import threading
 import zlib
+from contextlib import suppress
 from math import floor, sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -147,11 +148,11 @@ def decode_image(path: Path) -> Image.Image:
 
 def num_pixels(path: Path, most: int) -> int:
     """Pixels of a picture file by its header, at most `most`; 0 where it cannot be told."""
-    try:
-        with _open(path) as image:
-            return min(image.size[0] * image.size[1], most)
-    except _DAMAGE:
-        return 0
+    with suppress(*_DAMAGE):
+        if path.is_file():  # what comes through a pipe can be read only once
+            with _open(path) as image:
+                return min(image.size[0] * image.size[1], most)
+    return 0
 
 
 def _size_within(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:

@@ -337,6 +337,13 @@ def test_a_share_of_another_focal_length_goes_into_the_size() -> None:
     assert model.look(50.0, 48, 64) == (48, 64, 1.0)
 
 
+@pytest.mark.parametrize(("focal_px", "most"), [(0.0, 4**0.25), (1e-9, 4**0.25), (1e9, 4**-0.25)])
+def test_an_impossible_focal_length_makes_no_huge_picture(focal_px: float, most: float) -> None:
+    height, width, scale = with_focal(50.0, focal_share=0.25).look(focal_px, 480, 640)
+    assert height == pytest.approx(48 * most, abs=1) and width == pytest.approx(64 * most, abs=1)
+    assert scale == pytest.approx(focal_px / 500 * height / 48, rel=0.01)
+
+
 def test_each_picture_of_a_batch_has_its_own_focal_length() -> None:
     model = settle(with_focal(50.0, focal_share=0.25))
     image, focal_px = pictures(3, 48, 64), torch.tensor([50.0, torch.nan, 200.0])

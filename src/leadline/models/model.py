@@ -17,6 +17,10 @@ from leadline.models.unet import UNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+MOST_RESIZED = 4.0
+"""Ratio of focal lengths beyond which the picture's size changes no more: fish eyes and telescopes, and mistakes, whose
+pictures would become too large for the memory."""
+
 
 class Look(NamedTuple):
     """At which size the network sees a picture, and what its answer is multiplied by."""
@@ -135,7 +139,8 @@ class DepthModel(nn.Module):
         if trained_px is None or isnan(focal_px):
             return Look(*usual, 1.0)
         ratio = focal_px * _enlargement(usual, height, width) / trained_px
-        size = size_with_area(height, width, round(area_px * ratio ** (-2 * self.settings.focal_share)))
+        resized = min(max(ratio, 1 / MOST_RESIZED), MOST_RESIZED) ** -self.settings.focal_share
+        size = size_with_area(height, width, round(area_px * resized**2))
         return Look(*size, focal_px * _enlargement(size, height, width) / trained_px)
 
     def assumed_focal_px(self, height: int, width: int) -> float | None:
