@@ -111,6 +111,13 @@ def test_changing_an_answer_leaves_the_cache_alone() -> None:
     assert_equal(cached[2], before)
 
 
+def test_a_sample_is_kept_as_it_is_where_more_pixels_are_allowed() -> None:
+    dataset = Counting()
+    cached = CachedSamples(dataset, 1e6, enabled=True)
+    assert torch.equal(cached[3].intrinsics, dataset[3].intrinsics)
+    assert cached[3].image.shape == dataset[3].image.shape != to_working_size(dataset[3], AREA_PX).image.shape
+
+
 def test_an_unknown_camera_is_kept_as_unknown() -> None:
     class Uncalibrated(Counting):
         def __getitem__(self, index: int) -> Sample:
@@ -162,7 +169,7 @@ def test_what_a_worker_decodes_all_processes_have() -> None:
     dataset = Counting()
     cached = CachedSamples(dataset, AREA_PX, enabled=True)
     dataset.decoded.zero_()
-    samples = TrainingSamples(cached, NO_CHANGE, 0)
+    samples = TrainingSamples(cached, NO_CHANGE, 0, AREA_PX)
     loader = DataLoader(
         samples, batch_size=1, sampler=EpochSampler(range(COUNT), 1, 0), num_workers=2, collate_fn=collate
     )
@@ -278,6 +285,25 @@ def test_training_batches_are_augmented_anew_each_epoch() -> None:
 def test_training_batches_have_the_working_size() -> None:
     for batch in feed().train_dataloader():
         assert batch.image.shape == (2, 3, 36, 48) and batch.valid.shape == (2, 1, 36, 48)
+
+
+def test_what_is_enlarged_is_cut_from_the_picture_itself() -> None:
+    """Enlarged after it was made small, a picture has no detail: neighbouring pixels differ less."""
+
+    class Striped(Counting):
+        def __getitem__(self, index: int) -> Sample:
+            sample = super().__getitem__(index)
+            stripes = (torch.arange(sample.image.shape[-1]) // 2 % 2).float()
+            return sample._replace(image=stripes.expand_as(sample.image).clone())
+
+    zoomed = AugmentSettings(mirror=0, permute_channels=0, zoom=4)
+    splits = {"train": [0, 1, 2, 3, 5], "val": [], "test": []}
+    settings = DataSettings(workers=0, batch_size=1, augment=zoomed)
+    contrast = [
+        batch.image.std().item()
+        for batch in DepthDataModule(Striped(), splits, settings, AREA_PX, 7).train_dataloader()
+    ]
+    assert max(contrast) > 0.4  # 0.5 for stripes as they are
 
 
 def test_a_batch_larger_than_the_set_is_the_set() -> None:

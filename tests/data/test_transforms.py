@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from leadline.camera import depth_to_points
+from leadline.data import transforms
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
 from leadline.data.settings import AugmentSettings
 from leadline.data.synthetic import SyntheticDataset
-from leadline.data.transforms import CHANNEL_ORDERS, augment, mirror, rotate, to_working_size, zoom, zoom_out
+from leadline.data.transforms import CHANNEL_ORDERS, at_most, mirror, rotate, to_working_size
 
 NOTHING = AugmentSettings(mirror=0, permute_channels=0)
 EVERYTHING = AugmentSettings(mirror=0.5, permute_channels=0.5, colour=1, zoom=1.5, rotate_deg=20)
@@ -28,6 +29,21 @@ def room() -> Sample:
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def augment(sample: Sample, settings: AugmentSettings, generator: torch.Generator) -> Sample:
+    """Augmented at its own size."""
+    return transforms.augment(sample, settings, generator, sample.image[0].numel())
+
+
+def zoom(sample: Sample, factor: float, top: int, left: int) -> Sample:
+    """Enlarged at its own size."""
+    return transforms.zoom(sample, factor, top, left, (sample.image.shape[1], sample.image.shape[2]))
+
+
+def zoom_out(sample: Sample, factor: float) -> Sample:
+    """Reduced at its own size."""
+    return transforms.zoom_out(sample, factor, (sample.image.shape[1], sample.image.shape[2]))
 
 
 def points_m(sample: Sample) -> Tensor:
@@ -211,6 +227,21 @@ def test_a_window_of_rounded_sides_keeps_the_vertical_angle() -> None:
     torch.testing.assert_close(points_m(zoomed)[1, :, 5], y_m, rtol=1e-4, atol=1e-5)
 
 
+def test_a_window_of_a_larger_picture_keeps_its_detail_and_is_the_room_seen_nearer() -> None:
+    """A third of each side of a room rendered three times as large needs no resizing, and its points are nearer."""
+    large = SyntheticDataset(1, 5, 144, 189)[0]
+    near = transforms.zoom(large, 3, 40, 60, (48, 63))
+    assert torch.equal(near.image, large.image[:, 40:88, 60:123])
+    window = points_m(large)[:, 40:88, 60:123]
+    torch.testing.assert_close(points_m(near), window * torch.tensor([1, 1, 1 / 3])[:, None, None])
+    torch.testing.assert_close(near.intrinsics[:2, :2], to_working_size(large, 48 * 63).intrinsics[:2, :2])
+
+
+def test_at_most_makes_smaller_and_never_larger(room: Sample) -> None:
+    assert at_most(room, 48 * 63) is room and at_most(room, 1e6) is room
+    assert_same(at_most(room, 24 * 32.9), to_working_size(room, 24 * 32))
+
+
 # Rotation
 
 
@@ -261,6 +292,17 @@ def test_the_principal_point_turns_with_the_picture() -> None:
 
 
 # Augmentation
+
+
+@pytest.mark.parametrize("large", [(144, 189), (97, 131), (51, 66), (40, 53)])
+def test_whatever_is_drawn_all_samples_of_one_size_come_out_at_one_working_size(large: tuple[int, int]) -> None:
+    settings = EVERYTHING.model_copy(update={"zoom": 2.3, "zoom_out": 1.7})
+    sample = SyntheticDataset(1, 5, *large)[0]
+    changed = [transforms.augment(sample, settings, seeded(seed), 48 * 63) for seed in range(30)]
+    sizes = {part.shape[-2:] for one in changed for part in one[:3]}
+    assert sizes == {to_working_size(sample, 48 * 63).image.shape[-2:]}
+    focal_px = to_working_size(sample, 48 * 63).intrinsics[0, 0].item()
+    assert all(one.intrinsics[0, 0].item() == pytest.approx(focal_px, rel=1e-4) for one in changed)
 
 
 def test_augmentation_depends_on_the_generators_state_alone(room: Sample) -> None:

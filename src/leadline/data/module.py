@@ -1,4 +1,4 @@
-"""Feeding a model: samples at the working size, cached, augmented by a seed of their own, in resumable order."""
+"""Feeding a model: samples cached, augmented by a seed of their own to the working size, in resumable order."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from leadline.data.sample import Batch, DepthDataset, Sample, collate
 from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.splits import Splits
-from leadline.data.transforms import augment, to_working_size
+from leadline.data.transforms import at_most, augment
 
 SHARED_MEMORY = Path("/dev/shm")
 BYTES_PER_CACHED_PIXEL = 3 + 4  # 8-bit RGB and float32 depth
@@ -26,25 +26,25 @@ def free_memory_bytes() -> int:
 
 
 class CachedSamples:
-    """Samples at the working size, kept in memory that all worker processes share.
+    """Samples no larger than need be, kept in memory that all worker processes share.
 
     A picture is stored as 8-bit colour and float32 depth when it is first asked for. Samples whose size is not
     the first one's, and all samples of a set that would fill more than half the free memory, are decoded anew.
     """
 
-    def __init__(self, dataset: DepthDataset, area_px: int, enabled: bool) -> None:
+    def __init__(self, dataset: DepthDataset, area_px: float, enabled: bool) -> None:
         """Make room.
 
         Args:
             dataset: where samples come from.
-            area_px: wanted number of pixels; see `to_working_size`.
+            area_px: most pixels of a sample; a larger one is made smaller.
             enabled: whether anything is kept.
         """
         self._dataset, self._area_px = dataset, area_px
         self._ids, self._scenes = dataset.ids, dataset.scenes
-        fits = len(dataset) * area_px * BYTES_PER_CACHED_PIXEL < free_memory_bytes() / 2
+        height, width = at_most(dataset[0], area_px).image.shape[-2:] if enabled else (0, 0)
+        fits = len(dataset) * height * width * BYTES_PER_CACHED_PIXEL < free_memory_bytes() / 2
         count = len(dataset) if enabled and fits else 0
-        height, width = to_working_size(dataset[0], area_px).image.shape[-2:] if count else (0, 0)
         self._images = torch.empty(count, 3, height, width, dtype=torch.uint8)
         self._depths = torch.empty(count, 1, height, width)
         self._intrinsics = torch.empty(count, 3, 3)
@@ -56,7 +56,7 @@ class CachedSamples:
         """One sample, from memory where it is there."""
         caching = len(self._stored) > 0
         if not caching or not self._stored[index]:
-            sample = to_working_size(self._dataset[index], self._area_px)
+            sample = at_most(self._dataset[index], self._area_px)
             if not caching or sample.image.shape != self._images.shape[1:]:
                 return sample
             self._store(index, sample)
@@ -83,15 +83,15 @@ class CachedSamples:
 class TrainingSamples(Dataset[Sample]):
     """Augmented samples. Each draws its chance from (seed, epoch, index) alone, whichever worker makes it."""
 
-    def __init__(self, samples: CachedSamples, settings: AugmentSettings, seed: int) -> None:
-        """Join samples, augmentation and seed."""
-        self._samples, self._settings, self._seed = samples, settings, seed
+    def __init__(self, samples: CachedSamples, settings: AugmentSettings, seed: int, area_px: int) -> None:
+        """Join samples, augmentation, seed and the number of pixels; see `augment`."""
+        self._samples, self._settings, self._seed, self._area_px = samples, settings, seed, area_px
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """The sample of an (epoch, index)."""
         epoch, index = key
         generator = torch.Generator().manual_seed(hash((self._seed, epoch, index)) % 2**63)
-        return augment(self._samples[index], self._settings, generator)
+        return augment(self._samples[index], self._settings, generator, self._area_px)
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -174,7 +174,9 @@ class DepthDataModule(LightningDataModule):
         """
         super().__init__()
         self._dataset, self._splits, self._settings, self._seed = dataset, splits, settings, seed
-        self._samples = CachedSamples(dataset, area_px, settings.cache)
+        self._area_px = area_px
+        # What is enlarged most is not to be softer than the rest.
+        self._samples = CachedSamples(dataset, area_px * settings.augment.zoom**2, settings.cache)
         self._skip_batches = 0
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -182,7 +184,7 @@ class DepthDataModule(LightningDataModule):
         rank, num_processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = EpochSampler(self._splits["train"], self._settings.batch_size, self._seed, rank, num_processes)
         sampler.skip_batches = self._skip_batches
-        samples = TrainingSamples(self._samples, self._settings.augment, self._seed)
+        samples = TrainingSamples(self._samples, self._settings.augment, self._seed, self._area_px)
         return self._loader(samples, collate, batch_size=sampler.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:

@@ -27,16 +27,13 @@ def to_working_size(sample: Sample, area_px: int) -> Sample:
         sample: any size.
         area_px: wanted number of pixels.
     """
-    old = (sample.image.shape[-2], sample.image.shape[-1])
-    new = size_with_area(*old, area_px)
-    if new == old:
-        return sample
-    return sample._replace(
-        image=resize(sample.image[None], *new)[0],
-        depth_m=_nearest(sample.depth_m, new),
-        valid=_nearest(sample.valid, new),
-        intrinsics=resize_intrinsics(sample.intrinsics, old, new),
-    )
+    return _resized(sample, size_with_area(*_size(sample), area_px))
+
+
+def at_most(sample: Sample, area_px: float) -> Sample:
+    """A sample with more than `area_px` pixels is brought to that many; see `to_working_size`."""
+    height, width = _size(sample)
+    return to_working_size(sample, int(area_px)) if height * width > area_px else sample
 
 
 def mirror(sample: Sample) -> Sample:
@@ -49,59 +46,52 @@ def mirror(sample: Sample) -> Sample:
     )
 
 
-def zoom(sample: Sample, factor: float, top: int, left: int) -> Sample:
-    """Enlarge a window of 1/factor of each side to the sample's own size, and divide depth by `factor`.
+def zoom(sample: Sample, factor: float, top: int, left: int, size: tuple[int, int]) -> Sample:
+    """Bring a window of 1/factor of each side to `size`, and divide depth by `factor`.
 
     A camera of the same focal length would see that picture from things `factor` times nearer; the intrinsics
-    therefore keep their focal length.
+    therefore have the focal length of the whole sample at `size`. Of a sample larger than `size` the window is as
+    sharp as the whole, as a picture of near things is.
 
     Args:
         sample: the sample.
         factor: enlargement, at least 1.
         top: first row of the window.
         left: first column of the window.
+        size: height and width of the result.
     """
-    size = (sample.image.shape[-2], sample.image.shape[-1])
-    window = (round(size[0] / factor), round(size[1] / factor))
-    factor = size[1] / window[1]  # as rounded
-
-    def enlarge(tensor: Tensor, mode: InterpolationMode) -> Tensor:
-        enlarged: Tensor = F.resized_crop(tensor, top, left, *window, list(size), interpolation=mode)
-        return enlarged
-
-    intrinsics = resize_intrinsics(crop_intrinsics(sample.intrinsics, top, left), window, size)
-    intrinsics[:2, :2] /= factor
-    return sample._replace(
-        image=enlarge(sample.image, InterpolationMode.BILINEAR).clamp(0, 1),
-        depth_m=enlarge(sample.depth_m, InterpolationMode.NEAREST_EXACT) / factor,
-        valid=enlarge(sample.valid, InterpolationMode.NEAREST_EXACT),
-        intrinsics=intrinsics,
+    height, width = _size(sample)
+    window = (round(height / factor), round(width / factor))
+    rows, columns = slice(top, top + window[0]), slice(left, left + window[1])
+    cut = sample._replace(
+        image=sample.image[:, rows, columns],
+        depth_m=sample.depth_m[:, rows, columns],
+        valid=sample.valid[:, rows, columns],
+        intrinsics=crop_intrinsics(sample.intrinsics, top, left),
     )
+    return _nearer(_resized(cut, size), width / window[1])  # the factor as rounded
 
 
-def zoom_out(sample: Sample, factor: float) -> Sample:
-    """Reduce a sample by `factor` within its own size, and multiply depth by it; undoes `zoom` where both see.
+def zoom_out(sample: Sample, factor: float, size: tuple[int, int]) -> Sample:
+    """Reduce a sample by `factor` within `size`, and multiply depth by it; undoes `zoom` where both see.
 
     The margin shows the picture mirrored at its edges, so that nothing black tells of the change, and is invalid.
 
     Args:
         sample: the sample.
         factor: reduction, from 1 to 2.
+        size: height and width of the result.
     """
-    height, width = sample.image.shape[-2:]
+    height, width = _size(sample)
     top, left = round(height * (factor - 1) / 2), round(width * (factor - 1) / 2)
-    padding, outer = [left, top], (height + 2 * top, width + 2 * left)
-    factor = outer[1] / width  # as rounded
-    image = F.pad(sample.image, padding, padding_mode="reflect")
-    depth_m, valid = F.pad(sample.depth_m, padding), F.pad(sample.valid, padding)
-    intrinsics = resize_intrinsics(crop_intrinsics(sample.intrinsics, -top, -left), outer, (height, width))
-    intrinsics[:2, :2] *= factor
-    return sample._replace(
-        image=resize(image[None], height, width)[0],
-        depth_m=_nearest(depth_m, (height, width)) * factor,
-        valid=_nearest(valid, (height, width)),
-        intrinsics=intrinsics,
+    padding = [left, top]
+    padded = sample._replace(
+        image=F.pad(sample.image, padding, padding_mode="reflect"),
+        depth_m=F.pad(sample.depth_m, padding),
+        valid=F.pad(sample.valid, padding),
+        intrinsics=crop_intrinsics(sample.intrinsics, -top, -left),
     )
+    return _nearer(_resized(padded, size), width / (width + 2 * left))
 
 
 def rotate(sample: Sample, angle_deg: float) -> Sample:
@@ -120,14 +110,16 @@ def rotate(sample: Sample, angle_deg: float) -> Sample:
     )
 
 
-def augment(sample: Sample, settings: AugmentSettings, generator: torch.Generator) -> Sample:
-    """Change a sample at random, as the settings allow.
+def augment(sample: Sample, settings: AugmentSettings, generator: torch.Generator, area_px: int) -> Sample:
+    """Change a sample at random, as the settings allow, and bring it to its working size.
 
     Args:
-        sample: the sample, at its working size.
+        sample: the sample; larger than its working size, it is enlarged without a loss of detail.
         settings: probabilities and strengths.
         generator: where all chance comes from: the same state gives the same sample.
+        area_px: number of pixels of the result; see `to_working_size`.
     """
+    sample = _random_zoom(sample, settings, generator, size_with_area(*_size(sample), area_px))
     for step in _STEPS:
         sample = step(sample, settings, generator)
     return sample
@@ -153,17 +145,19 @@ def _random_colour(sample: Sample, settings: AugmentSettings, generator: torch.G
     return sample._replace(image=image)
 
 
-def _random_zoom(sample: Sample, settings: AugmentSettings, generator: torch.Generator) -> Sample:
+def _random_zoom(
+    sample: Sample, settings: AugmentSettings, generator: torch.Generator, size: tuple[int, int]
+) -> Sample:
     directions = (settings.zoom > 1) + (settings.zoom_out > 1)
     if not directions or (settings.zoom_share < 1 and _uniform(generator) >= settings.zoom_share):
-        return sample
+        return _resized(sample, size)
     if settings.zoom == 1 or (directions == 2 and _uniform(generator) < 0.5):
-        return zoom_out(sample, _uniform(generator, 1, settings.zoom_out))
+        return zoom_out(sample, _uniform(generator, 1, settings.zoom_out), size)
     factor = _uniform(generator, 1, settings.zoom)
-    height, width = sample.image.shape[-2:]
+    height, width = _size(sample)
     top = int(_uniform(generator, 0, height - round(height / factor) + 1))
     left = int(_uniform(generator, 0, width - round(width / factor) + 1))
-    return zoom(sample, factor, top, left)
+    return zoom(sample, factor, top, left, size)
 
 
 def _random_rotate(sample: Sample, settings: AugmentSettings, generator: torch.Generator) -> Sample:
@@ -176,7 +170,6 @@ _STEPS: tuple[Callable[[Sample, AugmentSettings, torch.Generator], Sample], ...]
     _random_mirror,
     _random_channels,
     _random_colour,
-    _random_zoom,
     _random_rotate,
 )
 
@@ -190,6 +183,29 @@ def _turn_about_centre(point: Tensor, size: torch.Size, angle_deg: float) -> Ten
 
 def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> float:
     return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def _size(sample: Sample) -> tuple[int, int]:
+    return sample.image.shape[-2], sample.image.shape[-1]
+
+
+def _resized(sample: Sample, size: tuple[int, int]) -> Sample:
+    old = _size(sample)
+    if size == old:
+        return sample
+    return sample._replace(
+        image=resize(sample.image[None], *size)[0].clamp(0, 1),
+        depth_m=_nearest(sample.depth_m, size),
+        valid=_nearest(sample.valid, size),
+        intrinsics=resize_intrinsics(sample.intrinsics, old, size),
+    )
+
+
+def _nearer(sample: Sample, factor: float) -> Sample:
+    """The same picture of things `factor` times nearer, from a camera of so much shorter a focal length."""
+    intrinsics = sample.intrinsics.clone()
+    intrinsics[:2, :2] /= factor
+    return sample._replace(depth_m=sample.depth_m / factor, intrinsics=intrinsics)
 
 
 def _nearest(tensor: Tensor, size: tuple[int, int]) -> Tensor:
