@@ -45,5 +45,5 @@ class DataSettings(BaseModel):
     workers: Annotated[int, Field(ge=0)] = 2
     """Processes that decode beside training; 0 decodes in the training process."""
     cache: bool = True
-    """Keep decoded pictures of the working size in memory."""
+    """Keep decoded pictures in memory, no larger than enlarging them needs."""
     augment: AugmentSettings = AugmentSettings()
