@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from leadline.errors import UserError, unknown_name
+from leadline.models.attention import attend_in_cache
 from leadline.models.settings import NO_WEIGHTS, EncoderSettings
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class ViTEncoder(nn.Module):
         if num_blocks is not None and num_blocks > len(self.body.blocks):
             raise UserError(f"{name!r} has {len(self.body.blocks)} blocks, wanted {num_blocks}; ask for fewer")
         self.body.blocks = self.body.blocks[:num_blocks]
+        attend_in_cache(self.body.blocks)
         num_blocks = len(self.body.blocks)
         self.taps = [num_blocks * level // self.NUM_LEVELS - 1 for level in range(1, self.NUM_LEVELS + 1)]
         self.patch_px: int = self.body.patch_embed.patch_size[0]
@@ -120,9 +122,6 @@ class ViTEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of a normalised picture (B, 3, H, W), each (B, C, H/patch, W/patch)."""
-        for block in self.body.blocks:
-            # On processors PyTorch's fused attention takes twice the time of two products and a softmax.
-            block.attn.fused_attn = image.device.type != "cpu"
         size = [max(1, round(side / self.patch_px)) * self.patch_px for side in image.shape[-2:]]
         if size != list(image.shape[-2:]):
             image = F.interpolate(image, size=size, mode="bilinear", antialias=True)
