@@ -4,8 +4,8 @@ No weights, and no sheets: those show the data set's pictures, which are not our
 
     python scripts/keep_results.py OUT docs/results/table1
 
-Of each experiment: settings.toml, metrics.csv, curves.png, cost.json, and metrics.json and per_image.csv of each
-protocol.
+Of each experiment: settings.toml, metrics.csv and curves.png of each stage, cost.json, and metrics.json and
+per_image.csv of each protocol.
 """
 
 import argparse
@@ -14,10 +14,14 @@ from pathlib import Path
 
 from leadline.files import atomic_folder
 from leadline.reproduce_page import write_page
+from leadline.run import SETTINGS_FILE
 from leadline.settings import parse_settings, write_settings
 from leadline.toml_files import read_toml
 
-KEPT = ("*/metrics.csv", "*/curves.png", "*/cost.json", "*/*/metrics.json", "*/*/per_image.csv")
+KEPT = (
+    *("*/metrics.csv", "*/stage-*/metrics.csv", "*/curves.png", "*/stage-*/curves.png", "*/cost.json"),
+    *("*/*/metrics.json", "*/*/per_image.csv"),
+)
 
 
 def main() -> None:
@@ -30,18 +34,19 @@ def main() -> None:
             target = folder / path.relative_to(arguments.source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        for path in arguments.source.glob("*/settings.toml"):
-            _copy_settings(path, folder / path.relative_to(arguments.source))
+        for pattern in (f"*/{SETTINGS_FILE}", f"*/stage-*/{SETTINGS_FILE}"):
+            for path in arguments.source.glob(pattern):
+                _copy_settings(path, folder / path.relative_to(arguments.source))
         write_page(folder)
     print(f"{sum(path.stat().st_size for path in arguments.target.rglob('*') if path.is_file()) / 1e6:.1f} MB")
 
 
 def _copy_settings(source: Path, target: Path) -> None:
-    """The file's name tells where weights came from; its path tells nothing to anyone else."""
+    """Names tell where weights came from; their paths tell nothing to anyone else."""
     settings = parse_settings(read_toml(source), str(source))
     encoder = settings.model.encoder.model_copy(update={"weights": Path(settings.model.encoder.weights).name})
     model = settings.model.model_copy(update={"encoder": encoder})
-    write_settings(target, settings.model_copy(update={"model": model}))
+    write_settings(target, settings.model_copy(update={"model": model, "init": Path(settings.init).name}))
 
 
 if __name__ == "__main__":

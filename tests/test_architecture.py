@@ -13,7 +13,7 @@ FLOORS = (
     {"cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_predict", "cli_train"},
     {"reproduce", "report"},
     {"reproduce_page", "sheets", "comparison_figure", "calibration", "streams"},
-    {"comparison", "video", "many_pictures", "measurement", "benchmark", "stream_sources"},
+    {"comparison", "video", "many_pictures", "measurement", "benchmark", "stream_sources", "staged_training"},
     {"training", "evaluation", "prediction", "clips", "rerun_log", "export", "cluster"},
     {"run", "scoring", "predicted", "optimizer", "stages"},
     {"predictors"},

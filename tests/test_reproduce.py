@@ -75,7 +75,7 @@ def test_the_cost_is_written(out: Path) -> None:
 
 
 def test_a_second_call_does_nothing_again(out: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("train", "resume", "evaluate_protocols", "score_pictures"):
+    for name in ("train_stages", "resume_stages", "evaluate_protocols", "score_pictures"):
         monkeypatch.delattr(module, name)
     assert reproduce(rooms, out, ["cae", "unet"], epochs=1).is_file()
 
@@ -83,7 +83,7 @@ def test_a_second_call_does_nothing_again(out: Path, rooms: Path, monkeypatch: p
 def test_a_run_that_was_cut_is_resumed(out: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resumed: list[Path] = []
     monkeypatch.setattr(module, "read_rows", lambda folder: [] if folder.name == "cae" else [{"seconds": 1.0}])
-    monkeypatch.setattr(module, "resume", lambda folder, show_progress: resumed.append(folder))
+    monkeypatch.setattr(module, "resume_stages", lambda folder, show_progress: resumed.append(folder))
     monkeypatch.setattr(module, "write_page", lambda folder: folder / "report.md")
     reproduce(rooms, out, ["cae", "unet"], epochs=1)
     assert resumed == [out / "cae"]
@@ -94,7 +94,7 @@ def test_an_interruption_says_how_to_go_on(out: Path, rooms: Path, monkeypatch: 
         raise Interrupted("stopped after step 7; continue with --resume x")
 
     monkeypatch.setattr(module, "read_rows", lambda folder: [])
-    monkeypatch.setattr(module, "resume", stop)
+    monkeypatch.setattr(module, "resume_stages", stop)
     with pytest.raises(Interrupted, match="stopped after step 7; the same command goes on from there"):
         reproduce(rooms, out, ["cae"], epochs=1)
 
@@ -117,8 +117,9 @@ def test_a_run_on_other_data_is_refused(out: Path, rooms: Path, tmp_path: Path) 
 
 
 def weights_with(name: str, encoder_weights: dict[str, Path]) -> str:
-    settings: RunSettings = module._settings(EXPERIMENTS[name], None, encoder_weights)
-    return settings.model.encoder.weights
+    stages: list[RunSettings] = module._stages(EXPERIMENTS[name], None, encoder_weights)
+    assert all(stage.model.encoder.weights == "none" for stage in stages[1:])
+    return stages[0].model.encoder.weights
 
 
 def test_encoder_weights_go_to_the_encoder_of_that_name_alone() -> None:

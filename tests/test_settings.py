@@ -18,6 +18,7 @@ from leadline.settings import (
     read_toml,
     recipe_names,
     resolve_settings,
+    resolve_stages,
     write_settings,
 )
 
@@ -65,9 +66,12 @@ def test_there_are_recipes() -> None:
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_is_valid_and_says_what_it_means(name: str) -> None:
-    resolved = dict(leaves(resolve_settings(name).model_dump()))
-    for key, value in leaves(read_recipe(name)):
-        assert resolved[key] == value, key
+    values = read_recipe(name)
+    own = values.pop("stages", [{}])
+    for said, stage in zip(own, resolve_stages(name), strict=True):
+        resolved, in_stage = dict(leaves(stage.model_dump())), dict(leaves(said))
+        for key, value in {**dict(leaves(values)), **in_stage}.items():
+            assert resolved[key] == value or (key == "model.encoder.weights" and said is not own[0]), key
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from leadline.errors import UserError
-from leadline.settings import RunSettings, recipe_names, resolve_settings
+from leadline.settings import RunSettings, recipe_names, resolve_stages
 
 
 def train(
@@ -28,21 +28,19 @@ def train(
         resume: folder of a run to continue; everything else is taken from it.
         settings: replaces the recipe's.
     """
-    from leadline.training import resume as resume_run
-    from leadline.training import train as train_run
+    from leadline.staged_training import resume_stages, train_stages
 
     show_progress = sys.stderr.isatty()
     if resume is not None:
         if recipe or data or out or settings:
             raise UserError("--resume RUN takes everything from the run; leave the recipe and other settings out")
-        best = resume_run(resume, show_progress)
+        best = resume_stages(resume, show_progress)
     else:
         if recipe is None:
             raise UserError(f"name a recipe or give --resume RUN; recipes: {', '.join(recipe_names())}")
         if data is None or out is None:
             raise UserError("training needs --data DIR and --out RUN")
         overrides = settings.model_dump(exclude_unset=True) if settings else {}
-        resolved = resolve_settings(recipe, overrides)
-        best = train_run(resolved, data, out, Path(recipe).stem, show_progress)
+        best = train_stages(resolve_stages(recipe, overrides), data, out, Path(recipe).stem, show_progress)
     print(f"best checkpoint: {best}")
     return 0

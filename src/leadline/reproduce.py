@@ -20,23 +20,23 @@ from leadline.errors import UserError, unknown_name
 from leadline.evaluation import evaluate_protocols, reports
 from leadline.files import atomic_file
 from leadline.models.encoders import build_encoder
-from leadline.models.settings import HeadSettings
+from leadline.models.settings import NO_WEIGHTS, HeadSettings
 from leadline.predictors.base import Answer, Output
 from leadline.protocols import PROTOCOLS
 from leadline.reproduce_page import CEILING, write_page
-from leadline.run import Interrupted, read_rows
+from leadline.run import SETTINGS_FILE, Interrupted, read_rows, stage_folders
 from leadline.scoring import score_pictures
-from leadline.settings import RunSettings, parse_settings, resolve_settings
+from leadline.settings import RunSettings, merge, parse_settings, resolve_settings, resolve_stages
 from leadline.sheets import draw_figures
+from leadline.staged_training import resume_stages, train_stages
 from leadline.studies import STUDIES, Experiment, choose_experiments
 from leadline.toml_files import read_toml
-from leadline.training import resume, train
 
 logger = logging.getLogger(__name__)
 
 NUM_TIMED = 10
-NO_MATTER = {"data.workers", "data.cache"}
-"""Settings that change how fast a run is, and nothing that it learns."""
+NO_MATTER = {"data.workers", "data.cache", "init"}
+"""Settings that change how fast a run is, and nothing that it learns; and where the stage before lies."""
 
 
 def reproduce(
@@ -67,17 +67,19 @@ def reproduce(
         Interrupted: after Ctrl-C; the state is saved.
     """
     encoder_weights = encoder_weights or {}
-    wanted = [(it, _settings(it, epochs, encoder_weights)) for it in choose_experiments(only)]
-    used = {settings.model.encoder.name for _, settings in wanted}
+    wanted = [(it, _stages(it, epochs, encoder_weights)) for it in choose_experiments(only)]
+    used = {stages[0].model.encoder.name for _, stages in wanted}
     for name in encoder_weights.keys() - used:
         raise unknown_name("encoder", name, sorted(used), "--encoder-weights.")
     dataset = open_dataset(data)  # before hours of training: is it there?
-    for experiment, settings in wanted:
-        _check_same(out / experiment.name, settings, data)
-    _check_encoders([it for experiment, it in wanted if not (out / experiment.name / "settings.toml").is_file()])
-    for experiment, settings in wanted:
+    for experiment, stages in wanted:
+        folders = stage_folders(out / experiment.name, len(stages))
+        for folder, settings in zip(folders, stages, strict=True):
+            _check_same(folder, settings, data)
+    _check_encoders([stages[0] for experiment, stages in wanted if not _is_begun(out / experiment.name, stages)])
+    for experiment, stages in wanted:
         folder = out / experiment.name
-        _train(folder, settings, data, experiment.recipe, show_progress)
+        _train(folder, stages, data, experiment.recipe, show_progress)
         _score(folder, experiment, data, show_progress)
         if not (folder / "cost.json").exists():
             _write_json(folder / "cost.json", _cost(folder, dataset[0].image))
@@ -87,23 +89,25 @@ def reproduce(
     return write_page(out)
 
 
-def _settings(experiment: Experiment, epochs: int | None, encoder_weights: Mapping[str, Path]) -> RunSettings:
-    settings = resolve_settings(experiment.recipe, experiment.overrides)
-    encoder = settings.model.encoder
-    values = settings.model_dump()
-    if epochs is not None:
-        values["epochs"] = epochs
+def _stages(experiment: Experiment, epochs: int | None, encoder_weights: Mapping[str, Path]) -> list[RunSettings]:
+    first = resolve_stages(experiment.recipe, experiment.overrides)[0]
+    encoder = first.model.encoder
+    values: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     # A network without a pretrained encoder stays without.
-    if encoder.name in encoder_weights and encoder.weights != "none" and settings.model.network == "encoder-decoder":
-        values["model"]["encoder"]["weights"] = str(encoder_weights[encoder.name])
-    return parse_settings(values, experiment.recipe)
+    if encoder.name in encoder_weights and encoder.weights != NO_WEIGHTS and first.model.network == "encoder-decoder":
+        values["model"] = {"encoder": {"weights": str(encoder_weights[encoder.name])}}
+    return resolve_stages(experiment.recipe, merge(experiment.overrides, values))
+
+
+def _is_begun(folder: Path, stages: Sequence[RunSettings]) -> bool:
+    return (stage_folders(folder, len(stages))[0] / SETTINGS_FILE).is_file()
 
 
 def _check_same(folder: Path, settings: RunSettings, data: Path) -> None:
     """Refuse to take a run of other settings or data for the one that is wanted."""
-    if not (folder / "settings.toml").is_file():
+    if not (folder / SETTINGS_FILE).is_file():
         return
-    there = parse_settings(read_toml(folder / "settings.toml"), str(folder / "settings.toml"))
+    there = parse_settings(read_toml(folder / SETTINGS_FILE), str(folder / SETTINGS_FILE))
     # Training has added the focal length of its pictures.
     there = there.model_copy(update={"model": there.model.model_copy(update={"focal_px": settings.model.focal_px})})
     old, new = _flat(there.model_dump()), _flat(settings.model_dump())
@@ -130,14 +134,15 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def _train(folder: Path, settings: RunSettings, data: Path, recipe: str, show_progress: bool) -> None:
+def _train(folder: Path, stages: Sequence[RunSettings], data: Path, recipe: str, show_progress: bool) -> None:
+    epochs = " + ".join(str(stage.epochs) for stage in stages)
     try:
-        if not (folder / "settings.toml").is_file():
-            logger.info("training %s: %d epochs", folder.name, settings.epochs)
-            train(settings, data, folder, recipe, show_progress)
-        elif len(read_rows(folder)) < settings.epochs:
+        if not _is_begun(folder, stages):
+            logger.info("training %s: %s epochs", folder.name, epochs)
+            train_stages(stages, data, folder, recipe, show_progress)
+        elif len(read_rows(folder)) < stages[-1].epochs:
             logger.info("going on with %s", folder.name)
-            resume(folder, show_progress)
+            resume_stages(folder, show_progress)
     except Interrupted as error:
         raise Interrupted(f"{str(error).partition(';')[0]}; the same command goes on from there") from error
 

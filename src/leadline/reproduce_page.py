@@ -9,8 +9,8 @@ from typing import Any
 from leadline.figures import compare_curves
 from leadline.files import atomic_file
 from leadline.metrics import goodness
-from leadline.run import read_rows
-from leadline.settings import parse_settings, resolve_settings
+from leadline.run import SETTINGS_FILE, read_rows, trained_stages
+from leadline.settings import RunSettings, parse_settings, resolve_settings, resolve_stages
 from leadline.studies import REFERENCE, STUDIES, TABLE_1, Experiment
 from leadline.toml_files import read_toml
 
@@ -38,7 +38,7 @@ def write_page(out: Path) -> Path:
     """
     table_1 = [it for it in STUDIES["table1"] if (out / it.name / "cost.json").exists()]
     if table_1:
-        compare_curves(out / "learning_curves.png", {it.title: read_rows(out / it.name) for it in table_1})
+        compare_curves(out / "learning_curves.png", {it.title: _all_rows(out / it.name) for it in table_1})
     sections = (
         _table_1(out, "report"),
         _table_1(out, "report-in-range"),
@@ -169,14 +169,13 @@ def _costs(out: Path) -> str:
         if not path.exists():
             continue
         cost = json.loads(path.read_text(encoding="utf-8"))
-        toml = out / experiment.name / "settings.toml"
-        settings = parse_settings(read_toml(toml), str(toml))
+        stages = _settings(out / experiment.name)
         rows.append(
             [
                 experiment.name,
                 f"{cost['parameters'] / 1e6:.1f} M",
-                f"{settings.model.height}×{settings.model.width}",
-                str(settings.epochs) + ("" if settings.epochs == _epochs(experiment) else " (not the recipe's)"),
+                ", ".join(f"{it.model.height}×{it.model.width}" for it in stages),
+                _epochs(stages) + ("" if _epochs(stages) == _recipe_epochs(experiment) else " (not the recipe's)"),
                 f"{cost['seconds_per_epoch']:.0f} s",
                 f"{cost['pictures_per_second']:.1f}",
                 f"{cost['device']}, {cost['threads']} threads" if cost["device"] == "cpu" else cost["device"],
@@ -185,12 +184,31 @@ def _costs(out: Path) -> str:
     if not rows:
         return ""
     header = ["experiment", "parameters", "working size", "epochs", "an epoch", "pictures a second", "on"]
-    about = "An epoch includes its validation; pictures a second are predicted one at a time at their own size."
+    about = (
+        "An epoch is the last stage's and includes its validation; pictures a second are predicted one at a time at "
+        "their own size."
+    )
     return f"## Cost\n\n{about}\n\n{_table(header, rows)}"
 
 
-def _epochs(experiment: Experiment) -> int:
-    return resolve_settings(experiment.recipe, experiment.overrides).epochs
+def _settings(folder: Path) -> list[RunSettings]:
+    """Settings of a run's stages, first to last."""
+    files = [stage / SETTINGS_FILE for stage in trained_stages(folder)]
+    return [parse_settings(read_toml(file), str(file)) for file in files]
+
+
+def _all_rows(folder: Path) -> list[dict[str, float]]:
+    """Rows of every stage, epochs counted on."""
+    rows = [row for stage in trained_stages(folder) for row in read_rows(stage)]
+    return [{**row, "epoch": float(epoch)} for epoch, row in enumerate(rows)]
+
+
+def _recipe_epochs(experiment: Experiment) -> str:
+    return _epochs(resolve_stages(experiment.recipe, experiment.overrides))
+
+
+def _epochs(stages: Sequence[RunSettings]) -> str:
+    return " + ".join(str(stage.epochs) for stage in stages)
 
 
 def _pictures(out: Path) -> str:

@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import Callback
 from leadline.card import model_card
 from leadline.checkpoint import find_checkpoint, read_config, save_checkpoint
 from leadline.data.sample import DepthDataset
+from leadline.errors import UserError
 from leadline.figures import ScoredPicture, depth_sheet, learning_curves
 from leadline.files import atomic_file
 from leadline.metrics import goodness, named
@@ -26,6 +27,7 @@ from leadline.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
+SETTINGS_FILE = "settings.toml"
 METRICS_FILE = "metrics.csv"
 LAST_STATE = Path("checkpoints") / "last.ckpt"
 BEST = Path("checkpoints") / "best"
@@ -39,6 +41,30 @@ def read_rows(out: Path) -> list[dict[str, float]]:
         return []
     with (out / METRICS_FILE).open(newline="", encoding="utf-8") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def stage_folders(out: Path, num_stages: int) -> list[Path]:
+    """The folder of each stage's run, first to last; see `leadline.staged_training`."""
+    return [*(out / f"stage-{number}" for number in range(1, num_stages)), out]
+
+
+def trained_stages(out: Path) -> list[Path]:
+    """The folder of each stage of a run that is there, first to last."""
+    return stage_folders(out, len(list(out.glob("stage-*"))) + 1)
+
+
+def refuse_another_run(folder: Path, out: Path) -> None:
+    """Keep a run from being written over.
+
+    Args:
+        folder: where it would be written.
+        out: the run that it is a part of, which the message names.
+
+    Raises:
+        UserError: if `folder` holds a run.
+    """
+    if (folder / SETTINGS_FILE).exists():
+        raise UserError(f"{out} already holds a run; continue it with --resume {out}, or choose another --out")
 
 
 class Interrupted(Exception):

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from leadline.data.settings import DataSettings
 from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_file
-from leadline.models.settings import ModelSettings
+from leadline.models.settings import NO_WEIGHTS, ModelSettings
 from leadline.toml_files import read_toml
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 RECIPES = Path(__file__).parent / "recipes"
+STAGES = "stages"
 
 
 class LossSettings(BaseModel):
@@ -116,7 +117,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
         return values
     if base not in recipe_names() or base == recipe:
         raise UserError(f"{recipe}: extends: {unknown_name('recipe', str(base), recipe_names())}")
-    return _merge(read_recipe(base), values)
+    return merge(read_recipe(base), values)
 
 
 def _recipe_file(recipe: str) -> Path:
@@ -132,7 +133,7 @@ def _recipe_file(recipe: str) -> Path:
 
 
 def resolve_settings(recipe: str, overrides: Mapping[str, Any] | None = None) -> RunSettings:
-    """The settings of a recipe, with some of them replaced.
+    """The settings of a recipe, or of its last stage, with some of them replaced.
 
     Args:
         recipe: name or path of a recipe.
@@ -141,7 +142,32 @@ def resolve_settings(recipe: str, overrides: Mapping[str, Any] | None = None) ->
     Raises:
         UserError: if a setting is unknown (it names the nearest) or its value impossible.
     """
-    return parse_settings(_merge(read_recipe(recipe), overrides or {}), recipe)
+    return resolve_stages(recipe, overrides)[-1]
+
+
+def resolve_stages(recipe: str, overrides: Mapping[str, Any] | None = None) -> list[RunSettings]:
+    """The settings of each stage of a recipe, with some of them replaced in all.
+
+    A recipe may have `[[stages]]`: each is what a stage sets otherwise than the recipe, and goes on from the best
+    weights of the stage before. Only the first has a use for `init` and for an encoder's weights.
+
+    Args:
+        recipe: name or path of a recipe.
+        overrides: nested settings that go before the recipe's and its stages'.
+
+    Returns:
+        At least one stage; those after the first have `init` empty and no encoder weights.
+
+    Raises:
+        UserError: if a setting is unknown (it names the nearest) or its value impossible.
+    """
+    values = read_recipe(recipe)
+    stages = values.pop(STAGES, [{}])
+    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise UserError(f"{recipe}: stages must be tables, wanted [[stages]] above each, got {stages!r}")
+    first, *later = (merge(merge(values, stage), overrides or {}) for stage in stages)
+    goes_on = {"init": "", "model": {"encoder": {"weights": NO_WEIGHTS}}}
+    return [parse_settings(stage, recipe) for stage in (first, *(merge(stage, goes_on) for stage in later))]
 
 
 def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:
@@ -166,11 +192,12 @@ def write_settings(path: Path, settings: RunSettings) -> None:
         temporary.write_text(tomli_w.dumps(settings.model_dump(exclude_none=True)), encoding="utf-8")
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with those of `over` in place of `base`'s."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
     return merged
 
 

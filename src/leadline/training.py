@@ -28,7 +28,7 @@ from leadline.models import build_model
 from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.optimizer import build_optimizer
-from leadline.run import LAST_STATE, Interrupted, RunRecorder, encoder_origin
+from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, encoder_origin, refuse_another_run
 from leadline.settings import RunSettings, parse_settings, write_settings
 from leadline.toml_files import read_toml
 
@@ -120,8 +120,7 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
         UserError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    if (out / "settings.toml").exists():
-        raise UserError(f"{out} already holds a run; continue it with --resume {out}, or choose another --out")
+    refuse_another_run(out, out)
     if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
         raise UserError(
             "uncertainty_only wants a model to start from and a head that learns it: give --init and "
@@ -155,9 +154,9 @@ def resume(out: Path, show_progress: bool = False) -> Path:
         UserError: if there is no run to continue.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    if not (out / "settings.toml").is_file():
+    if not (out / SETTINGS_FILE).is_file():
         raise UserError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
-    settings = parse_settings(read_toml(out / "settings.toml"), str(out / "settings.toml"))
+    settings = parse_settings(read_toml(out / SETTINGS_FILE), str(out / SETTINGS_FILE))
     dataset = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     seed_everything(settings.seed, verbose=False)
@@ -278,7 +277,7 @@ def _write_run(
     }
     with atomic_file(out / "run.json") as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    write_settings(out / "settings.toml", settings)
+    write_settings(out / SETTINGS_FILE, settings)
 
 
 def _quiet_lightning() -> None:

@@ -1,0 +1,156 @@
+"""Training in stages: what each starts from, where it lies, and how a cut run goes on."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from safetensors.torch import load_file
+
+from leadline.checkpoint import load_model, read_config
+from leadline.errors import UserError
+from leadline.run import Interrupted, RunRecorder, read_rows, stage_folders, trained_stages
+from leadline.settings import RunSettings, parse_settings, resolve_stages
+from leadline.staged_training import resume_stages, train_stages
+from leadline.toml_files import read_toml
+
+
+@pytest.fixture(autouse=True)
+def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures have tests of their own and take most of a tiny run's time."""
+    monkeypatch.setattr("leadline.run.depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr("leadline.run.learning_curves", lambda path, rows, monitor: None)
+
+
+@pytest.fixture
+def stages(tiny_settings: RunSettings) -> list[RunSettings]:
+    """Two short ones, the second at twice the area."""
+    first = tiny_settings.model_copy(update={"epochs": 2})
+    larger = first.model.model_copy(update={"height": 51, "width": 68})
+    return [first, first.model_copy(update={"epochs": 1, "model": larger})]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / "best" / "model.safetensors")
+
+
+def test_one_stage_is_a_plain_run(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    assert train_stages(stages[:1], rooms, tmp_path / "run") == tmp_path / "run" / "checkpoints" / "best"
+    assert trained_stages(tmp_path / "run") == [tmp_path / "run"]
+    assert not (tmp_path / "run" / "stages.toml").exists()
+
+
+def test_the_last_stage_is_the_run_and_goes_on_from_the_one_before(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path
+) -> None:
+    still = stages[1].optimizer.model_copy(update={"learning_rate": 1e-12})
+    stages[1] = stages[1].model_copy(update={"optimizer": still, "ema_decay": 0.0})
+    run = tmp_path / "run"
+    assert train_stages(stages, rooms, run, "mine") == run / "checkpoints" / "best"
+    assert trained_stages(run) == [run / "stage-1", run] == stage_folders(run, 2)
+    assert [len(read_rows(stage)) for stage in trained_stages(run)] == [2, 1]
+    assert (load_model(run).settings.height, load_model(run / "stage-1").settings.height) == (51, 36)
+    before, after = weights(run / "stage-1"), weights(run)
+    learnt = [name for name in before if "running" not in name and "tracked" not in name]
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in learnt)
+    # What is recorded names the stage and no path.
+    assert read_config(run / "checkpoints" / "best")["record"]["settings"]["init"] == "stage-1"
+
+
+@pytest.mark.parametrize("step", [3, 10], ids=["first stage", "second stage"])
+def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    train_stages(stages, rooms, tmp_path / "whole", "tiny")
+    after_step, done = RunRecorder.on_train_batch_end, []
+
+    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
+        after_step(self, trainer, *args)
+        done.append(None)
+        if len(done) == step:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecorder, "on_train_batch_end", press)
+        with pytest.raises(Interrupted, match=f"continue with --resume {tmp_path / 'stopped'}$"):
+            train_stages(stages, rooms, tmp_path / "stopped", "tiny")
+    assert resume_stages(tmp_path / "stopped") == tmp_path / "stopped" / "checkpoints" / "best"
+    for whole, stopped in zip(*(trained_stages(tmp_path / name) for name in ("whole", "stopped")), strict=True):
+        assert all(torch.equal(value, weights(stopped)[name]) for name, value in weights(whole).items())
+
+
+def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    (tmp_path / "run" / "stage-1").mkdir(parents=True)
+    (tmp_path / "run" / "stage-1" / "settings.toml").write_text("")
+    with pytest.raises(UserError, match=f"^{tmp_path / 'run'} already holds a run"):
+        train_stages(stages, rooms, tmp_path / "run")
+
+
+def test_a_mistake_that_shows_before_the_first_step_leaves_the_folder_free(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError):
+        train_stages(stages, tmp_path / "nowhere", tmp_path / "run")
+    train_stages([stage.model_copy(update={"max_steps": 1}) for stage in stages], rooms, tmp_path / "run")
+
+
+def test_a_plan_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "stages.toml").write_text('recipe = "mine"\n')
+    with pytest.raises(UserError, match=r"stages\.toml lacks 'data'; train again"):
+        resume_stages(tmp_path)
+
+
+STAGED = """
+ema_decay = 0.5
+epochs = 9
+[model]
+height = 64
+[model.encoder]
+weights = "some.safetensors"
+[[stages]]
+epochs = 3
+[[stages]]
+model = { height = 128 }
+"""
+
+
+def test_a_stage_is_the_recipe_with_what_it_sets_itself(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(STAGED)
+    first, second = resolve_stages(str(tmp_path / "mine.toml"))
+    assert (first.epochs, first.model.height, first.ema_decay) == (3, 64, 0.5)
+    assert (second.epochs, second.model.height, second.ema_decay) == (9, 128, 0.5)
+
+
+def test_only_the_first_stage_starts_from_given_weights(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(STAGED)
+    stages = resolve_stages(str(tmp_path / "mine.toml"), {"init": "base"})
+    assert [(stage.init, stage.model.encoder.weights) for stage in stages] == [
+        ("base", "some.safetensors"),
+        ("", "none"),
+    ]
+
+
+def test_overrides_reach_every_stage(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(STAGED)
+    stages = resolve_stages(str(tmp_path / "mine.toml"), {"epochs": 1, "model": {"height": 32}})
+    assert [(stage.epochs, stage.model.height) for stage in stages] == [(1, 32), (1, 32)]
+
+
+@pytest.mark.parametrize("mistake", ["stages = []", "stages = 3", "stages = [1]", "[stages]\nepochs = 3"])
+def test_stages_that_are_no_tables_are_refused(tmp_path: Path, mistake: str) -> None:
+    (tmp_path / "mine.toml").write_text(mistake)
+    with pytest.raises(UserError, match=r"wanted \[\[stages\]\] above each"):
+        resolve_stages(str(tmp_path / "mine.toml"))
+
+
+def test_an_unknown_setting_of_a_stage_suggests_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[[stages]]\nepoch = 3\n")
+    with pytest.raises(UserError, match="did you mean 'epochs'"):
+        resolve_stages(str(tmp_path / "mine.toml"))
+
+
+def test_a_stage_comes_back_from_its_folder(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    train_stages([stage.model_copy(update={"max_steps": 1}) for stage in stages], rooms, tmp_path / "run", "mine")
+    path = tmp_path / "run" / "settings.toml"
+    assert parse_settings(read_toml(path), str(path)).model.height == 51
