@@ -4,6 +4,7 @@ The last stage's run is the folder itself, so that it is used like any other run
 stage-1, stage-2 and so on. A recipe without stages is trained as one.
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from leadline.run import SETTINGS_FILE, Interrupted, refuse_another_run, stage_f
 from leadline.settings import STAGES, RunSettings, parse_settings
 from leadline.toml_files import read_toml
 from leadline.training import resume, train
+
+logger = logging.getLogger(__name__)
 
 STAGES_FILE = "stages.toml"
 
@@ -72,6 +75,8 @@ def resume_stages(out: Path, show_progress: bool = False) -> Path:
         if num_started:
             best = resume(folders[num_started - 1], show_progress)
         for place in range(num_started, len(stages)):
+            size = f"{stages[place].model.height}×{stages[place].model.width}"
+            logger.info("stage %d of %d: %d epochs at %s", place + 1, len(stages), stages[place].epochs, size)
             before = {"init": str(folders[place - 1])} if place else {}
             best = train(stages[place].model_copy(update=before), data, folders[place], recipe, show_progress)
     except Interrupted as error:
