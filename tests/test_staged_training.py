@@ -83,8 +83,9 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
 def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
     (tmp_path / "run" / "stage-1").mkdir(parents=True)
     (tmp_path / "run" / "stage-1" / "settings.toml").write_text("")
-    with pytest.raises(UserError, match=f"^{tmp_path / 'run'} already holds a run"):
-        train_stages(stages, rooms, tmp_path / "run")
+    for wanted in (stages, stages[:1]):
+        with pytest.raises(UserError, match=f"^{tmp_path / 'run'} already holds a run"):
+            train_stages(wanted, rooms, tmp_path / "run")
 
 
 def test_a_mistake_that_shows_before_the_first_step_leaves_the_folder_free(
@@ -93,6 +94,13 @@ def test_a_mistake_that_shows_before_the_first_step_leaves_the_folder_free(
     with pytest.raises(UserError):
         train_stages(stages, tmp_path / "nowhere", tmp_path / "run")
     train_stages([stage.model_copy(update={"max_steps": 1}) for stage in stages], rooms, tmp_path / "run")
+
+
+def test_a_plain_run_forgets_a_plan_that_never_began(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        train_stages(stages, tmp_path / "nowhere", tmp_path / "run")
+    best = train_stages([stages[0].model_copy(update={"max_steps": 1})], rooms, tmp_path / "run")
+    assert resume_stages(tmp_path / "run") == best
 
 
 def test_a_plan_that_lacks_something_is_refused(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import tomli_w
 
 from leadline.errors import UserError
 from leadline.files import atomic_file
-from leadline.run import SETTINGS_FILE, Interrupted, refuse_another_run, stage_folders
+from leadline.run import SETTINGS_FILE, Interrupted, refuse_another_run, stage_folders, trained_stages
 from leadline.settings import STAGES, RunSettings, parse_settings
 from leadline.toml_files import read_toml
 from leadline.training import resume, train
@@ -41,10 +41,12 @@ def train_stages(
         UserError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    if len(stages) == 1:
-        return train(stages[0], data, out, recipe, show_progress)
-    for folder in stage_folders(out, len(stages)):
+    for folder in trained_stages(out):
         refuse_another_run(folder, out)
+    if len(stages) == 1:
+        # A plan whose first stage never began would be taken for this run's.
+        (out / STAGES_FILE).unlink(missing_ok=True)
+        return train(stages[0], data, out, recipe, show_progress)
     values = [stage.model_dump(exclude_none=True) for stage in stages]
     with atomic_file(out / STAGES_FILE) as temporary:
         plan = {"recipe": recipe, "data": str(data.resolve()), STAGES: values}
