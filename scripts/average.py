@@ -1,0 +1,39 @@
+r"""The mean of the weights of several models that were trained from the same start, as one checkpoint.
+
+    python scripts/average.py runs/fifth-a runs/fifth-b --out runs/fifth
+
+Fine-tunings of one model end in one basin, in whose middle errors are smaller (Wortsman et al., "Model soups:
+averaging weights of multiple fine-tuned models improves accuracy without increasing inference time", ICML 2022).
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from leadline.card import model_card
+from leadline.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", nargs="+", help="checkpoints or runs, all of one shape")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
+    arguments = parser.parse_args()
+
+    folders = [find_checkpoint(model) for model in arguments.model]
+    models = [load_checkpoint(folder) for folder in folders]
+    mean = models[0]
+    states = [model.state_dict() for model in models]
+    mean.load_state_dict(
+        {
+            name: torch.stack([state[name].float() for state in states]).mean(0).to(tensor.dtype)
+            for name, tensor in states[0].items()
+        }
+    )
+    record = {**read_config(folders[0])["record"], "validation": {}, "averaged": arguments.model}
+    save_checkpoint(arguments.out, mean, record, model_card(record))
+
+
+if __name__ == "__main__":
+    main()
