@@ -22,6 +22,10 @@ def main() -> None:
     arguments = parser.parse_args()
 
     folders = [find_checkpoint(model) for model in arguments.model]
+    configs = [read_config(folder) for folder in folders]
+    for model, config in zip(arguments.model, configs, strict=True):
+        if config["model"] != configs[0]["model"]:
+            parser.error(f"{model} has other settings than {arguments.model[0]}: wanted models of one kind and camera")
     models = [load_checkpoint(folder) for folder in folders]
     mean = models[0]
     states = [model.state_dict() for model in models]
@@ -31,7 +35,7 @@ def main() -> None:
             for name, tensor in states[0].items()
         }
     )
-    record = {**read_config(folders[0])["record"], "validation": {}, "averaged": arguments.model}
+    record = {**configs[0]["record"], "validation": {}, "averaged": [Path(it).name for it in arguments.model]}
     save_checkpoint(arguments.out, mean, record, model_card(record))
 
 

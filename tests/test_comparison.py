@@ -342,6 +342,13 @@ def test_scores_that_were_not_made_alike_are_refused(key: str) -> None:
         compare(first, other)
 
 
+def test_names_do_not_matter_where_hashes_tell() -> None:
+    known = {"data_digest": "1", "protocol_digest": "2"}
+    first = scores("a", [0.1, 0.2, 0.3], **known)
+    other = scores("b", [0.1, 0.2, 0.4], **known, data="else", split="else", protocol="else")
+    assert compare(first, other)
+
+
 def test_other_pictures_are_refused_with_their_number_and_one_name() -> None:
     first, other = scores("a", [0.1, 0.2, 0.3, 0.4]), scores("b", [0.1, 0.2])
     message = "the scores of b lack 2 of the 4 pictures of a, such as 'p2'; evaluate both on the same pictures"

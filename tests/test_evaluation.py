@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from leadline.checkpoint import save_checkpoint
 from leadline.data import open_dataset
 from leadline.data.sample import Batch, collate
-from leadline.data.splits import select
+from leadline.data.splits import make_splits, select
 from leadline.depth import Output
 from leadline.errors import UserError
 from leadline.evaluation import Report, evaluate, evaluate_protocols, reports
@@ -18,6 +19,7 @@ from leadline.predictors.base import Answer, Predictor
 from leadline.predictors.native import NativePredictor
 from leadline.protocols import PROTOCOLS, Protocol
 from leadline.scoring import score_pictures
+from leadline.settings import RunSettings
 
 
 class Constant:
@@ -74,6 +76,22 @@ def test_the_files_hold_what_the_contract_says(rooms: Path, tiny_checkpoint: Pat
     # Any average can be recomputed from the rows.
     for name in METRICS:
         assert np.mean([float(row[name]) for row in rows]) == pytest.approx(result["per_image"][name], rel=1e-12)
+
+
+def test_a_model_is_tested_on_nothing_that_it_was_trained_on(
+    rooms: Path, tiny_model: DepthModel, tmp_path: Path
+) -> None:
+    settings = RunSettings.model_validate({"data": {"split": "report", "split_seed": 1}}).model_dump()
+    for name, data in {"here": "rooms", "elsewhere": "halls"}.items():
+        save_checkpoint(tmp_path / name, tiny_model, {"settings": settings, "data": data}, "# tiny\n")
+    dataset = open_dataset(rooms)
+    of_seed = [[dataset.ids[index] for index in make_splits(dataset, "report", seed)["test"]] for seed in (0, 1)]
+    assert of_seed[0] != of_seed[1]
+    for name, seed in {"here": 1, "elsewhere": 0}.items():
+        assert evaluate(tmp_path / name, data=rooms, split="report/test", protocol="report").ids == of_seed[seed]
+    # The makers' test is nobody's to divide.
+    report = evaluate(tmp_path / "here", data=rooms, split="official/test", protocol="report")
+    assert report.indices == select(dataset, "official/test")
 
 
 def test_the_mirror_is_averaged_where_the_protocol_says(rooms: Path, tiny_model: DepthModel) -> None:

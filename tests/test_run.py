@@ -14,6 +14,7 @@ from leadline import run
 from leadline.data.synthetic import SyntheticDataset
 from leadline.figures import ScoredPicture
 from leadline.metrics import METRICS
+from leadline.models.heads import Estimate
 from leadline.run import BEST, LAST_STATE, Interrupted, RunRecorder
 from leadline.settings import RunSettings
 
@@ -22,10 +23,11 @@ DATASET = SyntheticDataset(NUM, 0, 24, 32)
 
 
 class Model(torch.nn.Module):
-    """Answers with a metre everywhere."""
+    """Answers with a metre everywhere, whatever the camera, which it must be told of."""
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return torch.ones_like(image[:, :1])
+    def estimate(self, image: torch.Tensor, focal_px: torch.Tensor) -> Estimate:
+        assert focal_px.shape == image.shape[:1] and focal_px > 1
+        return Estimate(torch.ones_like(image[:, :1]), None)
 
 
 class Metrics:
@@ -60,6 +62,7 @@ def trainer(epoch: int = 0, is_global_zero: bool = True) -> Any:
         is_global_zero=is_global_zero,
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])],
         saved=[],
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
     )
 
 
@@ -172,14 +175,23 @@ def test_the_record_names_recipe_and_data_but_no_folder_of_this_machine(
 
 
 def test_without_validation_the_last_step_is_kept(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
-    assert recorder(tmp_path).finish(module()) == tmp_path / BEST
+    recorded = recorder(tmp_path)
+    step(recorded, 1.0)
+    assert recorded.finish(trainer(), module()) == tmp_path / BEST
     assert [record["validation"] for record in saved] == [{}]
+
+
+def test_only_the_first_process_keeps_the_last_step(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
+    recorded = recorder(tmp_path)
+    step(recorded, 1.0)
+    assert recorded.finish(trainer(is_global_zero=False), module()) == tmp_path / BEST
+    assert not saved
 
 
 def test_with_validation_the_best_stays(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
     recorded = recorder(tmp_path)
     validate(recorded, [0.3, 0.5])
-    assert recorded.finish(module()) == tmp_path / BEST
+    assert recorded.finish(trainer(), module()) == tmp_path / BEST
     assert kept_epochs(saved) == [0]
 
 

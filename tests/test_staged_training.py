@@ -80,6 +80,25 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
         assert all(torch.equal(value, weights(stopped)[name]) for name, value in weights(whole).items())
 
 
+def test_ctrl_c_at_the_end_of_a_stage_stops_before_the_next(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_validation = RunRecorder.on_validation_epoch_end
+
+    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
+        after_validation(self, trainer, *args)
+        if trainer.current_epoch == stages[0].epochs - 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecorder, "on_validation_epoch_end", press)
+        with pytest.raises(Interrupted, match=f"stopped after the last step; continue with --resume {tmp_path}$"):
+            train_stages(stages, rooms, tmp_path, "tiny")
+    assert not (tmp_path / "settings.toml").exists()
+    resume_stages(tmp_path)
+    assert [len(read_rows(stage)) for stage in trained_stages(tmp_path)] == [2, 1]
+
+
 def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
     (tmp_path / "run" / "stage-1").mkdir(parents=True)
     (tmp_path / "run" / "stage-1" / "settings.toml").write_text("")
@@ -137,6 +156,15 @@ def test_only_the_first_stage_starts_from_given_weights(tmp_path: Path) -> None:
         ("base", "some.safetensors"),
         ("", "none"),
     ]
+
+
+def test_a_recipe_that_extends_a_staged_one_is_heard_in_every_stage(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "report-densenet"\nepochs = 3\n[model]\nheight = 120\n')
+    found, base = resolve_stages(str(tmp_path / "mine.toml")), resolve_stages("report-densenet")
+    assert [(stage.epochs, stage.model.height) for stage in found] == [(3, 120)] * 2
+    assert [stage.model.width for stage in found] == [stage.model.width for stage in base]
+    (tmp_path / "own.toml").write_text('extends = "report-densenet"\nepochs = 3\n[[stages]]\nepochs = 7\n')
+    assert [stage.epochs for stage in resolve_stages(str(tmp_path / "own.toml"))] == [7]
 
 
 def test_overrides_reach_every_stage(tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
 import csv
+import shutil
 import signal
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
+from PIL import Image
+from pytorch_lightning import Trainer, seed_everything
 from safetensors.torch import load_file
 
 from leadline.checkpoint import load_model, read_config, save_checkpoint
-from leadline.data.sample import Batch
+from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
 from leadline.errors import UserError
-from leadline.models import PlainSettings, build_model
+from leadline.metrics import named
+from leadline.models import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings, build_model
 from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.run import LAST_STATE, Interrupted, RunRecorder
@@ -115,6 +120,44 @@ def test_resuming_a_finished_run_changes_nothing(rooms: Path, tiny_settings: Run
     before = final_weights(tmp_path / "run")
     assert resume(tmp_path / "run") == tmp_path / "run" / "checkpoints" / "best"
     assert all(torch.equal(value, before[name]) for name, value in final_weights(tmp_path / "run").items())
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["kept", "lost"])
+@pytest.mark.usefixtures("no_drawing")
+def test_a_finished_run_without_validation_keeps_its_averaged_weights(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path, lost: bool
+) -> None:
+    data = tiny_settings.data.model_copy(update={"validation": 0.0})
+    best = train(tiny_settings.model_copy(update={"data": data, "epochs": 1}), rooms, tmp_path / "run")
+    before = load_file(best / "model.safetensors")
+    if lost:
+        shutil.rmtree(best)
+    assert resume(tmp_path / "run") == best
+    after = load_file(best / "model.safetensors")
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_run_goes_on_without_what_it_began_from(
+    rooms: Path, tiny_settings: RunSettings, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 2)
+        with pytest.raises(Interrupted):
+            train(tiny_settings.model_copy(update={"init": str(tiny_checkpoint)}), rooms, tmp_path / "run")
+    shutil.rmtree(tiny_checkpoint)
+    resume(tmp_path / "run")
+    assert len(read_rows(tmp_path / "run")) == tiny_settings.epochs
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_ctrl_c_at_the_last_step_keeps_what_would_follow_from_beginning(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_at(monkeypatch, 2)
+    with pytest.raises(Interrupted, match="stopped after the last step; continue with --resume"):
+        train(tiny_settings.model_copy(update={"max_steps": 2}), rooms, tmp_path / "run")
+    assert load_model(tmp_path / "run") is not None
 
 
 @pytest.mark.usefixtures("no_drawing")
@@ -254,10 +297,101 @@ def test_depth_that_the_head_cannot_answer_is_taught_as_the_end_of_its_range(
     image = torch.rand(1, 3, 36, 48, generator=torch.Generator().manual_seed(0))
 
     def loss(target_m: torch.Tensor) -> torch.Tensor:
-        return training.training_step(Batch(image, target_m, valid, torch.eye(3)[None], ["a"], [""]), 0)
+        return training.training_step(Batch(image, target_m, valid, UNKNOWN_INTRINSICS[None], ["a"], [""]), 0)
 
     assert torch.equal(loss(depth_m), loss(depth_m.clamp(head.min_depth_m, head.max_depth_m)))
     assert not torch.equal(loss(depth_m), loss(depth_m.clamp(1.0, 3.0)))
+
+
+def of_camera(focal_px: float, depth_m: torch.Tensor) -> Batch:
+    """One picture, the same each time, that a camera took of some depth."""
+    image = torch.rand(1, 3, 36, 48, generator=torch.Generator().manual_seed(0))
+    intrinsics = torch.tensor([[[focal_px, 0, 24], [0, focal_px, 18], [0, 0, 1]]])
+    return Batch(image, depth_m, torch.ones_like(depth_m, dtype=torch.bool), intrinsics, ["a"], [""])
+
+
+@pytest.mark.parametrize("uncertainty", [False, True])
+def test_what_another_camera_sees_is_taught_as_the_usual_one_would_have_it(
+    uncertainty: bool, tiny_settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = tiny_settings.model.head.model_copy(update={"uncertainty": uncertainty})
+    model = build_model(tiny_settings.model.model_copy(update={"focal_px": 40.0, "head": head}))
+    training = DepthTraining(model, tiny_settings)
+    monkeypatch.setattr(training, "log", lambda *args, **kwargs: None)
+    depth_m = torch.linspace(1.0, 4.0, 36 * 48).view(1, 1, 36, 48)
+    usual = training.training_step(of_camera(40.0, depth_m), 0)
+    # Twice the focal length shows a thing at twice the distance alike.
+    assert training.training_step(of_camera(80.0, 2 * depth_m), 0) == usual
+    assert training.training_step(of_camera(float("nan"), depth_m), 0) == usual
+    assert training.training_step(of_camera(80.0, depth_m), 0) != usual
+
+
+def test_validation_scores_metres_of_the_pictures_own_camera(
+    tiny_settings: RunSettings, flat_model: DepthModel
+) -> None:
+    training = DepthTraining(flat_model, tiny_settings)  # it answers 2 m for 100 px
+    training.validation_step((torch.tensor([0]), of_camera(150.0, torch.full((1, 1, 36, 48), 3.0))), 0)
+    assert named(training.metrics.compute()["per_image"])["abs_rel"] == pytest.approx(0, abs=1e-6)
+
+
+def test_pictures_of_an_unknown_camera_do_not_hide_the_others(
+    rooms: Path, tmp_path: Path, tiny_settings: RunSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "some"
+    shutil.copytree(rooms, folder)
+    about = (folder / "dataset.toml").read_text()
+    (folder / "dataset.toml").write_text(about[: about.index("intrinsics")])
+    camera = dict(zip(("fx", "fy", "cx", "cy"), tomllib.loads(about)["intrinsics"], strict=True))
+    with (folder / "index.csv").open(newline="") as file:
+        rows = [row | camera for row in csv.DictReader(file)]
+    with (folder / "index.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), restval="")
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            writer.writerow(row if number % 3 else {name: row[name] for name in row.keys() - camera.keys()})
+    once = tiny_settings.model_copy(update={"max_steps": 1})
+    train(once, rooms, tmp_path / "all known")
+    train(once, folder, tmp_path / "some known")
+    known, some = (load_model(tmp_path / name).settings.focal_px for name in ("all known", "some known"))
+    assert known is not None and known == some
+    assert "pictures looked at tell no focal length" in caplog.text
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_pictures_of_several_shapes_are_trained_on_together(
+    rooms: Path, tmp_path: Path, tiny_settings: RunSettings
+) -> None:
+    folder = tmp_path / "upright"
+    shutil.copytree(rooms, folder)
+    for path in sorted((folder / "rgb").iterdir())[::2] + sorted((folder / "depth").iterdir())[::2]:
+        with Image.open(path) as picture:
+            turned = picture.transpose(Image.Transpose.ROTATE_90)
+        turned.save(path)
+    train(tiny_settings, folder, tmp_path / "run")
+    assert len(read_rows(tmp_path / "run")) == tiny_settings.epochs
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_resting_encoder_is_left_as_it_is(rooms: Path, tmp_path: Path, tiny_settings: RunSettings) -> None:
+    small = ModelSettings(
+        height=64, width=96, encoder=EncoderSettings(name="mobilenetv3_small_050"), decoder=DecoderSettings(width=16)
+    )
+    rest = tiny_settings.optimizer.model_copy(update={"encoder_rate": 0.0})
+    changes = {"model": small, "optimizer": rest, "ema_decay": 0.0, "max_steps": 2}
+    train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "run")
+    torch.manual_seed(0)
+    seed_everything(tiny_settings.seed, verbose=False)
+    before, after = build_model(small).state_dict(), load_model(tmp_path / "run").state_dict()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed and not any(".encoder." in name for name in changed)
+
+
+def test_what_rests_rests_in_a_resumed_epoch_too(tiny_settings: RunSettings, tiny_model: DepthModel) -> None:
+    training = DepthTraining(tiny_model, tiny_settings.model_copy(update={"uncertainty_only": True}))
+    training.train()
+    training._trainer = SimpleNamespace(global_step=3)  # type: ignore[assignment]
+    training.on_train_batch_start(None, 3)
+    assert not training.model.training
 
 
 def test_a_wild_error_layer_takes_nothing_from_depths_gradient(tiny_settings: RunSettings) -> None:

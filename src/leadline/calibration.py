@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.camera_files import GivenCamera, Intrinsics, given_camera
-from leadline.checkpoint import find_checkpoint, load_checkpoint, refuse_foreign, save_rescaled
+from leadline.checkpoint import find_checkpoint, load_checkpoint, refuse_foreign, save_rescaled, trained_division
 from leadline.data import open_dataset
 from leadline.data.sample import DepthDataset, collate
 from leadline.data.splits import select
@@ -130,7 +130,7 @@ def calibrate(
         if given is not None:
             raise UserError("a data set tells its own cameras: give no focal length, field of view or intrinsics")
         dataset = open_dataset(data)
-        chosen = select(dataset, split)
+        chosen = select(dataset, split, **trained_division(model, data, split))
         groups = ratios_of_pictures(_loaded(source), dataset, chosen)
         measured = f"{len(groups)} pictures of {data.resolve().name}"
     else:

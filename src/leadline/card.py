@@ -11,8 +11,9 @@ def model_card(record: dict[str, Any]) -> str:
     """Markdown that says what a checkpoint started from, saw and scored.
 
     Args:
-        record: recipe, data, settings, validation row; "encoder_licence", where it is known; "error_factor", where
-            its expected errors were multiplied; and, where it was tested, "tests": a list of `metrics.json` contents.
+        record: recipe, data, settings, validation row; "averaged", where it is the mean of several; "encoder_licence",
+            where it is known; "error_factor", where its expected errors were multiplied; and, where it was tested,
+            "tests": a list of `metrics.json` contents.
     """
     settings = record["settings"]
     model, data = settings["model"], settings["data"]
@@ -32,6 +33,7 @@ def model_card(record: dict[str, Any]) -> str:
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
         f"{settings['epochs']} epochs{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
         *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
+        *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
         *([errors] if factor != 1 else []),
         "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
         "and cameras of another focal length unless it is given.",

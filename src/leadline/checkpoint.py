@@ -15,7 +15,6 @@ from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_folder
 from leadline.models import ModelSettings, build_model
 from leadline.models.model import DepthModel
-from leadline.models.settings import NO_WEIGHTS
 from leadline.storage import Precision, pack, unpack
 
 BUNDLE = Path(__file__).parent / "bundled"
@@ -41,9 +40,7 @@ def save_checkpoint(
         OSError: if the folder cannot be written.
     """
     weights = pack(model.state_dict(), precision)
-    # The weights are in the checkpoint: rebuilding must not ask for the encoder's own again.
-    encoder = model.settings.encoder.model_copy(update={"weights": NO_WEIGHTS})
-    settings = model.settings.model_copy(update={"encoder": encoder})
+    settings = model.settings.without_weights()
     config = {"format": FORMAT, "leadline": __version__, "model": settings.model_dump(), "record": record}
     with atomic_folder(folder) as temporary:
         save_file(weights, temporary / WEIGHTS)
@@ -156,6 +153,28 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise UserError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
     return config
+
+
+def trained_division(model: str | Path, data: Path, selection: str) -> dict[str, Any]:
+    """How a data set was divided when a model was trained on it: another way, its test would hold what it has seen.
+
+    Args:
+        model: anything that can be scored.
+        data: path of the data set.
+        selection: as `leadline.data.splits.select`.
+
+    Returns:
+        Seed and validation share, as `select` takes them; nothing if the model tells of no training on data of this
+        name by this rule.
+    """
+    try:
+        record = read_config(find_checkpoint(model)).get("record", {})
+    except UserError:  # no leadline model; or none at all, as whatever opens it will say
+        return {}
+    settings = record.get("settings", {}).get("data", {})
+    if record.get("data") != data.resolve().name or settings.get("split") != selection.partition("/")[0]:
+        return {}
+    return {"seed": settings["split_seed"], "validation": settings["validation"]}
 
 
 def bundled_models() -> dict[str, Path]:

@@ -1,6 +1,8 @@
-"""Where computation runs, and in which precision."""
+"""Where computation runs, in how many processes, and in which precision."""
 
+import os
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -10,6 +12,19 @@ def pick_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes, of those that `torchrun` started; alone it is."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def trainer_processes() -> dict[str, Any]:
+    """Devices and machines of a training, as Lightning's `Trainer` takes them: what `torchrun` started, or one."""
+    if "LOCAL_WORLD_SIZE" not in os.environ:
+        return {"devices": 1}
+    local, everywhere = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    return {"devices": local, "num_nodes": everywhere // local, "strategy": "ddp"}
 
 
 def has_native_bf16(device: torch.device) -> bool:

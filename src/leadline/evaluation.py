@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from leadline import __version__
 from leadline.breakdown import Breakdown, Groups, by_scene
+from leadline.checkpoint import trained_division
 from leadline.data import open_dataset
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import select
@@ -107,7 +108,8 @@ def evaluate(
         model: a leadline model ("default", a bundled one's name, a checkpoint's folder, a run's), "hf:NAME",
             an .onnx file, or "files:DIR" of predictions made elsewhere.
         data: path of the data set.
-        split: "all", RULE/PART such as "official/test" or "report/test", or a text file of ids.
+        split: "all", RULE/PART such as "official/test" or "report/test", or a text file of ids. Where the model was
+            trained on this data by the same rule, its parts are the training's.
         protocol: name of a protocol, see `leadline.protocols.PROTOCOLS`, or a TOML file.
         processes: how many share the pictures; the numbers are the same with any.
         show_progress: draw a progress bar.
@@ -152,7 +154,7 @@ def evaluate_protocols(
     """
     rules = [get_protocol(name) for name in protocols]
     dataset = open_dataset(Path(data))
-    chosen = select(dataset, split)
+    chosen = select(dataset, split, **trained_division(model, Path(data), split))
     processes = min(processes, len(chosen))
     with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
         if processes == 1:

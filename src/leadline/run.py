@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 
+from leadline import __version__
 from leadline.card import model_card
 from leadline.checkpoint import find_checkpoint, read_config, save_checkpoint
 from leadline.data.sample import DepthDataset
@@ -23,7 +24,7 @@ from leadline.figures import ScoredPicture, depth_sheet, learning_curves
 from leadline.files import atomic_file
 from leadline.metrics import goodness, named
 from leadline.models.settings import NO_WEIGHTS
-from leadline.settings import RunSettings
+from leadline.settings import RunSettings, write_settings
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,32 @@ def refuse_another_run(folder: Path, out: Path) -> None:
         raise UserError(f"{out} already holds a run; continue it with --resume {out}, or choose another --out")
 
 
+def write_run(out: Path, settings: RunSettings, data: Path, recipe: str, ids_of: Mapping[str, Sequence[str]]) -> None:
+    """Write down what decides a run, before its first step.
+
+    Args:
+        out: folder of the run.
+        settings: its settings.
+        data: path of the data set.
+        recipe: the recipe's name.
+        ids_of: ids of the pictures of each part.
+    """
+    for part, ids in ids_of.items():
+        with atomic_file(out / "splits" / f"{part}.txt") as temporary:
+            temporary.write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
+    record = {
+        "leadline": __version__,
+        "torch": torch.__version__,
+        "recipe": recipe,
+        "data": str(data.resolve()),
+        "encoder_weights": encoder_origin(settings),
+    }
+    with atomic_file(out / "run.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    # Last: where it is, all is there.
+    write_settings(out / SETTINGS_FILE, settings)
+
+
 class Interrupted(Exception):
     """Training was stopped by Ctrl-C; its state is saved."""
 
@@ -81,7 +108,7 @@ class RunRecorder(Callback):
         self._dataset, self._shown = dataset, val_indices[::step][:NUM_SHEET_ROWS]
         self._rows: list[dict[str, float]] = []
         self._epoch_losses: list[float] = []
-        self._stop_asked = False
+        self._stop_asked = self._has_stepped = False
         self._started = self._last_line = time.monotonic()
         self._old_handler: Any = None
 
@@ -118,9 +145,19 @@ class RunRecorder(Callback):
         Raises:
             Interrupted: if Ctrl-C was pressed.
         """
-        if self._stop_asked:
+        # One that was asked is enough to stop them all.
+        if trainer.strategy.reduce_boolean_decision(self._stop_asked, all=False):
             trainer.save_checkpoint(self._out / LAST_STATE)
             raise Interrupted(f"stopped after step {trainer.global_step}; continue with --resume {self._out}")
+
+    def stop_if_asked(self) -> None:
+        """After the last step, what would follow, another stage or another network, is kept from beginning.
+
+        Raises:
+            Interrupted: if Ctrl-C was pressed too late for a step to begin after it.
+        """
+        if self._stop_asked:
+            raise Interrupted(f"stopped after the last step; continue with --resume {self._out}")
 
     def _ask_to_stop(self, signum: int, frame: Any) -> None:
         self._stop_asked = True
@@ -135,9 +172,10 @@ class RunRecorder(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Keep the loss, and say now and then how far it is."""
+        self._has_stepped = True
         loss = float(outputs["loss"])
         self._epoch_losses.append(loss)
-        if time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
+        if trainer.is_global_zero and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             total = int(trainer.estimated_stepping_batches)
             logger.info("epoch %d, step %d of %d, loss %.4f", trainer.current_epoch, trainer.global_step, total, loss)
@@ -169,11 +207,17 @@ class RunRecorder(Callback):
             seconds = time.monotonic() - self._started
             logger.info("epoch %d: validation %s (per image), %.0f s", trainer.current_epoch, shown, seconds)
 
-    def finish(self, pl_module: Any) -> Path:
+    def finish(self, trainer: Trainer, pl_module: Any) -> Path:
         """The folder of the best checkpoint; without validation, that is the last step's."""
-        if not self._rows:
-            self._save_best(pl_module)
-        return self._out / BEST
+        best = self._out / BEST
+        if self._rows or not trainer.is_global_zero or (best.exists() and not self._has_stepped):
+            return best
+        if not self._has_stepped:
+            # Resumed after its last step: the module has the weights that go on, the state those that were averaged.
+            state = trainer.strategy.load_checkpoint(self._out / LAST_STATE, weights_only=True)
+            pl_module.load_state_dict(state["state_dict"])
+        self._save_best(pl_module)
+        return best
 
     def _write_rows(self, pl_module: Any) -> None:
         monitor = pl_module.settings.monitor
@@ -203,7 +247,8 @@ class RunRecorder(Callback):
         rows = []
         for index in self._shown:
             sample = self._dataset[index]
-            pred_m = pl_module.model(sample.image[None].to(pl_module.device))[0].float().cpu()
+            image, focal_px = (it[None].to(pl_module.device) for it in (sample.image, sample.intrinsics[0, 0]))
+            pred_m = pl_module.model.estimate(image, focal_px).depth_m[0].float().cpu()
             rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
         depth_sheet(self._out / "validation" / f"epoch_{epoch:03d}.png", rows)
 

@@ -53,7 +53,7 @@ class OptimizerSettings(BaseModel):
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
     """Highest learning rate."""
     encoder_rate: Annotated[float, Field(ge=0)] = 1.0
-    """The encoder's share of the learning rate; 0 keeps a pretrained encoder as it is."""
+    """The encoder's share of the learning rate; 0 keeps a pretrained encoder as it is, batch norms and all."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Each of the encoder's blocks has this share of the next one's rate; timm's transformers only where not 1."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
@@ -100,7 +100,7 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     """Read a recipe: a name that comes with leadline, or a TOML file.
 
     A recipe may begin with `extends = "NAME"`: what it does not set itself is then as in the recipe NAME, which
-    comes with leadline.
+    comes with leadline. Its stages are that one's too, each with what the recipe sets, unless it has stages itself.
 
     Args:
         recipe: name or path; the report's go without their prefix too ("cae" is "report-cae").
@@ -117,7 +117,10 @@ def read_recipe(recipe: str) -> dict[str, Any]:
         return values
     if base not in recipe_names() or base == recipe:
         raise UserError(f"{recipe}: extends: {unknown_name('recipe', str(base), recipe_names())}")
-    return merge(read_recipe(base), values)
+    merged = merge(read_recipe(base), values)
+    if STAGES not in values and isinstance(merged.get(STAGES), list):
+        merged[STAGES] = [merge(stage, values) for stage in merged[STAGES]]
+    return merged
 
 
 def _recipe_file(recipe: str) -> Path:

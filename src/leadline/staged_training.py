@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tomli_w
 
+from leadline.device import is_first_process
 from leadline.errors import UserError
 from leadline.files import atomic_file
 from leadline.run import SETTINGS_FILE, Interrupted, refuse_another_run, stage_folders, trained_stages
@@ -41,17 +42,19 @@ def train_stages(
         UserError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    for folder in trained_stages(out):
-        refuse_another_run(folder, out)
-    if len(stages) == 1:
+    if is_first_process():
+        for folder in trained_stages(out):
+            refuse_another_run(folder, out)
         # A plan whose first stage never began would be taken for this run's.
         (out / STAGES_FILE).unlink(missing_ok=True)
+    if len(stages) == 1:
         return train(stages[0], data, out, recipe, show_progress)
-    values = [stage.model_dump(exclude_none=True) for stage in stages]
-    with atomic_file(out / STAGES_FILE) as temporary:
-        plan = {"recipe": recipe, "data": str(data.resolve()), STAGES: values}
-        temporary.write_text(tomli_w.dumps(plan), encoding="utf-8")
-    return resume_stages(out, show_progress)
+    if is_first_process():
+        values = [stage.model_dump(exclude_none=True) for stage in stages]
+        with atomic_file(out / STAGES_FILE) as temporary:
+            plan = {"recipe": recipe, "data": str(data.resolve()), STAGES: values}
+            temporary.write_text(tomli_w.dumps(plan), encoding="utf-8")
+    return _train_from(0, stages, data, out, recipe, show_progress)
 
 
 def resume_stages(out: Path, show_progress: bool = False) -> Path:
@@ -71,8 +74,15 @@ def resume_stages(out: Path, show_progress: bool = False) -> Path:
     if not (out / STAGES_FILE).is_file():
         return resume(out, show_progress)
     recipe, data, stages = _read_plan(out / STAGES_FILE)
+    num_started = sum((folder / SETTINGS_FILE).is_file() for folder in stage_folders(out, len(stages)))
+    return _train_from(num_started, stages, data, out, recipe, show_progress)
+
+
+def _train_from(
+    num_started: int, stages: Sequence[RunSettings], data: Path, out: Path, recipe: str, show_progress: bool
+) -> Path:
+    """Finish the last stage that was started, and train those after it."""
     folders = stage_folders(out, len(stages))
-    num_started = sum((folder / SETTINGS_FILE).is_file() for folder in folders)
     try:
         if num_started:
             best = resume(folders[num_started - 1], show_progress)

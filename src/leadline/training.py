@@ -10,26 +10,24 @@ import torch
 from pytorch_lightning import LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch import Tensor
+from torch import Tensor, nn
 
-from leadline import __version__
 from leadline.checkpoint import load_model
 from leadline.data import open_dataset
 from leadline.data.module import DepthDataModule
 from leadline.data.sample import Batch, DepthDataset
 from leadline.data.splits import Splits, make_splits
 from leadline.data.transforms import to_working_size
-from leadline.device import has_native_bf16, pick_device
+from leadline.device import has_native_bf16, is_first_process, pick_device, trainer_processes
 from leadline.errors import UserError, unknown_name
-from leadline.files import atomic_file
 from leadline.losses import error_nll, weighted_loss
 from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
 from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.optimizer import build_optimizer
-from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, encoder_origin, refuse_another_run
-from leadline.settings import RunSettings, parse_settings, write_settings
+from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, refuse_another_run, write_run
+from leadline.settings import RunSettings, parse_settings
 from leadline.toml_files import read_toml
 
 logger = logging.getLogger(__name__)
@@ -48,30 +46,35 @@ class DepthTraining(LightningModule):
         self.settings = settings
         self.metrics = DepthMetrics()
 
-    def on_train_epoch_start(self) -> None:
-        """Keep batch norms as they are where depth is."""
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Keep batch norms of what is not taught as they are, and tie chance inside the network to the step.
+
+        A run that is resumed within an epoch comes by here too, and has the same chance.
+        """
         if self.settings.uncertainty_only:
             self.model.eval()
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Tie chance inside the network to the step, so that a resumed run has the same."""
+        elif self.settings.optimizer.encoder_rate == 0:
+            getattr(self.model.network, "encoder", nn.Module()).eval()
         torch.manual_seed(hash((self.settings.seed, self.global_step)) % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch.
+        """Loss of one batch, each picture's depth as the training pictures' usual camera would have it.
+
+        That is the camera whose metres the network answers; `DepthModel.estimate` brings them to the picture's own.
 
         Raises:
             UserError: if the loss is no longer a finite number.
         """
         pred_m, relative_error = self.model.estimate_at_working_scale(batch.image)
         head = self.settings.model.head
+        depth_m = batch.depth_m / self.model.focal_ratio(batch.intrinsics[:, 0, 0]).view(-1, 1, 1, 1)
         # What the head cannot answer is taught as the end of its range: beyond it, terms on slope and structure
         # would have the near side imitate what the far side does.
-        target_m = batch.depth_m.clamp(head.min_depth_m, head.max_depth_m)
+        target_m = depth_m.clamp(head.min_depth_m, head.max_depth_m)
         with torch.autocast(self.device.type, enabled=False):
             loss = weighted_loss(pred_m, target_m, batch.valid, self.settings.loss.model_dump(), head.max_depth_m)
             if relative_error is not None:
-                loss = loss + error_nll(pred_m, relative_error, batch.depth_m, batch.valid)
+                loss = loss + error_nll(pred_m, relative_error, depth_m, batch.valid)
         if not torch.isfinite(loss):
             raise UserError(
                 f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
@@ -80,9 +83,10 @@ class DepthTraining(LightningModule):
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Batch], batch_idx: int) -> None:
-        """Score a batch at the pictures' own size."""
+        """Score a batch at the pictures' own size and focal length."""
         index, samples = batch
-        self.metrics.update(self.model(samples.image), samples.depth_m, samples.valid, index)
+        pred_m = self.model.estimate(samples.image, samples.intrinsics[:, 0, 0]).depth_m
+        self.metrics.update(pred_m, samples.depth_m, samples.valid, index)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -120,7 +124,8 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
         UserError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    refuse_another_run(out, out)
+    if is_first_process():
+        refuse_another_run(out, out)
     if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
         raise UserError(
             "uncertainty_only wants a model to start from and a head that learns it: give --init and "
@@ -135,8 +140,10 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
     median_m, focal_px = _probe(dataset, splits["train"], settings.model.height * settings.model.width)
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     seed_everything(settings.seed, verbose=False)
-    model = _first_model(settings, median_m)
-    _write_run(out, settings, data, recipe, dataset, splits)
+    model, ids = _first_model(settings, median_m), dataset.ids
+    _freeze(model, settings)
+    if is_first_process():
+        write_run(out, settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
     return _fit(model, settings, dataset, splits, out, None, show_progress)
 
 
@@ -160,10 +167,14 @@ def resume(out: Path, show_progress: bool = False) -> Path:
     dataset = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     seed_everything(settings.seed, verbose=False)
-    state = out / LAST_STATE
-    # A run that was stopped before its first state was saved begins again, the same way.
-    model = _first_model(settings, _probe(dataset, splits["train"], settings.model.height * settings.model.width)[0])
-    return _fit(model, settings, dataset, splits, out, state if state.exists() else None, show_progress)
+    if (out / LAST_STATE).exists():
+        state, model = out / LAST_STATE, build_model(settings.model.without_weights())
+    else:
+        # A run that was stopped before its first state was saved begins again, the same way.
+        area_px = settings.model.height * settings.model.width
+        state, model = None, _first_model(settings, _probe(dataset, splits["train"], area_px)[0])
+    _freeze(model, settings)
+    return _fit(model, settings, dataset, splits, out, state, show_progress)
 
 
 def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
@@ -179,10 +190,16 @@ def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
         model.load_state_dict(own | weights)
     except RuntimeError as error:
         raise UserError(f"{settings.init} is of another shape than the recipe; give its own recipe") from error
-    if settings.uncertainty_only:
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name.startswith(ERROR_LAYER))
     return model
+
+
+def _freeze(model: DepthModel, settings: RunSettings) -> None:
+    """Take the gradient from what is not taught."""
+    for name, parameter in model.named_parameters():
+        if settings.uncertainty_only:
+            parameter.requires_grad_(name.startswith(ERROR_LAYER))
+        elif settings.optimizer.encoder_rate == 0:
+            parameter.requires_grad_(".encoder." not in name)
 
 
 def _fit(
@@ -201,6 +218,7 @@ def _fit(
     trainer = Trainer(
         default_root_dir=out,
         accelerator=_accelerator(),
+        **trainer_processes(),
         precision=_precision(settings),
         max_epochs=settings.epochs,
         max_steps=settings.max_steps,
@@ -217,7 +235,10 @@ def _fit(
     )
     with recorder.catching_interrupts():
         trainer.fit(module, data, ckpt_path=state, weights_only=True)
-    return recorder.finish(module)
+        best = recorder.finish(trainer, module)
+    trainer.strategy.barrier()  # what comes next may read what the first process has written
+    recorder.stop_if_asked()
+    return best
 
 
 def _callbacks(settings: RunSettings, recorder: RunRecorder, out: Path, show_progress: bool) -> list[Callback]:
@@ -255,29 +276,13 @@ def _probe(dataset: DepthDataset, indices: list[int], area_px: int) -> tuple[flo
     medians = [sample.depth_m[sample.valid].median() for sample in samples if sample.valid.any()]
     if not medians:
         raise UserError("no valid depth in the training pictures; run 'leadline data check' on the data set")
-    focals_px = [sample.intrinsics[0, 0] for sample in samples]
-    focal_px = float(torch.stack(focals_px).median())
-    return float(torch.stack(medians).median()), None if focal_px != focal_px else focal_px
-
-
-def _write_run(
-    out: Path, settings: RunSettings, data: Path, recipe: str, dataset: DepthDataset, splits: Splits
-) -> None:
-    """Write down what decides the run, before the first step."""
-    ids = dataset.ids
-    for part, indices in splits.items():
-        with atomic_file(out / "splits" / f"{part}.txt") as temporary:
-            temporary.write_text("".join(f"{ids[index]}\n" for index in indices), encoding="utf-8")
-    record = {
-        "leadline": __version__,
-        "torch": torch.__version__,
-        "recipe": recipe,
-        "data": str(data.resolve()),
-        "encoder_weights": encoder_origin(settings),
-    }
-    with atomic_file(out / "run.json") as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    write_settings(out / SETTINGS_FILE, settings)
+    focals_px = torch.stack([sample.intrinsics[0, 0] for sample in samples])
+    num_unknown = int(focals_px.isnan().sum())
+    if 0 < num_unknown < len(focals_px):
+        message = "%d of %d pictures looked at tell no focal length: they are taken to have the others'"
+        logger.warning(message, num_unknown, len(focals_px))
+    focal_px = None if num_unknown == len(focals_px) else float(focals_px.nanmedian())
+    return float(torch.stack(medians).median()), focal_px
 
 
 def _quiet_lightning() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from leadline.data import module
-from leadline.data.module import CachedSamples, DepthDataModule, EpochSampler, TrainingSamples
+from leadline.data.module import CachedSamples, DepthDataModule, EpochSampler, TrainingSamples, collate_padded
 from leadline.data.sample import Batch, Sample, collate
 from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.synthetic import SyntheticDataset
@@ -333,6 +333,18 @@ def test_processes_share_training() -> None:
         data.trainer = SimpleNamespace(global_rank=rank, world_size=2)  # type: ignore[assignment]
         seen.append({batch.id[0] for batch in data.train_dataloader()})
     assert len(seen[0]) == len(seen[1]) == 2 and not seen[0] & seen[1]
+
+
+def test_samples_of_several_sizes_are_stacked_with_an_invalid_margin() -> None:
+    samples = [rendered(0, WIDTH), to_working_size(rendered(1, WIDTH), 16 * 20)]
+    batch = collate_padded(samples)
+    small = samples[1].image.shape[-2:]
+    assert batch.image.shape[-2:] == samples[0].image.shape[-2:] and small != samples[0].image.shape[-2:]
+    for name in ("image", "depth_m", "valid"):
+        assert torch.equal(getattr(batch, name)[0], getattr(samples[0], name))
+        assert torch.equal(getattr(batch, name)[1, :, : small[0], : small[1]], getattr(samples[1], name))
+        assert not getattr(batch, name)[1, :, small[0] :].any() and not getattr(batch, name)[1, :, :, small[1] :].any()
+    assert batch.valid.dtype == torch.bool
 
 
 @pytest.mark.parametrize(("num_done", "num_left_out"), [(1, 1), (5, 0)])  # of five

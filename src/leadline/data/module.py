@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 import torch
 from pytorch_lightning import LightningDataModule
+from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from leadline.data.sample import Batch, DepthDataset, Sample, collate
@@ -154,6 +155,24 @@ class IndexedSamples(Dataset[tuple[int, Sample]]):
         return index, self._dataset[index]
 
 
+def collate_padded(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of any size: below and to the right, the smaller ones are black and invalid.
+
+    Pictures of one area differ in size where their aspects do: cameras of a data set, or a telephone held upright.
+    """
+    height, width = (max(sample.image.shape[axis] for sample in samples) for axis in (-2, -1))
+    return collate([_padded(sample, height, width) for sample in samples])
+
+
+def _padded(sample: Sample, height: int, width: int) -> Sample:
+    margin = (0, width - sample.image.shape[-1], 0, height - sample.image.shape[-2])
+    if not any(margin):
+        return sample
+    return sample._replace(
+        image=pad(sample.image, margin), depth_m=pad(sample.depth_m, margin), valid=pad(sample.valid, margin)
+    )
+
+
 def collate_indexed(items: Sequence[tuple[int, Sample]]) -> tuple[torch.Tensor, Batch]:
     """Stack (index, sample) pairs of one size."""
     return torch.tensor([index for index, _ in items]), collate([sample for _, sample in items])
@@ -185,7 +204,7 @@ class DepthDataModule(LightningDataModule):
         sampler = EpochSampler(self._splits["train"], self._settings.batch_size, self._seed, rank, num_processes)
         sampler.skip_batches = self._skip_batches
         samples = TrainingSamples(self._samples, self._settings.augment, self._seed, self._area_px)
-        return self._loader(samples, collate, batch_size=sampler.batch_size, sampler=sampler)
+        return self._loader(samples, collate_padded, batch_size=sampler.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Validation samples at their own size, one at a time since sizes may differ."""

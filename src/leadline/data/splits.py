@@ -10,6 +10,9 @@ from leadline.errors import UserError, unknown_name
 PARTS = ("train", "val", "test")
 Splits = dict[str, list[int]]  # part -> indices, ascending
 
+VALIDATION = 0.1
+"""Share of the official training pictures that is kept for validation unless a run says otherwise."""
+
 # The report's 1049/200/200 of 1449, as shares for sets of another size.
 REPORT_HELD_OUT = 200 / 1449
 
@@ -60,7 +63,7 @@ RULES: dict[str, Callable[[DepthDataset, int, float], Splits]] = {
 }
 
 
-def make_splits(dataset: DepthDataset, rule: str, seed: int = 0, validation: float = 0.1) -> Splits:
+def make_splits(dataset: DepthDataset, rule: str, seed: int = 0, validation: float = VALIDATION) -> Splits:
     """Divide a data set.
 
     Args:
@@ -80,13 +83,14 @@ def make_splits(dataset: DepthDataset, rule: str, seed: int = 0, validation: flo
     return RULES[rule](dataset, seed, validation)
 
 
-def select(dataset: DepthDataset, selection: str, seed: int = 0) -> list[int]:
+def select(dataset: DepthDataset, selection: str, seed: int = 0, validation: float = VALIDATION) -> list[int]:
     """Choose the pictures of one part.
 
     Args:
         dataset: the data set.
         selection: "all"; RULE/PART such as "official/test"; or a .txt file of ids, one a line.
         seed: seed of the rule.
+        validation: as `make_splits`.
 
     Returns:
         Indices, in the order of the data set.
@@ -102,7 +106,7 @@ def select(dataset: DepthDataset, selection: str, seed: int = 0) -> list[int]:
     if rule not in RULES or part not in PARTS:
         known = ["all", *(f"{rule}/{part}" for rule in RULES for part in PARTS)]
         raise unknown_name("split", selection, known)
-    chosen = make_splits(dataset, rule, seed)[part]
+    chosen = make_splits(dataset, rule, seed, validation)[part]
     if not chosen:
         raise UserError(f"split {selection!r} holds no picture of this data set")
     return chosen

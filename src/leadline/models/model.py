@@ -150,6 +150,15 @@ class DepthModel(nn.Module):
         usual = size_with_area(height, width, self.settings.height * self.settings.width)
         return self.settings.focal_px / _enlargement(usual, height, width)
 
+    def focal_ratio(self, focal_px: Tensor) -> Tensor:
+        """How many times as long as the training pictures' focal lengths are; 1 where either is unknown.
+
+        Args:
+            focal_px: focal lengths in pixels at the working size, (B,), NaN where unknown.
+        """
+        trained_px = self.settings.focal_px
+        return torch.ones_like(focal_px) if trained_px is None else (focal_px / trained_px).nan_to_num(1.0)
+
     def prepare(self, image: Tensor, look: Look | None = None) -> Tensor:
         """Bring pictures (B, 3, H, W) to a look's size and normalise them: the first step of `estimate`."""
         look = look or self.look(nan, *image.shape[-2:])

@@ -88,3 +88,7 @@ class ModelSettings(BaseModel):
     decoder: DecoderSettings = DecoderSettings()
     plain: PlainSettings = PlainSettings()
     head: HeadSettings = HeadSettings()
+
+    def without_weights(self) -> "ModelSettings":
+        """The same, its encoder's own weights not asked for: what is then loaded has them."""
+        return self.model_copy(update={"encoder": self.encoder.model_copy(update={"weights": NO_WEIGHTS})})
