@@ -31,6 +31,7 @@ FLOORS = (
         "device",
         "image",
         "image_files",
+        "resizing",
         "exr",
         "storage",
         "temporal",

@@ -15,7 +15,7 @@ from leadline.camera import (
     resize_intrinsics,
 )
 from leadline.errors import UserError
-from leadline.image import resize
+from leadline.resizing import resize
 
 KINECT = torch.tensor([[518.0, 2.0, 325.5], [0.0, 519.0, 253.5], [0.0, 0.0, 1.0]])
 UNKNOWN = torch.full((3, 3), nan)

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from leadline.checkpoint import save_checkpoint
 from leadline.data import open_dataset
 from leadline.data.sample import Batch, collate
-from leadline.data.splits import make_splits, select
+from leadline.data.splits import ids_digest, make_splits, select
 from leadline.depth import Output
 from leadline.errors import UserError
 from leadline.evaluation import Report, evaluate, evaluate_protocols, reports
@@ -82,15 +83,25 @@ def test_a_model_is_tested_on_nothing_that_it_was_trained_on(
     rooms: Path, tiny_model: DepthModel, tmp_path: Path
 ) -> None:
     settings = RunSettings.model_validate({"data": {"split": "report", "split_seed": 1}}).model_dump()
-    for name, data in {"here": "rooms", "elsewhere": "halls"}.items():
-        save_checkpoint(tmp_path / name, tiny_model, {"settings": settings, "data": data}, "# tiny\n")
     dataset = open_dataset(rooms)
+    known = ids_digest(dataset)
+    records = {
+        "here": {"data": "rooms", "data_ids": known},
+        "renamed": {"data": "halls", "data_ids": known},
+        "before ids were kept": {"data": "rooms"},
+        "elsewhere": {"data": "halls", "data_ids": "else"},
+        "grown": {"data": "rooms", "data_ids": "else"},
+    }
+    for name, record in records.items():
+        save_checkpoint(tmp_path / name, tiny_model, {"settings": settings, **record}, "# tiny\n")
     of_seed = [[dataset.ids[index] for index in make_splits(dataset, "report", seed)["test"]] for seed in (0, 1)]
     assert of_seed[0] != of_seed[1]
-    for name, seed in {"here": 1, "elsewhere": 0}.items():
+    for name, seed in {"here": 1, "renamed": 1, "before ids were kept": 1, "elsewhere": 0}.items():
         assert evaluate(tmp_path / name, data=rooms, split="report/test", protocol="report").ids == of_seed[seed]
+    with pytest.raises(UserError, match=r"has other pictures than when .*/grown was trained.* --split RUN/splits/test"):
+        evaluate(tmp_path / "grown", data=rooms, split="report/test", protocol="report")
     # The makers' test is nobody's to divide.
-    report = evaluate(tmp_path / "here", data=rooms, split="official/test", protocol="report")
+    report = evaluate(tmp_path / "grown", data=rooms, split="official/test", protocol="report")
     assert report.indices == select(dataset, "official/test")
 
 
@@ -201,3 +212,23 @@ def test_the_median_protocol_forgives_a_factor(rooms: Path) -> None:
     one, three = (scored(Constant(it), rooms, [PROTOCOLS["median"]])[0] for it in (1.0, 3.0))
     assert three.per_image == pytest.approx(one.per_image, rel=1e-4)
     assert three.per_image["rms"] < scored(Constant(3.0), rooms, [PROTOCOLS["report"]])[0].per_image["rms"]
+
+
+def test_a_protocol_that_scores_nothing_is_refused_and_unscored_pictures_are_counted(
+    rooms: Path, flat_model: DepthModel
+) -> None:
+    dataset, near = open_dataset(rooms), Protocol(name="near", valid_range_m=(0.0, 1e-6))
+    predictor = NativePredictor(flat_model, "flat")
+    with pytest.raises(UserError, match="protocol 'near' scores no pixel of these pictures"):
+        reports("it", rooms, dataset, "all", [near], score_pictures(predictor, dataset, [0, 1], [near]))
+    rows = list(score_pictures(predictor, dataset, [0, 1], [PROTOCOLS["metric"]]))
+    rows[1].scores[0].sums.zero_()
+    (report,) = reports("it", rooms, dataset, "all", [PROTOCOLS["metric"]], rows)
+    assert report.num_unscored == 1
+
+
+def test_a_broken_picture_is_one_line_in_python_too(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(rooms, tmp_path / "rooms")
+    (tmp_path / "rooms" / "rgb" / "00001.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"^[^\n]*00001\.png is empty \(0 bytes\): copy or download it again$"):
+        evaluate(tiny_checkpoint, data=tmp_path / "rooms", split="all", protocol="report")

@@ -92,3 +92,10 @@ def test_a_failure_keeps_the_old_folder(tmp_path):
         raise RuntimeError
     assert names(target) == ["old.txt"]
     assert names(tmp_path) == ["run"]
+
+
+def test_a_name_of_full_length_can_be_written(tmp_path):
+    path = tmp_path / ("0" * 251 + ".txt")
+    with atomic_file(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"

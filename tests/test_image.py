@@ -12,14 +12,8 @@ from PIL import ExifTags, Image
 
 from leadline import image as image_module
 from leadline.errors import UserError
-from leadline.image import (
-    decode_image,
-    num_pixels,
-    read_image,
-    resize,
-    resize_depth,
-    size_with_area,
-)
+from leadline.image import decode_image, num_pixels, read_image
+from leadline.resizing import resize, resize_depth, size_with_area
 
 CORNERED = np.zeros((24, 32, 3), np.uint8)  # white in its upper left corner
 CORNERED[:8, :8] = 255

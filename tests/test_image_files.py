@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from leadline.errors import UserError
-from leadline.image_files import IMAGE_SUFFIXES, find_images
+from leadline.image_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images
 
 
 def touched(folder: Path, *names: str) -> list[Path]:
@@ -89,3 +89,15 @@ def test_a_folder_that_may_not_be_listed_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(UserError, match=r"may not be looked into \(Permission denied\): change its permissions"):
         find_images([tmp_path])
+
+
+def test_videos_are_found_where_they_are_asked_for(tmp_path: Path) -> None:
+    picture, clip, *_ = touched(tmp_path, "a.jpg", "b.MKV", "b_side.mp4", "b_depth.mkv", "contact_sheet.png")
+    assert find_images([tmp_path], IMAGE_SUFFIXES + VIDEO_SUFFIXES) == [picture, clip]
+    assert find_images([f"{tmp_path}/*.MKV"], VIDEO_SUFFIXES) == [clip]
+
+
+def test_a_file_spelled_in_two_ways_comes_once(tmp_path: Path) -> None:
+    (picture,) = touched(tmp_path, "a.jpg")
+    (tmp_path / "x").mkdir()
+    assert find_images([picture, tmp_path / "x" / ".." / "a.jpg", tmp_path]) == [picture]

@@ -1,3 +1,4 @@
+import shutil
 import threading
 import time
 from pathlib import Path, PurePath
@@ -149,3 +150,22 @@ def test_a_show_sees_every_picture_in_order_from_one_thread(tmp_path: Path, tiny
 
 def test_nothing_to_predict_is_no_mistake(tmp_path: Path, tiny_model: DepthModel) -> None:
     assert list(predict_files([], tmp_path / "out", tiny_model)) == []
+
+
+def test_links_are_named_as_themselves(photo: Path, tmp_path: Path) -> None:
+    links = [tmp_path / "today" / name for name in ("hall.jpg", "kitchen.jpg")]
+    links[0].parent.mkdir()
+    for link in links:
+        link.symlink_to(photo)
+    assert output_stems(links, tmp_path / "out") == [tmp_path / "out" / name for name in ("hall", "kitchen")]
+
+
+def test_a_sheet_of_all_stays_where_only_some_are_predicted(
+    photo: Path, tiny_model: DepthModel, tmp_path: Path
+) -> None:
+    other, out = tmp_path / "other.jpg", tmp_path / "out"
+    shutil.copy(photo, other)
+    list(predict_files([photo], out, tiny_model, sheet=True))
+    before = (out / "contact_sheet.png").read_bytes()
+    assert len(list(predict_files([photo, other], out, tiny_model, sheet=True, skip_existing=True))) == 1
+    assert (out / "contact_sheet.png").read_bytes() == before

@@ -145,3 +145,22 @@ def test_uncertainty_follows_the_metres(photo: Path, tiny_model: DepthModel, mon
         prediction = predict(photo, tiny_model, focal_px=focal_px)
         assert prediction.uncertainty_m is not None and prediction.uncertainty_m.dtype == np.float32
         np.testing.assert_allclose(prediction.uncertainty_m, 0.1 * prediction.depth_m, rtol=1e-5)
+
+
+def test_a_pil_image_is_looked_at_as_its_file_is(tmp_path: Path, tiny_model: DepthModel) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x8769] = 6, {0xA405: 43}  # its left side is the top
+    turned = save_photo(tmp_path / "phone.jpg", 60, 80, exif=exif)
+    grey = tmp_path / "grey.png"
+    Image.fromarray(np.linspace(0, 65535, 60 * 80).reshape(60, 80).astype(np.uint16)).save(grey)
+    clear = tmp_path / "clear.png"
+    Image.new("RGBA", (80, 60), (10, 20, 30, 0)).save(clear)
+    for path in (turned, grey, clear):
+        with Image.open(path) as image:
+            given, wanted = predict(image, tiny_model), predict(path, tiny_model)
+        assert np.array_equal(given.rgb, wanted.rgb) and np.array_equal(given.depth_m, wanted.depth_m)
+        assert (given.focal_px, given.focal_source) == (wanted.focal_px, wanted.focal_source)
+
+
+def test_a_prediction_is_saved_under_a_name_given_as_text(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    assert predict(photo, tiny_model).save(f"{tmp_path}/out/it", ["depth"]) == [tmp_path / "out" / "it_depth.png"]

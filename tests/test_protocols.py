@@ -265,3 +265,17 @@ def test_a_mistake_in_a_protocol_file_is_one_line(tmp_path, text: str, message: 
 def test_a_missing_protocol_file_is_named(tmp_path):
     with pytest.raises(UserError, match="no protocol at .*the named ones: report, "):
         get_protocol(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "size = [48, 64]\ncrop = [10, 40, 600, 41]",
+        "size = [480, 640]\ncrop = [41, 601, 45, 471]",
+        "crop_share = [0.4, 1.2, 0.9, 0.1]",
+    ],
+)
+def test_a_window_must_lie_within_the_map(tmp_path, rules: str):
+    (tmp_path / "mine.toml").write_text(rules, encoding="utf-8-sig")  # a mark as Windows' editors write is no mistake
+    with pytest.raises(UserError, match="is top, bottom, left, right within the map"):
+        get_protocol(str(tmp_path / "mine.toml"))

@@ -127,3 +127,12 @@ def test_a_large_picture_becomes_a_coarser_surface(tmp_path: Path, monkeypatch: 
     (mesh,) = trimesh.load(tmp_path / "mesh.glb").geometry.values()
     assert len(mesh.vertices) == HEIGHT * WIDTH // 4
     np.testing.assert_allclose(mesh.vertices @ (NORMAL * [1, -1, -1]), DISTANCE_M, atol=1e-5)
+
+
+def test_a_slide_of_many_pixels_flies_too_where_the_picture_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leadline.space.FLYING_AREA_PX", HEIGHT * WIDTH // 25)  # five times as wide
+    depth_m = np.full((HEIGHT, WIDTH), 1.0, np.float32)
+    slide = np.geomspace(1.0, 1.35, 11)  # 3 % from pixel to pixel, 35 % across
+    depth_m[:, 20:31], depth_m[:, 31:] = slide, slide[-1]
+    kept = on_surface(depth_m, everywhere())[0]
+    assert not kept[21:30].any() and kept[:15].all() and kept[36:].all()

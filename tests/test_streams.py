@@ -167,6 +167,9 @@ def test_sources_are_told_by_their_beginning_and_named_without_passwords(tmp_pat
     assert is_stream("camera:0") and is_stream("rtsp://x/y") and is_stream("https://x/y.mp4")
     assert not is_stream("camera.jpg") and not is_stream("http.mp4")
     assert shown("rtsp://me:secret@host/a@b") == "rtsp://host/a@b"
+    hidden = ["rtsp://me:se@cret@host/live", "rtsp://me:se/cret@host/live", "rtsp://host/live?user=me&pwd=secret#cret"]
+    assert {shown(source) for source in hidden} == {"rtsp://host/live"}
+    assert shown("rtsp://[fe80::1]:554/user=me_password=secret_stream=0.sdp") == "rtsp://[fe80::1]:554"
     names = {"camera:0": "camera_0", "rtsp://me:secret@host:554/": "host", "http://h/a%20b.m3u8?key=1": "a_20b"}
     for source, name in names.items():
         assert stream_stem(source, tmp_path).name[: -len("_20260101-120000")] == name

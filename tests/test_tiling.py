@@ -10,10 +10,10 @@ from PIL import Image
 from torch import Tensor
 
 from leadline.data.synthetic import SyntheticDataset
-from leadline.image import resize, resize_depth
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
 from leadline.prediction import predict
+from leadline.resizing import resize, resize_depth
 from leadline.tiling import OVERLAP, _axis, tiled_depth
 
 WORKING = 120, 160

@@ -151,6 +151,25 @@ def test_a_run_goes_on_without_what_it_began_from(
 
 
 @pytest.mark.usefixtures("no_drawing")
+def test_a_run_goes_on_with_its_own_pictures_when_others_have_come(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "rooms"
+    shutil.copytree(rooms, folder)
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 2)
+        with pytest.raises(Interrupted):
+            train(tiny_settings, folder, tmp_path / "stopped")
+    first, *rest = (folder / "index.csv").read_text().splitlines()
+    new = "new,rgb/00001.png,depth/00001.png,room_new,train"
+    (folder / "index.csv").write_text("\n".join([first, new, *rest]))
+    resume(tmp_path / "stopped")
+    train(tiny_settings, rooms, tmp_path / "whole")
+    before, after = (read_rows(tmp_path / name) for name in ("whole", "stopped"))
+    assert [row["step"] for row in before] == [row["step"] for row in after]
+
+
+@pytest.mark.usefixtures("no_drawing")
 def test_ctrl_c_at_the_last_step_keeps_what_would_follow_from_beginning(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

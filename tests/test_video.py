@@ -6,22 +6,27 @@ import numpy as np
 import pytest
 
 from leadline.errors import UserError
+from leadline.image_files import is_video
 from leadline.models.model import DepthModel
 from leadline.predicted import Prediction
 from leadline.prediction import predict
-from leadline.video import is_video, predict_video
+from leadline.video import predict_video
 
 # Times of the frames in 1/1000 s: not evenly apart, as phones write them.
 TIMES_MS = [0, 33, 71, 100, 140, 166, 200, 241]
 
 
-def write_clip(path: Path, sound: bool = True) -> None:
+def write_clip(
+    path: Path, sound: bool = True, codec: str = "aac", hz: int = 8000, aspect: Fraction | None = None
+) -> None:
     """Frames of 72×96 that drift from dark to light, and a tone."""
     with av.open(str(path), "w") as out:
         video = out.add_stream("libx264", rate=30)
         video.width, video.height, video.pix_fmt = 96, 72, "yuv420p"
         video.codec_context.time_base = Fraction(1, 1000)
-        audio = out.add_stream("aac", rate=8000, layout="mono") if sound else None
+        if aspect is not None:
+            video.codec_context.sample_aspect_ratio = aspect
+        audio = out.add_stream(codec, rate=hz, layout="mono") if sound else None
         for number, time_ms in enumerate(TIMES_MS):
             grey = np.linspace(0, 200, 96)[None, :, None] + 5 * number
             frame = av.VideoFrame.from_ndarray(np.broadcast_to(grey, (72, 96, 3)).astype(np.uint8), format="rgb24")
@@ -32,7 +37,7 @@ def write_clip(path: Path, sound: bool = True) -> None:
             tone = np.sin(np.arange(2048) / 5).astype(np.float32)[None]
             for start in (0, 1024):
                 part = av.AudioFrame.from_ndarray(tone[:, start : start + 1024], format="fltp", layout="mono")
-                part.rate, part.pts, part.time_base = 8000, start, Fraction(1, 8000)
+                part.rate, part.pts, part.time_base = hz, start, Fraction(1, hz)
                 out.mux(audio.encode(part))
             out.mux(audio.encode())
 
@@ -133,3 +138,46 @@ def test_sound_that_mp4_cannot_hold_is_left_out(clip: Path, tiny_model: DepthMod
     (written,) = predict_video(path, tmp_path / "out" / "pcm", tiny_model, formats=["color"]).written
     with av.open(str(written)) as container:
         assert not container.streams.audio and len(list(container.decode(video=0))) == len(TIMES_MS)
+
+
+@pytest.mark.parametrize(("hz", "kept"), [(32_000, ["mp3"]), (8000, [])])
+def test_mp3_goes_along_where_mp4_can_hold_it(tiny_model: DepthModel, tmp_path: Path, hz: int, kept: list[str]) -> None:
+    path = tmp_path / "mp3.mkv"
+    write_clip(path, codec="libmp3lame", hz=hz)
+    (written,) = predict_video(path, tmp_path / "out" / "it", tiny_model, formats=["color"]).written
+    with av.open(str(written)) as container:
+        assert [stream.codec_context.codec.canonical_name for stream in container.streams.audio] == kept
+
+
+def test_a_name_with_a_colon_is_no_protocol(
+    clip: Path, tiny_model: DepthModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip.rename("10:20:30.mp4")
+    assert predict_video(Path("10:20:30.mp4"), Path("out:it"), tiny_model).num_frames == len(TIMES_MS)
+
+
+def test_frames_that_change_their_size_are_brought_to_the_firsts(tiny_model: DepthModel, tmp_path: Path) -> None:
+    path = tmp_path / "call.mkv"
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("mjpeg", rate=10)
+        video.width, video.height, video.pix_fmt = 96, 72, "yuvj420p"
+        for number, (width, height) in enumerate([(96, 72), (96, 72), (128, 96)]):
+            encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
+            encoder.time_base = Fraction(1, 10)
+            frame = av.VideoFrame.from_ndarray(np.full((height, width, 3), 40 * number, np.uint8), format="rgb24")
+            frame.pts = number
+            for packet in [*encoder.encode(frame.reformat(format="yuvj420p")), *encoder.encode(None)]:
+                packet.stream, packet.pts, packet.dts, packet.time_base = video, number, number, Fraction(1, 10)
+                out.mux(packet)
+    assert [(frame.width, frame.height) for frame in read(path)] == [(96, 72), (96, 72), (128, 96)]
+    clip = predict_video(path, tmp_path / "out" / "call", tiny_model, formats=["depth"])
+    assert [(frame.width, frame.height) for frame in read(clip.written[0])] == [(96, 72)] * 3
+
+
+def test_frames_of_pixels_that_are_no_squares_are_made_so(tiny_model: DepthModel, tmp_path: Path) -> None:
+    path = tmp_path / "dv.mp4"
+    write_clip(path, aspect=Fraction(4, 3))
+    clip = predict_video(path, tmp_path / "out" / "dv", tiny_model, formats=["depth"])
+    assert {(frame.width, frame.height) for frame in read(clip.written[0])} == {(128, 72)}

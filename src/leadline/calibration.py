@@ -130,7 +130,7 @@ def calibrate(
         if given is not None:
             raise UserError("a data set tells its own cameras: give no focal length, field of view or intrinsics")
         dataset = open_dataset(data)
-        chosen = select(dataset, split, **trained_division(model, data, split))
+        chosen = select(dataset, split, **trained_division(model, data, dataset, split))
         groups = ratios_of_pictures(_loaded(source), dataset, chosen)
         measured = f"{len(groups)} pictures of {data.resolve().name}"
     else:

@@ -125,7 +125,7 @@ def resize_intrinsics(intrinsics: Tensor, old: tuple[int, int], new: tuple[int, 
     """Intrinsics of a picture after it was resized.
 
     The outer edges of the picture stay its outer edges, so with pixel centres at integers a coordinate x goes
-    to (x + 0.5) * scale - 0.5, which is what `leadline.image.resize` does with the pixels.
+    to (x + 0.5) * scale - 0.5, which is what `leadline.resizing.resize` does with the pixels.
 
     Args:
         intrinsics: of the old picture, (3, 3) or (B, 3, 3).

@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from leadline import __version__
+from leadline.data.sample import DepthDataset
+from leadline.data.splits import ids_digest
 from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_folder
 from leadline.models import ModelSettings, build_model
@@ -155,26 +157,38 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def trained_division(model: str | Path, data: Path, selection: str) -> dict[str, Any]:
+def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selection: str) -> dict[str, Any]:
     """How a data set was divided when a model was trained on it: another way, its test would hold what it has seen.
 
     Args:
         model: anything that can be scored.
         data: path of the data set.
+        dataset: the data set.
         selection: as `leadline.data.splits.select`.
 
     Returns:
-        Seed and validation share, as `select` takes them; nothing if the model tells of no training on data of this
-        name by this rule.
+        Seed and validation share, as `select` takes them; nothing if the model tells of no training on this data by
+        this rule.
+
+    Raises:
+        UserError: if the data set has other pictures now, which are divided another way.
     """
     try:
         record = read_config(find_checkpoint(model)).get("record", {})
     except UserError:  # no leadline model; or none at all, as whatever opens it will say
         return {}
-    settings = record.get("settings", {}).get("data", {})
-    if record.get("data") != data.resolve().name or settings.get("split") != selection.partition("/")[0]:
+    settings, (rule, _, part) = record.get("settings", {}).get("data", {}), selection.partition("/")
+    if settings.get("split") != rule or selection == "official/test":  # which is the makers' to divide
         return {}
-    return {"seed": settings["split_seed"], "validation": settings["validation"]}
+    has_name, trained_ids = record.get("data") == data.resolve().name, record.get("data_ids")
+    if trained_ids == ids_digest(dataset) or (has_name and trained_ids is None):
+        return {"seed": settings["split_seed"], "validation": settings["validation"]}
+    if has_name:
+        raise UserError(
+            f"{data} has other pictures than when {model} was trained on it, so that {selection} may hold some that it "
+            f"has seen: give the list that its run kept, --split RUN/splits/{part}.txt"
+        )
+    return {}
 
 
 def bundled_models() -> dict[str, Path]:

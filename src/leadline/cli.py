@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from leadline.cli_camera import calibrate, measure
 from leadline.cli_data import USER_MISTAKE, data_app
 from leadline.cli_evaluate import compare, evaluate, figure, print_table, report
 from leadline.cli_predict import predict
-from leadline.errors import UserError
+from leadline.errors import UserError, plain
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
@@ -97,6 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 after a mistake by the user, which is one line on stderr.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
@@ -122,6 +126,4 @@ def _in_our_words(error: Exception) -> Exception:
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         return first_mistake(reason, "settings")
-    # A worker process sends its whole traceback; its last line is the mistake.
-    _, from_worker, text = str(error).rpartition("leadline.errors.UserError: ")
-    return UserError(text) if from_worker else error
+    return plain(error)

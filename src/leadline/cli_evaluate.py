@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from leadline.comparison import Scores
 
 Processes = Annotated[int, Parameter(validator=Number(gte=1))]
+Rows = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
 def evaluate(
@@ -44,7 +45,8 @@ def evaluate(
         model, data=data, split=split, protocol=protocol, processes=processes, show_progress=sys.stderr.isatty()
     )
     result = report.to_json()
-    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} pictures")
+    unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
+    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} pictures{unscored}")
     print_table(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         report.save(out)
@@ -101,7 +103,7 @@ def report(
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
     out: Path = Path("report.html"),
-    rows: int = 3,
+    rows: Rows = 3,
 ) -> int:
     """Write a page that shows where models fail: by distance, place, edges and scene, with best and worst pictures.
 
@@ -131,7 +133,7 @@ def figure(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     out: Path,
-    rows: int = 4,
+    rows: Rows = 4,
 ) -> int:
     """Draw picture, truth, prediction and error: best, median and worst of a test set, and an even sample.
 

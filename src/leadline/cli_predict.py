@@ -26,7 +26,7 @@ def predict(
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
-    max_pixels: int = 50_000_000,
+    max_pixels: Annotated[int, Parameter(validator=Number(gte=1))] = 50_000_000,
     tile: Annotated[bool, Parameter(negative=())] = False,
     seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
@@ -38,7 +38,7 @@ def predict(
     or a network stream shows, until Ctrl-C.
 
     Args:
-        paths: picture and video files, folders of pictures, patterns such as "photos/*.jpg", cameras (camera:0), and
+        paths: picture and video files, folders of them, patterns such as "photos/*.jpg", cameras (camera:0), and
             streams (rtsp://…, http://…).
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
         out: folder for the results.
@@ -56,12 +56,11 @@ def predict(
     from leadline.camera_files import given_camera, read_camera
     from leadline.checkpoint import load_model
     from leadline.device import pick_device
-    from leadline.image_files import find_images
+    from leadline.image_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, is_video
     from leadline.many_pictures import output_stems
     from leadline.predicted import check_formats
     from leadline.rerun_log import RERUN_SUFFIX, RerunLog
     from leadline.stream_sources import is_stream
-    from leadline.video import is_video
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     check_formats([name for name in formats if name != "sheet"])
@@ -71,21 +70,22 @@ def predict(
     recordings = [Path(word) for word in rerun or () if word.endswith(RERUN_SUFFIX)]
     paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
     streams = [path for path in paths if is_stream(path)]
-    videos = [Path(path) for path in paths if is_video(path) and not is_stream(path)]
-    pictures = [path for path in paths if not is_stream(path) and not is_video(path)]
     if len(recordings) > 1:
         raise UserError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
     if seconds and not streams:
         raise UserError("--seconds is how long to record a camera or a stream, and none is named: leave it out")
-    found = find_images(pictures) if pictures or not paths else []
+    files = [path for path in paths if not is_stream(path)]
+    found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
+    videos = [path for path in found if is_video(path)]
+    pictures = [path for path in found if not is_video(path)]
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
         shared = {"model": load_model(model).to(pick_device()), "formats": formats, "log": log, **camera}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
-        if found:
+        if pictures:
             more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile}
-            jobs.append(partial(_predict_pictures, found, out, **shared, **more))
+            jobs.append(partial(_predict_pictures, pictures, out, **shared, **more))
         return _do(jobs)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leadline.colors import colorize, scale_bar
+from leadline.depth import to_millimetres
 from leadline.errors import UserError
 from leadline.files import atomic_file
 from leadline.predicted import Prediction
@@ -20,7 +21,8 @@ from leadline.predicted import Prediction
 ENDINGS = {"color": "_side.mp4", "depth": "_depth.mkv"}
 """What a clip can become: side by side with its sound (H.264); lossless 16-bit millimetres (FFV1 in Matroska)."""
 MP4_SOUND = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
-MOST_MM = 65535
+LEAST_MP3_HZ = 16_000
+"""FFmpeg writes no MP3 of fewer samples a second into .mp4."""
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +85,7 @@ def open_clip(path: Path, stack: ExitStack) -> Any:
     if not path.is_file():
         raise UserError(f"{path} does not exist: check the path")
     try:
-        container = stack.enter_context(av.open(str(path)))
+        container = stack.enter_context(av.open(f"file:{path}"))  # else "10:30.mkv" is of a protocol named 10
     except (av.FFmpegError, ValueError) as error:
         raise UserError(f"{path} is no video that can be read: {error}") from error
     if not container.streams.video:
@@ -92,8 +94,10 @@ def open_clip(path: Path, stack: ExitStack) -> Any:
     return container
 
 
-def read_frames(path: Path) -> Iterator[Any]:
-    """Decoded frames, one after the other.
+def read_frames(path: Path) -> Iterator[tuple[Any, tuple[int, int]]]:
+    """Decoded frames, one after the other, and the width and height at which `upright` is to show them.
+
+    That is the size of the first, its pixels made square.
 
     Raises:
         UserError: if the clip is broken.
@@ -101,22 +105,32 @@ def read_frames(path: Path) -> Iterator[Any]:
     av = pyav()
     with ExitStack() as stack:
         container = open_clip(path, stack)
-        num_frames = 0
+        video, num_frames, size, last_pts = container.streams.video[0], 0, None, None
         try:
-            for frame in container.decode(container.streams.video[0]):
-                if frame.pts is None:  # streams without a container tell no times
-                    raise UserError(f"{path} has frames without a time; put it into a container such as .mp4 first")
+            for frame in container.decode(video):
+                # Streams without a container tell no times, old containers of new codecs wrong ones.
+                if frame.pts is None or (last_pts is not None and frame.pts <= last_pts):
+                    raise UserError(f"{path} has frames without a rising time; put it into a container such as .mp4")
+                size, last_pts = size or (_square_width(video, frame), frame.height), frame.pts
                 num_frames += 1
-                yield frame
+                yield frame, size
         except av.FFmpegError as error:
             raise UserError(f"{path} is broken after {num_frames} frames: {error}") from error
         if not num_frames:
             raise UserError(f"{path} holds no frame")
 
 
-def upright(frame: Any) -> NDArray[np.uint8]:
-    """RGB (H, W, 3), turned as the clip asks."""
-    rgb: NDArray[np.uint8] = np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90))
+def _square_width(video: Any, frame: Any) -> int:
+    """A frame's width where its pixels are square: those of DV and of some films are not, which the stream says."""
+    width: int = round(frame.width * (video.sample_aspect_ratio or 1))
+    return width
+
+
+def upright(frame: Any, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """RGB (H, W, 3), turned as the clip asks; width and height before that are its own, or as `size` says."""
+    width, height = size or (frame.width, frame.height)
+    shown = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+    rgb: NDArray[np.uint8] = np.rot90(shown, k=round(frame.rotation / 90))
     return np.ascontiguousarray(rgb)
 
 
@@ -181,8 +195,9 @@ class SideBySide(ClipWriter):
         audio = source.streams.audio
         if not audio:
             return None
-        if audio[0].codec_context.name not in MP4_SOUND:
-            logger.warning("%s: sound in %s does not go into .mp4", source.name, audio[0].codec_context.name)
+        name = audio[0].codec_context.codec.canonical_name
+        if name not in MP4_SOUND or (name == "mp3" and audio[0].rate < LEAST_MP3_HZ):
+            logger.warning("%s: sound in %s does not go into .mp4", source.name, name)
             return None
         return self._out.add_stream_from_template(audio[0])
 
@@ -202,7 +217,7 @@ class Millimetres(ClipWriter):
 
     def pixels(self, frame: Frame) -> NDArray[np.uint16]:
         """Depth in millimetres."""
-        return np.rint(frame.prediction.depth_m * 1000).clip(0, MOST_MM).astype(np.uint16)
+        return to_millimetres(frame.prediction.depth_m, frame.prediction.valid)
 
 
 WRITERS: dict[str, type[ClipWriter]] = {"color": SideBySide, "depth": Millimetres}
@@ -233,7 +248,7 @@ def writing_clips(
         with ExitStack() as stack:
             writers = []
             for format_name, target in targets.items():
-                out = stack.enter_context(av.open(str(stack.enter_context(atomic_file(target))), "w"))
+                out = stack.enter_context(av.open(f"file:{stack.enter_context(atomic_file(target))}", "w"))
                 writers.append(WRITERS[format_name](out, rate, None if source is None else open_clip(source, stack)))
             yield writers
             for writer in writers:

@@ -2,8 +2,13 @@
 
 from enum import StrEnum
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+MOST_MM = 65535
+"""What 16 bits can hold."""
 
 
 class Output(StrEnum):
@@ -47,3 +52,17 @@ def disparity_to_depth(disparity: Tensor) -> Tensor:
         Depth in metres; 0, which is no valid depth, where the disparity is not finite and positive.
     """
     return _inverse(disparity)
+
+
+def to_millimetres(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Depth as the 16-bit millimetres of depth files, 0 where there is none.
+
+    What 16 bits cannot hold becomes 0 too, rather than a wrong number: depths beyond 65.535 m, below half a
+    millimetre, NaN and infinities.
+
+    Args:
+        depth_m: depth in metres, any shape.
+        valid: bool, of the same shape.
+    """
+    millimetres = np.rint(np.where(valid & np.isfinite(depth_m), depth_m, 0) * np.float32(1000))
+    return np.where((millimetres > 0) & (millimetres <= MOST_MM), millimetres, 0).astype(np.uint16)

@@ -11,6 +11,12 @@ class UserError(ValueError):
     """
 
 
+def plain(error: Exception) -> Exception:
+    """A worker process sends its whole traceback as the text of its mistake: this is the mistake alone."""
+    _, from_worker, text = str(error).rpartition("leadline.errors.UserError: ")
+    return UserError(text.strip()) if from_worker else error
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") -> UserError:
     """Build the error for a name that is not in a table.
 

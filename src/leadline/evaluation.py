@@ -18,6 +18,7 @@ from leadline.checkpoint import trained_division
 from leadline.data import open_dataset
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import select
+from leadline.errors import UserError
 from leadline.files import atomic_file
 from leadline.metrics import METRICS, metrics_from_sums, named
 from leadline.predictors import open_predictor
@@ -53,6 +54,11 @@ class Report:
     def per_image(self) -> dict[str, float]:
         """Mean over the pictures that have a scored pixel."""
         return named(metrics_from_sums(self.sums[self.sums[:, 0] > 0]).mean(0))
+
+    @property
+    def num_unscored(self) -> int:
+        """Pictures without a scored pixel."""
+        return int((self.sums[:, 0] == 0).sum())
 
     @property
     def pooled(self) -> dict[str, float]:
@@ -154,7 +160,7 @@ def evaluate_protocols(
     """
     rules = [get_protocol(name) for name in protocols]
     dataset = open_dataset(Path(data))
-    chosen = select(dataset, split, **trained_division(model, Path(data), split))
+    chosen = select(dataset, split, **trained_division(model, Path(data), dataset, split))
     processes = min(processes, len(chosen))
     with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
         if processes == 1:
@@ -199,6 +205,11 @@ def reports(
     for place, rules in enumerate(protocols):
         scores = [row.scores[place] for row in ordered]
         sums = torch.stack([score.sums for score in scores])
+        if not sums[:, 0].any():
+            raise UserError(
+                f"protocol {rules.name!r} scores no pixel of these pictures: is their depth valid, and in metres "
+                f"within {rules.valid_range_m}? 'leadline data check' tells"
+            )
         boundaries = [score.boundaries for score in scores if score.boundaries is not None]
         calibrations = [score.calibration for score in scores if score.calibration is not None]
         found.append(

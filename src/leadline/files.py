@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 def _temporary_beside(path: Path) -> Path:
-    """A hidden name in the same folder (so that a rename is atomic) that keeps the suffix."""
-    return path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    """A hidden name in the same folder, so that a rename is atomic, with the same suffix; short whatever that name."""
+    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
 
 
 @contextmanager

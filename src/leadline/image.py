@@ -1,4 +1,4 @@
-"""Reading pictures, and resizing pictures and depth maps."""
+"""Reading pictures."""
 
 import functools
 import importlib
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
-from torch.nn import functional
 
 from leadline.camera import focal_px_from_exif
 from leadline.errors import UserError
@@ -55,6 +54,7 @@ class Picture(NamedTuple):
     rgb: Tensor  # float32 in [0, 1], (3, H, W)
     focal_px: float | None  # focal length in pixels of `rgb`, from EXIF; None if it does not say
     full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
+    turned_from: tuple[int, int] | None = None  # height and width before EXIF's orientation; None if it changed nothing
 
 
 def _require_file(path: Path) -> None:
@@ -174,30 +174,30 @@ def _exif(image: Image.Image) -> Image.Exif:
     return exif
 
 
-def _grey_in_unit_range(image: Image.Image, path: Path) -> Image.Image:
+def _grey_in_unit_range(image: Image.Image, name: str) -> Image.Image:
     """A grey picture of more than 8 bits as floats in [0, 1]."""
     values = np.asarray(image).astype(np.float32)
     top = 1.0 if image.mode == "F" else 65535.0
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= top):
         raise UserError(
-            f"{path} holds numbers from {low:g} to {high:g}, wanted a picture from 0 to {top:g}: "
+            f"{name} holds numbers from {low:g} to {high:g}, wanted a picture from 0 to {top:g}: "
             f"scale it to that range, or save it as 8 or 16 bits (is it a depth map?)"
         )
     return Image.fromarray(values / np.float32(top))
 
 
-def _to_rgb_or_float(image: Image.Image, path: Path) -> Image.Image:
+def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
     """Any mode of Pillow's as RGB of 8 bits, or as grey floats in [0, 1] where 8 bits would lose some."""
     if image.mode == "F" or image.mode.startswith("I"):
-        return _grey_in_unit_range(image, path)
+        return _grey_in_unit_range(image, name)
     try:
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
-        raise UserError(f"{path} has colours of a kind that cannot be read ({image.mode}): save it as RGB") from error
+        raise UserError(f"{name} has colours of a kind that cannot be read ({image.mode}): save it as RGB") from error
 
 
 def _to_tensor(image: Image.Image) -> Tensor:
@@ -228,73 +228,32 @@ def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
         UserError: if the file is missing, empty, damaged, no picture, too large or may not be read, or if its
             numbers are no colours.
     """
-    image, size_in_file, exif = _decode(path, max_pixels)
+    return _looked_at(_decode(path, max_pixels), str(path), max_pixels)
+
+
+def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:
+    """What `read_image` makes of a file, of a picture that Pillow has opened.
+
+    Raises:
+        UserError: if its numbers are no colours, or it is damaged.
+    """
+    try:
+        image.load()
+    except _DAMAGE as error:
+        raise UserError(f"the picture is damaged or cut short ({error}): open it again") from error
+    return _looked_at(_Decoded(image, image.size, _exif(image)), "the picture", max_pixels)
+
+
+def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
+    image, size_in_file, exif = decoded
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     turn = _UPRIGHT.get(orientation)
     focal_px = focal_px_from_exif(exif, size_in_file)
-    image = _to_rgb_or_float(image, path)
+    image = _to_rgb_or_float(image, name)
     if image.size != (size := _size_within(image.size, max_pixels)):
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     if focal_px is not None:
         focal_px *= max(image.size) / max(size_in_file)
     width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
-    return Picture(_to_tensor(image if turn is None else image.transpose(turn)), focal_px, (height, width))
-
-
-def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """Resize pictures, averaging where they get smaller; the outer edges stay the outer edges.
-
-    Args:
-        image: float, (B, C, H, W).
-        height: of the result.
-        width: of the result.
-
-    Returns:
-        (B, C, height, width); the tensor itself if that is its size.
-    """
-    if image.shape[-2:] == (height, width):
-        return image
-    return functional.interpolate(image, (height, width), mode="bilinear", align_corners=False, antialias=True)
-
-
-def resize_depth(depth_m: Tensor, height: int, width: int) -> Tensor:
-    """Resize depth maps that are valid everywhere, between the four nearest pixels only.
-
-    Args:
-        depth_m: metres, (B, 1, H, W).
-        height: of the result.
-        width: of the result.
-
-    Returns:
-        (B, 1, height, width); the tensor itself if that is its size.
-    """
-    if depth_m.shape[-2:] == (height, width):
-        return depth_m
-    return functional.interpolate(depth_m, (height, width), mode="bilinear", align_corners=False)
-
-
-def size_with_area(height: int, width: int, area_px: int, multiple: int = 1, smallest: int = 32) -> tuple[int, int]:
-    """The size of about `area_px` pixels with the aspect of a picture.
-
-    Args:
-        height: of the picture.
-        width: of the picture.
-        area_px: number of pixels wanted.
-        multiple: each side is rounded to a multiple of this.
-        smallest: no side is shorter than this; the other is then no longer than the area allows.
-
-    Returns:
-        Height and width; those given, if they have the area and are multiples already.
-    """
-    least = -(-smallest // multiple) * multiple
-    scale = sqrt(area_px / (height * width))
-
-    def rounded(side: float) -> int:
-        return max(least, floor(side / multiple + 0.5) * multiple)
-
-    new_height, new_width = rounded(height * scale), rounded(width * scale)
-    if new_height == least:
-        new_width = min(new_width, rounded(area_px / least))
-    if new_width == least:
-        new_height = min(new_height, rounded(area_px / least))
-    return new_height, new_width
+    rgb = _to_tensor(image if turn is None else image.transpose(turn))
+    return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1])

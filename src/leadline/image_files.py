@@ -14,7 +14,12 @@ IMAGE_SUFFIXES = (
 )
 """Endings (in lower case) of the pictures that are looked for in folders."""
 
-_OUTPUT_ENDINGS = ("_depth.png", "_color.png", "_uncertainty.png")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+"""Endings of videos."""
+CONTACT_SHEET = "contact_sheet.png"
+"""Name of the sheet of many pictures."""
+
+_OUTPUT_ENDINGS = ("_depth.png", "_color.png", "_uncertainty.png", CONTACT_SHEET, "_depth.mkv", "_side.mp4")
 
 
 def _natural(path: Path) -> list[list[str | int]]:
@@ -34,15 +39,16 @@ def _files_below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+def is_video(path: str | Path) -> bool:
+    """Whether a file's name says that it is a video."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def _expand(given: Path | str) -> list[Path]:
+def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
     """The files that one argument stands for, in natural order; its own outputs left out unless named."""
     path = Path(given)
     if os.path.isdir(path):
-        found = [file for file in _files_below(path) if _is_image(file)]
+        found = [file for file in _files_below(path) if file.suffix.lower() in suffixes]
     elif os.path.exists(path):
         return [path]
     elif not glob.has_magic(str(given)):
@@ -50,31 +56,32 @@ def _expand(given: Path | str) -> list[Path]:
     else:
         matches = [Path(match) for match in glob.glob(str(given), recursive=True)]
         below = [file for match in matches if match.is_dir() for file in _files_below(match)]
-        found = [file for file in [*matches, *below] if _is_image(file) and file.is_file()]
+        found = [file for file in [*matches, *below] if file.suffix.lower() in suffixes and file.is_file()]
     kept = [file for file in found if not file.name.endswith(_OUTPUT_ENDINGS)]
     if not kept:
-        raise _nothing_found(given, len(found))
+        raise _nothing_found(given, len(found), suffixes)
     return sorted(kept, key=_natural)
 
 
-def _nothing_found(given: Path | str, num_outputs: int) -> UserError:
+def _nothing_found(given: Path | str, num_outputs: int, suffixes: Sequence[str]) -> UserError:
     if num_outputs:
         return UserError(
             f"no pictures in {given} but {num_outputs} named *{' or *'.join(_OUTPUT_ENDINGS)}, "
             f"which are taken for our own results: name such a file itself to use it"
         )
-    return UserError(f"no pictures in {given}: wanted {', '.join(IMAGE_SUFFIXES)}")
+    return UserError(f"no pictures in {given}: wanted {', '.join(suffixes)}")
 
 
-def find_images(paths: Sequence[Path | str]) -> list[Path]:
-    """Expand files, folders and patterns into picture files.
+def find_images(paths: Sequence[Path | str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """Expand files, folders and patterns into picture files, or into others.
 
     A file that is named stands for itself, whatever its ending. A folder stands for the pictures in it and in
     the folders below, a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and folders that match; hidden ones
-    are passed over, and so are names that end in _depth.png or _color.png, which are our own results.
+    are passed over, and so are names such as NAME_depth.png, which are our own results.
 
     Args:
         paths: files, folders and patterns.
+        suffixes: endings, in lower case, of what is looked for in folders and by patterns.
 
     Returns:
         Each picture once: in the order of `paths`, and in natural order (2 before 10) within each.
@@ -82,7 +89,10 @@ def find_images(paths: Sequence[Path | str]) -> list[Path]:
     Raises:
         UserError: if one of `paths` does not exist, or if a folder or pattern holds no picture.
     """
-    found = [file for given in paths for file in _expand(given)]
+    found = [file for given in paths for file in _expand(given, suffixes)]
     if not found:
         raise UserError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
-    return list(dict.fromkeys(found))
+    once: dict[str, Path] = {}
+    for file in found:
+        once.setdefault(os.path.abspath(file), file)  # "a.jpg" and "b/../a.jpg" are one
+    return list(once.values())

@@ -14,17 +14,18 @@ from PIL import Image
 from leadline.camera_files import Intrinsics, given_camera
 from leadline.colors import DepthSummary
 from leadline.errors import UserError
-from leadline.image import num_pixels, read_image, size_with_area
+from leadline.image import num_pixels, read_image
+from leadline.image_files import CONTACT_SHEET
 from leadline.models.model import DepthModel
 from leadline.predicted import Prediction, check_formats, output_paths
 from leadline.prediction import MAX_PIXELS, predict_picture
+from leadline.resizing import size_with_area
 from leadline.workers import Gate, in_order, num_workers
 from leadline.writers import SheetRow, write_contact_sheet
 
 LARGE_PIXELS = 20_000_000
 """Beyond, a picture is alone from reading to writing: several at once fill the memory."""
 
-CONTACT_SHEET = "contact_sheet.png"
 MAX_SHEET_ROWS = 40
 SHEET_AREA_PX = 320 * 240
 
@@ -75,7 +76,7 @@ def predict_files(
         out: folder for the results; names follow `output_stems`.
         model: the model, on its device.
         formats: keys of `FORMATS`.
-        sheet: also write `contact_sheet.png` with the first 40 pictures.
+        sheet: also write `contact_sheet.png` with the first 40 pictures; where some are skipped, an older one stays.
         focal_px: focal length in pixels of every picture, instead of EXIF's.
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
         intrinsics: file or matrix of the camera that took every picture, instead of both.
@@ -94,9 +95,11 @@ def predict_files(
     check_formats(formats)
     given = given_camera(focal_px, fov_deg, intrinsics)
     rows: list[SheetRow] = []
+    num_skipped = 0
     stems = output_stems(paths, out)
     if skip_existing:
         left = [place for place, stem in enumerate(stems) if not all(map(Path.exists, output_paths(stem, formats)))]
+        num_skipped = len(paths) - len(left)
         paths, stems = [paths[place] for place in left], [stems[place] for place in left]
     gate = Gate()
 
@@ -117,7 +120,7 @@ def predict_files(
         if show and prediction:
             show(result.path, prediction)
         yield result
-    if rows:
+    if rows and not (num_skipped and (out / CONTACT_SHEET).exists()):
         write_contact_sheet(out / CONTACT_SHEET, rows)
 
 
@@ -131,7 +134,8 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
         paths: picture files.
         out: folder for the results.
     """
-    whole = [path.resolve() for path in paths]
+    # A link has its own name, wherever it leads.
+    whole = [Path(os.path.abspath(path)) for path in paths]
     common = Path(os.path.commonpath([path.parent for path in whole])) if whole else out
     stems = [out / path.relative_to(common).with_suffix("") for path in whole]
     longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, whole, strict=True)]

@@ -47,7 +47,7 @@ class Prediction:
         """Near, median and far in metres."""
         return summarize_depth(self.depth_m, self.valid)
 
-    def save(self, stem: Path, formats: Sequence[str] = ("depth", "color", "npz")) -> list[Path]:
+    def save(self, stem: str | Path, formats: Sequence[str] = ("depth", "color", "npz")) -> list[Path]:
         """Write files named after `stem`.
 
         Args:
@@ -62,7 +62,7 @@ class Prediction:
             OSError: if a file cannot be written; nothing of it stays.
         """
         check_formats(formats)
-        paths = output_paths(stem, formats)
+        paths = output_paths(Path(stem), formats)
         for name, path in zip(formats, paths, strict=True):
             FORMATS[name][1](path, self)
         return paths

@@ -15,10 +15,11 @@ from leadline.camera_files import GivenCamera, Intrinsics, given_camera
 from leadline.checkpoint import load_model
 from leadline.device import autocast, pick_device
 from leadline.errors import UserError
-from leadline.image import Picture, read_image, resize_depth
+from leadline.image import Picture, as_seen, read_image
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
 from leadline.predicted import Prediction
+from leadline.resizing import resize_depth
 from leadline.tiling import tiled_depth
 
 MAX_PIXELS = 50_000_000
@@ -43,8 +44,8 @@ def predict(
     assumed to be that of the training pictures.
 
     Args:
-        picture: a file; a PIL image; an array (H, W, 3), 8-bit or float in [0, 1]; a tensor (3, H, W) in [0, 1]; or
-            a `Picture` that was read before.
+        picture: a file; a PIL image, which is looked at as its file is; an array (H, W, 3), 8-bit or float in [0, 1];
+            a tensor (3, H, W) in [0, 1]; or a `Picture` that was read before.
         model: a model, or what `load_model` takes. Load it once for many pictures.
         focal_px: focal length in pixels of the picture as it is in its file.
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
@@ -140,7 +141,7 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
     if isinstance(picture, str | Path):
         return read_image(Path(picture), max_pixels)
     if isinstance(picture, Image.Image):
-        picture = np.asarray(picture.convert("RGB"))
+        return as_seen(picture, max_pixels)
     if isinstance(picture, np.ndarray):
         picture = torch.from_numpy(picture.copy()).permute(2, 0, 1) if picture.ndim == 3 else torch.empty(0)
     if picture.ndim != 3 or picture.shape[0] != 3:

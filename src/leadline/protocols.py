@@ -51,6 +51,11 @@ class Protocol(BaseModel):
     def _consistent(self) -> "Protocol":
         if self.crop is not None and self.size is None:
             raise ValueError("a crop needs the size (height, width) of the maps that it is written for")
+        for name, ends in (("crop", self.size), ("crop_share", (1.0, 1.0))):
+            if (window := getattr(self, name)) is not None and ends is not None:
+                top, bottom, left, right = window
+                if not (0 <= top < bottom <= ends[0] and 0 <= left < right <= ends[1]):
+                    raise ValueError(f"{name} is top, bottom, left, right within the map, got {list(window)}")
         if self.crop is not None and self.crop_share is not None:
             raise ValueError("give crop or crop_share, not both")
         for name in ("valid_range_m", "clamp_m"):

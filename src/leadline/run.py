@@ -19,6 +19,7 @@ from leadline import __version__
 from leadline.card import model_card
 from leadline.checkpoint import find_checkpoint, read_config, save_checkpoint
 from leadline.data.sample import DepthDataset
+from leadline.data.splits import PARTS, Splits, ids_digest, select
 from leadline.errors import UserError
 from leadline.figures import ScoredPicture, depth_sheet, learning_curves
 from leadline.files import atomic_file
@@ -92,6 +93,16 @@ def write_run(out: Path, settings: RunSettings, data: Path, recipe: str, ids_of:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     # Last: where it is, all is there.
     write_settings(out / SETTINGS_FILE, settings)
+
+
+def read_splits(out: Path, dataset: DepthDataset) -> Splits:
+    """The pictures of each part as a run has written them down, whatever has come to the data set since.
+
+    Raises:
+        UserError: if one is no longer there.
+    """
+    lists = {part: out / "splits" / f"{part}.txt" for part in PARTS}
+    return {part: select(dataset, str(path)) if path.stat().st_size else [] for part, path in lists.items()}
 
 
 class Interrupted(Exception):
@@ -237,6 +248,7 @@ class RunRecorder(Callback):
         record = {
             "recipe": run["recipe"],
             "data": Path(run["data"]).name,
+            "data_ids": ids_digest(self._dataset),
             "settings": _recorded(pl_module.settings, encoder_weights),
             "validation": self._rows[-1] if self._rows else {},
         }

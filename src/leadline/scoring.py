@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -19,6 +19,7 @@ from leadline.data import open_dataset
 from leadline.data.module import IndexedSamples, collate_indexed
 from leadline.data.sample import Batch, DepthDataset
 from leadline.depth import Output
+from leadline.errors import UserError, plain
 from leadline.metrics import error_sums
 from leadline.predictors import open_predictor
 from leadline.predictors.base import Answer, Predictor
@@ -74,10 +75,18 @@ def score_pictures(
     for rules in protocols:
         check_output(rules, predictor.output)
     loader = DataLoader(IndexedSamples(dataset, indices), collate_fn=collate_indexed, num_workers=1)
-    for index, batch in loader:
+    for index, batch in _in_plain_words(loader):
         answers = {flip: predictor(batch, flip) for flip in {rules.flip for rules in protocols}}
         scores = [_score(predictor, answers[rules.flip], batch, rules, details) for rules in protocols]
         yield PictureScore(index=int(index), truth_digest=_truth_digest(batch), scores=scores)
+
+
+def _in_plain_words(loader: Iterable[Any]) -> Iterator[Any]:
+    """What the loader gives; of a worker's whole traceback only the mistake is left."""
+    try:
+        yield from loader
+    except UserError as error:
+        raise plain(error) from error
 
 
 def _score(predictor: Predictor, answer: Answer, batch: Batch, rules: Protocol, details: bool) -> Score:

@@ -15,9 +15,11 @@ from leadline.errors import UserError
 from leadline.files import atomic_file
 
 FLYING_RATIO = 1.08
-"""Largest ratio of depths within 3×3 pixels of one surface. A floor seen from 1.2 m above at 10 m, with 520 px of focal
-length, has 1.03; across the edge of a thing a network's depth slides from near to far through points where nothing
-is, at more than this."""
+"""Largest ratio of depths within 3×3 pixels of one surface, in a picture of `FLYING_AREA_PX`. A floor seen from 1.2 m
+above at 10 m, with 520 px of focal length, has 1.03; across the edge of a thing a network's depth slides from near to
+far through points where nothing is, at more than this."""
+FLYING_AREA_PX = 640 * 480
+"""In a larger picture the window is larger: the slide is as long in the scene, not in pixels."""
 MOST_VERTICES = 2_000_000
 """Larger pictures become a coarser surface, since few viewers open more; their points stay all."""
 MOST_TEXTURE_PX = 4096
@@ -42,8 +44,9 @@ def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
     Returns:
         bool (H, W): valid, and depths of the valid pixels around within `FLYING_RATIO` of each other.
     """
-    far_m = maximum_filter(np.where(valid, depth_m, 0), size=3, mode="nearest")
-    near_m = minimum_filter(np.where(valid, depth_m, np.inf), size=3, mode="nearest")
+    window_px = 2 * max(1, round(sqrt(depth_m.size / FLYING_AREA_PX))) + 1
+    far_m = maximum_filter(np.where(valid, depth_m, 0), size=window_px, mode="nearest")
+    near_m = minimum_filter(np.where(valid, depth_m, np.inf), size=window_px, mode="nearest")
     surface: NDArray[np.bool_] = valid & (far_m <= FLYING_RATIO * near_m)
     return surface
 

@@ -38,14 +38,28 @@ SYSTEMS = {
 """By `sys.platform`."""
 
 
+HOST = re.compile(r"(\[[^]]*\]|[^:]*)(:\d+)?")
+"""A name or an address, and a port."""
+
+
 def is_stream(path: str) -> bool:
     """Whether a word names a camera or a network stream."""
     return path.startswith((CAMERA, *SCHEMES))
 
 
 def shown(source: str) -> str:
-    """A stream's name for people: without the password that an address may hold."""
-    return re.sub(r"//[^/@]*@", "//", source)
+    """A stream's name for people: without what of an address may hold a password.
+
+    That is what stands before an @, a query, and a path that names values ("user=admin_password=…").
+    """
+    if source.startswith(CAMERA):
+        return source
+    scheme, _, address = re.split(r"[?#]", source, maxsplit=1)[0].partition("//")
+    host, slash, path = address.partition("/")
+    if "@" not in host and not HOST.fullmatch(host):  # a password with a slash in it
+        host, slash, path = path.rpartition("@")[2].partition("/")
+    host = host.rpartition("@")[2]
+    return f"{scheme}//{host}" + ("" if "=" in path else slash + path)
 
 
 class NewestFrames:

@@ -50,7 +50,7 @@ def stream_stem(source: str, out: Path) -> Path:
         source: the stream.
         out: folder for the results.
     """
-    parts = urlsplit(source)
+    parts = urlsplit(shown(source))
     name = source if source.startswith(CAMERA) else Path(parts.path).stem or parts.hostname or "stream"
     return out / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_.')}_{time.strftime('%Y%m%d-%H%M%S')}"
 

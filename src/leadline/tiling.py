@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from leadline.image import resize, resize_depth, size_with_area
+from leadline.resizing import resize, resize_depth, size_with_area
 
 MOST_ENLARGED = 2.0
 """A tile shows things at most so many times as large as the whole does: a network that sees a piece of wall and

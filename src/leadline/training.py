@@ -26,7 +26,7 @@ from leadline.models import build_model
 from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.optimizer import build_optimizer
-from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, refuse_another_run, write_run
+from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, read_splits, refuse_another_run, write_run
 from leadline.settings import RunSettings, parse_settings
 from leadline.toml_files import read_toml
 
@@ -165,7 +165,7 @@ def resume(out: Path, show_progress: bool = False) -> Path:
         raise UserError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
     settings = parse_settings(read_toml(out / SETTINGS_FILE), str(out / SETTINGS_FILE))
     dataset = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
-    splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
+    splits = read_splits(out, dataset)
     seed_everything(settings.seed, verbose=False)
     if (out / LAST_STATE).exists():
         state, model = out / LAST_STATE, build_model(settings.model.without_weights())

@@ -18,7 +18,6 @@ from leadline.predicted import Prediction
 from leadline.prediction import predict
 from leadline.temporal import TemporalFilter
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 NUM_LOOKED_AT = 12
 """Frames, evenly over the clip, whose depth sets the one range of colours."""
 
@@ -34,11 +33,6 @@ class Clip:
     """Near, median and far in metres over the frames that set the colours."""
     focal: str
     """Focal length and where it is from, in words."""
-
-
-def is_video(path: str | Path) -> bool:
-    """Whether a file's name says that it is a video."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def predict_video(
@@ -97,8 +91,8 @@ def _predicted(
     path: Path, ask: Callable[[NDArray[np.uint8]], Prediction], limits_m: tuple[float, float], steady: bool
 ) -> Iterator[Frame]:
     smooth = TemporalFilter()
-    for frame in read_frames(path):
-        prediction = ask(upright(frame))
+    for frame, size in read_frames(path):
+        prediction = ask(upright(frame, size))
         if steady:
             prediction = replace(prediction, depth_m=smooth(prediction.rgb, prediction.depth_m))
         yield Frame(prediction, limits_m, frame.pts, frame.time_base)
@@ -113,4 +107,4 @@ def _sample(path: Path) -> list[NDArray[np.uint8]]:
     """Frames evenly over the clip. Decoding all is far quicker than predicting, and right for every container."""
     num_frames = sum(1 for _ in read_frames(path))
     wanted = set(np.linspace(0, num_frames - 1, min(NUM_LOOKED_AT, num_frames)).round().astype(int).tolist())
-    return [upright(frame) for number, frame in enumerate(read_frames(path)) if number in wanted]
+    return [upright(*shot) for number, shot in enumerate(read_frames(path)) if number in wanted]

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from leadline.colors import colorize, depth_limits, load_font, scale_bar, summarize_depth
+from leadline.depth import to_millimetres
 from leadline.errors import UserError
 from leadline.files import atomic_file
 from leadline.image import decode_image
@@ -74,8 +75,7 @@ def _save_png(path: Path, picture: Image.Image, chunks: PngInfo | None = None) -
 def write_depth_png(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
     """Write depth as 16-bit PNG in millimetres, with the unit in its text chunks.
 
-    0 means invalid. What 16 bits cannot hold becomes invalid too, rather than a wrong number: depths beyond
-    65.535 m, below half a millimetre, NaN and infinities.
+    0 means invalid, and so is what 16 bits cannot hold; see `to_millimetres`.
 
     Args:
         path: the file.
@@ -87,12 +87,10 @@ def write_depth_png(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.
         OSError: if the file cannot be written; nothing of it stays.
     """
     _require_map(depth_m, valid)
-    millimetres = np.rint(np.where(valid & np.isfinite(depth_m), depth_m, 0) * np.float32(1000))
-    fits = (millimetres > 0) & (millimetres <= _MOST_MM)
     chunks = PngInfo()
     for key, text in (("unit", _PNG_UNIT), ("invalid", "0"), ("software", "leadline")):
         chunks.add_text(key, text)
-    _save_png(path, Image.fromarray(np.where(fits, millimetres, 0).astype(np.uint16)), chunks)
+    _save_png(path, Image.fromarray(to_millimetres(depth_m, valid)), chunks)
 
 
 def read_depth_png(path: Path) -> DepthMap:

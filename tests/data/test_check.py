@@ -61,7 +61,7 @@ def test_a_sound_set_has_no_problems_and_true_numbers(sound: Path):
     assert (report.num_pictures, report.num_sampled, report.num_scenes) == (NUM, NUM, 5)
     assert report.picture_sizes == report.depth_sizes == {(160, 120): NUM}
     assert report.splits == {"train": 12, "test": 8}
-    assert report.focal_px == pytest.approx(130.55, abs=0.01)  # 80 / tan(31.5 degrees)
+    assert report.cameras.focals_px == pytest.approx([130.55] * report.num_pictures, abs=0.01)  # 80 / tan(31.5 degrees)
     assert report.depth and report.depth.valid_share == 1
     assert report.depth.median_m == pytest.approx(np.median(depths), abs=0.02)
     assert report.depth.min_m == pytest.approx(depths.min(), abs=0.2)
@@ -92,7 +92,7 @@ def test_a_set_without_toml_scenes_or_splits_is_sound_too(root: Path):
     (root / "dataset.toml").unlink()
     write_rows(root, [{key: row[key] for key in ("id", "rgb", "depth")} for row in read_rows(root)])
     report = check_folder(root)
-    assert report.problems == () and report.focal_px is None
+    assert report.problems == () and report.cameras.focals_px == ()
     assert {"focal length  not given", "scenes        not given", "splits        not given"} < set(report.lines())
     assert report.lines()[-1] == "problem       none found"
 
@@ -318,3 +318,14 @@ def test_alignment_of_pictures_of_nyu(tmp_path: Path, num: int, mirrored: bool):
     report = check_folder(tmp_path)
     assert report.num_sampled == num
     assert [("mirrored" in problem) for problem in report.problems] == [True] * mirrored
+
+
+def test_every_pictures_camera_is_looked_at(root: Path):
+    rows = [row | {"fx": "100", "fy": "100", "cx": "80", "cy": "60"} for row in read_rows(root)]
+    rows[1]["fx"], rows[2]["fx"], rows[3]["fy"] = "200", "", "0"
+    write_rows(root, rows)
+    report = check_folder(root)
+    assert sorted(set(report.cameras.focals_px)) == [100, 200]
+    (problem,) = report.problems
+    assert "fx, fy, cx, cy must be numbers or all be left out (got 3 of the four); and 1 more such" in problem
+    assert "100.0 to 200.0 px: 43.6 to 77.3 degrees" in "\n".join(report.lines())

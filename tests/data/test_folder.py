@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from leadline.data.folder import FolderDataset, FolderInfo, read_dataset_toml, read_depth, read_index
+from leadline.data.splits import PARTS
 from leadline.errors import UserError
 
 NYU = Path(__file__).parents[2] / ".." / "shared" / "data" / "nyu-v2-labelled"
@@ -46,7 +47,8 @@ def refusal_of_toml(root: Path, text: str | bytes) -> str:
 
 def test_without_toml_depth_is_16_bit_millimetres_and_0_is_invalid(tmp_path: Path) -> None:
     info = read_dataset_toml(tmp_path)
-    assert (info.depth_scale, info.depth_offset, info.depth_invalid, info.intrinsics) == (0.001, 0.0, 0, None)
+    assert (info.depth_scale, info.depth_offset, info.depth_invalid, info.intrinsics) == (None, 0.0, 0, None)
+    assert info.metres_per_unit(np.dtype(np.uint16)) == 0.001 and info.metres_per_unit(np.dtype(np.float32)) == 1
     assert info.name == tmp_path.name
 
 
@@ -320,3 +322,60 @@ def test_real_picture_has_depth_of_scale_and_offset() -> None:
     np.testing.assert_allclose(sample.depth_m[0], info["depth_scale"] * value + info["depth_offset"], rtol=1e-5)
     assert sample.depth_m.min() > 0.7 and sample.depth_m.max() < 10.1
     assert sample.intrinsics[0, 0].item() == pytest.approx(518.8579, abs=1e-3)
+
+
+def test_numbers_with_a_fraction_are_metres_where_nothing_is_said(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.array([[2.5, 0, 1]], np.float32))
+    depth_m, valid = read_depth(tmp_path / "depth.npy", FolderInfo())
+    np.testing.assert_array_equal(depth_m, np.array([[2.5, 0, 1]], np.float32))
+    np.testing.assert_array_equal(valid, [[True, False, True]])
+
+
+def test_places_in_a_list_of_colours_are_no_depth(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[1, 2, 3]], np.uint8)).convert("P").save(tmp_path / "depth.png")
+    with pytest.raises(UserError, match="holds places in a list of colours, wanted numbers: save depth as grey"):
+        read_depth(tmp_path / "depth.png", FolderInfo())
+
+
+@pytest.mark.parametrize("camera", ["500,,,", "0,8,1.5,0.5", "8,-8,1.5,0.5", "8,8,inf,0.5", "nan,8,1.5,0.5"])
+def test_a_camera_that_cannot_be_is_refused(tmp_path: Path, camera: str) -> None:
+    write_set(tmp_path, f"a,rgb.png,depth.png,{camera}", "id,rgb,depth,fx,fy,cx,cy")
+    with pytest.raises(UserError, match="id a: fx, fy, cx, cy must be numbers or all be left out"):
+        FolderDataset(tmp_path)[0]
+
+
+def test_a_data_sets_camera_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"intrinsics: fx, fy, cx, cy must be finite, and fx and fy positive"):
+        FolderDataset(write_set(tmp_path, toml="intrinsics = [0, 0, 32, 24]"))
+
+
+@pytest.mark.parametrize(("orientation", "turns_depth"), [(3, False), (6, False), (6, True)])
+def test_depth_that_lies_on_the_stored_picture_is_not_laid_on_the_turned(
+    tmp_path: Path, orientation: int, turns_depth: bool
+) -> None:
+    write_set(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(tmp_path / "rgb.png") as image:
+        image.save(tmp_path / "rgb.png", exif=exif)
+    if turns_depth:
+        Image.fromarray(np.rot90(MILLIMETRES, -1).copy()).save(tmp_path / "depth.png")
+        assert FolderDataset(tmp_path)[0].depth_m.shape == (1, 3, 2)
+        return
+    with pytest.raises(UserError, match=r"rgb\.png is turned by its EXIF block, and its depth says nothing of that"):
+        FolderDataset(tmp_path)[0]
+
+
+def test_official_parts_are_read_as_they_are_meant(tmp_path: Path) -> None:
+    rows = "\n".join(
+        f"{name},rgb.png,depth.png,{part}" for name, part in zip("abc", ("Train", "val", " test "), strict=True)
+    )
+    assert FolderDataset(write_set(tmp_path, rows, "id,rgb,depth,official_split")).official_splits == list(PARTS)
+    write_set(tmp_path, "a,rgb.png,depth.png,training", "id,rgb,depth,official_split")
+    with pytest.raises(UserError, match="line 2: official_split must be train, val, test or nothing, got 'training'"):
+        FolderDataset(tmp_path)
+
+
+def test_pictures_of_several_folders_are_named_below_what_holds_them(tmp_path: Path) -> None:
+    rows = "1,a/rgb/0001.png,depth.png\n2,b/rgb/0001.png,depth.png"
+    assert FolderDataset(write_set(tmp_path, rows)).stems == ["a/rgb/0001", "b/rgb/0001"]

@@ -224,3 +224,8 @@ def test_real_set_is_divided_as_published() -> None:
     scenes = [{dataset.scenes[index] for index in splits[part]} for part in PARTS]
     assert_disjoint(*scenes)
     assert [len(part) for part in make_splits(dataset, "report").values()] == [1049, 200, 200]
+
+
+def test_makers_who_keep_pictures_for_validation_are_heeded() -> None:
+    dataset = Listed(["a", "b", "c", "d"], ["train", "val", "test", "train"])
+    assert make_splits(dataset, "official") == {"train": [0, 3], "val": [1], "test": [2]}

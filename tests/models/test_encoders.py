@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from leadline.errors import UserError
-from leadline.image import read_image, resize
+from leadline.image import read_image
 from leadline.models import MODELS, EncoderSettings
 from leadline.models.encoders import DenseNetEncoder, ViTEncoder, build_encoder, normalisation
+from leadline.resizing import resize
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 IMAGENET = {"densenet": "densenet121_imagenet1k.safetensors", "xception": "xception_imagenet1k.safetensors"}

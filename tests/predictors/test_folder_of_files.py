@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,42 @@ def test_colours_are_not_depth(dataset: DepthDataset, first: Batch, tmp_path: Pa
 def test_a_missing_folder_is_named(dataset: DepthDataset, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no folder of predictions at"):
         FilesPredictor(tmp_path / "none", dataset)
+
+
+def write_pictures(root: Path, rooms: Path, names: dict[str, str]) -> DepthDataset:
+    """A data set of copies of one picture, by id."""
+    lines = ["id,rgb,depth"]
+    for name, path in names.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(rooms / "rgb" / "00001.png", root / path)
+        lines.append(f"{name},{path},depth.png")
+    shutil.copy(rooms / "depth" / "00001.png", root / "depth.png")
+    (root / "index.csv").write_text("\n".join(lines))
+    return open_dataset(root)
+
+
+def test_an_id_that_is_another_pictures_name_misleads_nobody(rooms: Path, tmp_path: Path) -> None:
+    dataset = write_pictures(tmp_path / "set", rooms, {"0": "1.png", "1": "2.png", "2": "3.png"})
+    (tmp_path / "maps").mkdir()
+    for number in (1, 2, 3):
+        np.save(tmp_path / "maps" / f"{number}.npy", np.full((72, 96), float(number), np.float32))
+    predictor = FilesPredictor(tmp_path / "maps", dataset)
+    assert [predictor(collate([dataset[index]]), False).values.max().item() for index in range(3)] == [1, 2, 3]
+
+
+def test_one_map_serves_no_two_pictures(rooms: Path, tmp_path: Path) -> None:
+    dataset = write_pictures(tmp_path / "set", rooms, {"k1": "0001.png", "k2": "0001.PNG"})
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps" / "0001.npy", np.ones((72, 96), np.float32))
+    with pytest.raises(UserError, match="2 pictures are named 0001: name predictions by id, as 'k1'"):
+        FilesPredictor(tmp_path / "maps", dataset)(collate([dataset[0]]), False)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Batch, tmp_path: Path, cut: bool) -> None:
+    path = tmp_path / f"{first.id[0]}.npz"
+    np.savez(path, confidence=ramp(first), depth=ramp(first))
+    if cut:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"is no whole \.npz file with an array depth_m"):
+        FilesPredictor(tmp_path, dataset)(first, False)

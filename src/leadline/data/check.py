@@ -14,9 +14,18 @@ import numpy as np
 from PIL import ExifTags, Image
 from tqdm import tqdm
 
-from leadline.camera import fov_deg_from_focal
+from leadline.data.camera_check import Cameras, focal_line, look_at_cameras
 from leadline.data.depth_summary import DepthSummary, depth_lines, summarise_depth, unit_note, unit_problem
-from leadline.data.folder import REQUIRED_COLUMNS, FolderInfo, read_dataset_toml, read_depth, read_index
+from leadline.data.folder import (
+    MILLIMETRES,
+    REQUIRED_COLUMNS,
+    FolderInfo,
+    read_dataset_toml,
+    read_depth,
+    read_index,
+    read_stored,
+    refuse_turned,
+)
 from leadline.data.misalignment import Edges, describe_misalignment, find_edges
 from leadline.errors import UserError
 from leadline.image import read_image
@@ -48,8 +57,7 @@ class CheckReport:
     """How many depth maps have each size (width, height)."""
     depth: DepthSummary | None
     """None if no depth could be read."""
-    focal_px: float | None
-    """fx of the data set; None if it does not say."""
+    cameras: Cameras
     num_scenes: int
     """Different scenes; 0 where the index does not say."""
     splits: Mapping[str, int]
@@ -65,7 +73,7 @@ class CheckReport:
             f"pictures      {self.num_pictures} ({self.num_sampled} of them decoded for what follows)",
             f"picture size  {_size_counts(self.picture_sizes)}",
             f"depth size    {_size_counts(self.depth_sizes)}",
-            f"focal length  {_focal(self.focal_px, self.picture_sizes)}",
+            f"focal length  {focal_line(self.cameras, self.picture_sizes)}",
             f"scenes        {self.num_scenes or 'not given'}",
             f"splits        {', '.join(f'{name} {n}' for name, n in self.splits.items()) or 'not given'}",
             *(depth_lines(self.depth) if self.depth else ["depth         none could be read"]),
@@ -111,6 +119,7 @@ def check_folder(root: Path) -> CheckReport:
         problems += _header_problems(rows, headers)
         sound = [row for row, header in zip(rows, headers, strict=True) if _is_sound(header)]
         sampled = _evenly(sound, MOST_SAMPLED)
+        info = _with_scale(root, sampled, info)
         seen = _for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
     problems += [problem for problem in seen if isinstance(problem, str)]
     looks = {row["id"]: look for row, look in zip(sampled, seen, strict=True) if isinstance(look, _Look)}
@@ -119,14 +128,15 @@ def check_folder(root: Path) -> CheckReport:
     unit = unit_problem(depth.median_m, info) if depth else None
     note = unit_note(depth.median_m, info) if depth else None
     picture_sizes = _count_sizes([header.picture for header in headers])
-    problems += [problem for problem in (unit, _camera_problem(info, picture_sizes)) if problem]
+    cameras = look_at_cameras(rows, info, picture_sizes)
+    problems += [*([unit] if unit else []), *cameras.problems]
     return CheckReport(
         num_pictures=len(rows),
         num_sampled=len(looks),
         picture_sizes=picture_sizes,
         depth_sizes=_count_sizes([header.depth for header in headers]),
         depth=depth,
-        focal_px=info.intrinsics[0] if info.intrinsics else None,
+        cameras=cameras,
         num_scenes=len({row.get("scene") for row in rows} - {None, ""}),
         splits=Counter(row["official_split"] for row in rows if row.get("official_split")),
         problems=tuple(problems),
@@ -158,6 +168,14 @@ def _rows(root: Path, problems: list[str]) -> list[Row]:
         repeated = [name for name, times in Counter(row["id"] for row in rows).items() if times > 1]
         problems.append(_listing("duplicate id", repeated) if repeated else str(error))
         return rows
+
+
+def _with_scale(root: Path, rows: Sequence[Row], info: FolderInfo) -> FolderInfo:
+    """With the scale that depth is read with, where that hangs on the first map's type of number."""
+    try:
+        return info.model_copy(update={"depth_scale": info.metres_per_unit(read_stored(root / rows[0]["depth"]).dtype)})
+    except (UserError, IndexError):  # which is reported elsewhere
+        return info.model_copy(update={"depth_scale": info.depth_scale or MILLIMETRES})
 
 
 def _usable_rows(path: Path) -> list[Row]:
@@ -226,9 +244,11 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
     """Decode a pair; a sentence if that fails."""
     try:
         depth_m, valid = read_depth(root / row["depth"], info)
-        rgb = read_image(root / row["rgb"]).rgb.numpy()
+        picture = read_image(root / row["rgb"])
+        refuse_turned(picture, root / row["rgb"], depth_m.shape)
     except UserError as error:
         return str(error)
+    rgb = picture.rgb.numpy()
     values_m = depth_m[valid]
     is_constant = bool(values_m.size and values_m.min() == values_m.max())
     edges = find_edges(rgb, depth_m, valid) if rgb.shape[1:] == depth_m.shape else None
@@ -247,19 +267,6 @@ def _look_problems(looks: Mapping[str, _Look]) -> Iterator[str]:
         yield misaligned
 
 
-def _camera_problem(info: FolderInfo, sizes: Mapping[Size, int]) -> str | None:
-    """Whether the principal point is far from the middle of pictures that have all one size."""
-    if info.intrinsics is None or len(sizes) != 1:
-        return None
-    (width, height), (_, _, cx, cy) = next(iter(sizes)), info.intrinsics
-    if 0.25 < cx / width < 0.75 and 0.25 < cy / height < 0.75:
-        return None
-    return (
-        f"intrinsics have their centre at ({cx:g}, {cy:g}), which is not near the middle of pictures "
-        f"{width} wide and {height} high: give fx, fy, cx, cy of the stored size in dataset.toml"
-    )
-
-
 def _count_sizes(sizes: Sequence[Size | str]) -> Counter[Size]:
     return Counter(size for size in sizes if not isinstance(size, str))
 
@@ -270,12 +277,3 @@ def _size_counts(sizes: Mapping[Size, int]) -> str:
     return (
         ", ".join(shown + ([f"{len(common) - MOST_NAMED} other sizes"] if len(common) > MOST_NAMED else [])) or "none"
     )
-
-
-def _focal(focal_px: float | None, sizes: Mapping[Size, int]) -> str:
-    if focal_px is None:
-        return "not given"
-    if len(sizes) != 1:
-        return f"{focal_px:.1f} px"
-    (width, _), *_ = sizes
-    return f"{focal_px:.1f} px: {fov_deg_from_focal(focal_px, width):.1f} degrees from side to side"

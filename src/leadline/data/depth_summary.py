@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leadline.data.folder import FolderInfo
+from leadline.data.folder import MILLIMETRES, FolderInfo
 
 PLAUSIBLE_MEDIAN_M = (0.2, 100.0)
 USUAL_MEDIAN_M = 3.0
 FAR_FOR_A_ROOM_M = 8.0
 METRES_PER_UNIT = {
-    "millimetres": 0.001,
+    "millimetres": MILLIMETRES,
     "5000 per metre, as TUM's": 0.0002,
     "256 per metre, as KITTI's": 1 / 256,
     "centimetres": 0.01,
@@ -90,11 +90,12 @@ def unit_problem(median_m: float, info: FolderInfo) -> str | None:
     low, high = PLAUSIBLE_MEDIAN_M
     if low <= median_m <= high:
         return None
-    stored = (median_m - info.depth_offset) / info.depth_scale
+    scale = info.depth_scale or MILLIMETRES
+    stored = (median_m - info.depth_offset) / scale
     fits = {name: scale for name, scale in METRES_PER_UNIT.items() if low <= stored * scale <= high}
     found = f"a median depth of {median_m:.3g} m is hardly right"
     if not fits:
-        return f"{found}: set depth_scale (metres per stored unit) in dataset.toml, now {info.depth_scale:g}"
+        return f"{found}: set depth_scale (metres per stored unit) in dataset.toml, now {scale:g}"
     name = min(fits, key=lambda name: abs(log(stored * fits[name] / USUAL_MEDIAN_M)))
     then = f"the median would be {stored * fits[name]:.3g} m"
     return f"{found}: values look like {name}: set depth_scale = {fits[name]:.6g} in dataset.toml ({then})"
@@ -103,7 +104,7 @@ def unit_problem(median_m: float, info: FolderInfo) -> str | None:
 def unit_note(median_m: float, info: FolderInfo) -> str | None:
     """Say so if depths that are right for a street would be right for rooms in TUM's unit."""
     tum = METRES_PER_UNIT["5000 per metre, as TUM's"]
-    if info.depth_scale != METRES_PER_UNIT["millimetres"] or not FAR_FOR_A_ROOM_M < median_m <= PLAUSIBLE_MEDIAN_M[1]:
+    if (info.depth_scale or MILLIMETRES) != MILLIMETRES or not FAR_FOR_A_ROOM_M < median_m <= PLAUSIBLE_MEDIAN_M[1]:
         return None
-    there = median_m / info.depth_scale * tum
+    there = median_m / MILLIMETRES * tum
     return f"a median of {median_m:.3g} m is far for a room; with depth_scale = {tum:g} (TUM's) it is {there:.3g} m"

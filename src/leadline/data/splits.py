@@ -1,5 +1,7 @@
 """Dividing a data set into train, validation and test: by the makers' word, by shuffle, or by scene."""
 
+import hashlib
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +20,7 @@ REPORT_HELD_OUT = 200 / 1449
 
 
 def split_official(dataset: DepthDataset, seed: int, validation: float) -> Splits:
-    """The makers' split, with validation scenes taken out of their training pictures.
+    """The makers' split; where they keep nothing for validation, with scenes taken out of their training pictures.
 
     Args:
         dataset: the data set; its `official_splits` name every picture's part.
@@ -28,12 +30,12 @@ def split_official(dataset: DepthDataset, seed: int, validation: float) -> Split
     Raises:
         UserError: if the data set names no official split.
     """
-    official = dataset.official_splits
-    train = [index for index, part in enumerate(official) if part == "train"]
-    test = [index for index, part in enumerate(official) if part == "test"]
+    train, makers_val, test = (
+        [index for index, part in enumerate(dataset.official_splits) if part == wanted] for wanted in PARTS
+    )
     if not train and not test:
         raise UserError("this data set names no official split; add an official_split column, or split by scene")
-    val = _take_scenes(dataset, train, seed, round(validation * len(train)))
+    val = makers_val or _take_scenes(dataset, train, seed, round(validation * len(train)))
     return {"train": sorted(set(train) - set(val)), "val": val, "test": test}
 
 
@@ -61,6 +63,12 @@ RULES: dict[str, Callable[[DepthDataset, int, float], Splits]] = {
     "report": split_report,
     "scene": split_scene,
 }
+
+
+def ids_digest(dataset: DepthDataset) -> str:
+    """A hash of what divisions follow from: every picture's id, scene and official part, in order."""
+    parts = zip(dataset.ids, dataset.scenes, dataset.official_splits, strict=True)
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:16]
 
 
 def make_splits(dataset: DepthDataset, rule: str, seed: int = 0, validation: float = VALIDATION) -> Splits:

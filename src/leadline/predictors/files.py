@@ -1,6 +1,9 @@
 """Predictions made elsewhere, read from a folder: a file for each picture, named as the picture is."""
 
-from collections.abc import Callable
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +17,16 @@ from leadline.data.sample import Batch, DepthDataset
 from leadline.depth import Output
 from leadline.errors import UserError
 from leadline.exr import read_exr
-from leadline.image import decode_image, resize_depth
+from leadline.image import decode_image
 from leadline.predictors.base import Answer
+from leadline.resizing import resize_depth
 from leadline.toml_files import as_record, read_toml
 
 INFO = "predictions.toml"
 MILLIMETRES = 0.001
+UNCERTAINTIES = ("uncertainty_m", "uncertainty")
+"""Names of the array beside depth, best first."""
+_DAMAGE = (OSError, ValueError, EOFError)
 
 
 class FilesInfo(BaseModel):
@@ -55,7 +62,11 @@ class FilesPredictor:
         self.info = _read_info(folder)
         self.output = self.info.output
         self.name = self.info.name or folder.resolve().name
-        self._stems = dict(zip(dataset.ids, getattr(dataset, "stems", dataset.ids), strict=True))
+        ids = dataset.ids
+        namings = [dict(zip(ids, names, strict=True)) for names in (ids, getattr(dataset, "stems", ids))]
+        # One for all: the id of a picture may be the name of another's file.
+        self._stem_of = max(namings, key=lambda naming: sum(self._find(stem) is not None for stem in naming.values()))
+        self._times = Counter(self._stem_of.values())
 
     def __call__(self, batch: Batch, flip: bool) -> Answer:
         """The stored maps at the pictures' size, as `Predictor` says; `flip` changes nothing.
@@ -69,7 +80,17 @@ class FilesPredictor:
         return Answer(torch.stack([values for values, _ in maps]), whole)
 
     def _read(self, name: str, height: int, width: int) -> tuple[Tensor, Tensor | None]:
-        path, read = self._find(name)
+        stem = self._stem_of[name]
+        found = self._find(stem)
+        if found is None:
+            raise UserError(
+                f"{self.folder} holds no prediction of {name!r}: wanted {stem} with one of {', '.join(READERS)}"
+            )
+        if self._times[stem] > 1:
+            raise UserError(
+                f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
+            )
+        path, read = found
         stored, uncertainty = read(path)
         if stored.ndim != 2 or stored.dtype.kind not in "uif":
             raise UserError(f"{path} must hold one map of numbers (H, W), got {stored.dtype} {stored.shape}")
@@ -77,16 +98,12 @@ class FilesPredictor:
         values = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
         return values, None if uncertainty is None else _at_size(uncertainty, height, width)
 
-    def _find(self, name: str) -> tuple[Path, "Reader"]:
-        for stem in (name, self._stems[name]):
-            for ending, read in READERS.items():
-                path = self.folder / f"{stem}{ending}"
-                if path.is_file():
-                    return path, read
-        endings = ", ".join(READERS)
-        raise UserError(
-            f"{self.folder} holds no prediction of {name!r}: wanted {self._stems[name]} with one of {endings}"
-        )
+    def _find(self, stem: str) -> tuple[Path, "Reader"] | None:
+        for ending, read in READERS.items():
+            path = self.folder / f"{stem}{ending}"
+            if path.is_file():
+                return path, read
+        return None
 
 
 Reader = Callable[[Path], tuple[NDArray[Any], NDArray[np.float32] | None]]
@@ -96,17 +113,24 @@ def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
     """`depth_m` (or the only array) and, if it is there, `uncertainty_m` or `uncertainty`."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            key = "depth_m" if "depth_m" in arrays else arrays.files[0]
-            uncertainty = next((arrays[name] for name in ("uncertainty_m", "uncertainty") if name in arrays), None)
+            key = _depth_among(arrays.files)
+            uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
             return arrays[key], None if uncertainty is None else uncertainty.astype(np.float32)
-    except (OSError, ValueError, EOFError, IndexError, KeyError) as error:
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise UserError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
+
+
+def _depth_among(names: Sequence[str]) -> str:
+    others = [name for name in names if name not in UNCERTAINTIES]
+    if "depth_m" not in names and len(others) != 1:
+        raise KeyError(f"it holds {', '.join(names) or 'nothing'}")
+    return "depth_m" if "depth_m" in names else others[0]
 
 
 def _read_npy(path: Path) -> tuple[NDArray[Any], None]:
     try:
         return np.load(path, allow_pickle=False), None
-    except (OSError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise UserError(f"{path} is no whole .npy file: {error}") from error
 
 

@@ -21,8 +21,8 @@ from leadline.data.sample import Batch
 from leadline.depth import Output
 from leadline.device import pick_device
 from leadline.errors import UserError, unknown_name
-from leadline.image import resize_depth
 from leadline.predictors.base import Answer
+from leadline.resizing import resize_depth
 
 logger = logging.getLogger(__name__)
 

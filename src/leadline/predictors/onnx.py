@@ -13,8 +13,8 @@ from torch import Tensor
 from leadline.data.sample import Batch
 from leadline.depth import Output
 from leadline.errors import UserError
-from leadline.image import resize, resize_depth
 from leadline.predictors.base import Answer
+from leadline.resizing import resize, resize_depth
 from leadline.toml_files import as_record, read_toml
 
 logger = logging.getLogger(__name__)
