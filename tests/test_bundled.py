@@ -1,5 +1,8 @@
 """What the models that come with leadline promise, held against rendered rooms: no data set is needed."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -53,3 +56,16 @@ def test_rendered_rooms_are_about_as_far_as_they_are(base: DepthModel) -> None:
         true_m = middle(sample.depth_m, dataset.fov_deg).median().item()
         errors.append(abs(predicted_m(base, room, dataset.fov_deg) - true_m) / true_m)
     assert sum(errors) / len(errors) < 0.25  # it has never seen a rendered picture
+
+
+def test_the_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[1]
+    (code,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "examples").symlink_to(root / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert sorted(path.name for path in (tmp_path / "demo_out").iterdir()) == [
+        "coffee.npz",
+        "coffee_color.png",
+        "coffee_depth.png",
+    ]
