@@ -169,3 +169,18 @@ def test_a_sheet_of_all_stays_where_only_some_are_predicted(
     before = (out / "contact_sheet.png").read_bytes()
     assert len(list(predict_files([photo, other], out, tiny_model, sheet=True, skip_existing=True))) == 1
     assert (out / "contact_sheet.png").read_bytes() == before
+
+
+def test_a_sensors_depth_beside_its_picture_is_kept(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    out = tmp_path / "scene"
+    out.mkdir()
+    measured = out / f"{photo.stem}_depth.png"
+    Image.fromarray(np.full((6, 8), 1234, np.uint16)).save(measured)
+    before = measured.read_bytes()
+    (result,) = predict_files([photo], out, tiny_model, formats=["depth"])
+    assert "is there and not leadline's own: choose another --out" in result.error
+    assert measured.read_bytes() == before
+    measured.unlink()
+    for _ in range(2):  # its own are replaced
+        (result,) = predict_files([photo], out, tiny_model, formats=["depth"])
+        assert result.written == [measured]

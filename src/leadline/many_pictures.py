@@ -14,14 +14,14 @@ from PIL import Image
 from leadline.camera_files import Intrinsics, given_camera
 from leadline.colors import DepthSummary
 from leadline.errors import UserError
-from leadline.image import num_pixels, read_image
+from leadline.image import decode_image, num_pixels, read_image
 from leadline.image_files import CONTACT_SHEET
 from leadline.models.model import DepthModel
 from leadline.predicted import Prediction, check_formats, output_paths
 from leadline.prediction import MAX_PIXELS, predict_picture
 from leadline.resizing import size_with_area
 from leadline.workers import Gate, in_order, num_workers
-from leadline.writers import SheetRow, write_contact_sheet
+from leadline.writers import SOFTWARE, SheetRow, write_contact_sheet
 
 LARGE_PIXELS = 20_000_000
 """Beyond, a picture is alone from reading to writing: several at once fill the memory."""
@@ -106,6 +106,7 @@ def predict_files(
     def job(path: Path, stem: Path) -> _Done:
         try:
             with gate.entered(num_pixels(path, max_pixels) > LARGE_PIXELS):
+                _refuse_measured(output_paths(stem, formats))
                 prediction = predict_picture(read_image(path, max_pixels), model, given, tiled)
                 result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
         except UserError as error:
@@ -141,6 +142,13 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
     longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, whole, strict=True)]
     taken = {stem for stem, times in Counter(stems).items() if times > 1} | (set(stems) & set(longer))
     return [long if stem in taken else stem for stem, long in zip(stems, longer, strict=True)]
+
+
+def _refuse_measured(paths: Sequence[Path]) -> None:
+    """Keep a sensor's depth map, which may lie beside its picture under the very name of a result."""
+    for path in paths:
+        if path.name.endswith("_depth.png") and path.exists() and decode_image(path).info.get("software") != SOFTWARE:
+            raise UserError(f"{path} is there and not leadline's own: choose another --out")
 
 
 def _thumbnail(title: str, prediction: Prediction) -> SheetRow:

@@ -17,6 +17,7 @@ from leadline.errors import UserError
 from leadline.files import atomic_file
 from leadline.image import decode_image
 
+SOFTWARE = "leadline"
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
 _MOST_MM = 65535
@@ -88,7 +89,7 @@ def write_depth_png(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.
     """
     _require_map(depth_m, valid)
     chunks = PngInfo()
-    for key, text in (("unit", _PNG_UNIT), ("invalid", "0"), ("software", "leadline")):
+    for key, text in (("unit", _PNG_UNIT), ("invalid", "0"), ("software", SOFTWARE)):
         chunks.add_text(key, text)
     _save_png(path, Image.fromarray(to_millimetres(depth_m, valid)), chunks)
 
