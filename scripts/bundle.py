@@ -1,6 +1,6 @@
 r"""Put a run's best checkpoint into the package, with the numbers that this very file scores.
 
-    python scripts/bundle.py runs/base base --data nyu-labelled --precision int8 --error-factor 1.33 \
+    python scripts/bundle.py runs/base base --data nyu-labelled --precision int8 --validation-error 0.113 \
         --encoder-licence Apache-2.0 --protocol nyu-eigen
 
 Writes src/leadline/bundled/NAME and docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, and calibration.png
@@ -16,10 +16,27 @@ import torch
 
 from leadline.card import model_card
 from leadline.checkpoint import BUNDLE, load_checkpoint, read_config, save_checkpoint
+from leadline.data import open_dataset
+from leadline.data.splits import make_splits
+from leadline.device import autocast
 from leadline.evaluation import evaluate_protocols
+from leadline.models.model import DepthModel
 from leadline.storage import Precision
 
 ROOT = Path(__file__).parents[1]
+
+
+@torch.inference_mode()
+def expected_error(model: DepthModel, data: Path) -> float:
+    """Mean over the validation pictures of the relative error that a model expects of their valid pixels."""
+    dataset, expected = open_dataset(data), []
+    for index in make_splits(dataset, "official")["val"]:
+        sample = dataset[index]
+        with autocast(torch.device("cpu")):
+            error = model.estimate(sample.image[None], sample.intrinsics[:1, 0]).relative_error
+        assert error is not None
+        expected.append(error[0][sample.valid].mean())
+    return torch.stack(expected).mean().item()
 
 
 def main() -> None:
@@ -32,22 +49,24 @@ def main() -> None:
     parser.add_argument("--protocol", action="append", required=True)
     parser.add_argument("--precision", default="float16", choices=get_args(Precision))
     parser.add_argument(
-        "--error-factor",
+        "--validation-error",
         type=float,
-        default=1.0,
-        help="what to multiply expected errors by: those of a model taught on its own training pictures are too small",
+        help="abs_rel, on the official split's validation pictures, of a model like this one that was not trained on "
+        "them: expected errors, which are too small on pictures that were trained on, are multiplied until they say so",
     )
     arguments = parser.parse_args()
 
     best = arguments.run / "checkpoints" / "best"
     model = load_checkpoint(best)
-    if model.head.error_conv is not None and model.head.error_conv.bias is not None:
+    factor = 1.0
+    if arguments.validation_error and model.head.error_conv is not None and model.head.error_conv.bias is not None:
+        factor = arguments.validation_error / expected_error(model, arguments.data)
         with torch.no_grad():
-            model.head.error_conv.bias += math.log(arguments.error_factor)
+            model.head.error_conv.bias += math.log(factor)
     record = {
         **read_config(best)["record"],
         "encoder_licence": arguments.encoder_licence,
-        "error_factor": arguments.error_factor,
+        "error_factor": round(factor, 2),
     }
     bundled = BUNDLE / arguments.name
     # Scored as it ships: after rounding.

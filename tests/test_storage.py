@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from leadline.storage import LEAST_ROUNDED, SCALE_SUFFIX, Precision, pack, unpack
+from leadline.storage import GROUP, LEAST_ROUNDED, SCALE_SUFFIX, Precision, pack, unpack
 
 
 def weights() -> dict[str, Tensor]:
@@ -21,13 +21,31 @@ def weights() -> dict[str, Tensor]:
 def test_int8_by_hand() -> None:
     tensor = torch.zeros(2, LEAST_ROUNDED)
     tensor[0, :3] = torch.tensor([2.54, 1.0, -0.01])
+    tensor[0, GROUP] = 12.7
     tensor[1, 0] = -127
     packed = pack({"w": tensor}, "int8")
     assert packed["w"].dtype == torch.int8
     assert packed["w"][0, :3].tolist() == [127, 50, 0]  # the scale is 0.02, and half of it goes to the even neighbour
     assert packed["w"][1, 0] == -127
-    assert packed["w" + SCALE_SUFFIX].flatten().tolist() == pytest.approx([0.02, 1.0])
+    assert packed["w"][0, GROUP] == 127
+    scales = packed["w" + SCALE_SUFFIX].view(2, -1)
+    assert scales.shape[1] == LEAST_ROUNDED // GROUP
+    assert scales[:, :2].tolist() == [pytest.approx([0.02, 0.1]), pytest.approx([1.0, 0.0])]
     assert unpack(packed)["w"][0, :3].tolist() == pytest.approx([2.54, 1.0, 0.0])
+
+
+def test_one_large_weight_rounds_its_neighbours_and_no_others() -> None:
+    tensor = torch.full((2, LEAST_ROUNDED), 0.1)
+    tensor[0, 0] = 100.0
+    found = unpack(pack({"w": tensor}, "int8"))["w"]
+    assert found[0, 1:GROUP].tolist() == [0.0] * (GROUP - 1)
+    assert torch.allclose(found[0, GROUP:], tensor[0, GROUP:])
+
+
+def test_a_scale_for_each_row_is_read_too() -> None:
+    stored, scale = torch.tensor([[127, -1], [2, 0]], dtype=torch.int8), torch.tensor([[0.5], [2.0]])
+    packed = {"w": stored, "w" + SCALE_SUFFIX: scale}
+    assert unpack(packed)["w"].tolist() == [[63.5, -0.5], [4.0, 0.0]]
 
 
 def test_int8_is_off_by_half_a_step_of_its_row_at_most() -> None:
