@@ -39,6 +39,17 @@ def expected_error(model: DepthModel, data: Path) -> float:
     return torch.stack(expected).mean().item()
 
 
+@torch.inference_mode()
+def rounding_change(exact: DepthModel, rounded: DepthModel, data: Path) -> float:
+    """Mean change of depth over the validation pictures, as a share of it."""
+    dataset, changes = open_dataset(data), []
+    for index in make_splits(dataset, "official")["val"]:
+        image = dataset[index].image[None]
+        with autocast(torch.device("cpu")):
+            changes.append((rounded(image) / exact(image)).log().abs().mean())
+    return torch.stack(changes).mean().item()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -71,6 +82,7 @@ def main() -> None:
     bundled = BUNDLE / arguments.name
     # Scored as it ships: after rounding.
     save_checkpoint(bundled, model, record, model_card(record), precision=arguments.precision)
+    print(f"rounding changes depth by {rounding_change(model, load_checkpoint(bundled), arguments.data):.2%}")
     tests = []
     for report in evaluate_protocols(
         arguments.name, data=arguments.data, split=arguments.split, protocols=arguments.protocol
