@@ -116,7 +116,8 @@ def select(dataset: DepthDataset, selection: str, seed: int = 0, validation: flo
         raise unknown_name("split", selection, known)
     chosen = make_splits(dataset, rule, seed, validation)[part]
     if not chosen:
-        raise UserError(f"split {selection!r} holds no picture of this data set")
+        why = ": the model was trained with nothing kept for validation" if validation == 0 and part == "val" else ""
+        raise UserError(f"split {selection!r} holds no picture of this data set{why}")
     return chosen
 
 
