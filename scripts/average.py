@@ -13,6 +13,7 @@ import torch
 
 from leadline.card import model_card
 from leadline.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
+from leadline.errors import UserError
 
 
 def main() -> None:
@@ -21,8 +22,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
     arguments = parser.parse_args()
 
-    folders = [find_checkpoint(model) for model in arguments.model]
-    configs = [read_config(folder) for folder in folders]
+    try:
+        folders = [find_checkpoint(model) for model in arguments.model]
+        configs = [read_config(folder) for folder in folders]
+    except UserError as error:
+        parser.error(str(error))
     for model, config in zip(arguments.model, configs, strict=True):
         if config["model"] != configs[0]["model"]:
             parser.error(f"{model} has other settings than {arguments.model[0]}: wanted models of one kind and camera")

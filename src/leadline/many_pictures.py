@@ -14,7 +14,7 @@ from PIL import Image
 from leadline.camera_files import Intrinsics, given_camera
 from leadline.colors import DepthSummary
 from leadline.errors import UserError
-from leadline.image import decode_image, num_pixels, read_image
+from leadline.image import num_pixels, read_image
 from leadline.image_files import CONTACT_SHEET
 from leadline.models.model import DepthModel
 from leadline.predicted import Prediction, check_formats, output_paths
@@ -147,8 +147,17 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
 def _refuse_measured(paths: Sequence[Path]) -> None:
     """Keep a sensor's depth map, which may lie beside its picture under the very name of a result."""
     for path in paths:
-        if path.name.endswith("_depth.png") and path.exists() and decode_image(path).info.get("software") != SOFTWARE:
+        if path.name.endswith("_depth.png") and path.exists() and not _is_own(path):
             raise UserError(f"{path} is there and not leadline's own: choose another --out")
+
+
+def _is_own(path: Path) -> bool:
+    """Whether the head of a PNG says that leadline wrote it."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            return picture.info.get("software") == SOFTWARE
+    except OSError:  # no PNG at all
+        return False
 
 
 def _thumbnail(title: str, prediction: Prediction) -> SheetRow:

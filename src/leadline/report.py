@@ -1,11 +1,9 @@
 """An evaluation as one HTML page: numbers, where the models fail, the first model's best and worst pictures."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from leadline import __version__
-from leadline.errors import UserError
 from leadline.evaluation import Report, evaluate_protocols
 from leadline.protocol_words import protocol_rules
 from leadline.protocols import get_protocol
@@ -53,9 +51,6 @@ def write_report(
         )[0]
         for model in dict.fromkeys(models)
     ]
-    for name, times in Counter(report.model for report in reports).items():
-        if times > 1:
-            raise UserError(f"{times} models are named {name!r}: rename a folder, or name one in its predictions.toml")
     first, rules = reports[0], get_protocol(protocol)
     chosen = rank_pictures(first, num_rows)
     page = Page(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from leadline.breakdown import Groups
+from leadline.errors import UserError
 from leadline.figures import ERROR_END, ScoredPicture
 from leadline.files import atomic_file
 from leadline.metrics import METRICS, goodness, named
@@ -57,7 +58,7 @@ class Page:
     """What a page shows. Any text may hold any character.
 
     Raises:
-        ValueError: if there is no model, or two have one name.
+        UserError: if there is no model, or two have one name.
     """
 
     title: str
@@ -75,7 +76,9 @@ class Page:
         """Refuse what could not be told apart."""
         names = [model.name for model in self.models]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"a page needs models of distinct names, got {names}; rename them")
+            raise UserError(
+                f"a page needs models of distinct names, got {names}; rename a folder, or say name in predictions.toml"
+            )
 
 
 def write_html(path: Path, page: Page) -> None:

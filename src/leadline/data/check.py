@@ -17,7 +17,6 @@ from tqdm import tqdm
 from leadline.data.camera_check import Cameras, focal_line, look_at_cameras
 from leadline.data.depth_summary import DepthSummary, depth_lines, summarise_depth, unit_note, unit_problem
 from leadline.data.folder import (
-    MILLIMETRES,
     REQUIRED_COLUMNS,
     FolderInfo,
     read_dataset_toml,
@@ -175,7 +174,7 @@ def _with_scale(root: Path, rows: Sequence[Row], info: FolderInfo) -> FolderInfo
     try:
         return info.model_copy(update={"depth_scale": info.metres_per_unit(read_stored(root / rows[0]["depth"]).dtype)})
     except (UserError, IndexError):  # which is reported elsewhere
-        return info.model_copy(update={"depth_scale": info.depth_scale or MILLIMETRES})
+        return info
 
 
 def _usable_rows(path: Path) -> list[Row]:

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
+from leadline.data.splits import PARTS
 from leadline.errors import UserError
 from leadline.image import Picture, decode_image, read_image
 from leadline.toml_files import as_record, read_toml
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
-OFFICIAL_PARTS = ("train", "val", "test")
 MILLIMETRES = 0.001
 
 
@@ -103,7 +103,7 @@ def read_index(root: Path) -> list[dict[str, str]]:
     for number, row in enumerate(rows, start=2):
         if not all(row[name] for name in REQUIRED_COLUMNS):
             raise UserError(f"{path}, line {number}: id, rgb and depth must all be given")
-        if _official_part(row) not in ("", *OFFICIAL_PARTS):
+        if _official_part(row) not in ("", *PARTS):
             part = row["official_split"]
             raise UserError(f"{path}, line {number}: official_split must be train, val, test or nothing, got {part!r}")
     if len({row["id"] for row in rows}) < len(rows):
