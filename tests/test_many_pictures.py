@@ -14,7 +14,7 @@ from leadline.errors import UserError
 from leadline.image import Picture, read_image
 from leadline.many_pictures import CONTACT_SHEET, output_stems, predict_files
 from leadline.models.model import DepthModel
-from leadline.predicted import Prediction
+from leadline.predicted import FORMATS, Prediction, output_paths
 from leadline.prediction import predict
 from leadline.writers import read_npz
 
@@ -82,6 +82,15 @@ def test_no_result_takes_anothers_place(tmp_path: Path) -> None:
     assert output_stems(paths[:1], tmp_path / "out") == [tmp_path / "out" / "1"]
     paths = [tmp_path / name for name in ("1.jpg", "1.png", "1_jpg.png")]
     assert [stem.name for stem in output_stems(paths, tmp_path / "out")] == ["1_jpg", "1_png", "1_jpg_png"]
+
+
+def test_the_surface_of_one_picture_is_not_the_points_of_another(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.jpg", "a_points.jpg", "b_points.jpg", "_points.jpg")]
+    stems = output_stems(paths, tmp_path)
+    assert [stem.name for stem in stems] == ["a", "a_points_jpg", "b_points", "_points"]
+    assert output_paths(stems[0], ["points"]) == [tmp_path / "a_points.glb"]
+    every = [path for stem in stems for path in output_paths(stem, list(FORMATS))]
+    assert len(set(every)) == len(every) == 4 * len(FORMATS)
 
 
 def test_names_are_found_without_comparing_each_picture_with_each(

@@ -33,3 +33,17 @@ def test_a_mistake_writes_nothing(rooms: Path, tiny_checkpoint: Path, tmp_path: 
     with pytest.raises(UserError, match="crops 480×640 depth maps"):
         write_report([str(tiny_checkpoint)], rooms, "all", "nyu-eigen", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_two_models_of_one_name_are_refused_before_either_is_scored(
+    rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadline.report.evaluate_protocols", lambda *_, **__: pytest.fail("scored"))
+    folders = [tmp_path / name / "answers" for name in ("mine", "yours")]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "predictions.toml").write_text("scale = 0.01\n")
+        for picture in (rooms / "rgb").iterdir():
+            Image.new("L", (96, 72), 200).save(folder / f"{picture.stem}.png")
+    with pytest.raises(UserError, match="distinct names, got answers, answers: rename a folder"):
+        write_report([f"files:{it}" for it in folders], rooms, "all", "metric", tmp_path / "page.html")

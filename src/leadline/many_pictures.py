@@ -17,7 +17,7 @@ from leadline.errors import UserError
 from leadline.image import num_pixels, read_image
 from leadline.image_files import CONTACT_SHEET
 from leadline.models.model import DepthModel
-from leadline.predicted import Prediction, check_formats, output_paths
+from leadline.predicted import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
 from leadline.prediction import MAX_PIXELS, predict_picture
 from leadline.resizing import size_with_area
 from leadline.workers import Gate, in_order, num_workers
@@ -128,8 +128,8 @@ def predict_files(
 def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
     """Where the results of each picture go: `out`/its name, below its folder where there are several.
 
-    Two pictures that differ only in their ending keep it ("a_jpg", "a_png"), so that no result takes the
-    other's place.
+    Two pictures that differ only in their ending keep it ("a_jpg", "a_png"), and so does "a_points" beside "a", whose
+    surface would have the name of the other's points, so that no result takes the other's place.
 
     Args:
         paths: picture files.
@@ -141,6 +141,7 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
     stems = [out / path.relative_to(common).with_suffix("") for path in whole]
     longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, whole, strict=True)]
     taken = {stem for stem, times in Counter(stems).items() if times > 1} | (set(stems) & set(longer))
+    taken |= {stem.with_name(stem.name + word) for stem in set(stems) for word in AMBIGUOUS_WORDS} & set(stems)
     return [long if stem in taken else stem for stem, long in zip(stems, longer, strict=True)]
 
 

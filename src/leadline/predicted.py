@@ -100,6 +100,10 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
 }
 """Each format's file name ending, and what writes it."""
 
+_ENDINGS = [ending for ending, _ in FORMATS.values()]
+AMBIGUOUS_WORDS = {one.removesuffix(other) for one in _ENDINGS for other in _ENDINGS if one.endswith(other)} - {""}
+"""What, behind a name, makes one format's file of it another format's file of the longer name: "_points"."""
+
 
 def check_formats(formats: Sequence[str]) -> None:
     """Refuse formats that are not in `FORMATS`.

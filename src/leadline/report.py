@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leadline import __version__
+from leadline.data import open_dataset
 from leadline.evaluation import Report, evaluate_protocols
+from leadline.predictors import open_predictor
 from leadline.protocol_words import protocol_rules
 from leadline.protocols import get_protocol
-from leadline.report_html import Page, ScoredModel, write_html
+from leadline.report_html import Page, ScoredModel, require_distinct, write_html
 from leadline.sheets import rank_pictures, scored_pictures
 
 
@@ -37,8 +39,12 @@ def write_report(
         The file.
 
     Raises:
-        UserError: as `evaluate`.
+        UserError: as `evaluate`, or if two models have one name; the latter before any is scored.
     """
+    models = list(dict.fromkeys(models))
+    if len(models) > 1:
+        dataset = open_dataset(Path(data))
+        require_distinct([open_predictor(model, dataset).name for model in models])
     reports = [
         evaluate_protocols(
             model,
@@ -49,7 +55,7 @@ def write_report(
             details=True,
             show_progress=show_progress,
         )[0]
-        for model in dict.fromkeys(models)
+        for model in models
     ]
     first, rules = reports[0], get_protocol(protocol)
     chosen = rank_pictures(first, num_rows)

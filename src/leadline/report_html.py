@@ -74,11 +74,20 @@ class Page:
 
     def __post_init__(self) -> None:
         """Refuse what could not be told apart."""
-        names = [model.name for model in self.models]
-        if not names or len(set(names)) < len(names):
-            raise UserError(
-                f"a page needs models of distinct names, got {names}; rename a folder, or say name in predictions.toml"
-            )
+        require_distinct([model.name for model in self.models])
+
+
+def require_distinct(names: Sequence[str]) -> None:
+    """Refuse models that a page could not tell apart.
+
+    Raises:
+        UserError: if there is no name, or one comes twice.
+    """
+    if not names or len(set(names)) < len(names):
+        raise UserError(
+            f"a page needs models of distinct names, got {', '.join(names) or 'none'}: "
+            f"rename a folder, or say name in predictions.toml"
+        )
 
 
 def write_html(path: Path, page: Page) -> None:
