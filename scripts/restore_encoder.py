@@ -1,0 +1,48 @@
+r"""A model whose encoder has gone part of the way back to the weights that it was pretrained with, as a checkpoint.
+
+    python scripts/restore_encoder.py runs/fifth --weights depth_anything_v2_small_encoder.safetensors --share 0.6 \
+        --out runs/restored
+
+Long tuning on few pictures wears away what the encoder knew of all others. Between both lie encoders that know both
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022); a few gentle epochs let the decoder follow.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from leadline.card import model_card
+from leadline.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
+from leadline.errors import UserError
+from leadline.models.encoders import load_weights, read_weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a checkpoint, a run, or a bundled model")
+    parser.add_argument("--weights", required=True, help="the encoder's pretrained weights: a file, or timm's name")
+    parser.add_argument("--share", type=float, required=True, help="how far back: 0 changes nothing, 1 all the way")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the new checkpoint")
+    arguments = parser.parse_args()
+    if not 0 <= arguments.share <= 1:
+        parser.error(f"--share lies between 0 and 1, got {arguments.share}")
+
+    try:
+        folder = find_checkpoint(arguments.model)
+        model, record = load_checkpoint(folder), read_config(folder)["record"]
+        encoder = model.get_submodule("network.encoder")
+        tuned = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+        load_weights(encoder, read_weights(arguments.weights), arguments.weights)
+    except (UserError, AttributeError) as error:
+        parser.error(str(error))
+    pretrained = encoder.state_dict()
+    encoder.load_state_dict(
+        {name: torch.lerp(tuned[name].float(), pretrained[name].float(), arguments.share) for name in tuned}
+    )
+    record = {**record, "validation": {}, "restored": arguments.share}
+    save_checkpoint(arguments.out, model, record, model_card(record))
+
+
+if __name__ == "__main__":
+    main()
