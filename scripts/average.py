@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from leadline.card import model_card
+from leadline.card import model_card, without_scores
 from leadline.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
 from leadline.errors import UserError
 
@@ -39,7 +39,7 @@ def main() -> None:
             for name, tensor in states[0].items()
         }
     )
-    record = {**configs[0]["record"], "validation": {}, "averaged": [Path(it).name for it in arguments.model]}
+    record = {**without_scores(configs[0]["record"]), "averaged": [Path(it).name for it in arguments.model]}
     save_checkpoint(arguments.out, mean, record, model_card(record))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from leadline.card import model_card
+from leadline.card import model_card, without_scores
 from leadline.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
 from leadline.errors import UserError
 from leadline.models.encoders import load_weights, read_weights
@@ -31,16 +31,18 @@ def main() -> None:
     try:
         folder = find_checkpoint(arguments.model)
         model, record = load_checkpoint(folder), read_config(folder)["record"]
-        encoder = model.get_submodule("network.encoder")
+        encoder = getattr(model.network, "encoder", None)
+        if encoder is None:
+            parser.error(f"{arguments.model} has no encoder to restore: name one of the kind encoder-decoder")
         tuned = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
         load_weights(encoder, read_weights(arguments.weights), arguments.weights)
-    except (UserError, AttributeError) as error:
+    except UserError as error:
         parser.error(str(error))
     pretrained = encoder.state_dict()
     encoder.load_state_dict(
         {name: torch.lerp(tuned[name].float(), pretrained[name].float(), arguments.share) for name in tuned}
     )
-    record = {**record, "validation": {}, "restored": arguments.share}
+    record = {**without_scores(record), "restored": arguments.share}
     save_checkpoint(arguments.out, model, record, model_card(record))
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from leadline.card import model_card
+from leadline.card import model_card, without_scores
 from leadline.metrics import METRICS
 from leadline.settings import RunSettings
 
@@ -124,3 +124,17 @@ def test_it_says_what_was_taught_and_changed_last() -> None:
     card = model_card(later)
     assert "12 epochs, of the expected error alone.\n" in card
     assert "- Errors are expected 1.33 times as large as it learnt on its training pictures.\n" in card
+
+
+def test_a_card_says_that_the_encoder_went_back() -> None:
+    assert "- Its encoder went 60% of the way back to the weights it started from.\n" in model_card(
+        record(restored=0.6)
+    )
+    assert "way back" not in model_card(record())
+
+
+def test_changed_weights_keep_no_scores() -> None:
+    scored = record(validation=scores(0.3), tests=[TEST], error_factor=2.0, restored=0.6)
+    kept = without_scores(scored)
+    assert kept == {key: scored[key] for key in ("recipe", "data", "settings", "restored")}
+    assert "|" not in model_card(kept) and "Errors are expected" not in model_card(kept)

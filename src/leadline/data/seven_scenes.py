@@ -1,7 +1,7 @@
 """7-Scenes (Shotton et al., CVPR 2013), as a scene's archive and the archives of its sequences unpack.
 
-From the makers' page: `frame-XXXXXX.color.png`, and `frame-XXXXXX.depth.png` in 16-bit millimetres with 65535 for
-"none". The makers have not calibrated the two cameras, nor registered depth to colour: a pixel of the one does not
+From the makers' page: `frame-000000.color.png` and on, and `frame-000000.depth.png` in 16-bit millimetres with 65535
+for "none". The makers have not calibrated the two cameras, nor registered depth to colour: a pixel of the one does not
 show what the same pixel of the other does, by some tens of pixels towards the edges. The camera of the pictures is
 therefore unknown here; `DEPTH_INTRINSICS_PX` is that of the depth.
 """
