@@ -33,6 +33,7 @@ FLOORS = (
         "image_files",
         "resizing",
         "exr",
+        "png",
         "storage",
         "temporal",
         "toml_files",

@@ -6,6 +6,7 @@ from typing import IO
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from leadline import colors, writers
 from leadline.colors import colorize, depth_limits, scale_bar, summarize_depth
@@ -95,7 +96,7 @@ def test_a_picture_is_no_depth_png(tmp_path):
 
 
 def test_a_depth_png_in_another_unit_is_refused(tmp_path):
-    chunks = writers.PngInfo()
+    chunks = PngInfo()
     chunks.add_text("unit", "inch")
     Image.fromarray(np.ones((2, 2), np.uint16)).save(tmp_path / "a.png", pnginfo=chunks)
     with pytest.raises(UserError, match="holds depth in inch, wanted millimetre: convert it first"):
@@ -480,14 +481,20 @@ def test_a_full_disk_passes_up_and_leaves_the_old_file(tmp_path, monkeypatch, na
     WRITERS[name](path)
     old = path.read_bytes()
 
+    write_bytes = Path.write_bytes
+
+    def write_half(target: Path, data: bytes) -> None:
+        write_bytes(target, data[:4])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     def save_half(_: object, target: Path, **__: object) -> None:
         target.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     def savez_half(file: IO[bytes], **__: object) -> None:
         file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(Path, "write_bytes", write_half)
     monkeypatch.setattr(Image.Image, "save", save_half)
     monkeypatch.setattr(np, "savez", savez_half)
     with pytest.raises(OSError, match="No space left"):

@@ -1,0 +1,50 @@
+"""16-bit grey PNG, faster than Pillow and smaller: Pillow weighs five filters for each row, depth needs but one."""
+
+import struct
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BITS, _GREY, _UP = 16, 0, 2  # bits a value, colour type, filter: what a byte has more than the one above it
+_LEVEL = 1  # zlib's
+
+
+def encode_png(values: NDArray[np.uint16], text: Mapping[str, str]) -> bytes:
+    """Encode a map as PNG (ISO/IEC 15948), each row as its difference from the one above.
+
+    Depth changes little from row to row, so that this one filter leaves smaller files than the usual choice among
+    five, and takes no time to choose.
+
+    Args:
+        values: uint16 (H, W), not empty.
+        text: Latin-1 words by keyword, kept in the file.
+
+    Returns:
+        The file's bytes.
+
+    Raises:
+        ValueError: if the map is of another shape or type.
+    """
+    if values.ndim != 2 or values.dtype != np.uint16 or not values.size:
+        raise ValueError(f"wanted a uint16 map (H, W), got {values.dtype} {values.shape}")
+    height, width = values.shape
+    big_endian = values.astype(">u2").view(np.uint8)
+    rows = np.empty((height, 1 + 2 * width), np.uint8)
+    rows[:, 0] = _UP
+    rows[0, 1:] = big_endian[0]
+    np.subtract(big_endian[1:], big_endian[:-1], out=rows[1:, 1:])  # modulo 256, as the format has it
+    deflate = zlib.compressobj(_LEVEL, strategy=zlib.Z_FILTERED)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, _BITS, _GREY, 0, 0, 0)),
+        *((b"tEXt", f"{key}\0{word}".encode("latin-1")) for key, word in text.items()),
+        (b"IDAT", deflate.compress(rows.data) + deflate.flush()),
+        (b"IEND", b""),
+    ]
+    return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,0 +1,41 @@
+import io
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leadline.png import encode_png
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 7), (7, 1), (5, 9), (64, 48)])
+def test_another_library_reads_the_same_values_and_words(height: int, width: int) -> None:
+    values = np.random.default_rng(0).integers(0, 2**16, (height, width), dtype=np.uint16)
+    encoded = encode_png(values, {"unit": "millimetre", "note": "5 µm"})
+    with Image.open(io.BytesIO(encoded)) as picture:
+        picture.load()
+        assert (picture.mode, picture.text) == ("I;16", {"unit": "millimetre", "note": "5 µm"})
+        assert np.array_equal(np.asarray(picture), values)
+
+
+def test_each_row_is_stored_as_its_difference_from_the_one_above() -> None:
+    encoded = encode_png(np.array([[0x0102, 0xFFFF], [0x0101, 0x0000]], np.uint16), {})
+    start = encoded.index(b"IDAT") + 4
+    size = int.from_bytes(encoded[start - 8 : start - 4], "big")
+    # By hand: filter 2 before each row; 0x01 - 0x01, 0x01 - 0x02, 0x00 - 0xFF twice, modulo 256.
+    assert zlib.decompress(encoded[start : start + size]).hex() == "020102ffff" + "0200ff0101"
+
+
+def test_a_slope_takes_less_than_the_usual_choice_of_filters() -> None:
+    values = np.linspace(1000, 5000, 120 * 160).astype(np.uint16).reshape(120, 160)
+    usual = io.BytesIO()
+    Image.fromarray(values).save(usual, format="PNG", compress_level=1)
+    assert len(encode_png(values, {})) < len(usual.getvalue())
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((2, 3), np.uint8), np.zeros((2, 3, 1), np.uint16), np.zeros((0, 3), np.uint16)]
+)
+def test_what_is_no_map_of_16_bits_is_refused(values: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="wanted a uint16 map"):
+        encode_png(values, {})
