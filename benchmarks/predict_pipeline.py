@@ -23,7 +23,7 @@ import transformers
 from PIL import Image
 
 from leadline.benchmark import make_pictures
-from leadline.checkpoint import load_model
+from leadline.checkpoint import open_model
 from leadline.device import autocast, has_native_bf16, pick_device
 from leadline.image_files import find_images
 from leadline.many_pictures import predict_files
@@ -85,7 +85,7 @@ def predict_with_leadline(network: Any, paths: Sequence[Path], out: Path) -> Non
 
 def systems(models: Sequence[str], paths: Sequence[Path], out: Path) -> dict[str, Callable[[], None]]:
     """What is to be timed, leadline's models first."""
-    ours = {name: load_model(name).to(pick_device()) for name in models}
+    ours = {name: open_model(name, pick_device()) for name in models}
     found: dict[str, Callable[[], None]] = {
         f"leadline {name}": partial(predict_with_leadline, network, paths, out) for name, network in ours.items()
     }

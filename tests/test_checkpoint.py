@@ -13,6 +13,7 @@ from leadline.checkpoint import (
     find_checkpoint,
     load_checkpoint,
     load_model,
+    open_model,
     read_config,
     refuse_foreign,
     save_checkpoint,
@@ -390,6 +391,21 @@ def test_a_run_stands_for_its_best_epoch(tmp_path: Path) -> None:
     save_checkpoint(best, build(seed=4), RECORD, "")
     assert find_checkpoint(tmp_path / "run") == best
     assert same_weights(load_model(tmp_path / "run"), build(seed=4))
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_an_opened_model_answers_the_same_without_rounding_weights_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    monkeypatch.setattr(checkpoint, "has_native_bf16", lambda device: native)
+    save_checkpoint(tmp_path / "model", build(ENCODED), RECORD, "")
+    device, image = torch.device("cpu"), torch.rand(1, 3, 36, 48)
+    loaded, opened = load_model(tmp_path / "model"), open_model(tmp_path / "model", device)
+    types = {name: value.dtype for name, value in opened.named_parameters()}
+    assert types.pop("network.decoder.bottleneck.weight") is (torch.bfloat16 if native else torch.float32)
+    assert types["head.conv.weight"] is torch.float32  # steps of a centimetre or three otherwise
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=native):
+        assert torch.equal(opened(image), loaded(image))
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(bundle: Path) -> None:

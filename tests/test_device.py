@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from leadline.device import autocast, has_native_bf16, pick_device
+from leadline.device import autocast, has_native_bf16, multiplies_in_tiles, pick_device
 
 CPU, CUDA, MPS = (torch.device(name) for name in ("cpu", "cuda", "mps"))
 
@@ -37,6 +37,15 @@ def test_a_processor_has_bf16_if_it_says_so(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", answering(capabilities), raising=False)
     assert has_native_bf16(CPU) is native
+
+
+@pytest.mark.parametrize(("amx", "autocasting"), [(True, True), (True, False), (False, True)])
+def test_tiles_are_used_where_they_are_and_bf16_is(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, autocasting: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", answering({"amx_bf16": amx}), raising=False)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocasting):
+        assert multiplies_in_tiles() is (amx and autocasting)
 
 
 def test_a_torch_that_cannot_tell_has_no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,12 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from leadline import __version__
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import ids_digest
+from leadline.device import has_native_bf16
 from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_folder
 from leadline.models import ModelSettings, build_model
@@ -24,6 +26,8 @@ DEFAULT = "base"
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1
+
+_PRODUCTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def save_checkpoint(
@@ -230,6 +234,28 @@ def load_model(model: str | Path = "default") -> DepthModel:
         UserError: if there is no such model or its checkpoint is broken.
     """
     return load_checkpoint(find_checkpoint(model))
+
+
+def open_model(model: str | Path, device: torch.device) -> DepthModel:
+    """Load a model to predict with under `leadline.device.autocast`.
+
+    Args:
+        model: as `load_model`.
+        device: where it shall run.
+
+    Returns:
+        The model in evaluation mode, the weights of its network's products in the precision in which the device
+        multiplies. Autocast would round them the same way, anew for each picture.
+
+    Raises:
+        UserError: if there is no such model or its checkpoint is broken.
+    """
+    opened = load_model(model).to(device)
+    if has_native_bf16(device):
+        for layer in opened.network.modules():
+            if isinstance(layer, _PRODUCTS):
+                layer.to(torch.bfloat16)
+    return opened
 
 
 def _write_json(path: Path, config: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ def predict(
         rerun: show all in the rerun viewer: picture, depth, points and camera; --rerun FILE.rrd saves that instead.
     """
     from leadline.camera_files import given_camera, read_camera
-    from leadline.checkpoint import load_model
+    from leadline.checkpoint import open_model
     from leadline.device import pick_device
     from leadline.image_files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, is_video
     from leadline.many_pictures import output_stems
@@ -79,7 +79,7 @@ def predict(
     videos = [path for path in found if is_video(path)]
     pictures = [path for path in found if not is_video(path)]
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
-        shared = {"model": load_model(model).to(pick_device()), "formats": formats, "log": log, **camera}
+        shared = {"model": open_model(model, pick_device()), "formats": formats, "log": log, **camera}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))

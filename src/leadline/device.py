@@ -34,11 +34,18 @@ def has_native_bf16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        # Older releases of torch cannot tell: float32 is right everywhere.
-        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-    return False
+    return device.type == "cpu" and (_processor_has("avx512_bf16") or _processor_has("amx_bf16"))
+
+
+def multiplies_in_tiles() -> bool:
+    """Whether the processor multiplies bfloat16 in tiles (AMX) and autocast is on, so that it does."""
+    return torch.is_autocast_enabled("cpu") and _processor_has("amx_bf16")
+
+
+def _processor_has(capability: str) -> bool:
+    # Older releases of torch cannot tell: float32 is right everywhere.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get(capability))
 
 
 def autocast(device: torch.device) -> AbstractContextManager[None]:

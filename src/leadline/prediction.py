@@ -12,7 +12,7 @@ from torch import Tensor
 
 from leadline.camera import pinhole, resize_intrinsics
 from leadline.camera_files import GivenCamera, Intrinsics, given_camera
-from leadline.checkpoint import load_model
+from leadline.checkpoint import open_model
 from leadline.device import autocast, pick_device
 from leadline.errors import UserError
 from leadline.image import Picture, as_seen, read_image
@@ -60,7 +60,7 @@ def predict(
         UserError: if the picture cannot be read, or the camera is impossible or does not fit it.
     """
     given = given_camera(focal_px, fov_deg, intrinsics)
-    network = model if isinstance(model, DepthModel) else load_model(model).to(pick_device())
+    network = model if isinstance(model, DepthModel) else open_model(model, pick_device())
     return predict_picture(as_picture(picture, max_pixels), network, given, tiled)
 
 

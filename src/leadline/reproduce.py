@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from leadline.checkpoint import load_model
+from leadline.checkpoint import open_model
 from leadline.data import open_dataset
 from leadline.data.sample import Batch
 from leadline.data.splits import select
@@ -186,7 +186,7 @@ def _score_ceiling(folder: Path, data: Path) -> None:
 def _cost(folder: Path, image: torch.Tensor) -> dict[str, Any]:
     """Size and speed: parameters, seconds of a training epoch, pictures a second one at a time."""
     device = pick_device()
-    model = load_model(folder).to(device)
+    model = open_model(folder, device)
     seconds = []
     with torch.inference_mode(), autocast(device):
         for _ in range(2 + NUM_TIMED):

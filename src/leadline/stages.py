@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from leadline.checkpoint import load_model
+from leadline.checkpoint import open_model
 from leadline.device import autocast, has_native_bf16
 from leadline.errors import UserError
 from leadline.models.model import Look
@@ -69,7 +69,7 @@ def open_stages(model: str, device: torch.device) -> Stages:
 
 def _of_leadline(name: str, device: torch.device) -> Stages:
     """As `leadline.prediction` runs it."""
-    model = load_model(name).to(device)
+    model = open_model(name, device)
 
     def look(focal_px: Tensor, height: int, width: int) -> Look:
         looks = {model.look(focal, height, width) for focal in focal_px.tolist()}

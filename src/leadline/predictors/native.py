@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from leadline.checkpoint import load_model
+from leadline.checkpoint import open_model
 from leadline.data.sample import Batch
 from leadline.depth import Output
 from leadline.device import autocast, pick_device
@@ -40,9 +40,9 @@ def open_native(model: str | Path) -> NativePredictor:
     """Load a leadline model onto the fastest device.
 
     Args:
-        model: as `leadline.checkpoint.load_model`.
+        model: as `leadline.checkpoint.open_model`.
 
     Raises:
         UserError: if there is no such model or its checkpoint is broken.
     """
-    return NativePredictor(load_model(model).to(pick_device()), str(model))
+    return NativePredictor(open_model(model, pick_device()), str(model))
