@@ -49,14 +49,17 @@ def test_gradients_are_the_same() -> None:
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-3, atol=1e-4)
 
 
-def test_a_processor_with_tiles_takes_the_fused_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_with_tiles_predicts_with_the_fused_one(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = blocks()
     cached = deepcopy(plain)
     attend_in_cache(cached)
     monkeypatch.setattr(attention, "SCORES_AT_ONCE", None)  # our own would stumble over it
     monkeypatch.setattr(attention, "multiplies_in_tiles", lambda: True)
     tokens = torch.randn(2, 17, 48)
-    torch.testing.assert_close(through(cached, tokens), through(plain, tokens))
+    with torch.no_grad():
+        torch.testing.assert_close(through(cached, tokens), through(plain, tokens))
+    with pytest.raises(TypeError):  # training has its own
+        through(cached, tokens)
 
 
 def test_a_mask_is_kept() -> None:
