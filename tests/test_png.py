@@ -18,6 +18,12 @@ def test_another_library_reads_the_same_values_and_words(height: int, width: int
         assert np.array_equal(np.asarray(picture), values)
 
 
+def test_a_map_may_lie_in_memory_in_any_order() -> None:
+    values = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    backwards = np.flip(values, 1).copy()[:, ::-1]
+    assert encode_png(np.asfortranarray(values), {}) == encode_png(backwards, {}) == encode_png(values, {})
+
+
 def test_each_row_is_stored_as_its_difference_from_the_one_above() -> None:
     encoded = encode_png(np.array([[0x0102, 0xFFFF], [0x0101, 0x0000]], np.uint16), {})
     start = encoded.index(b"IDAT") + 4

@@ -31,7 +31,7 @@ def encode_png(values: NDArray[np.uint16], text: Mapping[str, str]) -> bytes:
     if values.ndim != 2 or values.dtype != np.uint16 or not values.size:
         raise ValueError(f"wanted a uint16 map (H, W), got {values.dtype} {values.shape}")
     height, width = values.shape
-    big_endian = values.astype(">u2").view(np.uint8)
+    big_endian = values.astype(">u2", order="C").view(np.uint8)
     rows = np.empty((height, 1 + 2 * width), np.uint8)
     rows[:, 0] = _UP
     rows[0, 1:] = big_endian[0]
