@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import get_args
 
 import torch
+from score_bundled import score
 
 from leadline.card import model_card
 from leadline.checkpoint import BUNDLE, load_checkpoint, read_config, save_checkpoint
 from leadline.data import open_dataset
 from leadline.data.splits import make_splits
 from leadline.device import autocast
-from leadline.evaluation import evaluate_protocols
 from leadline.models.model import DepthModel
 from leadline.storage import Precision
-
-ROOT = Path(__file__).parents[1]
 
 
 @torch.inference_mode()
@@ -83,15 +81,7 @@ def main() -> None:
     # Scored as it ships: after rounding.
     save_checkpoint(bundled, model, record, model_card(record), precision=arguments.precision)
     print(f"rounding changes depth by {rounding_change(model, load_checkpoint(bundled), arguments.data):.2%}")
-    tests = []
-    for report in evaluate_protocols(
-        arguments.name, data=arguments.data, split=arguments.split, protocols=arguments.protocol
-    ):
-        report.save(ROOT / "docs" / "results" / arguments.name / report.protocol)
-        tests.append(report.to_json())
-        print(report.protocol, {name: round(value, 4) for name, value in report.per_image.items()})
-    record = {**record, "tests": tests}
-    save_checkpoint(bundled, model, record, model_card(record), precision=arguments.precision)
+    score(arguments.name, arguments.data, arguments.split, arguments.protocol)
 
 
 if __name__ == "__main__":

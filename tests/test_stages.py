@@ -24,7 +24,7 @@ def plain(network: nn.Module) -> Stages:
 
 def run(stages: Stages, image: torch.Tensor, focal_px: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return stages.finish(stages.infer(stages.prepare(image, focal_px)), focal_px, *image.shape[-2:])
+        return stages.finish(stages.infer(stages.prepare(image, focal_px)), image, focal_px)
 
 
 def test_multiply_adds_of_a_convolution_by_hand() -> None:

@@ -166,7 +166,7 @@ def stage_by_stage(stages: Stages, batches: Sequence[Sequence[Path]], out: Path)
         with clock.stage("model"):
             raw = stages.infer(prepared)
         with clock.stage("postprocess"):
-            values = stages.finish(raw, focal_px, *image.shape[-2:]).numpy()
+            values = stages.finish(raw, image, focal_px).numpy()
         with clock.stage("write"):
             _write(out, values)
     return clock.seconds
@@ -188,7 +188,7 @@ def side_by_side(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -
     def job(number: int, paths: Sequence[Path]) -> None:
         image, focal_px = stack(_decode(paths))
         raw = stages.infer(stages.prepare(image, focal_px))
-        _write(out / str(number), stages.finish(raw, focal_px, *image.shape[-2:]).numpy())
+        _write(out / str(number), stages.finish(raw, image, focal_px).numpy())
 
     start = time.perf_counter()
     workers = min(len(batches), num_workers(stages.device))

@@ -21,6 +21,8 @@ def model_card(record: dict[str, Any]) -> str:
     head = model["head"]
     network = model["encoder"]["name"] + " + decoder" if model["network"] == "encoder-decoder" else model["network"]
     focal = f"{model['focal_px']:.1f} px" if model["focal_px"] else "unknown"
+    radius_px = model.get("edge_radius_px", 0)
+    edges = f"- Edges are made sharp by the picture's shades, within {radius_px:g} px of 640×480."
     factor = record.get("error_factor", 1.0)
     errors = f"- Errors are expected {factor:g} times as large as it learnt on its training pictures."
     restored = f"- Its encoder went {record.get('restored', 0):.0%} of the way back to the weights it started from."
@@ -31,6 +33,7 @@ def model_card(record: dict[str, Any]) -> str:
         "",
         f"- Answers metres along the optical axis, {head['min_depth_m']}–{head['max_depth_m']} m.",
         f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
+        *([edges] if radius_px else []),
         f"- Encoder weights started from: {_encoder_origin(record)}.",
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
         f"{settings['epochs']} epochs{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",

@@ -33,8 +33,8 @@ class Stages:
     network takes, resized and normalised."""
     infer: Callable[[Any], Any]
     """From that to what the network answers."""
-    finish: Callable[[Any, Tensor, int, int], Tensor]
-    """From that, the focal lengths, height and width, to float32 values (B, 1, height, width) on the CPU."""
+    finish: Callable[[Any, Tensor, Tensor], Tensor]
+    """From that, the pictures and the focal lengths, to float32 values (B, 1, H, W) on the CPU."""
 
     @property
     def num_parameters(self) -> int:
@@ -80,8 +80,8 @@ def _of_leadline(name: str, device: torch.device) -> Stages:
     def prepare(image: Tensor, focal_px: Tensor) -> Tensor:
         return model.prepare(image.to(device), look(focal_px, *image.shape[-2:]))
 
-    def finish(estimate: Any, focal_px: Tensor, height: int, width: int) -> Tensor:
-        return model.finish(estimate, height, width, look(focal_px, height, width)).depth_m.float().cpu()
+    def finish(estimate: Any, image: Tensor, focal_px: Tensor) -> Tensor:
+        return model.finish(estimate, image.to(device), look(focal_px, *image.shape[-2:])).depth_m.float().cpu()
 
     return Stages(
         name, device, torch.bfloat16 if has_native_bf16(device) else torch.float32, model,
@@ -109,7 +109,10 @@ def _of_hf(model: str, name: str, device: torch.device) -> Stages:
     def prepare(image: Tensor, focal_px: Tensor) -> Any:
         return predictor.prepare(image)
 
-    steps = [_in_one_line(model, step) for step in (prepare, predictor.infer, predictor.finish)]
+    def finish(raw: Any, image: Tensor, focal_px: Tensor) -> Tensor:
+        return predictor.finish(raw, focal_px, *image.shape[-2:])
+
+    steps = [_in_one_line(model, step) for step in (prepare, predictor.infer, finish)]
     return Stages(model, device, network.dtype, network, *steps)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from leadline.models.autoencoder import ConvAutoencoder
 from leadline.models.decoders import build_decoder
+from leadline.models.edges import LARGEST_AREA_PX, sharpen_edges
 from leadline.models.encoders import build_encoder, normalisation
 from leadline.models.heads import DepthHead, Estimate, Features
 from leadline.models.settings import ModelSettings
@@ -112,10 +113,10 @@ class DepthModel(nn.Module):
         height, width = image.shape[-2:]
         looks = [self.look(focal, height, width) for focal in ([nan] if focal_px is None else focal_px.tolist())]
         if len(set(looks)) == 1:
-            return self.finish(self.infer(self.prepare(image, looks[0])), height, width, looks[0])
+            return self.finish(self.infer(self.prepare(image, looks[0])), image, looks[0])
         parts = [
-            self.finish(self.infer(self.prepare(image[place : place + 1], look)), height, width, look)
-            for place, look in enumerate(looks)
+            self.finish(self.infer(self.prepare(each[None], look)), each[None], look)
+            for each, look in zip(image, looks, strict=True)
         ]
         errors = [part.relative_error for part in parts if part.relative_error is not None]
         return Estimate(torch.cat([part.depth_m for part in parts]), torch.cat(errors) if errors else None)
@@ -168,11 +169,16 @@ class DepthModel(nn.Module):
         """Answer prepared pictures at their own, the working size: the second step of `estimate`."""
         return cast(Estimate, self.head(self.network(prepared), *prepared.shape[-2:]))
 
-    def finish(self, estimate: Estimate, height: int, width: int, look: Look | None = None) -> Estimate:
-        """Bring an answer to the pictures' size and focal length: the last step of `estimate`."""
+    def finish(self, estimate: Estimate, image: Tensor, look: Look | None = None) -> Estimate:
+        """Bring an answer to the pictures' size, edges and focal length: the last step of `estimate`."""
+        height, width = image.shape[-2:]
+        depth_m = estimate.depth_m
+        if self.settings.edge_radius_px > 0:
+            size = size_with_area(height, width, min(height * width, LARGEST_AREA_PX))
+            depth_m = sharpen_edges(resize_depth(depth_m, *size), resize(image, *size), self.settings.edge_radius_px)
         # Rounding can step over an end of the range by a bit.
         limits_m = (self.settings.head.min_depth_m, self.settings.head.max_depth_m)
-        depth_m = resize_depth(estimate.depth_m, height, width).clamp(*limits_m)
+        depth_m = resize_depth(depth_m, height, width).clamp(*limits_m)
         if look is not None and look.scale != 1:
             depth_m = depth_m * look.scale
         error = estimate.relative_error

@@ -84,6 +84,8 @@ class ModelSettings(BaseModel):
     """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much of another focal length is met by resizing the picture, not by scaling metres; see `DepthModel.look`."""
+    edge_radius_px: Annotated[float, Field(ge=0)] = 0.0
+    """Half of the width of the slides at edges, made sharp, in pixels of a 640×480 picture; 0 leaves edges soft."""
     encoder: EncoderSettings = EncoderSettings()
     decoder: DecoderSettings = DecoderSettings()
     plain: PlainSettings = PlainSettings()

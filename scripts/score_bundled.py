@@ -1,0 +1,48 @@
+r"""Score a model that is in the package, and write what it scored where it is read.
+
+    python scripts/score_bundled.py base --data nyu-labelled --protocol nyu-eigen
+
+Writes docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, calibration.png where the model says how far off it is,
+and the model's card and record; its weights stay as they are.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from leadline.card import model_card
+from leadline.checkpoint import BUNDLE, CARD, CONFIG, read_config
+from leadline.evaluation import evaluate_protocols
+from leadline.files import atomic_file
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+
+
+def score(name: str, data: Path, split: str, protocols: list[str], processes: int = 1) -> None:
+    """Score the bundled model NAME and keep the numbers."""
+    tests = []
+    for report in evaluate_protocols(name, data=data, split=split, protocols=protocols, processes=processes):
+        report.save(RESULTS / name / report.protocol)
+        tests.append(report.to_json())
+        print(report.protocol, {name: round(value, 4) for name, value in report.per_image.items()})
+    config = read_config(BUNDLE / name)
+    config["record"]["tests"] = tests
+    with atomic_file(BUNDLE / name / CONFIG) as temporary:
+        temporary.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_file(BUNDLE / name / CARD) as temporary:
+        temporary.write_text(model_card(config["record"]), encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--split", default="official/test")
+    parser.add_argument("--protocol", action="append", required=True)
+    parser.add_argument("--processes", type=int, default=1)
+    arguments = parser.parse_args()
+    score(arguments.name, arguments.data, arguments.split, arguments.protocol, arguments.processes)
+
+
+if __name__ == "__main__":
+    main()
