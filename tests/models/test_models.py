@@ -18,6 +18,7 @@ from leadline.models import (
     PlainSettings,
     build_model,
 )
+from leadline.models.edges import sharpen_edges
 from leadline.models.model import DepthModel
 
 HEIGHT, WIDTH = 48, 64
@@ -295,6 +296,39 @@ def test_pictures_are_brought_to_the_working_area(size: tuple[int, int], working
     model.network.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     assert model(pictures(1, *size)).shape[-2:] == size
     assert seen[0].shape == (1, 3, *working)
+
+
+# Edges.
+
+
+def test_edges_are_sharpened_at_the_pictures_size_before_metres_are_scaled() -> None:
+    model = settle(seeded(small("unet", focal_px=50.0)))
+    sharp = DepthModel(model.settings.model_copy(update={"edge_radius_px": 20.0})).eval()
+    sharp.load_state_dict(model.state_dict())
+    image, twice = pictures(1, 96, 128), torch.tensor([200.0])
+    with torch.no_grad():
+        soft_m, (sharp_m, _) = model(image), sharp.estimate(image, twice)
+    expected_m = sharpen_edges(soft_m, image, 20.0)
+    assert (expected_m != soft_m).any()
+    torch.testing.assert_close(sharp_m, 2 * expected_m)
+
+
+def test_edges_of_large_pictures_are_sharpened_at_a_smaller_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[torch.Size, torch.Size]] = []
+    monkeypatch.setattr(
+        "leadline.models.model.sharpen_edges",
+        lambda depth_m, image, radius_px: seen.append((depth_m.shape, image.shape)) or depth_m,
+    )
+    model = seeded(small("unet", edge_radius_px=3.0)).eval()
+    with torch.no_grad():
+        assert model(torch.rand(1, 3, 1920, 2560)).shape == (1, 1, 1920, 2560)
+        assert model(torch.rand(1, 3, 30, 40)).shape == (1, 1, 30, 40)
+    assert [size for each in seen for size in each] == [
+        (1, 1, 960, 1280),
+        (1, 3, 960, 1280),
+        (1, 1, 30, 40),
+        (1, 3, 30, 40),
+    ]
 
 
 # Focal length.

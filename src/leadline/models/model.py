@@ -174,7 +174,7 @@ class DepthModel(nn.Module):
         height, width = image.shape[-2:]
         depth_m = estimate.depth_m
         if self.settings.edge_radius_px > 0:
-            size = size_with_area(height, width, min(height * width, LARGEST_AREA_PX))
+            size = size_with_area(height, width, min(height * width, LARGEST_AREA_PX), smallest=1)
             depth_m = sharpen_edges(resize_depth(depth_m, *size), resize(image, *size), self.settings.edge_radius_px)
         # Rounding can step over an end of the range by a bit.
         limits_m = (self.settings.head.min_depth_m, self.settings.head.max_depth_m)
