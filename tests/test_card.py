@@ -133,6 +133,12 @@ def test_a_card_says_that_the_encoder_went_back() -> None:
     assert "way back" not in model_card(record())
 
 
+def test_a_card_says_that_edges_are_made_sharp() -> None:
+    card = model_card(record(model={"edge_radius_px": 2.5}))
+    assert "- Edges are made sharp by the picture's shades, within 2.5 px of 640×480.\n" in card
+    assert "Edges" not in model_card(record())
+
+
 def test_changed_weights_keep_no_scores() -> None:
     scored = record(validation=scores(0.3), tests=[TEST], error_factor=2.0, restored=0.6)
     kept = without_scores(scored)
