@@ -85,7 +85,7 @@ class ModelSettings(BaseModel):
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much of another focal length is met by resizing the picture, not by scaling metres; see `DepthModel.look`."""
     edge_radius_px: Annotated[float, Field(ge=0)] = 0.0
-    """Half of the width of the slides at edges, made sharp, in pixels of a 640×480 picture; 0 leaves edges soft."""
+    """Edges are made sharp by the picture's shades, within so many pixels of one of 640×480; 0 leaves them soft."""
     encoder: EncoderSettings = EncoderSettings()
     decoder: DecoderSettings = DecoderSettings()
     plain: PlainSettings = PlainSettings()
