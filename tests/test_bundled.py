@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from leadline.boundaries import boundary_scores
 from leadline.camera import focal_px_from_fov
 from leadline.checkpoint import load_model
 from leadline.data.synthetic import PICTURES_PER_SCENE, SyntheticDataset
@@ -56,6 +57,24 @@ def test_rendered_rooms_are_about_as_far_as_they_are(base: DepthModel) -> None:
         true_m = middle(sample.depth_m, dataset.fov_deg).median().item()
         errors.append(abs(predicted_m(base, room, dataset.fov_deg) - true_m) / true_m)
     assert sum(errors) / len(errors) < 0.25  # it has never seen a rendered picture
+
+
+@torch.inference_mode()
+def test_edges_of_things_are_where_the_picture_has_them(base: DepthModel) -> None:
+    soft = DepthModel(base.settings.model_copy(update={"edge_radius_px": 0.0})).eval()
+    soft.load_state_dict(base.state_dict())
+    dataset = SyntheticDataset(PICTURES_PER_SCENE * NUM_ROOMS, 11, 480, 640)
+    scores = []
+    for room in range(2):
+        sample = dataset[PICTURES_PER_SCENE * room]
+        truth_m, valid = sample.depth_m[None], sample.valid[None]
+        with autocast(torch.device("cpu")):
+            answers_m = [model(sample.image[None]) for model in (soft, base)]
+        scores.append(torch.cat([boundary_scores(answer_m, truth_m, valid) for answer_m in answers_m]))
+    # Precision, recall and F1 of soft edges, then of sharp ones.
+    before, after = torch.stack(scores).mean(0)
+    assert after[0] > before[0]
+    assert after[2] > 3 * before[2]
 
 
 def test_the_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
