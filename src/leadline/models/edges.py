@@ -55,8 +55,10 @@ def sharpen_edges(depth_m: Tensor, image: Tensor, radius_px: float) -> Tensor:
     stride, maps = padded.shape[-1], _Maps(*padded.transpose(0, 1).flatten(1))
     edges = F.pad(near > EDGE_RATIO * far, [margin] * 4).flatten().nonzero()[:, 0]
 
-    side = _vote(maps, edges, [down * stride + right for down, right in neighbours])
     share = _step_share(maps, edges, [down * stride + right for down in (-reach, reach) for right in (-reach, reach)])
+    steps = share > 0
+    edges, share = edges[steps], share[steps]
+    side = _vote(maps, edges, [down * stride + right for down, right in neighbours])
     own = maps.inverse.index_select(0, edges)
     sharp = maps.inverse.index_copy(0, edges, own.lerp(side, share)).view_as(padded[:, :1])
     return sharp[..., margin:-margin, margin:-margin].reciprocal()
