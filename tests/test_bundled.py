@@ -61,16 +61,16 @@ def test_rendered_rooms_are_about_as_far_as_they_are(base: DepthModel) -> None:
 
 @torch.inference_mode()
 def test_edges_of_things_are_where_the_picture_has_them(base: DepthModel) -> None:
-    soft = DepthModel(base.settings.model_copy(update={"edge_radius_px": 0.0})).eval()
-    soft.load_state_dict(base.state_dict())
+    soft = DepthModel(base.settings.model_copy(update={"edge_radius_px": 0.0}))
     dataset = SyntheticDataset(PICTURES_PER_SCENE * NUM_ROOMS, 11, 480, 640)
     scores = []
     for room in range(2):
         sample = dataset[PICTURES_PER_SCENE * room]
-        truth_m, valid = sample.depth_m[None], sample.valid[None]
+        image, truth_m, valid = (part[None] for part in (sample.image, sample.depth_m, sample.valid))
         with autocast(torch.device("cpu")):
-            answers_m = [model(sample.image[None]) for model in (soft, base)]
-        scores.append(torch.cat([boundary_scores(answer_m, truth_m, valid) for answer_m in answers_m]))
+            answer = base.infer(base.prepare(image))
+        finished_m = [model.finish(answer, image).depth_m for model in (soft, base)]
+        scores.append(torch.cat([boundary_scores(depth_m, truth_m, valid) for depth_m in finished_m]))
     # Precision, recall and F1 of soft edges, then of sharp ones.
     before, after = torch.stack(scores).mean(0)
     assert after[0] > before[0]
