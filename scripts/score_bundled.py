@@ -7,13 +7,11 @@ and the model's card and record; its weights stay as they are.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from leadline.card import model_card
-from leadline.checkpoint import BUNDLE, CARD, CONFIG, read_config
+from leadline.checkpoint import BUNDLE, read_config, save_record
 from leadline.evaluation import evaluate_protocols
-from leadline.files import atomic_file
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
@@ -24,13 +22,9 @@ def score(name: str, data: Path, split: str, protocols: list[str], processes: in
     for report in evaluate_protocols(name, data=data, split=split, protocols=protocols, processes=processes):
         report.save(RESULTS / name / report.protocol)
         tests.append(report.to_json())
-        print(report.protocol, {name: round(value, 4) for name, value in report.per_image.items()})
-    config = read_config(BUNDLE / name)
-    config["record"]["tests"] = tests
-    with atomic_file(BUNDLE / name / CONFIG) as temporary:
-        temporary.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    with atomic_file(BUNDLE / name / CARD) as temporary:
-        temporary.write_text(model_card(config["record"]), encoding="utf-8")
+        print(report.protocol, {key: round(value, 4) for key, value in report.per_image.items()})
+    record = {**read_config(BUNDLE / name)["record"], "tests": tests}
+    save_record(BUNDLE / name, record, model_card(record))
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from leadline.checkpoint import (
     read_config,
     refuse_foreign,
     save_checkpoint,
+    save_record,
     save_rescaled,
 )
 from leadline.errors import UserError
@@ -91,6 +92,16 @@ def test_saving_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "saved", model, RECORD, "", precision="float16")
     assert model.training
     assert same_weights(model, build(seed=1))
+
+
+def test_a_new_record_leaves_the_weights(folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    record = {**RECORD, "tests": [{"protocol": "nyu-eigen"}]}
+    save_record(folder, record, "# New\n")
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert read_config(folder) == {**json.loads(before["config.json"]), "record": record}
+    assert after["README.md"] == b"# New\n"
+    assert after.keys() == before.keys() and after["model.safetensors"] == before["model.safetensors"]
 
 
 def test_what_is_in_the_folder(folder: Path) -> None:

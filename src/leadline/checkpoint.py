@@ -16,7 +16,7 @@ from leadline.data.sample import DepthDataset
 from leadline.data.splits import ids_digest
 from leadline.device import has_native_bf16
 from leadline.errors import UserError, unknown_name
-from leadline.files import atomic_folder
+from leadline.files import atomic_file, atomic_folder
 from leadline.models import ModelSettings, build_model
 from leadline.models.model import DepthModel
 from leadline.storage import Precision, pack, unpack
@@ -52,6 +52,25 @@ def save_checkpoint(
         save_file(weights, temporary / WEIGHTS)
         _write_json(temporary / CONFIG, config)
         (temporary / CARD).write_text(card, encoding="utf-8")
+
+
+def save_record(folder: Path, record: dict[str, Any], card: str) -> None:
+    """Replace what a checkpoint says of how it came about; its weights stay as they are.
+
+    Args:
+        folder: the checkpoint.
+        record: as `save_checkpoint`.
+        card: the model card, Markdown.
+
+    Raises:
+        UserError: if it is no checkpoint.
+        OSError: if the folder cannot be written.
+    """
+    config = {**read_config(folder), "record": record}
+    with atomic_file(folder / CONFIG) as temporary:
+        _write_json(temporary, config)
+    with atomic_file(folder / CARD) as temporary:
+        temporary.write_text(card, encoding="utf-8")
 
 
 def load_checkpoint(folder: Path) -> DepthModel:

@@ -3,9 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from pydantic import ValidationError
 from torch import Tensor
 
 from leadline.models.edges import sharpen_edges
+from leadline.models.settings import ModelSettings
 
 HEIGHT, WIDTH = 30, 40
 NEAR_M, FAR_M = 1.0, 3.0
@@ -79,6 +81,12 @@ def test_nothing_leaves_the_range_around_it_and_a_batch_is_answered_as_its_pictu
     assert (together_m >= -F.max_pool2d(-depth_m, 5, 1, 2) * 0.9999).all()
     for alone_m, depth, picture in zip(together_m, depth_m, image, strict=True):
         torch.testing.assert_close(sharpen_edges(depth[None], picture[None], radius_px)[0], alone_m)
+
+
+@pytest.mark.parametrize("radius_px", [-1.0, 1000.0, float("inf"), float("nan")])
+def test_a_radius_that_is_none_is_refused(radius_px: float) -> None:
+    with pytest.raises(ValidationError, match="edge_radius_px"):
+        ModelSettings(edge_radius_px=radius_px)
 
 
 def test_a_picture_of_one_pixel_passes() -> None:

@@ -84,7 +84,7 @@ class ModelSettings(BaseModel):
     """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much of another focal length is met by resizing the picture, not by scaling metres; see `DepthModel.look`."""
-    edge_radius_px: Annotated[float, Field(ge=0)] = 0.0
+    edge_radius_px: Annotated[float, Field(ge=0, le=32)] = 0.0
     """Edges are made sharp by the picture's shades, within so many pixels of one of 640×480; 0 leaves them soft."""
     encoder: EncoderSettings = EncoderSettings()
     decoder: DecoderSettings = DecoderSettings()
