@@ -4,7 +4,7 @@ No weights, and no sheets: those show the data set's pictures, which are not our
 
     python scripts/keep_results.py OUT docs/results/table1
 
-Of each experiment: settings.toml, metrics.csv and curves.png of each stage, cost.json, and metrics.json and
+Of each experiment: settings.toml, metrics.csv and curves.png of each stage and run, cost.json, and metrics.json and
 per_image.csv of each protocol.
 """
 
@@ -18,9 +18,10 @@ from leadline.run import SETTINGS_FILE
 from leadline.settings import parse_settings, write_settings
 from leadline.toml_files import read_toml
 
+RUNS = ("*", "*/stage-*", "*/run-*", "*/stage-*/run-*")
 KEPT = (
-    *("*/metrics.csv", "*/stage-*/metrics.csv", "*/curves.png", "*/stage-*/curves.png", "*/cost.json"),
-    *("*/*/metrics.json", "*/*/per_image.csv"),
+    *(f"{run}/{name}" for run in RUNS for name in ("metrics.csv", "curves.png")),
+    *("*/cost.json", "*/*/metrics.json", "*/*/per_image.csv"),
 )
 
 
@@ -34,9 +35,8 @@ def main() -> None:
             target = folder / path.relative_to(arguments.source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        for pattern in (f"*/{SETTINGS_FILE}", f"*/stage-*/{SETTINGS_FILE}"):
-            for path in arguments.source.glob(pattern):
-                _copy_settings(path, folder / path.relative_to(arguments.source))
+        for path in (path for run in RUNS for path in arguments.source.glob(f"{run}/{SETTINGS_FILE}")):
+            _copy_settings(path, folder / path.relative_to(arguments.source))
         write_page(folder)
     print(f"{sum(path.stat().st_size for path in arguments.target.rglob('*') if path.is_file()) / 1e6:.1f} MB")
 

@@ -13,7 +13,7 @@ from leadline.data import open_dataset
 from leadline.data.splits import select
 from leadline.errors import UserError
 from leadline.reproduce import reproduce
-from leadline.run import Interrupted, read_rows, trained_stages
+from leadline.run import Interrupted, read_rows, trained_runs, trained_stages
 from leadline.settings import RunSettings
 from leadline.studies import EXPERIMENTS, Experiment
 
@@ -154,15 +154,18 @@ def test_an_experiment_of_two_stages_is_trained_once(
     rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.toml").write_text(
-        'extends = "report-cae"\n[model]\nheight = 32\nwidth = 48\n[[stages]]\nepochs = 2\n[[stages]]\nepochs = 1\n'
+        'extends = "report-cae"\n[model]\nheight = 32\nwidth = 48\n[[stages]]\nepochs = 1\n'
+        "[[stages]]\nepochs = 2\nruns = 2\n"
     )
     staged = Experiment(name="staged", title="two stages", recipe=str(tmp_path / "mine.toml"))
     monkeypatch.setattr(module, "choose_experiments", lambda only: [staged])
     out = tmp_path / "out"
     reproduce(rooms, out)
-    assert [len(read_rows(folder)) for folder in trained_stages(out / "staged")] == [2, 1]
+    assert [len(read_rows(folder)) for folder in trained_stages(out / "staged")] == [1, 1]
+    assert [len(read_rows(folder)) for folder in trained_runs(out / "staged")] == [2, 2]
     assert (out / "staged" / "report" / "metrics.json").is_file()
-    monkeypatch.delattr(module, "train_stages")
+    for name in ("train_stages", "resume_stages"):
+        monkeypatch.delattr(module, name)
     reproduce(rooms, out)
-    with pytest.raises(UserError, match=r"stage-1 holds a run with epochs 2, wanted 3"):
+    with pytest.raises(UserError, match=r"stage-1 holds a run with epochs 1, wanted 3"):
         reproduce(rooms, out, epochs=3)

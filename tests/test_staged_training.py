@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 
 from leadline.checkpoint import load_model, read_config
 from leadline.errors import UserError
-from leadline.run import Interrupted, RunRecorder, read_rows, stage_folders, trained_stages
+from leadline.evaluation import evaluate_protocols
+from leadline.run import Interrupted, RunRecorder, read_rows, stage_folders, trained_runs, trained_stages
 from leadline.settings import RunSettings, parse_settings, resolve_stages
 from leadline.staged_training import resume_stages, train_stages
 from leadline.toml_files import read_toml
@@ -58,11 +59,68 @@ def test_the_last_stage_is_the_run_and_goes_on_from_the_one_before(
     assert read_config(run / "checkpoints" / "best")["record"]["settings"]["init"] == "stage-1"
 
 
-@pytest.mark.parametrize("step", [3, 10], ids=["first stage", "second stage"])
-def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
-    rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+@pytest.fixture
+def with_runs(stages: list[RunSettings]) -> list[RunSettings]:
+    """The second is trained twice."""
+    return [stages[0], stages[1].model_copy(update={"runs": 2, "seed": 5})]
+
+
+def test_a_stage_of_several_runs_is_their_mean(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert train_stages(with_runs, rooms, run, "mine") == run / "checkpoints" / "best"
+    assert trained_stages(run) == [run / "stage-1", run]
+    one, other = trained_runs(run)
+    assert [parse_settings(read_toml(it / "settings.toml"), "").seed for it in (one, other)] == [5, 6]
+    assert [len(read_rows(it)) for it in (one, other, run)] == [1, 1, 1]
+    first, second, mean = weights(one), weights(other), weights(run)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    for name, value in mean.items():
+        assert torch.allclose(value.float(), (first[name].float() + second[name].float()) / 2, atol=1e-6), name
+    # The row is the mean's own: what the run's model scores on the validation pictures.
+    (report,) = evaluate_protocols(run, data=rooms, split=str(run / "splits" / "val.txt"), protocols=["report"])
+    assert report.per_image["delta1"] == pytest.approx(read_rows(run)[0]["delta1"], abs=2e-3)
+    record = read_config(run / "checkpoints" / "best")["record"]
+    assert (record["settings"]["init"], record["settings"]["runs"]) == ("stage-1", 2)
+    assert "Mean of the weights of 2 runs" in (run / "checkpoints" / "best" / "README.md").read_text()
+
+
+def test_runs_without_validation_are_averaged_too(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
+    data = with_runs[0].data.model_copy(update={"split": "official", "validation": 0.0})
+    train_stages([it.model_copy(update={"data": data, "max_steps": 1}) for it in with_runs], rooms, tmp_path)
+    first, second, mean = weights(tmp_path / "run-1"), weights(tmp_path / "run-2"), weights(tmp_path)
+    assert all(torch.allclose(mean[it].float(), (first[it] + second[it]).float() / 2, atol=1e-6) for it in mean)
+
+
+def test_runs_that_start_at_random_are_refused(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="2 runs that each start at random have no mean; give --init"):
+        train_stages(with_runs[1:], rooms, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_of_a_model_that_is_there_need_no_stages(
+    rooms: Path, with_runs: list[RunSettings], tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    train_stages(stages, rooms, tmp_path / "whole", "tiny")
+    alone = with_runs[1].model_copy(update={"init": str(tiny_checkpoint), "model": with_runs[0].model})
+    best = train_stages([alone], rooms, tmp_path / "run")
+    assert [it.name for it in trained_runs(tmp_path / "run")] == ["run-1", "run-2"]
+    assert resume_stages(tmp_path / "run") == best
+    with pytest.raises(UserError, match="already holds a run"):
+        train_stages([alone], rooms, tmp_path / "run")
+
+
+@pytest.mark.parametrize("step", [9, 12], ids=["first run", "second run"])
+def test_a_stopped_stage_of_several_runs_goes_on(
+    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    train_stages(with_runs, rooms, tmp_path / "whole", "tiny")
+    stop_after(step, monkeypatch, with_runs, rooms, tmp_path / "stopped")
+    resume_stages(tmp_path / "stopped")
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(value, weights(tmp_path / "stopped")[name])
+
+
+def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, stages: list[RunSettings], data: Path, out: Path) -> None:
+    """Train, and press Ctrl-C after so many steps of all."""
     after_step, done = RunRecorder.on_train_batch_end, []
 
     def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
@@ -73,8 +131,16 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
 
     with monkeypatch.context() as patch:
         patch.setattr(RunRecorder, "on_train_batch_end", press)
-        with pytest.raises(Interrupted, match=f"continue with --resume {tmp_path / 'stopped'}$"):
-            train_stages(stages, rooms, tmp_path / "stopped", "tiny")
+        with pytest.raises(Interrupted, match=f"continue with --resume {out}$"):
+            train_stages(stages, data, out, "tiny")
+
+
+@pytest.mark.parametrize("step", [3, 10], ids=["first stage", "second stage"])
+def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    train_stages(stages, rooms, tmp_path / "whole", "tiny")
+    stop_after(step, monkeypatch, stages, rooms, tmp_path / "stopped")
     assert resume_stages(tmp_path / "stopped") == tmp_path / "stopped" / "checkpoints" / "best"
     for whole, stopped in zip(*(trained_stages(tmp_path / name) for name in ("whole", "stopped")), strict=True):
         assert all(torch.equal(value, weights(stopped)[name]) for name, value in weights(whole).items())

@@ -38,6 +38,7 @@ def model_card(record: dict[str, Any]) -> str:
         f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
         f"{settings['epochs']} epochs{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
         *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
+        *([f"- Mean of the weights of {settings['runs']} runs from one start."] if settings.get("runs", 1) > 1 else []),
         *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
         *([restored] if record.get("restored") else []),
         *([errors] if factor != 1 else []),

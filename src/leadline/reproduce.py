@@ -23,8 +23,8 @@ from leadline.models.encoders import build_encoder
 from leadline.models.settings import NO_WEIGHTS, HeadSettings
 from leadline.predictors.base import Answer, Output
 from leadline.protocols import PROTOCOLS
-from leadline.reproduce_page import CEILING, write_page
-from leadline.run import SETTINGS_FILE, Interrupted, read_rows, stage_folders
+from leadline.reproduce_page import CEILING, epochs_in_words, write_page
+from leadline.run import SETTINGS_FILE, Interrupted, read_rows, stage_folders, trained_runs
 from leadline.scoring import score_pictures
 from leadline.settings import RunSettings, merge, parse_settings, resolve_settings, resolve_stages
 from leadline.sheets import draw_figures
@@ -135,12 +135,11 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _train(folder: Path, stages: Sequence[RunSettings], data: Path, recipe: str, show_progress: bool) -> None:
-    epochs = " + ".join(str(stage.epochs) for stage in stages)
     try:
         if not _is_begun(folder, stages):
-            logger.info("training %s: %s epochs", folder.name, epochs)
+            logger.info("training %s: %s epochs", folder.name, epochs_in_words(stages))
             train_stages(stages, data, folder, recipe, show_progress)
-        elif len(read_rows(folder)) < stages[-1].epochs:
+        elif len(read_rows(folder)) < (stages[-1].epochs if stages[-1].runs == 1 else 1):
             logger.info("going on with %s", folder.name)
             resume_stages(folder, show_progress)
     except Interrupted as error:
@@ -195,7 +194,7 @@ def _cost(folder: Path, image: torch.Tensor) -> dict[str, Any]:
             seconds.append(time.perf_counter() - start)
     return {
         "parameters": sum(value.numel() for value in model.parameters()),
-        "seconds_per_epoch": median(row["seconds"] for row in read_rows(folder)),
+        "seconds_per_epoch": median(row["seconds"] for run in trained_runs(folder) for row in read_rows(run)),
         "pictures_per_second": 1 / median(seconds[2:]),
         "device": device.type,
         "threads": torch.get_num_threads(),

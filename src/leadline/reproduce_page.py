@@ -9,7 +9,7 @@ from typing import Any
 from leadline.figures import compare_curves
 from leadline.files import atomic_file
 from leadline.metrics import goodness
-from leadline.run import SETTINGS_FILE, read_rows, trained_stages
+from leadline.run import SETTINGS_FILE, read_rows, trained_runs, trained_stages
 from leadline.settings import RunSettings, parse_settings, resolve_settings, resolve_stages
 from leadline.studies import REFERENCE, STUDIES, TABLE_1, Experiment
 from leadline.toml_files import read_toml
@@ -175,7 +175,8 @@ def _costs(out: Path) -> str:
                 experiment.name,
                 f"{cost['parameters'] / 1e6:.1f} M",
                 ", ".join(f"{it.model.height}×{it.model.width}" for it in stages),
-                _epochs(stages) + ("" if _epochs(stages) == _recipe_epochs(experiment) else " (not the recipe's)"),
+                epochs_in_words(stages)
+                + ("" if epochs_in_words(stages) == _recipe_epochs(experiment) else " (not the recipe's)"),
                 f"{cost['seconds_per_epoch']:.0f} s",
                 f"{cost['pictures_per_second']:.1f}",
                 f"{cost['device']}, {cost['threads']} threads" if cost["device"] == "cpu" else cost["device"],
@@ -198,17 +199,19 @@ def _settings(folder: Path) -> list[RunSettings]:
 
 
 def _all_rows(folder: Path) -> list[dict[str, float]]:
-    """Rows of every stage, epochs counted on."""
-    rows = [row for stage in trained_stages(folder) for row in read_rows(stage)]
+    """Rows of every stage, epochs counted on; of several runs the first one's, and their mean as an epoch more."""
+    runs = [run for stage in trained_stages(folder) for run in dict.fromkeys((trained_runs(stage)[0], stage))]
+    rows = [row for run in runs for row in read_rows(run)]
     return [{**row, "epoch": float(epoch)} for epoch, row in enumerate(rows)]
 
 
 def _recipe_epochs(experiment: Experiment) -> str:
-    return _epochs(resolve_stages(experiment.recipe, experiment.overrides))
+    return epochs_in_words(resolve_stages(experiment.recipe, experiment.overrides))
 
 
-def _epochs(stages: Sequence[RunSettings]) -> str:
-    return " + ".join(str(stage.epochs) for stage in stages)
+def epochs_in_words(stages: Sequence[RunSettings]) -> str:
+    """Epochs of each stage, those of one of several runs times their number: "50 + 4×8"."""
+    return " + ".join(f"{stage.runs}×{stage.epochs}" if stage.runs > 1 else str(stage.epochs) for stage in stages)
 
 
 def _pictures(out: Path) -> str:

@@ -8,7 +8,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import nan
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -48,6 +50,16 @@ def read_rows(out: Path) -> list[dict[str, float]]:
 def stage_folders(out: Path, num_stages: int) -> list[Path]:
     """The folder of each stage's run, first to last; see `leadline.staged_training`."""
     return [*(out / f"stage-{number}" for number in range(1, num_stages)), out]
+
+
+def run_folders(stage: Path, num_runs: int) -> list[Path]:
+    """Where each of a stage's runs lies, of which the stage's own folder has the mean; none where it is one run."""
+    return [stage / f"run-{number}" for number in range(1, num_runs + 1)] if num_runs > 1 else []
+
+
+def trained_runs(stage: Path) -> list[Path]:
+    """The folders of a stage that are there in which epochs were trained."""
+    return run_folders(stage, len(list(stage.glob("run-[0-9]*")))) or [stage]
 
 
 def trained_stages(out: Path) -> list[Path]:
@@ -202,8 +214,9 @@ class RunRecorder(Callback):
             "epoch": trainer.current_epoch,
             "step": trainer.global_step,
             "seconds": round(time.monotonic() - self._started, 1),
-            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train_loss": sum(self._epoch_losses) / max(1, len(self._epoch_losses)),
+            # Neither is there where nothing is taught, as where runs are averaged.
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else 0.0,
+            "train_loss": fmean(self._epoch_losses) if self._epoch_losses else nan,
             **values,
         }
         self._rows.append(row)
@@ -223,7 +236,7 @@ class RunRecorder(Callback):
         best = self._out / BEST
         if self._rows or not trainer.is_global_zero or (best.exists() and not self._has_stepped):
             return best
-        if not self._has_stepped:
+        if not self._has_stepped and (self._out / LAST_STATE).exists():
             # Resumed after its last step: the module has the weights that go on, the state those that were averaged.
             state = trainer.strategy.load_checkpoint(self._out / LAST_STATE, weights_only=True)
             pl_module.load_state_dict(state["state_dict"])

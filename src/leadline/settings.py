@@ -77,6 +77,8 @@ class RunSettings(BaseModel):
     """Seed of weights, order and augmentation."""
     init: str = ""
     """Model whose weights training starts from (a bundled one's name, or a folder), of the recipe's own shape."""
+    runs: Annotated[int, Field(ge=1)] = 1
+    """Times that the stage is trained from the same start, by a chance of its own; the mean of the weights is kept."""
     uncertainty_only: bool = False
     """Keep depth as `init` has it, which needs no uncertainty yet, and teach the head how far off that is."""
     precision: Literal["auto", "bf16", "float32"] = "auto"

@@ -1,26 +1,45 @@
 """Training in stages: each goes on from the best weights of the one before, at another size or rate.
 
 The last stage's run is the folder itself, so that it is used like any other run; the earlier ones lie in it, in
-stage-1, stage-2 and so on. A recipe without stages is trained as one.
+stage-1, stage-2 and so on. A stage of several runs has those in its folder, in run-1, run-2 and so on, and is itself
+the mean of them. A recipe of one stage and one run is trained as it is.
 """
 
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import tomli_w
 
 from leadline.device import is_first_process
 from leadline.errors import UserError
 from leadline.files import atomic_file
-from leadline.run import SETTINGS_FILE, Interrupted, refuse_another_run, stage_folders, trained_stages
+from leadline.run import (
+    SETTINGS_FILE,
+    Interrupted,
+    refuse_another_run,
+    run_folders,
+    stage_folders,
+    trained_runs,
+    trained_stages,
+)
 from leadline.settings import STAGES, RunSettings, parse_settings
 from leadline.toml_files import read_toml
-from leadline.training import resume, train
+from leadline.training import average, resume, train
 
 logger = logging.getLogger(__name__)
 
 STAGES_FILE = "stages.toml"
+
+
+class _Part(NamedTuple):
+    """What is done at a stretch."""
+
+    title: str
+    folder: Path
+    settings: RunSettings
+    runs: list[Path]  # those to average; a training has none
 
 
 def train_stages(
@@ -39,15 +58,22 @@ def train_stages(
         The folder of the last stage's best checkpoint.
 
     Raises:
-        UserError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
+        UserError: if `out` holds a run, a setting does not fit the data, the loss diverges, or there are several runs
+            of what has no common start.
         Interrupted: after Ctrl-C; the state is saved.
     """
+    if stages[0].runs > 1 and not stages[0].init:
+        raise UserError(
+            f"{stages[0].runs} runs that each start at random have no mean; give --init MODEL, or set runs in a later "
+            "stage"
+        )
     if is_first_process():
-        for folder in trained_stages(out):
-            refuse_another_run(folder, out)
+        for stage in trained_stages(out):
+            for folder in {stage, *trained_runs(stage)}:
+                refuse_another_run(folder, out)
         # A plan whose first stage never began would be taken for this run's.
         (out / STAGES_FILE).unlink(missing_ok=True)
-    if len(stages) == 1:
+    if len(stages) == 1 and stages[0].runs == 1:
         return train(stages[0], data, out, recipe, show_progress)
     if is_first_process():
         values = [stage.model_dump(exclude_none=True) for stage in stages]
@@ -74,23 +100,42 @@ def resume_stages(out: Path, show_progress: bool = False) -> Path:
     if not (out / STAGES_FILE).is_file():
         return resume(out, show_progress)
     recipe, data, stages = _read_plan(out / STAGES_FILE)
-    num_started = sum((folder / SETTINGS_FILE).is_file() for folder in stage_folders(out, len(stages)))
+    num_started = sum((part.folder / SETTINGS_FILE).is_file() for part in _parts(stages, out))
     return _train_from(num_started, stages, data, out, recipe, show_progress)
+
+
+def _parts(stages: Sequence[RunSettings], out: Path) -> list[_Part]:
+    """Every training and averaging, in order."""
+    parts: list[_Part] = []
+    for place, (folder, settings) in enumerate(zip(stage_folders(out, len(stages)), stages, strict=True)):
+        if parts:
+            settings = settings.model_copy(update={"init": str(parts[-1].folder)})
+        title = f"stage {place + 1} of {len(stages)}"
+        runs = run_folders(folder, settings.runs)
+        for number, run in enumerate(runs):
+            own = settings.model_copy(update={"runs": 1, "seed": settings.seed + number})
+            parts.append(_Part(f"{title}, run {number + 1} of {len(runs)}", run, own, []))
+        parts.append(_Part(f"{title}, mean of {len(runs)} runs" if runs else title, folder, settings, runs))
+    return parts
 
 
 def _train_from(
     num_started: int, stages: Sequence[RunSettings], data: Path, out: Path, recipe: str, show_progress: bool
 ) -> Path:
-    """Finish the last stage that was started, and train those after it."""
-    folders = stage_folders(out, len(stages))
+    """Finish the last part that was started, and do those after it."""
+    parts = _parts(stages, out)
     try:
-        if num_started:
-            best = resume(folders[num_started - 1], show_progress)
-        for place in range(num_started, len(stages)):
-            size = f"{stages[place].model.height}×{stages[place].model.width}"
-            logger.info("stage %d of %d: %d epochs at %s", place + 1, len(stages), stages[place].epochs, size)
-            before = {"init": str(folders[place - 1])} if place else {}
-            best = train(stages[place].model_copy(update=before), data, folders[place], recipe, show_progress)
+        if num_started and not parts[num_started - 1].runs:
+            best = resume(parts[num_started - 1].folder, show_progress)
+        elif num_started:
+            num_started -= 1  # an average is made again: that takes no longer than to see whether it is whole
+        for title, folder, settings, runs in parts[num_started:]:
+            size = f"{settings.model.height}×{settings.model.width}"
+            logger.info("%s%s", title, "" if runs else f": {settings.epochs} epochs at {size}")
+            if runs:
+                best = average(runs, settings, data, folder, recipe)
+            else:
+                best = train(settings, data, folder, recipe, show_progress)
     except Interrupted as error:
         raise Interrupted(f"{str(error).partition(';')[0]}; continue with --resume {out}") from error
     return best

@@ -2,23 +2,22 @@
 
 import json
 import logging
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer, seed_everything
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning import LightningModule, seed_everything
 from torch import Tensor, nn
 
-from leadline.checkpoint import load_model
+from leadline.averaging import load_mean
+from leadline.checkpoint import find_checkpoint, load_model
 from leadline.data import open_dataset
 from leadline.data.module import DepthDataModule
 from leadline.data.sample import Batch, DepthDataset
 from leadline.data.splits import Splits, make_splits
 from leadline.data.transforms import to_working_size
-from leadline.device import has_native_bf16, is_first_process, pick_device, trainer_processes
+from leadline.device import is_first_process
 from leadline.errors import UserError, unknown_name
 from leadline.losses import error_nll, weighted_loss
 from leadline.metrics import METRICS, DepthMetrics
@@ -29,6 +28,7 @@ from leadline.optimizer import build_optimizer
 from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, read_splits, refuse_another_run, write_run
 from leadline.settings import RunSettings, parse_settings
 from leadline.toml_files import read_toml
+from leadline.trainer import build_trainer
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +177,37 @@ def resume(out: Path, show_progress: bool = False) -> Path:
     return _fit(model, settings, dataset, splits, out, state, show_progress)
 
 
+def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, recipe: str = "") -> Path:
+    """Keep the mean of the best weights of several runs from one start, validated; see `load_mean`.
+
+    Args:
+        runs: folders of whole runs of one shape, on the same pictures.
+        settings: theirs but for the seed, for the record.
+        data: path of the data set.
+        out: folder of the mean, which becomes a run whose metrics.csv has one row.
+        recipe: the recipe's name, for the record.
+
+    Returns:
+        The folder of its checkpoint.
+
+    Raises:
+        UserError: if one of the runs has no checkpoint.
+    """
+    dataset = open_dataset(data)
+    splits, model = read_splits(runs[0], dataset), load_mean([find_checkpoint(str(run)) for run in runs])
+    focal_px = model.settings.focal_px
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
+    if is_first_process():
+        ids = dataset.ids
+        write_run(out, settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
+    module, pictures, recorder = _parts(model, settings, dataset, splits, out)
+    trainer = build_trainer(settings.model_copy(update={"ema_decay": 0.0}), splits, out, recorder)
+    trainer.validate(module, pictures, verbose=False)
+    best = recorder.finish(trainer, module)
+    trainer.strategy.barrier()
+    return best
+
+
 def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
     """The model before the first step: from another's weights, or answering the training median."""
     model = build_model(settings.model)
@@ -211,28 +242,8 @@ def _fit(
     state: Path | None,
     show_progress: bool,
 ) -> Path:
-    _quiet_lightning()
-    module = DepthTraining(model.to(memory_format=torch.channels_last), settings)
-    data = DepthDataModule(dataset, splits, settings.data, settings.model.height * settings.model.width, settings.seed)
-    recorder = RunRecorder(out, dataset, splits["val"])
-    trainer = Trainer(
-        default_root_dir=out,
-        accelerator=_accelerator(),
-        **trainer_processes(),
-        precision=_precision(settings),
-        max_epochs=settings.epochs,
-        max_steps=settings.max_steps,
-        callbacks=_callbacks(settings, recorder, out, show_progress),
-        logger=TensorBoardLogger(out, name="", version="tensorboard"),
-        enable_progress_bar=show_progress,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        # A run of fewer steps than an epoch is one short epoch, so that it too is validated.
-        limit_train_batches=_batches_per_epoch(settings, len(splits["train"])),
-        limit_val_batches=1.0 if splits["val"] else 0,
-        use_distributed_sampler=False,  # ours shares out the pictures, without padding
-        log_every_n_steps=10,
-    )
+    module, data, recorder = _parts(model, settings, dataset, splits, out)
+    trainer = build_trainer(settings, splits, out, recorder, show_progress)
     with recorder.catching_interrupts():
         trainer.fit(module, data, ckpt_path=state, weights_only=True)
         best = recorder.finish(trainer, module)
@@ -241,32 +252,13 @@ def _fit(
     return best
 
 
-def _callbacks(settings: RunSettings, recorder: RunRecorder, out: Path, show_progress: bool) -> list[Callback]:
-    # The recorder stands before the averaging, which takes the averaged weights back after each validation.
-    callbacks: list[Callback] = [recorder]
-    if settings.ema_decay:
-        callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
-    if show_progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
-    state = out / LAST_STATE
-    saver = ModelCheckpoint(
-        state.parent, filename=state.stem, save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    return [*callbacks, saver]
-
-
-def _batches_per_epoch(settings: RunSettings, num_pictures: int) -> int | float:
-    whole_epoch = max(1, num_pictures // settings.data.batch_size)
-    return settings.max_steps if 0 < settings.max_steps < whole_epoch else 1.0
-
-
-def _accelerator() -> str:
-    return {"cuda": "gpu"}.get(pick_device().type, pick_device().type)
-
-
-def _precision(settings: RunSettings) -> Any:
-    bf16 = has_native_bf16(pick_device()) if settings.precision == "auto" else settings.precision == "bf16"
-    return "bf16-mixed" if bf16 else "32-true"
+def _parts(
+    model: DepthModel, settings: RunSettings, dataset: DepthDataset, splits: Splits, out: Path
+) -> tuple[DepthTraining, DepthDataModule, RunRecorder]:
+    """What a trainer puts together."""
+    module = DepthTraining(model.to(memory_format=torch.channels_last), settings)
+    data = DepthDataModule(dataset, splits, settings.data, settings.model.height * settings.model.width, settings.seed)
+    return module, data, RunRecorder(out, dataset, splits["val"])
 
 
 def _probe(dataset: DepthDataset, indices: list[int], area_px: int) -> tuple[float, float | None]:
@@ -285,12 +277,4 @@ def _probe(dataset: DepthDataset, indices: list[int], area_px: int) -> tuple[flo
     return float(torch.stack(medians).median()), focal_px
 
 
-def _quiet_lightning() -> None:
-    """Lightning's notes on hardware and workers are not for our users; its errors are."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
-    warnings.filterwarnings("ignore", message=".*worker processes in total.*")
-
-
-__all__ = ["DepthTraining", "Interrupted", "resume", "train"]
+__all__ = ["DepthTraining", "Interrupted", "average", "resume", "train"]
