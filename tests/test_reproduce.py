@@ -13,8 +13,9 @@ from leadline.data import open_dataset
 from leadline.data.splits import select
 from leadline.errors import UserError
 from leadline.reproduce import reproduce
-from leadline.run import Interrupted, read_rows, trained_runs, trained_stages
+from leadline.run import Interrupted, read_rows
 from leadline.settings import RunSettings
+from leadline.staged_training import trained_runs, trained_stages
 from leadline.studies import EXPERIMENTS, Experiment
 
 

@@ -10,8 +10,9 @@ import tomli_w
 import torch
 from safetensors.torch import load_file
 
-from leadline.run import LAST_STATE, read_rows, trained_stages
+from leadline.run import LAST_STATE, read_rows
 from leadline.settings import STAGES, RunSettings
+from leadline.staged_training import trained_stages
 
 NUM_PROCESSES = 2
 

@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from leadline.checkpoint import load_model, read_config
 from leadline.errors import UserError
 from leadline.evaluation import evaluate_protocols
-from leadline.run import Interrupted, RunRecorder, read_rows, stage_folders, trained_runs, trained_stages
+from leadline.run import Interrupted, RunRecorder, read_rows
 from leadline.settings import RunSettings, parse_settings, resolve_stages
-from leadline.staged_training import resume_stages, train_stages
+from leadline.staged_training import resume_stages, stage_folders, train_stages, trained_runs, trained_stages
 from leadline.toml_files import read_toml
 
 
@@ -65,9 +65,14 @@ def with_runs(stages: list[RunSettings]) -> list[RunSettings]:
     return [stages[0], stages[1].model_copy(update={"runs": 2, "seed": 5})]
 
 
-def test_a_stage_of_several_runs_is_their_mean(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
+def test_a_stage_of_several_runs_is_their_mean(
+    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = tmp_path / "run"
-    assert train_stages(with_runs, rooms, run, "mine") == run / "checkpoints" / "best"
+    with caplog.at_level("INFO"):
+        assert train_stages(with_runs, rooms, run, "mine") == run / "checkpoints" / "best"
+    assert "stage 2 of 2, run 2 of 2: 1 epochs at 51×68" in caplog.messages
+    assert f"the mean: validation delta1 {read_rows(run)[0]['delta1']:.4f}" in caplog.text
     assert trained_stages(run) == [run / "stage-1", run]
     one, other = trained_runs(run)
     assert [parse_settings(read_toml(it / "settings.toml"), "").seed for it in (one, other)] == [5, 6]

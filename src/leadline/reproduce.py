@@ -24,11 +24,11 @@ from leadline.models.settings import NO_WEIGHTS, HeadSettings
 from leadline.predictors.base import Answer, Output
 from leadline.protocols import PROTOCOLS
 from leadline.reproduce_page import CEILING, epochs_in_words, write_page
-from leadline.run import SETTINGS_FILE, Interrupted, read_rows, stage_folders, trained_runs
+from leadline.run import SETTINGS_FILE, Interrupted, read_rows
 from leadline.scoring import score_pictures
 from leadline.settings import RunSettings, merge, parse_settings, resolve_settings, resolve_stages
 from leadline.sheets import draw_figures
-from leadline.staged_training import resume_stages, train_stages
+from leadline.staged_training import resume_stages, stage_folders, train_stages, trained_runs
 from leadline.studies import STUDIES, Experiment, choose_experiments
 from leadline.toml_files import read_toml
 

@@ -9,8 +9,9 @@ from typing import Any
 from leadline.figures import compare_curves
 from leadline.files import atomic_file
 from leadline.metrics import goodness
-from leadline.run import SETTINGS_FILE, read_rows, trained_runs, trained_stages
+from leadline.run import SETTINGS_FILE, read_rows
 from leadline.settings import RunSettings, parse_settings, resolve_settings, resolve_stages
+from leadline.staged_training import trained_runs, trained_stages
 from leadline.studies import REFERENCE, STUDIES, TABLE_1, Experiment
 from leadline.toml_files import read_toml
 

@@ -47,26 +47,6 @@ def read_rows(out: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def stage_folders(out: Path, num_stages: int) -> list[Path]:
-    """The folder of each stage's run, first to last; see `leadline.staged_training`."""
-    return [*(out / f"stage-{number}" for number in range(1, num_stages)), out]
-
-
-def run_folders(stage: Path, num_runs: int) -> list[Path]:
-    """Where each of a stage's runs lies, of which the stage's own folder has the mean; none where it is one run."""
-    return [stage / f"run-{number}" for number in range(1, num_runs + 1)] if num_runs > 1 else []
-
-
-def trained_runs(stage: Path) -> list[Path]:
-    """The folders of a stage that are there in which epochs were trained."""
-    return run_folders(stage, len(list(stage.glob("run-[0-9]*")))) or [stage]
-
-
-def trained_stages(out: Path) -> list[Path]:
-    """The folder of each stage of a run that is there, first to last."""
-    return stage_folders(out, len(list(out.glob("stage-*"))) + 1)
-
-
 def refuse_another_run(folder: Path, out: Path) -> None:
     """Keep a run from being written over.
 
@@ -223,13 +203,17 @@ class RunRecorder(Callback):
         self._write_rows(pl_module)
         self._write_sheet(pl_module, trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        """Say how the epoch went."""
-        self._epoch_losses = []
-        if self._rows and trainer.is_global_zero:
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Say how the epoch went, or how well what was averaged does."""
+        if trainer.is_global_zero:
+            what = f"epoch {trainer.current_epoch}" if trainer.optimizers else "the mean"
             shown = ", ".join(f"{name} {self._rows[-1][name]:.4f}" for name in ("delta1", "abs_rel", "rms"))
             seconds = time.monotonic() - self._started
-            logger.info("epoch %d: validation %s (per image), %.0f s", trainer.current_epoch, shown, seconds)
+            logger.info("%s: validation %s (per image), %.0f s", what, shown, seconds)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """The next epoch's losses are another mean."""
+        self._epoch_losses = []
 
     def finish(self, trainer: Trainer, pl_module: Any) -> Path:
         """The folder of the best checkpoint; without validation, that is the last step's."""

@@ -15,15 +15,7 @@ import tomli_w
 from leadline.device import is_first_process
 from leadline.errors import UserError
 from leadline.files import atomic_file
-from leadline.run import (
-    SETTINGS_FILE,
-    Interrupted,
-    refuse_another_run,
-    run_folders,
-    stage_folders,
-    trained_runs,
-    trained_stages,
-)
+from leadline.run import SETTINGS_FILE, Interrupted, refuse_another_run
 from leadline.settings import STAGES, RunSettings, parse_settings
 from leadline.toml_files import read_toml
 from leadline.training import average, resume, train
@@ -31,6 +23,26 @@ from leadline.training import average, resume, train
 logger = logging.getLogger(__name__)
 
 STAGES_FILE = "stages.toml"
+
+
+def stage_folders(out: Path, num_stages: int) -> list[Path]:
+    """The folder of each stage's run, first to last."""
+    return [*(out / f"stage-{number}" for number in range(1, num_stages)), out]
+
+
+def run_folders(stage: Path, num_runs: int) -> list[Path]:
+    """Where each of a stage's runs lies, of which the stage's own folder has the mean; none where it is one run."""
+    return [stage / f"run-{number}" for number in range(1, num_runs + 1)] if num_runs > 1 else []
+
+
+def trained_runs(stage: Path) -> list[Path]:
+    """The folders of a stage that are there in which epochs were trained."""
+    return run_folders(stage, len(list(stage.glob("run-[0-9]*")))) or [stage]
+
+
+def trained_stages(out: Path) -> list[Path]:
+    """The folder of each stage of a run that is there, first to last."""
+    return stage_folders(out, len(list(out.glob("stage-*"))) + 1)
 
 
 class _Part(NamedTuple):
