@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from leadline.run import LAST_STATE, read_rows
 from leadline.settings import STAGES, RunSettings
-from leadline.staged_training import trained_stages
+from leadline.staged_training import trained_runs, trained_stages
 
 NUM_PROCESSES = 2
 
@@ -28,7 +28,7 @@ def test_two_processes_train_one_model_stage_after_stage(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:
     once = {"epochs": 1, "data": {**tiny_settings.model_dump()["data"], "validation": 0.0}}
-    values = {**tiny_settings.model_dump(exclude_none=True), STAGES: [{"epochs": 2}, once]}
+    values = {**tiny_settings.model_dump(exclude_none=True), STAGES: [{"epochs": 2}, once, {"epochs": 1, "runs": 2}]}
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(tomli_w.dumps(values))
     out = tmp_path / "run"
@@ -42,14 +42,18 @@ def test_two_processes_train_one_model_stage_after_stage(
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    first, last = trained_stages(out)
-    assert [len(read_rows(run)) for run in (first, last)] == [2, 0]
+    first, last, mean = trained_stages(out)
+    assert [len(read_rows(run)) for run in (first, last, mean)] == [2, 0, 1]
     for run in (first, last):
         state = torch.load(run / LAST_STATE, weights_only=True)
         pictures = len((run / "splits" / "train.txt").read_text().split())
         # Each step is a batch in each process.
         steps = pictures // (tiny_settings.data.batch_size * NUM_PROCESSES)
         assert state["global_step"] == steps * (state["epoch"] + 1)
+    one, other, both = (
+        load_file(run / "checkpoints" / "best" / "model.safetensors") for run in (*trained_runs(mean), mean)
+    )
+    assert all(torch.allclose(both[name].float(), (one[name] + other[name]).float() / 2, atol=1e-6) for name in both)
     kept = load_file(last / "checkpoints" / "best" / "model.safetensors")
     averaged = torch.load(last / LAST_STATE, weights_only=True)["state_dict"]
     assert all(torch.equal(value, averaged[f"model.{name}"]) for name, value in kept.items())

@@ -124,6 +124,25 @@ def test_a_stopped_stage_of_several_runs_goes_on(
         assert torch.equal(value, weights(tmp_path / "stopped")[name])
 
 
+def test_ctrl_c_while_a_mean_is_validated_leaves_it_whole(
+    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_validation = RunRecorder.on_validation_end
+
+    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
+        after_validation(self, trainer, *args)
+        if not trainer.optimizers:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecorder, "on_validation_end", press)
+        with pytest.raises(Interrupted, match=f"continue with --resume {tmp_path}$"):
+            train_stages(with_runs, rooms, tmp_path, "tiny")
+    before = weights(tmp_path)
+    assert resume_stages(tmp_path) == tmp_path / "checkpoints" / "best"
+    assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path).items())
+
+
 def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, stages: list[RunSettings], data: Path, out: Path) -> None:
     """Train, and press Ctrl-C after so many steps of all."""
     after_step, done = RunRecorder.on_train_batch_end, []

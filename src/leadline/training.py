@@ -192,6 +192,7 @@ def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, 
 
     Raises:
         UserError: if one of the runs has no checkpoint.
+        Interrupted: after Ctrl-C; the mean is whole.
     """
     dataset = open_dataset(data)
     splits, model = read_splits(runs[0], dataset), load_mean([find_checkpoint(str(run)) for run in runs])
@@ -202,9 +203,11 @@ def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, 
         write_run(out, settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
     module, pictures, recorder = _parts(model, settings, dataset, splits, out)
     trainer = build_trainer(settings.model_copy(update={"ema_decay": 0.0}), splits, out, recorder)
-    trainer.validate(module, pictures, verbose=False)
-    best = recorder.finish(trainer, module)
+    with recorder.catching_interrupts():
+        trainer.validate(module, pictures, verbose=False)
+        best = recorder.finish(trainer, module)
     trainer.strategy.barrier()
+    recorder.stop_if_asked()
     return best
 
 
