@@ -1,6 +1,8 @@
 """Training in stages: what each starts from, where it lies, and how a cut run goes on."""
 
 import signal
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,12 @@ from leadline.toml_files import read_toml
 
 
 @pytest.fixture(autouse=True)
-def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures have tests of their own and take most of a tiny run's time."""
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Curves that would have been drawn: figures have tests of their own and take most of a tiny run's time."""
+    curves: list[Path] = []
     monkeypatch.setattr("leadline.run.depth_sheet", lambda path, rows: None)
-    monkeypatch.setattr("leadline.run.learning_curves", lambda path, rows, monitor: None)
+    monkeypatch.setattr("leadline.run.learning_curves", lambda path, rows, monitor: curves.append(path))
+    return curves
 
 
 @pytest.fixture
@@ -66,7 +70,7 @@ def with_runs(stages: list[RunSettings]) -> list[RunSettings]:
 
 
 def test_a_stage_of_several_runs_is_their_mean(
-    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, caplog: pytest.LogCaptureFixture, drawn: list[Path]
 ) -> None:
     run = tmp_path / "run"
     with caplog.at_level("INFO"):
@@ -84,6 +88,8 @@ def test_a_stage_of_several_runs_is_their_mean(
     # The row is the mean's own: what the run's model scores on the validation pictures.
     (report,) = evaluate_protocols(run, data=rooms, split=str(run / "splits" / "val.txt"), protocols=["report"])
     assert report.per_image["delta1"] == pytest.approx(read_rows(run)[0]["delta1"], abs=2e-3)
+    # One point is no curve.
+    assert [path.parent for path in drawn] == [run / "stage-1", run / "stage-1", one, other]
     record = read_config(run / "checkpoints" / "best")["record"]
     assert (record["settings"]["init"], record["settings"]["runs"]) == ("stage-1", 2)
     assert "Mean of the weights of 2 runs" in (run / "checkpoints" / "best" / "README.md").read_text()
@@ -127,17 +133,7 @@ def test_a_stopped_stage_of_several_runs_goes_on(
 def test_ctrl_c_while_a_mean_is_validated_leaves_it_whole(
     rooms: Path, with_runs: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after_validation = RunRecorder.on_validation_end
-
-    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
-        after_validation(self, trainer, *args)
-        if not trainer.optimizers:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, "on_validation_end", press)
-        with pytest.raises(Interrupted, match=f"continue with --resume {tmp_path}$"):
-            train_stages(with_runs, rooms, tmp_path, "tiny")
+    stop_at("on_validation_end", lambda trainer: not trainer.optimizers, monkeypatch, with_runs, rooms, tmp_path)
     before = weights(tmp_path)
     assert resume_stages(tmp_path) == tmp_path / "checkpoints" / "best"
     assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path).items())
@@ -145,18 +141,31 @@ def test_ctrl_c_while_a_mean_is_validated_leaves_it_whole(
 
 def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, stages: list[RunSettings], data: Path, out: Path) -> None:
     """Train, and press Ctrl-C after so many steps of all."""
-    after_step, done = RunRecorder.on_train_batch_end, []
+    steps = count(1)
+    stop_at("on_train_batch_end", lambda trainer: next(steps) == step, monkeypatch, stages, data, out)
+
+
+def stop_at(
+    hook: str,
+    when: Callable[[Trainer], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    stages: list[RunSettings],
+    data: Path,
+    out: Path,
+) -> str:
+    """Train, press Ctrl-C after a hook of the recorder where `when` says so, and give what is said then."""
+    before = getattr(RunRecorder, hook)
 
     def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
-        after_step(self, trainer, *args)
-        done.append(None)
-        if len(done) == step:
+        before(self, trainer, *args)
+        if when(trainer):
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, "on_train_batch_end", press)
-        with pytest.raises(Interrupted, match=f"continue with --resume {out}$"):
+        patch.setattr(RunRecorder, hook, press)
+        with pytest.raises(Interrupted, match=f"continue with --resume {out}$") as stopped:
             train_stages(stages, data, out, "tiny")
+    return str(stopped.value)
 
 
 @pytest.mark.parametrize("step", [3, 10], ids=["first stage", "second stage"])
@@ -173,17 +182,11 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
 def test_ctrl_c_at_the_end_of_a_stage_stops_before_the_next(
     rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after_validation = RunRecorder.on_validation_epoch_end
-
-    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
-        after_validation(self, trainer, *args)
-        if trainer.current_epoch == stages[0].epochs - 1:
-            signal.raise_signal(signal.SIGINT)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, "on_validation_epoch_end", press)
-        with pytest.raises(Interrupted, match=f"stopped after the last step; continue with --resume {tmp_path}$"):
-            train_stages(stages, rooms, tmp_path, "tiny")
+    last = stages[0].epochs - 1
+    said = stop_at(
+        "on_validation_epoch_end", lambda trainer: trainer.current_epoch == last, monkeypatch, stages, rooms, tmp_path
+    )
+    assert said == f"stopped after the last step; continue with --resume {tmp_path}"
     assert not (tmp_path / "settings.toml").exists()
     resume_stages(tmp_path)
     assert [len(read_rows(stage)) for stage in trained_stages(tmp_path)] == [2, 1]

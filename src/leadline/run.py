@@ -201,6 +201,8 @@ class RunRecorder(Callback):
         }
         self._rows.append(row)
         self._write_rows(pl_module)
+        if trainer.optimizers:
+            learning_curves(self._out / "curves.png", self._rows, pl_module.settings.monitor)
         self._write_sheet(pl_module, trainer.current_epoch)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
@@ -236,7 +238,6 @@ class RunRecorder(Callback):
             writer = csv.DictWriter(file, list(self._rows[0]))
             writer.writeheader()
             writer.writerows(self._rows)
-        learning_curves(self._out / "curves.png", self._rows, monitor)
 
     def _save_best(self, pl_module: Any) -> None:
         run = json.loads((self._out / "run.json").read_text(encoding="utf-8"))

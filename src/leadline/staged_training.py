@@ -140,7 +140,7 @@ def _train_from(
         if num_started and not parts[num_started - 1].runs:
             best = resume(parts[num_started - 1].folder, show_progress)
         elif num_started:
-            num_started -= 1  # an average is made again: that takes no longer than to see whether it is whole
+            num_started -= 1  # a mean is made again, whether it was cut or not: that takes one validation
         for title, folder, settings, runs in parts[num_started:]:
             size = f"{settings.model.height}×{settings.model.width}"
             logger.info("%s%s", title, "" if runs else f": {settings.epochs} epochs at {size}")
