@@ -23,6 +23,7 @@ from leadline.checkpoint import (
 from leadline.errors import UserError
 from leadline.models import DecoderSettings, EncoderSettings, HeadSettings, ModelSettings, PlainSettings, build_model
 from leadline.models.model import DepthModel
+from leadline.models.quickened import quicken
 from leadline.storage import Precision
 
 PLAIN = ModelSettings(
@@ -404,19 +405,14 @@ def test_a_run_stands_for_its_best_epoch(tmp_path: Path) -> None:
     assert same_weights(load_model(tmp_path / "run"), build(seed=4))
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_an_opened_model_answers_the_same_without_rounding_weights_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool
-) -> None:
-    monkeypatch.setattr(checkpoint, "has_native_bf16", lambda device: native)
+def test_a_model_is_opened_as_what_is_quicker_to_predict_with(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "model", build(ENCODED), RECORD, "")
-    device, image = torch.device("cpu"), torch.rand(1, 3, 36, 48)
-    loaded, opened = load_model(tmp_path / "model"), open_model(tmp_path / "model", device)
-    types = {name: value.dtype for name, value in opened.named_parameters()}
-    assert types.pop("network.decoder.bottleneck.weight") is (torch.bfloat16 if native else torch.float32)
-    assert types["head.conv.weight"] is torch.float32  # steps of a centimetre or three otherwise
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=native):
-        assert torch.equal(opened(image), loaded(image))
+    quick = load_model(tmp_path / "model")
+    quicken(quick)
+    opened = open_model(tmp_path / "model", torch.device("cpu"))
+    assert not opened.training
+    assert [value.dtype for value in opened.parameters()] == [value.dtype for value in quick.parameters()]
+    assert same_weights(opened, quick)
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(bundle: Path) -> None:

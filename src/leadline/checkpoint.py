@@ -9,16 +9,15 @@ import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from leadline import __version__
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import ids_digest
-from leadline.device import has_native_bf16
 from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_file, atomic_folder
 from leadline.models import ModelSettings, build_model
 from leadline.models.model import DepthModel
+from leadline.models.quickened import quicken
 from leadline.storage import Precision, pack, unpack
 
 BUNDLE = Path(__file__).parent / "bundled"
@@ -26,8 +25,6 @@ DEFAULT = "base"
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1
-
-_PRODUCTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
 def save_checkpoint(
@@ -263,17 +260,13 @@ def open_model(model: str | Path, device: torch.device) -> DepthModel:
         device: where it shall run.
 
     Returns:
-        The model in evaluation mode, the weights of its network's products in the precision in which the device
-        multiplies. Autocast would round them the same way, anew for each picture.
+        The model in evaluation mode, as `quicken` leaves it.
 
     Raises:
         UserError: if there is no such model or its checkpoint is broken.
     """
     opened = load_model(model).to(device)
-    if has_native_bf16(device):
-        for layer in opened.network.modules():
-            if isinstance(layer, _PRODUCTS):
-                layer.to(torch.bfloat16)
+    quicken(opened)
     return opened
 
 

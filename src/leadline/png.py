@@ -7,9 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+try:  # a quarter of zlib's time for a file of the same size
+    from isal.isal_zlib import compress as _deflate
+except ImportError:  # where it has no wheel
+    from zlib import compress as _deflate
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BITS, _GREY, _UP = 16, 0, 2  # bits a value, colour type, filter: what a byte has more than the one above it
-_LEVEL = 1  # zlib's
+_LEVEL = 1  # the quickest of zlib's, and of ISA-L's the quickest that leaves files as small
 
 
 def encode_png(values: NDArray[np.uint16], text: Mapping[str, str]) -> bytes:
@@ -36,11 +41,10 @@ def encode_png(values: NDArray[np.uint16], text: Mapping[str, str]) -> bytes:
     rows[:, 0] = _UP
     rows[0, 1:] = big_endian[0]
     np.subtract(big_endian[1:], big_endian[:-1], out=rows[1:, 1:])  # modulo 256, as the format has it
-    deflate = zlib.compressobj(_LEVEL, strategy=zlib.Z_FILTERED)
     chunks = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, _BITS, _GREY, 0, 0, 0)),
         *((b"tEXt", f"{key}\0{word}".encode("latin-1")) for key, word in text.items()),
-        (b"IDAT", deflate.compress(rows.data) + deflate.flush()),
+        (b"IDAT", _deflate(rows, _LEVEL)),
         (b"IEND", b""),
     ]
     return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in chunks)

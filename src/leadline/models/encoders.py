@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from leadline.errors import UserError, unknown_name
 from leadline.models.attention import attend_in_cache
+from leadline.models.positions import remember_positions
 from leadline.models.settings import NO_WEIGHTS, EncoderSettings
 
 logger = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ class ViTEncoder(nn.Module):
             raise UserError(f"{name!r} has {len(self.body.blocks)} blocks, wanted {num_blocks}; ask for fewer")
         self.body.blocks = self.body.blocks[:num_blocks]
         attend_in_cache(self.body.blocks)
+        remember_positions(self.body)
         num_blocks = len(self.body.blocks)
         self.taps = [num_blocks * level // self.NUM_LEVELS - 1 for level in range(1, self.NUM_LEVELS + 1)]
         self.patch_px: int = self.body.patch_embed.patch_size[0]
