@@ -17,8 +17,6 @@ class ConvAutoencoder(nn.Module):
         deep_channels: channels of the deepest.
     """
 
-    sides_px = 1  # any size of picture suits it
-
     def __init__(self, settings: PlainSettings) -> None:
         """Build `levels` steps down and as many back up; each level doubles `width`."""
         super().__init__()

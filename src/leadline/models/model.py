@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from leadline.models.autoencoder import ConvAutoencoder
 from leadline.models.decoders import build_decoder
 from leadline.models.edges import LARGEST_AREA_PX, sharpen_edges
-from leadline.models.encoders import ViTEncoder, build_encoder, normalisation
+from leadline.models.encoders import build_encoder, normalisation
 from leadline.models.heads import DepthHead, Estimate, Features
 from leadline.models.settings import ModelSettings
 from leadline.models.unet import UNet
@@ -37,7 +37,6 @@ class EncoderDecoder(nn.Module):
     Attributes:
         channels: channels of the finest map it gives.
         deep_channels: channels of the deepest.
-        sides_px: what it wants a picture's sides to be multiples of; others cost it a step.
     """
 
     def __init__(self, settings: ModelSettings) -> None:
@@ -46,7 +45,6 @@ class EncoderDecoder(nn.Module):
         self.encoder = build_encoder(settings.encoder)
         self.decoder = build_decoder(self.encoder.channels, self.encoder.strides, settings.decoder)
         self.channels, self.deep_channels = self.decoder.channels, self.encoder.channels[-1]
-        self.sides_px = self.encoder.patch_px if isinstance(self.encoder, ViTEncoder) else 1
 
     def forward(self, image: Tensor) -> Features:
         """Maps, the finest of about half the picture's size, from a normalised picture (B, 3, H, W)."""
@@ -152,9 +150,8 @@ class DepthModel(nn.Module):
         return self.settings.focal_px / _enlargement(self._working_size(height, width), height, width)
 
     def _working_size(self, height: int, width: int, times: float = 1.0) -> tuple[int, int]:
-        """Size, `times` the usual, at which the network sees a picture: its aspect, in steps that suit the network."""
-        area_px = round(self.settings.height * self.settings.width * times**2)
-        return size_with_area(height, width, area_px, self.network.sides_px)
+        """Size, `times` the usual, at which the network sees a picture: of its aspect."""
+        return size_with_area(height, width, round(self.settings.height * self.settings.width * times**2))
 
     def focal_ratio(self, focal_px: Tensor) -> Tensor:
         """How many times as long as the training pictures' focal lengths are; 1 where either is unknown.
