@@ -10,6 +10,7 @@ filter, Tomasi & Manduchi 1998, in joint form: Petschnigg et al. 2004), and it t
 from math import cos, pi, sin, sqrt
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,7 +54,7 @@ def sharpen_edges(depth_m: Tensor, image: Tensor, radius_px: float) -> Tensor:
     shade = (image[:, :1] + image[:, 1:2] + image[:, 2:]) / (3 * ALIKE)
     padded = _with_margin([inverse, shade, near, far], margin)
     stride, maps = padded.shape[-1], _Maps(*padded.transpose(0, 1).flatten(1))
-    edges = F.pad(near > EDGE_RATIO * far, [margin] * 4).flatten().nonzero()[:, 0]
+    edges = _where(F.pad(near > EDGE_RATIO * far, [margin] * 4))
 
     share = _step_share(maps, edges, [down * stride + right for down in (-reach, reach) for right in (-reach, reach)])
     steps = share > 0
@@ -71,6 +72,11 @@ class _Maps(NamedTuple):
     shade: Tensor
     near: Tensor
     far: Tensor
+
+
+def _where(mask: Tensor) -> Tensor:
+    """Places of what is true, counted through all dimensions; on a processor NumPy finds them many times as quickly."""
+    return torch.from_numpy(np.flatnonzero(mask)) if mask.device.type == "cpu" else mask.flatten().nonzero()[:, 0]
 
 
 def _vote(maps: _Maps, edges: Tensor, offsets: list[int]) -> Tensor:
