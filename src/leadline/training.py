@@ -24,6 +24,7 @@ from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
 from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
+from leadline.models.settings import ModelSettings
 from leadline.optimizer import build_optimizer
 from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, read_splits, refuse_another_run, write_run
 from leadline.settings import RunSettings, parse_settings
@@ -137,7 +138,7 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     if not splits["train"]:
         raise UserError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
-    median_m, focal_px = _probe(dataset, splits["train"], settings.model.height * settings.model.width)
+    median_m, focal_px = _probe(dataset, splits["train"], settings.model)
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     seed_everything(settings.seed, verbose=False)
     model, ids = _first_model(settings, median_m), dataset.ids
@@ -171,8 +172,7 @@ def resume(out: Path, show_progress: bool = False) -> Path:
         state, model = out / LAST_STATE, build_model(settings.model.without_weights())
     else:
         # A run that was stopped before its first state was saved begins again, the same way.
-        area_px = settings.model.height * settings.model.width
-        state, model = None, _first_model(settings, _probe(dataset, splits["train"], area_px)[0])
+        state, model = None, _first_model(settings, _probe(dataset, splits["train"], settings.model)[0])
     _freeze(model, settings)
     return _fit(model, settings, dataset, splits, out, state, show_progress)
 
@@ -260,14 +260,15 @@ def _parts(
 ) -> tuple[DepthTraining, DepthDataModule, RunRecorder]:
     """What a trainer puts together."""
     module = DepthTraining(model.to(memory_format=torch.channels_last), settings)
-    data = DepthDataModule(dataset, splits, settings.data, settings.model.height * settings.model.width, settings.seed)
+    area_px = settings.model.height * settings.model.width
+    data = DepthDataModule(dataset, splits, settings.data, area_px, settings.seed, settings.model.multiple_px)
     return module, data, RunRecorder(out, dataset, splits["val"])
 
 
-def _probe(dataset: DepthDataset, indices: list[int], area_px: int) -> tuple[float, float | None]:
+def _probe(dataset: DepthDataset, indices: list[int], model: ModelSettings) -> tuple[float, float | None]:
     """Median depth in metres, and focal length in pixels of the working size (None if unknown)."""
     chosen = indices[:: max(1, len(indices) // NUM_PROBED)][:NUM_PROBED]
-    samples = [to_working_size(dataset[index], area_px) for index in chosen]
+    samples = [to_working_size(dataset[index], model.height * model.width, model.multiple_px) for index in chosen]
     medians = [sample.depth_m[sample.valid].median() for sample in samples if sample.valid.any()]
     if not medians:
         raise UserError("no valid depth in the training pictures; run 'leadline data check' on the data set")

@@ -264,6 +264,13 @@ def epochs(data: DepthDataModule, num: int = 2) -> Iterator[list[Batch]]:
         yield list(loader)
 
 
+def test_batches_have_sides_that_the_network_wants() -> None:
+    splits = {"train": [0, 1], "val": [2], "test": []}
+    data = DepthDataModule(Counting(), splits, DataSettings(workers=0, batch_size=2), 48 * 64, 7, multiple_px=14)
+    ((batch,),) = epochs(data, 1)
+    assert batch.image.shape == (2, 3, 42, 70)
+
+
 def test_batches_do_not_depend_on_workers_or_cache() -> None:
     torch.manual_seed(0)
     alone = [batch for batches in epochs(feed(workers=0)) for batch in batches]

@@ -166,6 +166,14 @@ def test_a_wall_stays_a_wall_at_any_size() -> None:
         assert distance.mean().item() == pytest.approx(1, abs=5e-4)  # nowhere shifted to one side
 
 
+def test_sides_are_multiples_where_the_network_wants_them(room: Sample) -> None:
+    resized = to_working_size(room, 48 * 63, multiple_px=14)
+    assert resized.image.shape == (3, 42, 70)  # 3.4 and 4.5 steps
+    torch.testing.assert_close(resized.intrinsics[0, 0], room.intrinsics[0, 0] * 70 / 63)
+    augmented = transforms.augment(room, EVERYTHING, seeded(0), 48 * 63, 14)
+    assert augmented.image.shape == augmented.depth_m.expand(3, -1, -1).shape == (3, 42, 70)
+
+
 def test_a_sample_of_the_working_size_is_returned_as_it_is(room: Sample) -> None:
     assert to_working_size(room, 48 * 63) is room
 

@@ -298,6 +298,24 @@ def test_pictures_are_brought_to_the_working_area(size: tuple[int, int], working
     assert seen[0].shape == (1, 3, *working)
 
 
+@pytest.mark.parametrize(
+    ("size", "working"),
+    [
+        ((480, 640), (42, 70)),  # 48 × 64 in steps of 14: 3.4 and 4.6 of them
+        ((64, 48), (70, 42)),
+        ((360, 640), (42, 70)),  # 41.6 × 73.9
+        ((32, 2000), (42, 70)),  # no side below 42, and then 3072 / 42
+    ],
+)
+@torch.no_grad()
+def test_sides_are_multiples_where_the_network_wants_them(size: tuple[int, int], working: tuple[int, int]) -> None:
+    model = seeded(small("unet", plain=PlainSettings(width=4, levels=1), multiple_px=14)).eval()
+    seen: list[Tensor] = []
+    model.network.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    assert model(pictures(1, *size)).shape[-2:] == size
+    assert seen[0].shape == (1, 3, *working)
+
+
 # Edges.
 
 
@@ -334,9 +352,9 @@ def test_edges_of_large_pictures_are_sharpened_at_a_smaller_size(monkeypatch: py
 # Focal length.
 
 
-def with_focal(focal_px: float | None, focal_share: float = 0.0) -> DepthModel:
+def with_focal(focal_px: float | None, **changes: float) -> DepthModel:
     """A model trained with this focal length at 48×64."""
-    return seeded(small("unet", focal_px=focal_px, focal_share=focal_share, plain=PlainSettings(width=4, levels=1)))
+    return seeded(small("unet", focal_px=focal_px, plain=PlainSettings(width=4, levels=1), **changes))
 
 
 @pytest.mark.parametrize(
@@ -369,6 +387,16 @@ def test_a_share_of_another_focal_length_goes_into_the_size() -> None:
     assert (height, width) == (57, 76)
     assert scale == pytest.approx(sqrt(57 * 76 / (48 * 64)) / 2)
     assert model.look(50.0, 48, 64) == (48, 64, 1.0)
+
+
+def test_steps_of_the_sides_are_made_up_for_in_metres() -> None:
+    model = with_focal(50.0, focal_share=0.25, multiple_px=14)
+    # As above, 33.9 × 45.3, to the nearest multiples.
+    height, width, scale = model.look(200.0, 48, 64)
+    assert (height, width) == (42, 42)
+    assert scale == pytest.approx(4 * sqrt(42 * 42 / (48 * 64)))
+    assumed_px = model.assumed_focal_px(480, 640)
+    assert assumed_px is not None and model.look(assumed_px, 480, 640).scale == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("focal_px", "most"), [(0.0, 4**0.25), (1e-9, 4**0.25), (1e9, 4**-0.25)])

@@ -84,15 +84,18 @@ class CachedSamples:
 class TrainingSamples(Dataset[Sample]):
     """Augmented samples. Each draws its chance from (seed, epoch, index) alone, whichever worker makes it."""
 
-    def __init__(self, samples: CachedSamples, settings: AugmentSettings, seed: int, area_px: int) -> None:
-        """Join samples, augmentation, seed and the number of pixels; see `augment`."""
-        self._samples, self._settings, self._seed, self._area_px = samples, settings, seed, area_px
+    def __init__(
+        self, samples: CachedSamples, settings: AugmentSettings, seed: int, area_px: int, multiple_px: int = 1
+    ) -> None:
+        """Join samples, augmentation, seed and the working size; see `augment`."""
+        self._samples, self._settings, self._seed = samples, settings, seed
+        self._area_px, self._multiple_px = area_px, multiple_px
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """The sample of an (epoch, index)."""
         epoch, index = key
         generator = torch.Generator().manual_seed(hash((self._seed, epoch, index)) % 2**63)
-        return augment(self._samples[index], self._settings, generator, self._area_px)
+        return augment(self._samples[index], self._settings, generator, self._area_px, self._multiple_px)
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -181,7 +184,15 @@ def collate_indexed(items: Sequence[tuple[int, Sample]]) -> tuple[torch.Tensor, 
 class DepthDataModule(LightningDataModule):
     """Training and validation loaders of one data set."""
 
-    def __init__(self, dataset: DepthDataset, splits: Splits, settings: DataSettings, area_px: int, seed: int) -> None:
+    def __init__(
+        self,
+        dataset: DepthDataset,
+        splits: Splits,
+        settings: DataSettings,
+        area_px: int,
+        seed: int,
+        multiple_px: int = 1,
+    ) -> None:
         """Join data, split and settings.
 
         Args:
@@ -190,10 +201,11 @@ class DepthDataModule(LightningDataModule):
             settings: batch, workers, cache, augmentation.
             area_px: the model's working number of pixels.
             seed: seed of order and augmentation.
+            multiple_px: what the working sides are multiples of.
         """
         super().__init__()
         self._dataset, self._splits, self._settings, self._seed = dataset, splits, settings, seed
-        self._area_px = area_px
+        self._area_px, self._multiple_px = area_px, multiple_px
         # What is enlarged most is not to be softer than the rest.
         self._samples = CachedSamples(dataset, area_px * settings.augment.zoom**2, settings.cache)
         self._skip_batches = 0
@@ -203,7 +215,8 @@ class DepthDataModule(LightningDataModule):
         rank, num_processes = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = EpochSampler(self._splits["train"], self._settings.batch_size, self._seed, rank, num_processes)
         sampler.skip_batches = self._skip_batches
-        samples = TrainingSamples(self._samples, self._settings.augment, self._seed, self._area_px)
+        augment_settings = self._settings.augment
+        samples = TrainingSamples(self._samples, augment_settings, self._seed, self._area_px, self._multiple_px)
         return self._loader(samples, collate_padded, batch_size=sampler.batch_size, sampler=sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:

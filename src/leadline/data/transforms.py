@@ -20,14 +20,15 @@ from leadline.resizing import resize, size_with_area
 CHANNEL_ORDERS = tuple(permutations(range(3)))
 
 
-def to_working_size(sample: Sample, area_px: int) -> Sample:
+def to_working_size(sample: Sample, area_px: int, multiple_px: int = 1) -> Sample:
     """Bring a sample to about `area_px` pixels, its aspect kept; depth takes the nearest pixel's.
 
     Args:
         sample: any size.
         area_px: wanted number of pixels.
+        multiple_px: what its sides become multiples of.
     """
-    return _resized(sample, size_with_area(*_size(sample), area_px))
+    return _resized(sample, size_with_area(*_size(sample), area_px, multiple_px))
 
 
 def at_most(sample: Sample, area_px: float) -> Sample:
@@ -110,7 +111,9 @@ def rotate(sample: Sample, angle_deg: float) -> Sample:
     )
 
 
-def augment(sample: Sample, settings: AugmentSettings, generator: torch.Generator, area_px: int) -> Sample:
+def augment(
+    sample: Sample, settings: AugmentSettings, generator: torch.Generator, area_px: int, multiple_px: int = 1
+) -> Sample:
     """Change a sample at random, as the settings allow, and bring it to its working size.
 
     Args:
@@ -118,8 +121,9 @@ def augment(sample: Sample, settings: AugmentSettings, generator: torch.Generato
         settings: probabilities and strengths.
         generator: where all chance comes from: the same state gives the same sample.
         area_px: number of pixels of the result; see `to_working_size`.
+        multiple_px: what its sides are multiples of.
     """
-    sample = _random_zoom(sample, settings, generator, size_with_area(*_size(sample), area_px))
+    sample = _random_zoom(sample, settings, generator, size_with_area(*_size(sample), area_px, multiple_px))
     for step in _STEPS:
         sample = step(sample, settings, generator)
     return sample

@@ -13,8 +13,6 @@ from leadline.device import multiplies_in_tiles
 
 SCORES_AT_ONCE = 2**20
 """How many scores of a token for a token are in memory at a time: 4 MB of float32, nearly what a core's cache holds."""
-
-
 KEYS_MULTIPLE = 16
 """PyTorch's fused attention takes up to three times as long on a processor where the number of keys is no multiple."""
 

@@ -151,7 +151,8 @@ class DepthModel(nn.Module):
 
     def _working_size(self, height: int, width: int, times: float = 1.0) -> tuple[int, int]:
         """Size, `times` the usual, at which the network sees a picture: of its aspect."""
-        return size_with_area(height, width, round(self.settings.height * self.settings.width * times**2))
+        area_px = round(self.settings.height * self.settings.width * times**2)
+        return size_with_area(height, width, area_px, self.settings.multiple_px)
 
     def focal_ratio(self, focal_px: Tensor) -> Tensor:
         """How many times as long as the training pictures' focal lengths are; 1 where either is unknown.
