@@ -1,10 +1,13 @@
+import importlib.util
 import io
+import sys
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from leadline import png
 from leadline.png import encode_png
 
 
@@ -22,6 +25,18 @@ def test_a_map_may_lie_in_memory_in_any_order() -> None:
     values = np.arange(12, dtype=np.uint16).reshape(3, 4)
     backwards = np.flip(values, 1).copy()[:, ::-1]
     assert encode_png(np.asfortranarray(values), {}) == encode_png(backwards, {}) == encode_png(values, {})
+
+
+def test_where_isa_l_is_missing_zlib_writes_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "isal.isal_zlib", None)  # whose import then fails
+    spec = importlib.util.spec_from_file_location("png_without_isal", png.__file__)
+    assert spec is not None and spec.loader is not None
+    without = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(without)
+    assert without._deflate is zlib.compress
+    values = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    with Image.open(io.BytesIO(without.encode_png(values, {}))) as picture:
+        assert np.array_equal(np.asarray(picture), values)
 
 
 def test_each_row_is_stored_as_its_difference_from_the_one_above() -> None:

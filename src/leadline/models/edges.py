@@ -107,17 +107,12 @@ def _with_margin(maps: list[Tensor], margin: int) -> Tensor:
     """Maps (B, 1, H, W) as channels, their outermost values repeated; twice as quick as cat and pad."""
     batch, _, height, width = maps[0].shape
     padded = maps[0].new_empty(batch, len(maps), height + 2 * margin, width + 2 * margin)
-    rows, columns = (slice(margin, -margin),) * 2
+    inside = slice(margin, -margin)
+    first, last = slice(margin, margin + 1), slice(-margin - 1, -margin)
     for number, values in enumerate(maps):
-        padded[:, number, rows, columns] = values[:, 0]
-    padded[..., :margin, columns], padded[..., -margin:, columns] = (
-        padded[..., margin : margin + 1, columns],
-        padded[..., -margin - 1 : -margin, columns],
-    )
-    padded[..., :margin], padded[..., -margin:] = (
-        padded[..., margin : margin + 1],
-        padded[..., -margin - 1 : -margin],
-    )
+        padded[:, number, inside, inside] = values[:, 0]
+    padded[..., :margin, inside], padded[..., -margin:, inside] = padded[..., first, inside], padded[..., last, inside]
+    padded[..., :margin], padded[..., -margin:] = padded[..., first], padded[..., last]
     return padded
 
 

@@ -10,8 +10,7 @@ from torch import Tensor
 class RememberedPositions(VisionTransformer):
     """timm's vision transformer that, when it predicts, remembers what it adds to the patches of the last size.
 
-    timm resamples the positions of its pretraining for each picture anew, which takes as long as a block of a small
-    network.
+    timm resamples the positions of its pretraining for each picture anew, a twentieth of a small network's time.
     """
 
     _remembered: tuple[Any, Tensor] | None = None

@@ -80,7 +80,7 @@ class ModelSettings(BaseModel):
     """Working height: pictures are brought to height·width pixels, their aspect kept, before the network."""
     width: Annotated[int, Field(ge=32)] = 320
     """Working width."""
-    multiple_px: Annotated[int, Field(ge=1)] = 1
+    multiple_px: Annotated[int, Field(ge=1, le=64)] = 1
     """Working sides are multiples of this: the patch of a plain ViT, which otherwise resizes its pictures once more."""
     focal_px: Annotated[float, Field(gt=0)] | None = None
     """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
