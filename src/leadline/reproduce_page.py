@@ -216,7 +216,8 @@ def epochs_in_words(stages: Sequence[RunSettings]) -> str:
 
 
 def _pictures(out: Path) -> str:
-    parts = [("learning_curves.png", "Learning curves; the best epoch by validation rel is the one that is scored.")]
+    scored = "scored is the last stage's best epoch by validation rel, or its runs' mean, drawn as an epoch more"
+    parts = [("learning_curves.png", f"Learning curves; {scored}.")]
     parts += [(f"figures/{name}.png", caption) for name, caption in FIGURES.items()]
     shown = [f"{caption}\n\n![{caption}]({path})" for path, caption in parts if (out / path).exists()]
     return "\n\n".join(["## Pictures", *shown]) if shown else ""
