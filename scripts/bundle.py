@@ -1,4 +1,4 @@
-r"""Put a run's best checkpoint into the package, with the numbers that this very file scores.
+r"""Put a checkpoint, or a run's best one, into the package, with the numbers that this very file scores.
 
     python scripts/bundle.py runs/base base --data nyu-labelled --precision int8 --validation-error 0.112 \
         --encoder-licence Apache-2.0 --protocol nyu-eigen
@@ -16,7 +16,7 @@ import torch
 from score_bundled import score
 
 from leadline.card import model_card
-from leadline.checkpoint import BUNDLE, load_checkpoint, read_config, save_checkpoint
+from leadline.checkpoint import BUNDLE, find_checkpoint, load_checkpoint, read_config, save_checkpoint
 from leadline.data import open_dataset
 from leadline.data.splits import make_splits
 from leadline.device import autocast
@@ -65,7 +65,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    best = arguments.run / "checkpoints" / "best"
+    best = find_checkpoint(arguments.run)
     model = load_checkpoint(best)
     factor = 1.0
     if arguments.validation_error and model.head.error_conv is not None and model.head.error_conv.bias is not None:
