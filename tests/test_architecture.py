@@ -14,6 +14,7 @@ FLOORS = (
     {"reproduce", "report"},
     {"reproduce_page", "sheets", "comparison_figure", "calibration", "streams"},
     {"comparison", "video", "many_pictures", "measurement", "benchmark", "stream_sources", "staged_training"},
+    {"own_results"},
     {"training", "evaluation", "prediction", "clips", "rerun_log", "export", "cluster"},
     {"trainer"},
     {"run", "averaging", "scoring", "predicted", "optimizer", "stages"},

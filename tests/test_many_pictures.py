@@ -180,16 +180,17 @@ def test_a_sheet_of_all_stays_where_only_some_are_predicted(
     assert (out / "contact_sheet.png").read_bytes() == before
 
 
-def test_a_sensors_depth_beside_its_picture_is_kept(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
-    out = tmp_path / "scene"
-    out.mkdir()
-    measured = out / f"{photo.stem}_depth.png"
-    Image.fromarray(np.full((6, 8), 1234, np.uint16)).save(measured)
-    before = measured.read_bytes()
-    (result,) = predict_files([photo], out, tiny_model, formats=["depth"])
+@pytest.mark.parametrize("name", ["depth", "npz", "color", "ply"])
+def test_a_sensors_file_beside_its_picture_is_kept(
+    photo: Path, tiny_model: DepthModel, tmp_path: Path, name: str
+) -> None:
+    (measured,) = output_paths(tmp_path / "scene" / photo.stem, [name])
+    measured.parent.mkdir()
+    measured.write_bytes(b"measured")
+    (result,) = predict_files([photo], measured.parent, tiny_model, formats=[name], fov_deg=60)
     assert "is there and not leadline's own: choose another --out" in result.error
-    assert measured.read_bytes() == before
+    assert measured.read_bytes() == b"measured"
     measured.unlink()
     for _ in range(2):  # its own are replaced
-        (result,) = predict_files([photo], out, tiny_model, formats=["depth"])
+        (result,) = predict_files([photo], measured.parent, tiny_model, formats=[name], fov_deg=60)
         assert result.written == [measured]

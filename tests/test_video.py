@@ -105,6 +105,17 @@ def test_mistakes_are_one_line_and_leave_nothing(clip: Path, tiny_model: DepthMo
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
 
+def test_a_recording_of_a_sensor_is_kept(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    measured = tmp_path / "clip_depth.mkv"
+    measured.write_bytes(b"measured")
+    with pytest.raises(UserError, match=r"clip_depth\.mkv is there and not leadline's own"):
+        predict_video(clip, tmp_path / "clip", tiny_model, formats=["depth"])
+    assert measured.read_bytes() == b"measured"
+    measured.unlink()
+    for _ in range(2):  # its own are replaced
+        assert predict_video(clip, tmp_path / "clip", tiny_model, formats=["depth"]).written == [measured]
+
+
 def test_an_interruption_leaves_no_half_clip(
     clip: Path, tiny_model: DepthModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,11 +15,13 @@ from PIL import Image
 from leadline.colors import colorize, scale_bar
 from leadline.depth import to_millimetres
 from leadline.errors import UserError
-from leadline.files import atomic_file
+from leadline.files import SOFTWARE, atomic_file
 from leadline.predicted import Prediction
 
 ENDINGS = {"color": "_side.mp4", "depth": "_depth.mkv"}
 """What a clip can become: side by side with its sound (H.264); lossless 16-bit millimetres (FFV1 in Matroska)."""
+COMMENT = f"depth by {SOFTWARE}"
+"""What a clip says of itself."""
 MP4_SOUND = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
 LEAST_MP3_HZ = 16_000
 """FFmpeg writes no MP3 of fewer samples a second into .mp4."""
@@ -249,6 +251,7 @@ def writing_clips(
             writers = []
             for format_name, target in targets.items():
                 out = stack.enter_context(av.open(f"file:{stack.enter_context(atomic_file(target))}", "w"))
+                out.metadata["comment"] = COMMENT
                 writers.append(WRITERS[format_name](out, rate, None if source is None else open_clip(source, stack)))
             yield writers
             for writer in writers:

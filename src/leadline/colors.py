@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from leadline.errors import UserError
 
 COLOR_MAP = "magma_r"  # near is bright and warm, far is dark; evenly spaced to the eye, also in grey
-_INVALID_RGB = (128, 128, 128)
+INVALID_RGB = (128, 128, 128)
 _INK = (32, 32, 32)
 ADAPTING_S = 3.0  # how long colours take to follow a scene, by two thirds
 _MOST_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
@@ -153,7 +153,7 @@ def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: flo
     painted = Image.fromarray(share.astype(np.uint8))
     painted.putpalette(_color_table().tobytes())  # NumPy would make eight bytes of each index
     colors: NDArray[np.uint8] = np.array(painted.convert("RGB"))
-    colors[~paintable] = _INVALID_RGB
+    colors[~paintable] = INVALID_RGB
     return colors
 
 

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from leadline.errors import UserError
 from leadline.files import atomic_file
 
+COMMENTS = "Z is depth along the optical axis in metres; NaN where there is none"
+"""What the header says; leadline's files are known by it."""
+
 
 def write_exr(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
     """Write depth in metres; the header says so.
@@ -27,7 +30,7 @@ def write_exr(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]
         "type": openexr.scanlineimage,
         "compression": openexr.ZIP_COMPRESSION,
         "unit": "metre",
-        "comments": "Z is depth along the optical axis in metres; NaN where there is none",
+        "comments": COMMENTS,
     }
     values = np.where(valid, depth_m, np.nan).astype(np.float32)
     with atomic_file(path) as temporary:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+SOFTWARE = "leadline"
+"""What files say of who wrote them."""
+
 
 def _temporary_beside(path: Path) -> Path:
     """A hidden name in the same folder, so that a rename is atomic, with the same suffix; short whatever that name."""

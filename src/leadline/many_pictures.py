@@ -17,11 +17,12 @@ from leadline.errors import UserError
 from leadline.image import num_pixels, read_image
 from leadline.image_files import CONTACT_SHEET
 from leadline.models.model import DepthModel
+from leadline.own_results import refuse_foreign_results
 from leadline.predicted import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
 from leadline.prediction import MAX_PIXELS, predict_picture
 from leadline.resizing import size_with_area
 from leadline.workers import Gate, in_order, num_workers
-from leadline.writers import SOFTWARE, SheetRow, write_contact_sheet
+from leadline.writers import SheetRow, write_contact_sheet
 
 LARGE_PIXELS = 20_000_000
 """Beyond, a picture is alone from reading to writing: several at once fill the memory."""
@@ -37,11 +38,11 @@ class FileResult:
     path: Path
     written: list[Path]
     summary: DepthSummary | None
-    """None if the picture could not be read."""
+    """None if there is no result."""
     focal: str
     """Focal length and where it is from, in words."""
     error: str
-    """Why the picture could not be read; "" if it could."""
+    """Why there is no result, such as a picture that cannot be read; "" if there is one."""
 
 
 class _Done(NamedTuple):
@@ -68,6 +69,8 @@ def predict_files(
     show: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
+
+    So is one whose result would replace a file that is not leadline's.
 
     Several are worked on at a time, each from file to result, unless they are very large; see `leadline.workers`.
 
@@ -106,7 +109,7 @@ def predict_files(
     def job(path: Path, stem: Path) -> _Done:
         try:
             with gate.entered(num_pixels(path, max_pixels) > LARGE_PIXELS):
-                _refuse_measured(output_paths(stem, formats))
+                refuse_foreign_results(output_paths(stem, formats))
                 prediction = predict_picture(read_image(path, max_pixels), model, given, tiled)
                 result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
         except UserError as error:
@@ -143,22 +146,6 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
     taken = {stem for stem, times in Counter(stems).items() if times > 1} | (set(stems) & set(longer))
     taken |= {stem.with_name(stem.name + word) for stem in set(stems) for word in AMBIGUOUS_WORDS} & set(stems)
     return [long if stem in taken else stem for stem, long in zip(stems, longer, strict=True)]
-
-
-def _refuse_measured(paths: Sequence[Path]) -> None:
-    """Keep a sensor's depth map, which may lie beside its picture under the very name of a result."""
-    for path in paths:
-        if path.name.endswith("_depth.png") and path.exists() and not _is_own(path):
-            raise UserError(f"{path} is there and not leadline's own: choose another --out")
-
-
-def _is_own(path: Path) -> bool:
-    """Whether the head of a PNG says that leadline wrote it."""
-    try:
-        with Image.open(path, formats=["PNG"]) as picture:
-            return picture.info.get("software") == SOFTWARE
-    except OSError:  # no PNG at all
-        return False
 
 
 def _thumbnail(title: str, prediction: Prediction) -> SheetRow:

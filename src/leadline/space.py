@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from leadline.camera import depth_to_points
 from leadline.errors import UserError
-from leadline.files import atomic_file
+from leadline.files import SOFTWARE, atomic_file
 
 FLYING_RATIO = 1.08
 """Largest ratio of depths within 3×3 pixels of one surface, in a picture of `FLYING_AREA_PX`. A floor seen from 1.2 m
@@ -96,7 +96,9 @@ def write_ply(path: Path, cloud: Cloud) -> None:
     """
     import trimesh
 
-    _export(path, trimesh.PointCloud(cloud.points_m, colors=cloud.rgb))
+    encoded = trimesh.PointCloud(cloud.points_m, colors=cloud.rgb).export(file_type="ply")
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(encoded.replace(b"end_header", f"comment {SOFTWARE}\nend_header".encode(), 1))
 
 
 def write_points_glb(path: Path, cloud: Cloud) -> None:
@@ -107,7 +109,7 @@ def write_points_glb(path: Path, cloud: Cloud) -> None:
     """
     import trimesh
 
-    _export(path, trimesh.Scene(trimesh.PointCloud(cloud.points_m * GLTF_AXES, colors=cloud.rgb)))
+    _export_glb(path, trimesh.Scene(trimesh.PointCloud(cloud.points_m * GLTF_AXES, colors=cloud.rgb)))
 
 
 def write_mesh_glb(
@@ -154,7 +156,7 @@ def write_mesh_glb(
         process=False,
     )
     mesh.remove_unreferenced_vertices()
-    _export(path, trimesh.Scene(mesh))
+    _export_glb(path, trimesh.Scene(mesh))
 
 
 def _faces(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -174,6 +176,6 @@ def _points(depth_m: NDArray[np.float32], intrinsics: NDArray[np.float32] | None
     return points
 
 
-def _export(path: Path, scene: Any) -> None:
+def _export_glb(path: Path, scene: Any) -> None:
     with atomic_file(path) as temporary:
-        scene.export(temporary)
+        scene.export(temporary, tree_postprocessor=lambda tree: tree["asset"].update(generator=SOFTWARE))

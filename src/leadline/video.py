@@ -14,6 +14,7 @@ from leadline.camera_files import Intrinsics, as_camera
 from leadline.clips import Frame, clip_paths, open_clip, read_frames, upright, writing_clips
 from leadline.colors import DepthSummary, depth_limits, summarize_depth
 from leadline.models.model import DepthModel
+from leadline.own_results import refuse_foreign_results
 from leadline.predicted import Prediction
 from leadline.prediction import predict
 from leadline.temporal import TemporalFilter
@@ -66,10 +67,12 @@ def predict_video(
         What was written.
 
     Raises:
-        UserError: if the clip cannot be read, has no picture, or no wanted format fits a video.
+        UserError: if the clip cannot be read, has no picture, no wanted format fits a video, or a
+            result would replace a file that is not leadline's.
         OSError: if a result cannot be written; nothing of it stays.
     """
     wanted = clip_paths(stem, formats, str(path))
+    refuse_foreign_results(wanted.values())
     camera = None if intrinsics is None else as_camera(intrinsics)
     ask = partial(predict, model=model, focal_px=focal_px, fov_deg=fov_deg, intrinsics=camera)
     looked_at = np.stack([ask(rgb).depth_m for rgb in _sample(path)])

@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from leadline.colors import colorize, depth_limits, load_font, scale_bar, summarize_depth
 from leadline.depth import to_millimetres
 from leadline.errors import UserError
-from leadline.files import atomic_file
+from leadline.files import SOFTWARE, atomic_file
 from leadline.image import decode_image
 from leadline.png import encode_png
 
-SOFTWARE = "leadline"
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
 _MOST_MM = 65535
@@ -69,8 +69,10 @@ def _require_map(
 
 
 def _save_png(path: Path, picture: Image.Image) -> None:
+    text = PngInfo()
+    text.add_text("software", SOFTWARE)
     with atomic_file(path) as temporary:
-        picture.save(temporary, format="PNG", compress_level=_FAST_PNG)
+        picture.save(temporary, format="PNG", compress_level=_FAST_PNG, pnginfo=text)
 
 
 def write_depth_png(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:

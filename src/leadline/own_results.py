@@ -1,0 +1,73 @@
+"""Telling leadline's own results from files of the user's that have the very names of results."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from leadline.clips import COMMENT as CLIP_COMMENT
+from leadline.colors import INVALID_RGB, colorize
+from leadline.errors import UserError
+from leadline.exr import COMMENTS as EXR_COMMENTS
+from leadline.files import SOFTWARE
+from leadline.image import decode_image
+
+_COLORS = ("_color.png", "_uncertainty.png")
+_END_BYTES = 4096
+_MARKS = {
+    ".png": (f"software\0{SOFTWARE}",),
+    ".npz": ("depth_m.npy", "valid.npy", "intrinsics.npy", "unit.npy"),
+    ".exr": (EXR_COMMENTS,),
+    ".ply": (f"\ncomment {SOFTWARE}\n",),
+    ".glb": (f'"generator":"{SOFTWARE}"',),
+    ".mp4": (CLIP_COMMENT,),
+    ".mkv": (CLIP_COMMENT,),
+}
+"""What stands at the beginning or the end of leadline's files, by their ending; all of it."""
+
+
+def refuse_foreign_results(paths: Iterable[Path]) -> None:
+    """Keep what is not leadline's: a sensor's depth may lie beside its picture under the very name of a result.
+
+    Args:
+        paths: files that are about to be written, of the formats that `predict` writes.
+
+    Raises:
+        UserError: at the first that is there and is none of leadline's results.
+    """
+    for path in paths:
+        if path.exists() and not _is_own(path):
+            raise UserError(f"{path} is there and not leadline's own: choose another --out, or move it away")
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        ends = _ends(path)
+    except OSError:  # a folder, or a file that may not be read
+        return False
+    marked = all(mark.encode() in ends for mark in _MARKS[path.suffix])
+    return marked or (path.name.endswith(_COLORS) and _is_unmarked_color(path))
+
+
+def _ends(path: Path) -> bytes:
+    """The beginning of a file and its end, where a format keeps what it tells of itself."""
+    with path.open("rb") as file:
+        beginning = file.read(_END_BYTES)
+        file.seek(max(len(beginning), path.stat().st_size - _END_BYTES))
+        return beginning + file.read()
+
+
+def _is_unmarked_color(path: Path) -> bool:
+    """Whether it is a coloured picture from before they were marked: depth's colours above, a white edge below."""
+    try:
+        image = decode_image(path)
+    except UserError:
+        return False
+    rgb = np.asarray(image)
+    if image.mode != "RGB" or not (rgb[-1] == 255).all():
+        return False
+    scale = colorize(np.arange(256, dtype=np.float32)[None], np.ones((1, 256), bool), 0, 255)[0]
+    known = {INVALID_RGB, *map(tuple, scale.tolist())}
+    top = list(map(tuple, rgb[0].tolist()))
+    # A narrow map has white beside it, since the bar below is wider.
+    return top[0] in known and {*top} <= {*known, (255, 255, 255)}
