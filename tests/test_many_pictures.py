@@ -194,3 +194,10 @@ def test_a_sensors_file_beside_its_picture_is_kept(
     for _ in range(2):  # its own are replaced
         (result,) = predict_files([photo], measured.parent, tiny_model, formats=[name], fov_deg=60)
         assert result.written == [measured]
+
+
+def test_where_no_format_can_be_there_nothing_is_skipped(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    out, seen = tmp_path / "out", []
+    options = {"formats": [], "skip_existing": True, "sheet": True}
+    list(predict_files([photo], out, tiny_model, show=lambda path, _: seen.append(path), **options))
+    assert seen == [photo] and (out / CONTACT_SHEET).exists()

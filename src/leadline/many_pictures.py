@@ -84,7 +84,8 @@ def predict_files(
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
         intrinsics: file or matrix of the camera that took every picture, instead of both.
         max_pixels: larger pictures are read smaller.
-        skip_existing: pass over pictures whose results are all there; results appear whole or not at all.
+        skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
+            formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
         show: what else is to see each picture's prediction.
 
@@ -101,7 +102,7 @@ def predict_files(
     num_skipped = 0
     stems = output_stems(paths, out)
     if skip_existing:
-        left = [place for place, stem in enumerate(stems) if not all(map(Path.exists, output_paths(stem, formats)))]
+        left = [place for place, stem in enumerate(stems) if not _all_there(output_paths(stem, formats))]
         num_skipped = len(paths) - len(left)
         paths, stems = [paths[place] for place in left], [stems[place] for place in left]
     gate = Gate()
@@ -126,6 +127,11 @@ def predict_files(
         yield result
     if rows and not (num_skipped and (out / CONTACT_SHEET).exists()):
         write_contact_sheet(out / CONTACT_SHEET, rows)
+
+
+def _all_there(results: Sequence[Path]) -> bool:
+    """Whether there are any results to wait for, and all exist."""
+    return bool(results) and all(path.exists() for path in results)
 
 
 def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
