@@ -90,7 +90,7 @@ def _side_by_side(part: str, other: str) -> bool:
     """Parts of one floor may lean on each other in one direction only; these do."""
     allowed = {
         ("writers", "colors"), ("figures", "colors"), ("checkpoint", "models"), ("card", "metrics"),
-        ("data", "image"), ("image", "camera"), ("errors", "files"), ("alignment", "depth"),
+        ("data", "image"), ("image", "camera"), ("files", "errors"), ("alignment", "depth"),
         ("cli_bench", "cli_evaluate"), ("cli_predict", "cli_data"),
     }  # fmt: skip
     return (part, other) in allowed

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from leadline.files import atomic_file, atomic_folder
+from leadline.errors import UserError
+from leadline.files import atomic_file, atomic_folder, require_target
 
 
 def names(folder: Path) -> list[str]:
@@ -99,3 +100,36 @@ def test_a_name_of_full_length_can_be_written(tmp_path):
     with atomic_file(path) as temporary:
         temporary.write_text("whole")
     assert path.read_text() == "whole"
+
+
+def test_the_folder_one_is_in_can_be_named_by_a_point(tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    with pytest.raises(OSError), atomic_file(Path()) as temporary:
+        temporary.write_text("a file cannot take a folder's place")
+    assert names(tmp_path) == ["here"]
+    with atomic_folder(Path()) as temporary:
+        (temporary / "a.txt").write_text("")
+    assert names(here) == ["a.txt"]
+    assert names(tmp_path) == ["here"]
+
+
+def test_a_target_that_cannot_be_written_is_told_before_the_work(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for fine, folder in ((file, False), (tmp_path, True), (tmp_path / "new" / "deeper", False), (tmp_path / "n", True)):
+        require_target(fine, folder)
+    with pytest.raises(UserError, match="is a folder, wanted a file to write: name a file in it"):
+        require_target(tmp_path)
+    with pytest.raises(UserError, match="is a file, wanted a folder to write: name another"):
+        require_target(file, folder=True)
+    for folder in (False, True):
+        with pytest.raises(UserError, match="file is a file, wanted a folder for"):
+            require_target(file / "below" / "a.html", folder)
+
+
+def test_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(UserError, match="may not be written, wanted a folder for"):
+        require_target(tmp_path / "new" / "a.html")

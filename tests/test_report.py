@@ -5,6 +5,7 @@ from PIL import Image
 
 from leadline.errors import UserError
 from leadline.report import write_report
+from leadline.sheets import draw_sheets
 
 
 def test_the_page_names_what_was_scored_and_shows_the_pictures(
@@ -47,3 +48,15 @@ def test_two_models_of_one_name_are_refused_before_either_is_scored(
             Image.new("L", (96, 72), 200).save(folder / f"{picture.stem}.png")
     with pytest.raises(UserError, match="distinct names, got answers, answers: rename a folder"):
         write_report([f"files:{it}" for it in folders], rooms, "all", "metric", tmp_path / "page.html")
+
+
+def test_a_page_or_sheets_that_cannot_be_written_cost_no_evaluation(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leadline.report.evaluate_protocols", lambda *_, **__: pytest.fail("scored"))
+    monkeypatch.setattr("leadline.sheets.evaluate", lambda *_, **__: pytest.fail("scored"))
+    with pytest.raises(UserError, match="is a folder, wanted a file to write"):
+        write_report([str(tiny_checkpoint)], rooms, "all", "report", tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file, wanted a folder to write"):
+        draw_sheets(tiny_checkpoint, rooms, "all", "report", tmp_path / "file")

@@ -7,8 +7,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from leadline.errors import UserError
+
 SOFTWARE = "leadline"
 """What files say of who wrote them."""
+
+
+def require_target(path: Path, folder: bool = False) -> None:
+    """Refuse a target that cannot be written; said before the work whose result is to go there, none of it is lost.
+
+    Args:
+        path: the file or folder that is to be written; it and the folders above need not exist yet.
+        folder: whether a folder is to be written, not a file.
+
+    Raises:
+        UserError: if the other kind of thing is there, or what is above it is no folder that may be written.
+    """
+    if folder and path.is_file():
+        raise UserError(f"{path} is a file, wanted a folder to write: name another --out")
+    if not folder and path.is_dir():
+        raise UserError(f"{path} is a folder, wanted a file to write: name a file in it as --out")
+    whole = Path(os.path.abspath(path))
+    above = next(it for it in ([whole] if folder else []) + list(whole.parents) if it.exists())
+    if not above.is_dir():
+        raise UserError(f"{above} is a file, wanted a folder for {path}: name another --out")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"{above} may not be written, wanted a folder for {path}: name another --out")
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -29,6 +53,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         OSError: if the folder cannot be written.
     """
+    path = Path(os.path.abspath(path))  # "." has no name that another could stand beside
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary_beside(path)
     try:
@@ -51,6 +76,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: if the parent folder cannot be written, or `path` is a file.
     """
+    path = Path(os.path.abspath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path} is a file, wanted a folder to write")

@@ -6,6 +6,7 @@ from pathlib import Path
 from leadline import __version__
 from leadline.data import open_dataset
 from leadline.evaluation import Report, evaluate_protocols
+from leadline.files import require_target
 from leadline.predictors import open_predictor
 from leadline.protocol_words import protocol_rules
 from leadline.protocols import get_protocol
@@ -39,8 +40,9 @@ def write_report(
         The file.
 
     Raises:
-        UserError: as `evaluate`, or if two models have one name; the latter before any is scored.
+        UserError: as `evaluate`, or if two models have one name or `out` cannot be written; these before any is scored.
     """
+    require_target(out)
     models = list(dict.fromkeys(models))
     if len(models) > 1:
         dataset = open_dataset(Path(data))

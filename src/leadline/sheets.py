@@ -10,6 +10,7 @@ from leadline.data.sample import DepthDataset, collate
 from leadline.errors import UserError
 from leadline.evaluation import Report, evaluate
 from leadline.figures import ScoredPicture, depth_sheet
+from leadline.files import require_target
 from leadline.predictors import open_predictor
 from leadline.predictors.base import Predictor
 from leadline.protocols import Protocol, get_protocol, scored_pixels, scored_prediction
@@ -39,10 +40,11 @@ def draw_sheets(
         The sheets.
 
     Raises:
-        UserError: as `evaluate`, and if `num_rows` is not positive.
+        UserError: as `evaluate`, and if `num_rows` is not positive or `out` cannot be written; these before any work.
     """
     if num_rows < 1:
         raise UserError(f"a sheet needs at least one row, got {num_rows}")
+    require_target(out, folder=True)
     report = evaluate(model, data=data, split=split, protocol=protocol, show_progress=show_progress)
     report.save(out)
     step = max(1, len(report.ids) // num_rows)
