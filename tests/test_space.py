@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from leadline.camera_files import read_camera
 from leadline.data.synthetic import SyntheticDataset
 from leadline.errors import UserError
 from leadline.predicted import Prediction
-from leadline.space import on_surface, point_cloud, write_mesh_glb, write_ply, write_points_glb
+from leadline.space import Cloud, on_surface, point_cloud, write_mesh_glb, write_ply, write_points_glb
 
 HEIGHT, WIDTH, FOCAL_PX = 48, 64, 52.0
 CAMERA: NDArray[np.float32] = pinhole(FOCAL_PX, HEIGHT, WIDTH).numpy()
@@ -118,6 +119,14 @@ def test_points_need_a_camera(camera: NDArray[np.float32] | None) -> None:
 def test_no_surface_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no surface to write"):
         write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), ~everywhere(), CAMERA)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_ply, "a.ply"), (write_points_glb, "a_points.glb")])
+def test_no_points_leave_no_file(tmp_path: Path, write: Callable[[Path, Cloud], None], name: str) -> None:
+    cloud = point_cloud(picture(), wall(), ~everywhere(), CAMERA)
+    with pytest.raises(UserError, match="no points to write: no pixel lies on a surface"):
+        write(tmp_path / name, cloud)
     assert not list(tmp_path.iterdir())
 
 

@@ -92,10 +92,12 @@ def write_ply(path: Path, cloud: Cloud) -> None:
     """Write points as binary PLY, in camera space: x right, y down, z forward, in metres.
 
     Raises:
+        UserError: if there are no points.
         OSError: if the file cannot be written; nothing of it stays.
     """
     import trimesh
 
+    _require_points(path, cloud)
     encoded = trimesh.PointCloud(cloud.points_m, colors=cloud.rgb).export(file_type="ply")
     with atomic_file(path) as temporary:
         temporary.write_bytes(encoded.replace(b"end_header", f"comment {SOFTWARE}\nend_header".encode(), 1))
@@ -105,11 +107,18 @@ def write_points_glb(path: Path, cloud: Cloud) -> None:
     """Write points as binary glTF, in metres, turned to its axes: x right, y up, looking along −z.
 
     Raises:
+        UserError: if there are no points.
         OSError: if the file cannot be written; nothing of it stays.
     """
     import trimesh
 
+    _require_points(path, cloud)
     _export_glb(path, trimesh.Scene(trimesh.PointCloud(cloud.points_m * GLTF_AXES, colors=cloud.rgb)))
+
+
+def _require_points(path: Path, cloud: Cloud) -> None:
+    if not len(cloud.points_m):
+        raise UserError(f"{path}: no points to write: no pixel lies on a surface; leave that format out")
 
 
 def write_mesh_glb(
