@@ -69,6 +69,7 @@ def test_the_usual_files_say_the_same(tmp_path: Path, text: str, size: tuple[int
         ('{"K": [[500, 0], [0, 500, 1]]}', "no camera file"),
         ('{"K": null}', "no camera file"),
         ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": 0, "height": 4}', "a picture of 0×4 pixels"),
+        ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": Infinity, "height": 4}', "cannot convert float infinity"),
         ("a camera", "no camera file"),
         ("a: [b", "no camera file"),
         ("\udcff", "no camera file"),
@@ -80,6 +81,12 @@ def test_anything_else_is_refused_in_one_line(tmp_path: Path, text: str, said: s
     with pytest.raises(UserError, match=r"camera\.json is no camera file .*: wanted the 9 numbers") as caught:
         read_camera(path)
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_of_countless_brackets_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "camera.json").write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"camera\.json is no camera file"):
+        read_camera(tmp_path / "camera.json")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:

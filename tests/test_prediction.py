@@ -54,6 +54,14 @@ def test_what_is_no_picture_is_refused(given: object, tiny_model: DepthModel) ->
         predict(given, tiny_model)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "given", [np.zeros((0, 5, 3), np.uint8), torch.zeros(3, 5, 0), Image.new("RGB", (0, 5)), np.zeros(0)]
+)
+def test_an_empty_picture_is_refused(given: object, tiny_model: DepthModel) -> None:
+    with pytest.raises(UserError, match="a picture must have pixels, got one of size"):
+        predict(given, tiny_model)  # type: ignore[arg-type]
+
+
 def test_metres_follow_the_focal_length(photo: Path, tiny_model: DepthModel) -> None:
     assumed = predict(photo, tiny_model)
     assert assumed.focal_px is not None

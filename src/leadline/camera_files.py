@@ -103,7 +103,7 @@ def read_camera(path: Path) -> Camera:
         return Camera(_matrix(values), size)
     except FileNotFoundError as error:
         raise UserError(f"no camera file at {path}: check the path") from error
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
             f"{path} is no camera file ({reason}): wanted the 9 numbers of a 3×3 matrix or fx fy cx cy, in pixels; "

@@ -140,6 +140,9 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
         return picture
     if isinstance(picture, str | Path):
         return read_image(Path(picture), max_pixels)
+    shape = picture.size if isinstance(picture, Image.Image) else picture.shape
+    if 0 in shape:
+        raise UserError(f"a picture must have pixels, got one of size {tuple(shape)}: give one that is not empty")
     if isinstance(picture, Image.Image):
         return as_seen(picture, max_pixels)
     if isinstance(picture, np.ndarray):
