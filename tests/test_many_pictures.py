@@ -84,6 +84,22 @@ def test_no_result_takes_anothers_place(tmp_path: Path) -> None:
     assert [stem.name for stem in output_stems(paths, tmp_path / "out")] == ["1_jpg", "1_png", "1_jpg_png"]
 
 
+def test_names_that_some_disks_take_for_one_are_kept_apart(tmp_path: Path) -> None:
+    stems = output_stems([tmp_path / name for name in ("A.jpg", "a.png", "B.jpg")], tmp_path)
+    assert [stem.name for stem in stems] == ["A_jpg", "a_png", "B"]
+    stems = output_stems([tmp_path / name for name in ("A.jpg", "a_Points.jpg")], tmp_path)
+    assert [stem.name for stem in stems] == ["A", "a_Points_jpg"]
+
+
+def test_pictures_on_two_drives_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(paths: object) -> str:
+        raise ValueError("Paths don't have the same drive")
+
+    monkeypatch.setattr("os.path.commonpath", refuse)
+    with pytest.raises(UserError, match="wanted pictures of one drive"):
+        output_stems([tmp_path / "a.jpg", tmp_path / "b.jpg"], tmp_path)
+
+
 def test_the_surface_of_one_picture_is_not_the_points_of_another(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("a.jpg", "a_points.jpg", "b_points.jpg", "_points.jpg")]
     stems = output_stems(paths, tmp_path)

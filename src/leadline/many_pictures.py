@@ -137,21 +137,33 @@ def _all_there(results: Sequence[Path]) -> bool:
 def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
     """Where the results of each picture go: `out`/its name, below its folder where there are several.
 
-    Two pictures that differ only in their ending keep it ("a_jpg", "a_png"), and so does "a_points" beside "a", whose
-    surface would have the name of the other's points, so that no result takes the other's place.
+    Two pictures that differ only in their ending, or in small and capital letters, keep it ("a_jpg", "a_png"), and so
+    does "a_points" beside "a", whose surface would have the name of the other's points, so that no result takes the
+    other's place.
 
     Args:
         paths: picture files.
         out: folder for the results.
+
+    Raises:
+        UserError: if the pictures are on several drives.
     """
     # A link has its own name, wherever it leads.
     whole = [Path(os.path.abspath(path)) for path in paths]
-    common = Path(os.path.commonpath([path.parent for path in whole])) if whole else out
+    try:
+        common = Path(os.path.commonpath([path.parent for path in whole])) if whole else out
+    except ValueError as error:  # Windows has a tree of folders for each drive
+        raise UserError(
+            f"wanted pictures of one drive, got some of several ({error}): name each drive's alone"
+        ) from error
     stems = [out / path.relative_to(common).with_suffix("") for path in whole]
     longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, whole, strict=True)]
-    taken = {stem for stem, times in Counter(stems).items() if times > 1} | (set(stems) & set(longer))
-    taken |= {stem.with_name(stem.name + word) for stem in set(stems) for word in AMBIGUOUS_WORDS} & set(stems)
-    return [long if stem in taken else stem for stem, long in zip(stems, longer, strict=True)]
+    # Some disks take "A_depth.png" and "a_depth.png" for one.
+    names, longer_names = ([str(stem).casefold() for stem in some] for some in (stems, longer))
+    once = set(names)
+    taken = {name for name, times in Counter(names).items() if times > 1} | (once & set(longer_names))
+    taken |= {name + word for name in once for word in AMBIGUOUS_WORDS} & once
+    return [long if name in taken else stem for name, stem, long in zip(names, stems, longer, strict=True)]
 
 
 def _thumbnail(title: str, prediction: Prediction) -> SheetRow:
