@@ -62,6 +62,11 @@ def test_a_sheet_is_a_png_of_a_size_to_look_at(tmp_path: Path) -> None:
     assert figures._pyplot().get_fignums() == []
 
 
+def test_a_title_with_dollars_is_no_formula(tmp_path: Path) -> None:
+    depth_sheet(tmp_path / "sheet.png", [scored(0)._replace(title="cost_$5_and_$6")])
+    assert (tmp_path / "sheet.png").is_file()
+
+
 def test_invalid_pixels_are_grey_in_truth_and_error(tmp_path: Path) -> None:
     depth_sheet(tmp_path / "whole.png", [scored()])
     depth_sheet(tmp_path / "half.png", [scored(invalid=0.5)])

@@ -11,6 +11,7 @@ import leadline.reproduce as module
 from leadline.cli import main
 from leadline.data import open_dataset
 from leadline.data.splits import select
+from leadline.data.synthetic import synthesize
 from leadline.errors import UserError
 from leadline.reproduce import reproduce
 from leadline.run import Interrupted, read_rows
@@ -137,6 +138,13 @@ def test_missing_encoder_weights_are_found_before_anything_is_trained(
     arguments = ["reproduce", "--data", str(rooms), "--out", str(tmp_path / "out"), "--only", "cae", "densenet"]
     assert main([*arguments, "--encoder-weights.densenet121", str(tmp_path / "no.safetensors")]) == 2
     assert "no.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_data_set_that_leaves_nothing_for_validation_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    synthesize(tmp_path / "few", 8, seed=0, height=48, width=64)
+    with pytest.raises(UserError, match="'official/val' holds no picture"):
+        reproduce(tmp_path / "few", tmp_path / "out", ["cae-official"])
     assert not (tmp_path / "out").exists()
 
 

@@ -173,6 +173,8 @@ def test_a_setting_like_none_lists_all_of_its_level() -> None:
     ("values", "message"),
     [
         ({"epochs": 0}, "epochs: Input should be greater than or equal to 1, got 0"),
+        ({"seed": 2**32}, "seed: Input should be less than 2147483648, got 4294967296"),
+        ({"model": {"head": {"max_depth_m": float("inf")}}}, "model.head.max_depth_m: .* a finite number, got inf"),
         ({"epochs": "many"}, "epochs: Input should be a valid integer, .*, got 'many'"),
         ({"precision": "fp8"}, "precision: Input should be 'auto', 'bf16' or 'float32', got 'fp8'"),
         ({"ema_decay": 1.0}, "ema_decay: Input should be less than 1, got 1.0"),

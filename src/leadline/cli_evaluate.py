@@ -184,7 +184,7 @@ def _table(header: Sequence[str], *rows: Iterable[str]) -> "Table":
 
 
 def print_table(table: "Table") -> None:
-    """Print a table, as wide as it is where the output is no terminal."""
+    """Print a table, as wide as it is where the output is no terminal; brackets in names are no markup."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False).print(table)

@@ -114,7 +114,7 @@ def _draw_row(axes: Any, row: ScoredPicture, near_m: float, far_m: float) -> tup
     axes[1].imshow(_shown(row.depth_m, row.valid), cmap=COLOR_MAP, vmin=near_m, vmax=far_m)
     depth_image = axes[2].imshow(row.pred_m[0].numpy(), cmap=COLOR_MAP, vmin=near_m, vmax=far_m)
     error_image = axes[3].imshow(_shown(error, row.valid), cmap=ERROR_COLOURS, vmin=0, vmax=ERROR_END)
-    axes[0].set_ylabel(row.title, fontsize=9)
+    axes[0].set_ylabel(row.title, fontsize=9, parse_math=False)
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])

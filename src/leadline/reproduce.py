@@ -63,7 +63,8 @@ def reproduce(
         The page, OUT/report.md.
 
     Raises:
-        UserError: if an experiment is unknown, or `out` holds a run of one with other settings or data.
+        UserError: if an experiment is unknown, `out` holds a run of one with other settings or data, or the data set is
+            so small that no picture is kept for validation.
         Interrupted: after Ctrl-C; the state is saved.
     """
     encoder_weights = encoder_weights or {}
@@ -71,7 +72,9 @@ def reproduce(
     used = {stages[0].model.encoder.name for _, stages in wanted}
     for name in encoder_weights.keys() - used:
         raise unknown_name("encoder", name, sorted(used), "--encoder-weights.")
-    dataset = open_dataset(data)  # before hours of training: is it there?
+    dataset = open_dataset(data)  # before hours of training: is it there, and is there what chooses the best epoch?
+    for part in (it.data for _, stages in wanted for it in stages):
+        select(dataset, f"{part.split}/val", part.split_seed, part.validation)
     for experiment, stages in wanted:
         folders = stage_folders(out / experiment.name, len(stages))
         for folder, settings in zip(folders, stages, strict=True):

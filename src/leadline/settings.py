@@ -73,7 +73,7 @@ class RunSettings(BaseModel):
     """Times that every training picture is seen."""
     max_steps: Annotated[int, Field(ge=-1)] = -1
     """Stop after so many steps, for a quick try; -1 for no limit."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of weights, order and augmentation."""
     init: str = ""
     """Model whose weights training starts from (a bundled one's name, or a folder), of the recipe's own shape."""

@@ -76,6 +76,15 @@ def test_uncertainty_comes_along(dataset: DepthDataset, first: Batch, tmp_path: 
     assert torch.equal(answer.uncertainty, 2 * answer.values)
 
 
+@pytest.mark.parametrize("uncertainty", [np.zeros((1, 6, 8)), np.zeros((6, 8), bool)])
+def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
+    dataset: DepthDataset, first: Batch, tmp_path: Path, uncertainty: np.ndarray
+) -> None:
+    np.savez(tmp_path / f"{first.id[0]}.npz", depth_m=ramp(first), uncertainty=uncertainty)
+    with pytest.raises(UserError, match=r"must hold one map of numbers \(H, W\), got .*6, 8\)"):
+        FilesPredictor(tmp_path, dataset)(first, False)
+
+
 def test_the_pictures_own_name_serves_where_it_is_not_the_id(rooms: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

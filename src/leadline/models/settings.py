@@ -55,9 +55,9 @@ class HeadSettings(BaseModel):
 
     kind: Literal["tanh", "log"] = "log"
     """tanh: centre + half-range·tanh z (the report's); log: evenly in log depth between the ends."""
-    min_depth_m: Annotated[float, Field(gt=0)] = 0.5
+    min_depth_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
     """Nearest depth the model can answer, in metres."""
-    max_depth_m: Annotated[float, Field(gt=0)] = 10.0
+    max_depth_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
     """Farthest depth the model can answer, in metres."""
     uncertainty: bool = False
     """Answer each pixel's expected relative error too."""

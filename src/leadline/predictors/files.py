@@ -92,11 +92,12 @@ class FilesPredictor:
             )
         path, read = found
         stored, uncertainty = read(path)
-        if stored.ndim != 2 or stored.dtype.kind not in "uif":
-            raise UserError(f"{path} must hold one map of numbers (H, W), got {stored.dtype} {stored.shape}")
+        for values in (stored,) if uncertainty is None else (stored, uncertainty):
+            if values.ndim != 2 or values.dtype.kind not in "uif":
+                raise UserError(f"{path} must hold one map of numbers (H, W), got {values.dtype} {values.shape}")
         scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
-        values = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
-        return values, None if uncertainty is None else _at_size(uncertainty, height, width)
+        depth = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
+        return depth, None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
 
     def _find(self, stem: str) -> tuple[Path, "Reader"] | None:
         for ending, read in READERS.items():
@@ -106,16 +107,16 @@ class FilesPredictor:
         return None
 
 
-Reader = Callable[[Path], tuple[NDArray[Any], NDArray[np.float32] | None]]
+Reader = Callable[[Path], tuple[NDArray[Any], NDArray[Any] | None]]
 
 
-def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[np.float32] | None]:
+def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """`depth_m` (or the only array) and, if it is there, `uncertainty_m` or `uncertainty`."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             key = _depth_among(arrays.files)
             uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
-            return arrays[key], None if uncertainty is None else uncertainty.astype(np.float32)
+            return arrays[key], uncertainty
     except (*_DAMAGE, zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise UserError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
 
