@@ -3,16 +3,47 @@
 import logging
 import warnings
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from leadline.data.splits import Splits
 from leadline.device import has_native_bf16, pick_device, trainer_processes
+from leadline.errors import UserError
+from leadline.files import atomic_file
 from leadline.run import LAST_STATE, RunRecorder
 from leadline.settings import RunSettings
+
+
+class WholeStates(TorchCheckpointIO):
+    """States of a run that are whole or not there, wherever the system keeps its temporary files.
+
+    Lightning writes a state among those and moves it, which from one disk to another is a copy that a kill can cut.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a state beside its target and rename it."""
+        with atomic_file(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read a state.
+
+        Raises:
+            UserError: if it is not whole.
+        """
+        try:
+            return super().load_checkpoint(path, *args, **kwargs)
+        except (EOFError, OSError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise UserError(
+                f"{path} is no whole state of a run ({reason}); delete it, and --resume begins the run again"
+            ) from error
 
 
 def build_trainer(
@@ -36,6 +67,7 @@ def build_trainer(
         max_epochs=settings.epochs,
         max_steps=settings.max_steps,
         callbacks=_callbacks(settings, recorder, out, show_progress),
+        plugins=[WholeStates()],
         logger=TensorBoardLogger(out, name="", version="tensorboard"),
         enable_progress_bar=show_progress,
         enable_model_summary=False,
