@@ -240,6 +240,9 @@ def test_only_a_checkpoint_is_written_over(folder: Path, tmp_path: Path) -> None
             refuse_foreign(wrong, folder)
     with pytest.raises(UserError, match="good is the model itself, which is kept as it is"):
         refuse_foreign(folder / ".." / "good", folder)
+    (tmp_path / "other" / "net.onnx").write_bytes(b"onnx")
+    with pytest.raises(UserError, match="other holds 'net.onnx', which would be lost"):
+        refuse_foreign(tmp_path / "other", folder)
 
 
 # What is refused.

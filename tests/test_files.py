@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from leadline.errors import UserError
-from leadline.files import atomic_file, atomic_folder, require_target
+from leadline.files import atomic_file, atomic_folder, require_only, require_target
 
 
 def names(folder: Path) -> list[str]:
@@ -133,3 +133,13 @@ def test_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_path, monk
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(UserError, match="may not be written, wanted a folder for"):
         require_target(tmp_path / "new" / "a.html")
+
+
+def test_a_folder_with_anything_of_another_name_is_not_replaced(tmp_path):
+    (tmp_path / "mine").write_text("")
+    require_only(tmp_path, {"mine", "other"})
+    require_only(tmp_path / "new", ())
+    with pytest.raises(UserError, match="holds 'mine', which would be lost; choose a new or an empty folder"):
+        require_only(tmp_path, {"other"})
+    with pytest.raises(UserError, match="must be a folder, got a file"):
+        require_only(tmp_path / "mine", {"mine"})

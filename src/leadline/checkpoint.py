@@ -14,7 +14,7 @@ from leadline import __version__
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import ids_digest
 from leadline.errors import UserError, unknown_name
-from leadline.files import atomic_file, atomic_folder
+from leadline.files import atomic_file, atomic_folder, require_only
 from leadline.models import ModelSettings, build_model
 from leadline.models.model import DepthModel
 from leadline.models.quickened import quicken
@@ -134,12 +134,13 @@ def refuse_foreign(folder: Path, source: Path) -> None:
         source: what it is made from.
 
     Raises:
-        UserError: if the folder holds anything but another checkpoint, or is a file.
+        UserError: if the folder holds anything but another checkpoint's files, or is a file.
     """
     if folder.resolve() == source.resolve():
         raise UserError(f"{folder} is the model itself, which is kept as it is: name another folder")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_checkpoint(folder)):
         raise UserError(f"{folder} holds something else than a checkpoint: name a new or an empty folder")
+    require_only(folder, (WEIGHTS, CONFIG, CARD))
 
 
 def _is_checkpoint(folder: Path) -> bool:

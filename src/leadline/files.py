@@ -3,7 +3,7 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +33,23 @@ def require_target(path: Path, folder: bool = False) -> None:
         raise UserError(f"{above} is a file, wanted a folder for {path}: name another --out")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UserError(f"{above} may not be written, wanted a folder for {path}: name another --out")
+
+
+def require_only(folder: Path, names: Collection[str]) -> None:
+    """Refuse to replace a folder as a whole that holds anything of other names, which would be lost.
+
+    Args:
+        folder: what is to be replaced; it need not exist.
+        names: what may be in it.
+
+    Raises:
+        UserError: if it holds something else, or is a file.
+    """
+    if folder.is_file():
+        raise UserError(f"{folder} must be a folder, got a file; choose another place")
+    foreign = sorted({path.name for path in folder.iterdir()} - set(names)) if folder.exists() else []
+    if foreign:
+        raise UserError(f"{folder} holds {foreign[0]!r}, which would be lost; choose a new or an empty folder")
 
 
 def _temporary_beside(path: Path) -> Path:

@@ -285,10 +285,13 @@ def test_nothing_but_rendered_rooms_is_ever_replaced(tmp_path: Path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="holds something else than rendered rooms; name a new or an empty folder"):
+    with pytest.raises(UserError, match="holds 'chapter.txt', which would be lost; choose a new or an empty folder"):
         synthesize(tmp_path / "thesis", 1, 0, 8, 8)
-    with pytest.raises(UserError, match="is a file; name a folder"):
+    with pytest.raises(UserError, match="must be a folder, got a file"):
         synthesize(tmp_path / "file", 1, 0, 8, 8)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
     (tmp_path / "empty").mkdir()
     assert synthesize(tmp_path / "empty", 1, 0, 8, 8) == 1
+    (tmp_path / "empty" / "runs").mkdir()
+    with pytest.raises(UserError, match="holds 'runs', which would be lost"):
+        synthesize(tmp_path / "empty", 1, 0, 8, 8)

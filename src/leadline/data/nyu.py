@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from leadline.data.sample import Sample
 from leadline.errors import UserError
-from leadline.files import atomic_folder
+from leadline.files import atomic_folder, require_only
 
 INTRINSICS_PX = (518.8579, 519.4696, 325.5824, 253.7362)
 """fx, fy, cx, cy of the 640x480 pictures: the makers' calibration of their colour camera."""
@@ -203,17 +203,6 @@ def _millimetres(depth_m: NDArray[Any]) -> NDArray[np.uint16]:
     return np.where((depth_mm >= 1) & (depth_mm <= 65535), depth_mm, 0).astype(np.uint16)
 
 
-def _refuse_foreign(out: Path) -> None:
-    """An existing folder is replaced whole: refuse one that holds anything this module did not write."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise UserError(f"{out} must be a folder, got a file; choose another place for the data set")
-    foreign = sorted({path.name for path in out.iterdir()} - {*_FOLDERS, "index.csv", "dataset.toml"})
-    if foreign:
-        raise UserError(f"{out} holds {foreign[0]!r}, which would be lost; choose a new or an empty folder")
-
-
 def _write_pictures(file: h5py.File, index: int, folder: Path) -> dict[str, str]:
     """Write the three pictures of one sample; returns their columns of the index."""
     paths = {name: f"{name}/{index + 1:04d}.png" for name in _FOLDERS}
@@ -261,7 +250,7 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
         UserError: if a file is missing, broken or not what its name says, or `out` holds other things.
         OSError: if `out` cannot be written.
     """
-    _refuse_foreign(out)
+    require_only(out, {*_FOLDERS, "index.csv", "dataset.toml"})
     dataset = NyuDataset(mat, splits)
     names = zip(dataset.ids, dataset.scenes, dataset.official_splits, strict=True)
     with _open_mat(mat) as file:

@@ -29,7 +29,7 @@ from leadline.data.rooms.raycast import Pose, Room
 from leadline.data.rooms.shading import Rendering, render
 from leadline.data.sample import Sample
 from leadline.errors import UserError
-from leadline.files import atomic_folder
+from leadline.files import atomic_folder, require_only
 
 PICTURES_PER_SCENE = 4
 DEPTH_KIND = "rendered"
@@ -153,7 +153,7 @@ def synthesize(out: Path, count: int, seed: int, height: int = 480, width: int =
         The number of pictures written.
 
     Raises:
-        UserError: if a setting is out of range, or `out` holds anything but rendered rooms.
+        UserError: if a setting is out of range, or `out` holds anything but a set of rendered rooms.
         OSError: if the folder cannot be written.
     """
     dataset, out = SyntheticDataset(count, seed, height, width, fov_deg), out.resolve()
@@ -171,8 +171,7 @@ def synthesize(out: Path, count: int, seed: int, height: int = 480, width: int =
 
 def _refuse_foreign(out: Path) -> None:
     """What is replaced is lost, so that it must be something that can be rendered again."""
-    if out.is_file():
-        raise UserError(f"{out} is a file; name a folder for the data set")
+    require_only(out, {"rgb", "depth", "index.csv", "dataset.toml"})
     if out.exists() and any(out.iterdir()) and read_dataset_toml(out).depth_kind != DEPTH_KIND:
         raise UserError(f"{out} holds something else than rendered rooms; name a new or an empty folder")
 
