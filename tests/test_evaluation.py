@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -232,3 +233,22 @@ def test_a_broken_picture_is_one_line_in_python_too(rooms: Path, tiny_checkpoint
     (tmp_path / "rooms" / "rgb" / "00001.png").write_bytes(b"")
     with pytest.raises(UserError, match=r"^[^\n]*00001\.png is empty \(0 bytes\): copy or download it again$"):
         evaluate(tiny_checkpoint, data=tmp_path / "rooms", split="all", protocol="report")
+
+
+def test_saving_leaves_nothing_of_an_older_evaluation(
+    rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (report,) = scored(Constant(1.0), rooms, [PROTOCOLS["report"]])
+    (tmp_path / "calibration.png").write_bytes(b"of another model")
+    report.save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "per_image.csv"}
+    renamed = []
+    replace = os.replace
+
+    def note(source: Path, target: Path) -> None:
+        renamed.append((target.name, (tmp_path / "metrics.json").exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", note)
+    report.save(tmp_path)
+    assert renamed == [("per_image.csv", False), ("metrics.json", False)]

@@ -44,6 +44,19 @@ def address(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture
+def squeezed_address(address: str, tmp_path: Path) -> str:
+    """The same frames, of pixels half as wide again as they are high."""
+    with av.open(str(tmp_path / "live.mkv")) as source, av.open(str(tmp_path / "squeezed.mkv"), "w") as out:
+        video = out.add_stream("libx264", rate=RATE)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.sample_aspect_ratio = Fraction(3, 2)
+        for frame in source.decode(video=0):
+            out.mux(video.encode(av.VideoFrame.from_ndarray(frame.to_ndarray(format="rgb24"), format="rgb24")))
+        out.mux(video.encode())
+    return address.replace("live", "squeezed")
+
+
 def frames(path: Path) -> list[av.VideoFrame]:
     with av.open(str(path)) as container:
         return list(container.decode(video=0))
@@ -85,6 +98,13 @@ def test_intrinsics_are_those_of_every_frame(address: str, tiny_model: DepthMode
     )  # fmt: skip
     assert recording.focal == "focal 50 px (given)" and seen
     np.testing.assert_array_equal(seen, [matrix] * len(seen))
+
+
+def test_frames_of_pixels_that_are_no_squares_are_made_so(
+    squeezed_address: str, tiny_model: DepthModel, tmp_path: Path
+) -> None:
+    recording = predict_stream(squeezed_address, tmp_path / "dv", tiny_model, formats=["depth"])
+    assert {(frame.width, frame.height) for frame in frames(recording.written[0])} == {(96, 48)}
 
 
 def test_the_first_ctrl_c_ends_it_with_whole_files(address: str, tiny_model: DepthModel, tmp_path: Path) -> None:

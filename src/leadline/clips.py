@@ -113,7 +113,7 @@ def read_frames(path: Path) -> Iterator[tuple[Any, tuple[int, int]]]:
                 # Streams without a container tell no times, old containers of new codecs wrong ones.
                 if frame.pts is None or (last_pts is not None and frame.pts <= last_pts):
                     raise UserError(f"{path} has frames without a rising time; put it into a container such as .mp4")
-                size, last_pts = size or (_square_width(video, frame), frame.height), frame.pts
+                size, last_pts = size or size_of_squares(video, frame), frame.pts
                 num_frames += 1
                 yield frame, size
         except av.FFmpegError as error:
@@ -122,10 +122,9 @@ def read_frames(path: Path) -> Iterator[tuple[Any, tuple[int, int]]]:
             raise UserError(f"{path} holds no frame")
 
 
-def _square_width(video: Any, frame: Any) -> int:
-    """A frame's width where its pixels are square: those of DV and of some films are not, which the stream says."""
-    width: int = round(frame.width * (video.sample_aspect_ratio or 1))
-    return width
+def size_of_squares(video: Any, frame: Any) -> tuple[int, int]:
+    """A frame's width and height in square pixels: those of DV and of some films are not, which the stream says."""
+    return round(frame.width * (video.sample_aspect_ratio or 1)), frame.height
 
 
 def upright(frame: Any, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:

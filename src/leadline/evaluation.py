@@ -87,16 +87,21 @@ class Report:
         }
 
     def save(self, out: Path) -> None:
-        """Write `metrics.json`, `per_image.csv` and, if the model knows its errors, `calibration.png` into a folder."""
-        with atomic_file(out / "metrics.json") as temporary:
-            temporary.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
-        with atomic_file(out / "per_image.csv") as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["id", *METRICS])
-            writer.writeheader()
-            writer.writerows({"id": name, **row} for name, row in zip(self.ids, self.rows(), strict=True))
-        if self.calibration is not None:
-            with atomic_file(out / "calibration.png") as temporary:
-                temporary.write_bytes(reliability_figure({self.model: self.calibration}))
+        """Write `per_image.csv`, `metrics.json` and, if the model knows its errors, `calibration.png` into a folder.
+
+        `metrics.json` comes last, and an older one goes before: where it is, all of one evaluation is.
+        """
+        with atomic_file(out / "metrics.json") as totals, atomic_file(out / "per_image.csv") as rows:
+            totals.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
+            with rows.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, ["id", *METRICS])
+                writer.writeheader()
+                writer.writerows({"id": name, **row} for name, row in zip(self.ids, self.rows(), strict=True))
+            for name in ("metrics.json", "calibration.png"):
+                (out / name).unlink(missing_ok=True)
+            if self.calibration is not None:
+                with atomic_file(out / "calibration.png") as picture:
+                    picture.write_bytes(reliability_figure({self.model: self.calibration}))
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.clips import pyav, upright
+from leadline.clips import pyav, size_of_squares, upright
 from leadline.errors import UserError
 
 CAMERA = "camera:"
@@ -79,7 +79,7 @@ class NewestFrames:
         self.num_seen, self.broken = 0, ""
         self._container = _open(source)
         self._paced = not source.startswith(CAMERA)  # a server sends what it has, as fast as it can
-        self._frame: tuple[Any, float] | None = None
+        self._frame: tuple[Any, tuple[int, int], float] | None = None
         self._news, self._ended, self._left = threading.Condition(), False, threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
@@ -103,13 +103,13 @@ class NewestFrames:
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._frame or self._ended, timeout=0.1)
-                (frame, now_s), self._frame = self._frame or (None, last_s), None
+                (frame, size, now_s), self._frame = self._frame or (None, None, last_s), None
                 ended = self._ended
             if over(now_s) or (frame is None and ended):
                 return
             if frame is None:
                 continue
-            rgb = upright(frame)
+            rgb = upright(frame, size)
             if shape not in (None, rgb.shape):
                 self.broken = f"its picture changed its size to {rgb.shape[1]}×{rgb.shape[0]}"
                 return
@@ -124,8 +124,9 @@ class NewestFrames:
                     self._left.wait(pace(frame.time))
                 now_s = time.monotonic()
                 start_s = now_s if start_s is None else start_s
+                size = size_of_squares(self._container.streams.video[0], frame)
                 with self._news:
-                    self._frame, self.num_seen = (frame, now_s - start_s), self.num_seen + 1
+                    self._frame, self.num_seen = (frame, size, now_s - start_s), self.num_seen + 1
                     self._news.notify()
                 if self._left.is_set():
                     return

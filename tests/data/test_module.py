@@ -1,3 +1,5 @@
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from leadline.data import module
 from leadline.data.module import CachedSamples, DepthDataModule, EpochSampler, TrainingSamples, collate_padded
@@ -279,6 +281,21 @@ def test_batches_do_not_depend_on_workers_or_cache() -> None:
     assert len(alone) == len(beside) == 4
     for one, other in zip(alone, beside, strict=True):
         assert_equal(one, other)
+
+
+class Interrupted(Counting):
+    """Ctrl-C reaches a worker before each of its samples."""
+
+    def __getitem__(self, index: int) -> Sample:
+        if get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitem__(index)
+
+
+def test_ctrl_c_ends_no_worker() -> None:
+    splits = {"train": [0], "val": [1, 4, 2], "test": []}
+    data = DepthDataModule(Interrupted(), splits, DataSettings(workers=1, batch_size=1), AREA_PX, seed=7)
+    assert len(list(data.val_dataloader())) == 3
 
 
 def test_training_batches_are_augmented_anew_each_epoch() -> None:

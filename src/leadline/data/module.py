@@ -1,6 +1,7 @@
 """Feeding a model: samples cached, augmented by a seed of their own to the working size, in resumable order."""
 
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -238,4 +239,16 @@ class DepthDataModule(LightningDataModule):
 
     def _loader(self, samples: Dataset[Any], collate_fn: Any, **kwargs: Any) -> DataLoader[Any]:
         workers = self._settings.workers
-        return DataLoader(samples, collate_fn=collate_fn, num_workers=workers, persistent_workers=workers > 0, **kwargs)
+        return DataLoader(
+            samples,
+            collate_fn=collate_fn,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=_leave_interrupts_to_training,
+            **kwargs,
+        )
+
+
+def _leave_interrupts_to_training(worker: int) -> None:
+    """Ctrl-C reaches the workers too, and must not end them before training has saved its state."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
