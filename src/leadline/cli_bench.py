@@ -51,8 +51,11 @@ def bench(
     from tempfile import TemporaryDirectory
 
     from leadline.benchmark import benchmark, make_pictures
+    from leadline.files import require_target
     from leadline.image_files import find_images
 
+    if out is not None:
+        require_target(out)
     if data and size:
         raise UserError("--size is that of made-up pictures, and --data names pictures: give one of them")
     devices = _devices(device or [])

@@ -40,7 +40,10 @@ def evaluate(
         out: folder for metrics.json and per_image.csv.
     """
     from leadline.evaluation import evaluate as run_evaluation
+    from leadline.files import require_target
 
+    if out is not None:
+        require_target(out, folder=True)
     report = run_evaluation(
         model, data=data, split=split, protocol=protocol, processes=processes, show_progress=sys.stderr.isatty()
     )
@@ -76,10 +79,12 @@ def compare(
     from leadline.comparison_figure import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
     from leadline.data import open_dataset
     from leadline.errors import UserError
-    from leadline.files import atomic_file
+    from leadline.files import atomic_file, require_target
 
     if len(models) < 2:  # said before minutes of evaluating the one
         raise UserError(f"a comparison needs at least 2 models, got {', '.join(models) or 'none'}; name another")
+    if out is not None:
+        require_target(out, folder=True)
     dataset = open_dataset(data)
     scores = [_scores(model, data, split, protocol, processes).with_scenes(dataset) for model in models]
     comparisons = run_comparison(*scores)
