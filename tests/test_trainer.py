@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import leadline.files
+import leadline.trainer
 from leadline.cli import main
 from leadline.errors import UserError
 from leadline.run import LAST_STATE
@@ -46,6 +47,14 @@ def test_a_broken_state_is_one_line(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UserError, match="is no whole state of a run") as caught:
         WholeStates().load_checkpoint(tmp_path / "last.ckpt", weights_only=True)
     assert "\n" not in str(caught.value)
+
+
+def test_where_there_is_an_apple_gpu_the_processor_trains(
+    rooms: Path, tmp_path: Path, tiny_settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leadline.trainer, "pick_device", lambda: torch.device("mps"))
+    once = tiny_settings.model_copy(update={"epochs": 1})
+    assert train(once, rooms, tmp_path / "run").is_dir()
 
 
 def test_a_run_with_a_broken_state_says_how_to_go_on(

@@ -61,7 +61,7 @@ def build_trainer(
     _quiet_lightning()
     return Trainer(
         default_root_dir=out,
-        accelerator=_accelerator(),
+        accelerator={"cuda": "gpu"}.get(_device().type, "cpu"),
         **trainer_processes(),
         precision=_precision(settings),
         max_epochs=settings.epochs,
@@ -99,12 +99,13 @@ def _batches_per_epoch(settings: RunSettings, num_pictures: int) -> int | float:
     return settings.max_steps if 0 < settings.max_steps < whole_epoch else 1.0
 
 
-def _accelerator() -> str:
-    return {"cuda": "gpu"}.get(pick_device().type, pick_device().type)
+def _device() -> torch.device:
+    """CUDA or the processor: Apple's GPUs know no float64, in which the metrics are added up."""
+    return pick_device() if pick_device().type == "cuda" else torch.device("cpu")
 
 
 def _precision(settings: RunSettings) -> Any:
-    bf16 = has_native_bf16(pick_device()) if settings.precision == "auto" else settings.precision == "bf16"
+    bf16 = has_native_bf16(_device()) if settings.precision == "auto" else settings.precision == "bf16"
     return "bf16-mixed" if bf16 else "32-true"
 
 
