@@ -2,12 +2,14 @@ import csv
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import leadline.evaluation
 from leadline.checkpoint import save_checkpoint
 from leadline.data import open_dataset
 from leadline.data.sample import Batch, collate
@@ -235,6 +237,23 @@ def test_a_broken_picture_is_one_line_in_python_too(rooms: Path, tiny_checkpoint
         evaluate(tiny_checkpoint, data=tmp_path / "rooms", split="all", protocol="report")
 
 
+def test_a_curve_that_cannot_be_drawn_leaves_the_older_evaluation(
+    rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (report,) = scored(Constant(1.0), rooms, [PROTOCOLS["report"]])
+    report.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(leadline.evaluation, "reliability_figure", fail)
+    (other,) = scored(Constant(2.0), rooms, [PROTOCOLS["report"]])
+    with pytest.raises(MemoryError):
+        replace(other, calibration=torch.ones(2, 3)).save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_saving_leaves_nothing_of_an_older_evaluation(
     rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,11 +262,11 @@ def test_saving_leaves_nothing_of_an_older_evaluation(
     report.save(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"metrics.json", "per_image.csv"}
     renamed = []
-    replace = os.replace
+    move = os.replace
 
     def note(source: Path, target: Path) -> None:
         renamed.append((target.name, (tmp_path / "metrics.json").exists()))
-        replace(source, target)
+        move(source, target)
 
     monkeypatch.setattr(os, "replace", note)
     report.save(tmp_path)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 import leadline.files
 import leadline.trainer
@@ -47,6 +48,18 @@ def test_a_broken_state_is_one_line(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UserError, match="is no whole state of a run") as caught:
         WholeStates().load_checkpoint(tmp_path / "last.ckpt", weights_only=True)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [PermissionError("not yours"), torch.OutOfMemoryError("the GPU is full")])
+def test_what_is_not_the_states_fault_is_not_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(TorchCheckpointIO, "load_checkpoint", fail)
+    with pytest.raises(type(error), match=str(error)):
+        WholeStates().load_checkpoint(tmp_path / "last.ckpt", weights_only=True)
 
 
 def test_where_there_is_an_apple_gpu_the_processor_trains(

@@ -97,11 +97,12 @@ class Report:
                 writer = csv.DictWriter(file, ["id", *METRICS])
                 writer.writeheader()
                 writer.writerows({"id": name, **row} for name, row in zip(self.ids, self.rows(), strict=True))
+            curve = None if self.calibration is None else reliability_figure({self.model: self.calibration})
             for name in ("metrics.json", "calibration.png"):
                 (out / name).unlink(missing_ok=True)
-            if self.calibration is not None:
+            if curve is not None:
                 with atomic_file(out / "calibration.png") as picture:
-                    picture.write_bytes(reliability_figure({self.model: self.calibration}))
+                    picture.write_bytes(curve)
 
 
 def evaluate(

@@ -39,7 +39,9 @@ class WholeStates(TorchCheckpointIO):
         """
         try:
             return super().load_checkpoint(path, *args, **kwargs)
-        except (EOFError, OSError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
+        except torch.OutOfMemoryError:  # a RuntimeError too, but not the file's fault
+            raise
+        except (EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
             reason = " ".join(str(error).split())[:160]
             raise UserError(
                 f"{path} is no whole state of a run ({reason}); delete it, and --resume begins the run again"
