@@ -137,6 +137,7 @@ def test_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_path, monk
 
 def test_a_folder_with_anything_of_another_name_is_not_replaced(tmp_path):
     (tmp_path / "mine").write_text("")
+    (tmp_path / ".DS_Store").write_text("")
     require_only(tmp_path, {"mine", "other"})
     require_only(tmp_path / "new", ())
     with pytest.raises(UserError, match="holds 'mine', which would be lost; choose a new or an empty folder"):

@@ -35,6 +35,10 @@ def require_target(path: Path, folder: bool = False) -> None:
         raise UserError(f"{above} may not be written, wanted a folder for {path}: name another --out")
 
 
+FILE_BROWSERS_OWN = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""What macOS's and Windows's file browsers leave in a folder that somebody has looked into."""
+
+
 def require_only(folder: Path, names: Collection[str]) -> None:
     """Refuse to replace a folder as a whole that holds anything of other names, which would be lost.
 
@@ -47,7 +51,8 @@ def require_only(folder: Path, names: Collection[str]) -> None:
     """
     if folder.is_file():
         raise UserError(f"{folder} must be a folder, got a file; choose another place")
-    foreign = sorted({path.name for path in folder.iterdir()} - set(names)) if folder.exists() else []
+    present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    foreign = sorted(present - set(names) - FILE_BROWSERS_OWN)
     if foreign:
         raise UserError(f"{folder} holds {foreign[0]!r}, which would be lost; choose a new or an empty folder")
 
