@@ -50,15 +50,12 @@ def test_a_broken_state_is_one_line(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("error", [PermissionError("not yours"), torch.OutOfMemoryError("the GPU is full")])
-def test_what_is_not_the_states_fault_is_not_called_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def test_a_state_that_may_not_be_read_is_not_called_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
-        raise error
+        raise PermissionError("not yours")
 
     monkeypatch.setattr(TorchCheckpointIO, "load_checkpoint", fail)
-    with pytest.raises(type(error), match=str(error)):
+    with pytest.raises(PermissionError, match="not yours"):
         WholeStates().load_checkpoint(tmp_path / "last.ckpt", weights_only=True)
 
 

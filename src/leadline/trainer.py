@@ -39,8 +39,6 @@ class WholeStates(TorchCheckpointIO):
         """
         try:
             return super().load_checkpoint(path, *args, **kwargs)
-        except torch.OutOfMemoryError:  # a RuntimeError too, but not the file's fault
-            raise
         except (EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
             reason = " ".join(str(error).split())[:160]
             raise UserError(
