@@ -305,6 +305,17 @@ def test_a_diverging_loss_stops_the_run_with_a_remedy(
         train(tiny_settings, rooms, tmp_path / "run")
 
 
+def test_a_batch_too_small_for_a_batch_norm_stops_the_run_with_a_remedy(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    unet = ModelSettings(network="unet", plain=PlainSettings(width=4, levels=5), height=32, width=32)
+    settings = tiny_settings.model_copy(
+        update={"model": unet, "data": tiny_settings.data.model_copy(update={"batch_size": 1})}
+    )
+    with pytest.raises(UserError, match="1 picture of 32x32 leaves a batch norm a single value .* --data.batch-size"):
+        train(settings, rooms, tmp_path / "run")
+
+
 def test_depth_that_the_head_cannot_answer_is_taught_as_the_end_of_its_range(
     tiny_settings: RunSettings, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

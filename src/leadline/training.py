@@ -23,7 +23,7 @@ from leadline.losses import error_nll, weighted_loss
 from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
 from leadline.models.heads import ERROR_LAYER
-from leadline.models.model import DepthModel
+from leadline.models.model import DepthModel, Estimate
 from leadline.models.settings import ModelSettings
 from leadline.optimizer import build_optimizer
 from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, read_splits, refuse_another_run, write_run
@@ -64,9 +64,9 @@ class DepthTraining(LightningModule):
         That is the camera whose metres the network answers; `DepthModel.estimate` brings them to the picture's own.
 
         Raises:
-            UserError: if the loss is no longer a finite number.
+            UserError: if the loss is no longer a finite number, or a batch norm sees one pixel of one picture.
         """
-        pred_m, relative_error = self.model.estimate_at_working_scale(batch.image)
+        pred_m, relative_error = self._estimate(batch.image)
         head = self.settings.model.head
         depth_m = batch.depth_m / self.model.focal_ratio(batch.intrinsics[:, 0, 0]).view(-1, 1, 1, 1)
         # What the head cannot answer is taught as the end of its range: beyond it, terms on slope and structure
@@ -82,6 +82,17 @@ class DepthTraining(LightningModule):
             )
         self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.id))
         return loss
+
+    def _estimate(self, image: Tensor) -> Estimate:
+        try:
+            return self.model.estimate_at_working_scale(image)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UserError(
+                f"{len(image)} picture of {image.shape[-2]}x{image.shape[-1]} leaves a batch norm a single value at the "
+                "network's deepest level; raise --data.batch-size, --model.height or --model.width"
+            ) from error
 
     def validation_step(self, batch: tuple[Tensor, Batch], batch_idx: int) -> None:
         """Score a batch at the pictures' own size and focal length."""
