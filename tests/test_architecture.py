@@ -10,13 +10,14 @@ SOURCE = Path(__file__).parents[1] / "src" / "leadline"
 FLOORS = (
     {"__main__"},
     {"cli", "app"},
-    {"cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_predict", "cli_train"},
+    {"cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_export", "cli_predict", "cli_train"},
     {"reproduce", "report"},
     {"reproduce_page", "sheets", "comparison_figure", "calibration", "streams"},
     {"comparison", "video", "many_pictures", "measurement", "benchmark", "stream_sources", "staged_training"},
     {"own_results"},
     {"training", "evaluation", "prediction", "clips", "rerun_log", "export", "cluster"},
     {"trainer"},
+    {"onnx_graph"},
     {"run", "averaging", "scoring", "predicted", "optimizer", "stages"},
     {"predictors"},
     {"studies"},
@@ -91,7 +92,7 @@ def _side_by_side(part: str, other: str) -> bool:
     allowed = {
         ("writers", "colors"), ("figures", "colors"), ("checkpoint", "models"), ("card", "metrics"),
         ("data", "image"), ("image", "camera"), ("files", "errors"), ("alignment", "depth"),
-        ("cli_bench", "cli_evaluate"), ("cli_predict", "cli_data"),
+        ("cli_bench", "cli_evaluate"), ("cli_export", "cli_evaluate"), ("cli_predict", "cli_data"),
     }  # fmt: skip
     return (part, other) in allowed
 

@@ -15,6 +15,7 @@ from leadline.cli_bench import bench
 from leadline.cli_camera import calibrate, measure
 from leadline.cli_data import USER_MISTAKE, data_app
 from leadline.cli_evaluate import compare, evaluate, figure, print_table, report
+from leadline.cli_export import export
 from leadline.cli_predict import predict
 from leadline.errors import UserError, plain
 
@@ -22,7 +23,7 @@ from leadline.errors import UserError, plain
 
 app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
 app.command(data_app)
-for command in (predict, measure, calibrate, evaluate, compare, report, figure, bench):
+for command in (predict, measure, calibrate, evaluate, compare, report, figure, export, bench):
     app.command(command)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
 app.command(

@@ -22,8 +22,8 @@ from leadline.errors import UserError, unknown_name
 from leadline.losses import error_nll, weighted_loss
 from leadline.metrics import METRICS, DepthMetrics
 from leadline.models import build_model
-from leadline.models.heads import ERROR_LAYER
-from leadline.models.model import DepthModel, Estimate
+from leadline.models.heads import ERROR_LAYER, Estimate
+from leadline.models.model import DepthModel
 from leadline.models.settings import ModelSettings
 from leadline.optimizer import build_optimizer
 from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, read_splits, refuse_another_run, write_run
@@ -90,8 +90,8 @@ class DepthTraining(LightningModule):
             if "more than 1 value per channel" not in str(error):
                 raise
             raise UserError(
-                f"{len(image)} picture of {image.shape[-2]}x{image.shape[-1]} leaves a batch norm a single value at the "
-                "network's deepest level; raise --data.batch-size, --model.height or --model.width"
+                f"{len(image)} picture of {image.shape[-2]}x{image.shape[-1]} leaves a batch norm a single value at "
+                "the network's deepest level; raise --data.batch-size, --model.height or --model.width"
             ) from error
 
     def validation_step(self, batch: tuple[Tensor, Batch], batch_idx: int) -> None:

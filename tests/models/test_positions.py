@@ -7,7 +7,7 @@ import torch
 from timm.models import vision_transformer
 from timm.models.vision_transformer import VisionTransformer
 
-from leadline.models.positions import RememberedPositions, remember_positions
+from leadline.models.positions import RememberedPositions, cubic_weights, remember_positions
 
 
 def body(**settings: Any) -> Any:
@@ -45,6 +45,27 @@ def test_pictures_of_one_size_share_their_positions(resampled: list[Any], settin
         with torch.no_grad():
             assert torch.equal(quick._pos_embed(patches), plain._pos_embed(patches))
     assert resampled == [(3, 4)] * 3 + [(5, 2)] * 2  # plain each time, quick once a size
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"reg_tokens": 4}, {"no_embed_class": True}, {"class_token": False, "global_pool": "avg"}]
+)
+def test_what_is_exported_are_the_same_positions(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = body(**settings)
+    exported = deepcopy(plain)
+    remember_positions(exported)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    for height, width in ((3, 4), (14, 14), (5, 20)):
+        patches = torch.randn(2, height, width, 48)
+        torch.testing.assert_close(exported._pos_embed(patches), plain._pos_embed(patches), rtol=1e-5, atol=1e-5)
+
+
+def test_cubic_weights_are_those_of_keys() -> None:
+    # Twice as many pixels: the sixth's centre is 1/4 from an old one's. Keys' curve with a = -1/2 has at 1/4, 3/4, 5/4
+    # and 7/4 the values 111/128, 29/128, -9/128 and -3/128.
+    weights = cubic_weights(6, 12)
+    torch.testing.assert_close(weights[5] * 128, torch.tensor([0.0, -9.0, 111.0, 29.0, -3.0, 0.0]))
+    torch.testing.assert_close(weights.sum(1), torch.ones(12))
 
 
 def test_changed_weights_are_not_answered_with_old_positions() -> None:

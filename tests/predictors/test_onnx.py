@@ -186,6 +186,28 @@ def test_metres_follow_the_focal_length_where_both_are_known(tmp_path: Path) -> 
     torch.testing.assert_close(unknown, torch.full((1, 1, 6, 8), 0.5))
 
 
+def test_a_focal_length_that_the_file_itself_takes_is_that_of_what_it_is_fed(tmp_path: Path) -> None:
+    # Answers the focal length itself, in place of NaN 7; it is fed pictures of 4×6.
+    nodes = [
+        helper.make_node("ReduceMean", ["picture", "axes"], ["mean"]),
+        helper.make_node("IsNaN", ["focal_px"], ["unknown"]),
+        helper.make_node("Where", ["unknown", "seven", "focal_px"], ["known"]),
+        helper.make_node("Add", ["mean", "known"], ["depth"]),
+    ]
+    path = write(
+        tmp_path / "focal.onnx",
+        nodes,
+        [("picture", TensorProto.FLOAT, ["n", 3, 4, 6]), ("focal_px", TensorProto.FLOAT, [1])],
+        [("depth", TensorProto.FLOAT, ["n", 1, 4, 6])],
+        {"axes": torch.tensor([1]), "focal_px": torch.full((1,), torch.nan), "seven": torch.tensor([7.0])},
+        {},
+    )
+    intrinsics = torch.stack([pinhole(50.0, 8, 12), UNKNOWN_INTRINSICS])
+    image = torch.zeros(2, 3, 8, 12)
+    values = open_onnx(path)(batch_of(image, intrinsics), flip=True).values
+    torch.testing.assert_close(values, torch.tensor([25.0, 7.0]).view(2, 1, 1, 1).expand(2, 1, 8, 12))
+
+
 def test_values_without_a_scale_do_not_follow_the_focal_length(tmp_path: Path) -> None:
     metadata = {"leadline.focal_px": "5.0", "leadline.output": "disparity"}
     predictor = open_onnx(mean_file(tmp_path / "a.onnx", metadata=metadata))

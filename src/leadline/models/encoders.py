@@ -124,8 +124,8 @@ class ViTEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features of a normalised picture (B, 3, H, W), each (B, C, H/patch, W/patch)."""
-        size = [max(1, round(side / self.patch_px)) * self.patch_px for side in image.shape[-2:]]
-        if size != list(image.shape[-2:]):
+        if any(side % self.patch_px for side in image.shape[-2:]):
+            size = [max(1, round(side / self.patch_px)) * self.patch_px for side in image.shape[-2:]]
             image = F.interpolate(image, size=size, mode="bilinear", antialias=True)
         return list(self.body.forward_intermediates(image, indices=self.taps, norm=True, intermediates_only=True))
 

@@ -19,6 +19,8 @@ class RememberedPositions(VisionTransformer):
         """Tokens (B, N, C), those before the patches among them, from patches (B, h, w, C)."""
         sources = [part for part in (self.pos_embed, self.cls_token, self.reg_token) if part is not None]
         # Tensors made in inference mode do not tell whether they have changed.
+        if torch.compiler.is_compiling():
+            return self._plainly(x)
         if self.training or torch.is_grad_enabled() or any(part.is_inference() for part in sources):
             return super()._pos_embed(x)
         key = (x.shape[1:], x.device, *((part.data_ptr(), part._version) for part in sources))
@@ -29,6 +31,35 @@ class RememberedPositions(VisionTransformer):
         tokens = remembered[1].repeat(len(x), 1, 1)
         tokens[:, self.num_prefix_tokens :] += x.flatten(1, 2)
         return tokens
+
+    def _plainly(self, x: Tensor) -> Tensor:
+        """The same for whoever exports the network: products of matrices, which every program that reads it knows."""
+        positions: Any = self.pos_embed
+        own_height, own_width = self.patch_embed.grid_size
+        num_fixed = positions.shape[1] - own_height * own_width
+        channels = positions[:, num_fixed:].mT.unflatten(-1, (own_height, own_width))
+        channels = cubic_weights(own_height, x.shape[1]) @ channels @ cubic_weights(own_width, x.shape[2]).T
+        tokens: Tensor = (x + channels.permute(0, 2, 3, 1)).flatten(1, 2)
+        before: list[Tensor] = [part for part in (self.cls_token, self.reg_token) if part is not None]
+        if not before:
+            return tokens
+        first = torch.cat(before, 1)
+        if num_fixed:
+            first = first + positions[:, :num_fixed]
+        return torch.cat([first.expand(x.shape[0], -1, -1), tokens], 1)
+
+
+def cubic_weights(num_own: int, num_wanted: int) -> Tensor:
+    """What `interpolate` does along one side with mode "bicubic" and antialiasing, as a matrix (num_wanted, num_own).
+
+    Keys' cubic convolution (1981) with a = -1/2, as wide as the new pixels where these are the larger ones.
+    """
+    centres = (torch.arange(num_wanted) + 0.5) * (num_own / num_wanted)
+    reach = (torch.ones(()) * (num_own / num_wanted)).clamp(min=1)
+    far = (torch.arange(num_own) + 0.5 - centres[:, None]).abs() / reach
+    inner, outer = (1.5 * far - 2.5) * far.square() + 1, ((2.5 - 0.5 * far) * far - 4) * far + 2
+    weights = torch.where(far < 1, inner, torch.where(far < 2, outer, 0.0))
+    return weights / weights.sum(1, keepdim=True)
 
 
 def remember_positions(body: Any) -> None:

@@ -22,6 +22,10 @@ logger = logging.getLogger(__name__)
 PREFIX = "leadline."
 """Stands before the names of `OnnxInfo` in a file's metadata, as in `leadline.mean`."""
 
+FOCAL = "focal_px"
+"""What a file may take beside the picture: focal length in pixels of what it is fed, (1,), NaN where unknown. It must
+have a value of its own (an initializer): onnxruntime then lets it be left out, and does not count it as an input."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -58,14 +62,23 @@ def open_onnx(path: Path) -> "OnnxPredictor":
         UserError: if onnxruntime is not installed, the file is missing or broken, its inputs and outputs are others,
             or its metadata or TOML file holds what makes no sense.
     """
-    session = _open(path)
+    session = open_session(path)
     height, width = _check_input(path, session.get_inputs())
     _check_output(path, session.get_outputs())
     info = _read_info(path, session.get_modelmeta().custom_metadata_map)
     return OnnxPredictor(path, session, info, height, width)
 
 
-def _open(path: Path) -> Any:
+def open_session(path: Path, wanted: Sequence[str] = ("CUDAExecutionProvider", "CPUExecutionProvider")) -> Any:
+    """Open a file with the first of the wanted devices that onnxruntime has here.
+
+    Args:
+        path: the file.
+        wanted: onnxruntime's names of devices, best first.
+
+    Raises:
+        UserError: if onnxruntime is not installed, or the file is missing or broken.
+    """
     try:
         import onnxruntime
     except ImportError as error:
@@ -73,7 +86,7 @@ def _open(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{path} is no file: wanted an ONNX file; check the path")
     available = onnxruntime.get_available_providers()
-    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
+    providers = [name for name in wanted if name in available]
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised too
     try:
@@ -163,6 +176,7 @@ class OnnxPredictor:
         self._path, self._session, self._info = path, session, info
         self._height, self._width = height, width
         self._input = session.get_inputs()[0].name
+        self._takes_focal = FOCAL in {entry.name for entry in session.get_overridable_initializers()}
         self._mean = torch.tensor(info.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(info.std).view(1, 3, 1, 1)
 
@@ -179,23 +193,30 @@ class OnnxPredictor:
         Raises:
             UserError: if the network fails on a picture or does not answer a depth map.
         """
-        values = torch.cat([self._answer(image[None]) for image in batch.image])
+        focal_px = batch.intrinsics[:, 0, 0]
+        values = self._answer_all(batch.image, focal_px)
         if flip:
-            mirrored = torch.cat([self._answer(image[None]) for image in batch.image.flip(-1)])
-            values = (values + mirrored.flip(-1)) / 2
+            values = (values + self._answer_all(batch.image.flip(-1), focal_px).flip(-1)) / 2
         height, width = batch.image.shape[-2:]
-        return Answer(values * self._focal_scale(batch.intrinsics[:, 0, 0], height, width).view(-1, 1, 1, 1))
+        return Answer(values * self._focal_scale(focal_px, height, width).view(-1, 1, 1, 1))
 
     def _fed_size(self, height: int, width: int) -> tuple[int, int]:
         return self._height or height, self._width or width
 
-    def _answer(self, image: Tensor) -> Tensor:
-        """Values (1, 1, H, W) of one picture (1, 3, H, W)."""
+    def _answer_all(self, images: Tensor, focal_px: Tensor) -> Tensor:
+        pairs = zip(images, focal_px, strict=True)
+        return torch.cat([self._answer(image[None], focal[None]) for image, focal in pairs])
+
+    def _answer(self, image: Tensor, focal_px: Tensor) -> Tensor:
+        """Values (1, 1, H, W) of one picture (1, 3, H, W) of a focal length (1,)."""
         height, width = image.shape[-2:]
         fed_height, fed_width = self._fed_size(height, width)
         fed = (resize(image, fed_height, fed_width) - self._mean) / self._std
+        feed = {self._input: fed.contiguous().numpy()}
+        if self._takes_focal:
+            feed[FOCAL] = (focal_px * _enlargement(height, width, fed_height, fed_width)).float().numpy()
         try:
-            (values,) = self._session.run(None, {self._input: fed.contiguous().numpy()})
+            (values,) = self._session.run(None, feed)
         except Exception as error:  # as above
             raise UserError(
                 f"{self._path} fails on a picture of {fed_height}×{fed_width} ({_reason(error)}): "
@@ -209,6 +230,9 @@ class OnnxPredictor:
         """What to multiply metres by for pictures of these focal lengths: the whole ratio, a file has one size."""
         if self._info.focal_px is None or self.output is not Output.METRES:
             return torch.ones_like(focal_px)
-        fed_height, fed_width = self._fed_size(height, width)
-        enlargement = ((fed_height * fed_width) / (height * width)) ** 0.5
+        enlargement = _enlargement(height, width, *self._fed_size(height, width))
         return torch.nan_to_num(focal_px * enlargement / self._info.focal_px, nan=1.0)
+
+
+def _enlargement(height: int, width: int, fed_height: int, fed_width: int) -> float:
+    return float(((fed_height * fed_width) / (height * width)) ** 0.5)
