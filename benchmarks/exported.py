@@ -5,8 +5,8 @@ r"""Pictures a second of an exported file, beside the model that it was exported
 
 One made-up picture at a time, already in memory, to depth at its own size: without decoding, writing and the sharpening
 of edges, which the file leaves out. The model runs as `predict` runs it (bfloat16 where the processor multiplies it
-itself), the file in onnxruntime and, where that is installed, in OpenVINO, both as they come (OpenVINO then chooses
-bfloat16 where leadline does). All take turns, each round begins with another; one unmeasured round comes first.
+itself), the file in onnxruntime and, where that is installed, in OpenVINO, both in whichever precision they choose. All
+take turns, each round begins with another; one unmeasured round comes first.
 """
 
 import argparse

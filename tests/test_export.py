@@ -92,7 +92,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     import onnx
 
     def wrong(network: Any, settings: ModelSettings) -> Any:
-        return export_around(network, settings.model_copy(update={"focal_px": settings.focal_px and 1.01 * 60.0}))
+        return export_around(network, settings.model_copy(update={"focal_px": 1.01 * 60.0}))
 
     export_around = export.around
     monkeypatch.setattr(export, "around", wrong)
@@ -116,6 +116,15 @@ def test_a_network_that_torch_cannot_export_is_one_line(
     assert not any(tmp_path.iterdir())
 
 
+def test_weights_that_one_file_cannot_hold_are_told_before_the_work(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MOST_BYTES", 1000)
+    with pytest.raises(UserError, match=r"GB of weights, and one ONNX file holds at most 2"):
+        export_onnx(plain, tmp_path / "model.onnx")
+    assert not any(tmp_path.iterdir())
+
+
 def test_another_suffix_and_a_missing_package_are_told_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +138,7 @@ def test_another_suffix_and_a_missing_package_are_told_before_the_work(
 def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
     plain: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "model.onnx"
+    path = tmp_path / "model.ONNX"
     path.write_bytes(b"somebody else's")
     assert main(["export", str(plain), "--out", str(path)]) == 2
     assert "is there and not leadline's own" in capsys.readouterr().err

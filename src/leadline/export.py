@@ -19,9 +19,13 @@ from leadline.models.model import DepthModel
 from leadline.models.settings import ModelSettings
 from leadline.onnx_graph import ANSWER, DEPTH, IR_VERSION, OPSET, PICTURE, WORKING, around
 from leadline.predictors.onnx import FOCAL, PREFIX, open_session
+from leadline.resizing import SMALLEST_PX
 
 MOST_DIFFERENT = 1e-3
-"""Largest relative difference between file and model, in any pixel, that is rounding; 1e-5 to 1e-4 is usual."""
+"""Largest relative difference between file and model, in any pixel, that is rounding; 1e-6 to 1e-5 is usual."""
+
+MOST_BYTES = 2**31
+"""Of a protobuf message, which an ONNX file is."""
 
 _PICTURES = ((1, 480, 640, 1.0), (2, 501, 375, 0.6), (1, 90, 160, 1.7))
 """What a file is verified with: how many, height, width, and focal length over that which the model assumes."""
@@ -65,11 +69,17 @@ def export_onnx(model: str | Path, path: Path) -> list[Check]:
     except ImportError as error:
         raise UserError(f'export needs {error.name}: pip install "leadline[onnx]"') from error
     depth_model = _without_edges(load_model(model))
+    num_bytes = 4 * sum(parameter.numel() for parameter in depth_model.parameters())
+    if num_bytes >= MOST_BYTES:
+        raise UserError(
+            f"{model} has {num_bytes / 1e9:.1f} GB of weights, and one ONNX file holds at most 2: train a smaller one"
+        )
     whole = around(_trace(depth_model), depth_model.settings)
     _describe(whole, depth_model.settings, read_config(find_checkpoint(model)).get("record", {}))
     with atomic_file(path) as temporary:
         onnx.save(whole, temporary)
-        checks = verify(temporary, depth_model)
+        session = open_session(temporary, ("CPUExecutionProvider",))
+        checks = [_check(session, depth_model, *picture) for picture in _PICTURES]
         worst = max(checks, key=lambda check: check.difference)
         if not worst.difference <= MOST_DIFFERENT:
             raise UserError(
@@ -80,18 +90,8 @@ def export_onnx(model: str | Path, path: Path) -> list[Check]:
     return checks
 
 
-def verify(path: Path, model: DepthModel) -> list[Check]:
-    """Answer pictures of three sizes with a file and with its model.
-
-    Args:
-        path: the file.
-        model: in evaluation mode, on the processor.
-    """
-    session = open_session(path, ("CPUExecutionProvider",))
-    return [_check(session, model, *picture) for picture in _PICTURES]
-
-
 def _check(session: Any, model: DepthModel, count: int, height: int, width: int, times: float) -> Check:
+    """Answer pictures of one size with the file and with its model."""
     # Noise in every pixel: smooth pictures would hide a resizing that differs at their borders.
     picture = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height))
     assumed_px = model.assumed_focal_px(height, width)
@@ -120,7 +120,7 @@ def _trace(model: DepthModel) -> Any:
     """The network as an ONNX model from `WORKING` to `ANSWER`: any number of pictures, of any multiple of its step."""
     multiple = model.settings.multiple_px
     height, width = (round(side / multiple) * multiple for side in (model.settings.height, model.settings.width))
-    least = -(-32 // multiple)  # steps; no side of a working size is shorter than 32
+    least = -(-SMALLEST_PX // multiple)
     sides = [multiple * torch.export.Dim(name, min=least) for name in ("steps_down", "steps_across")]
     try:
         with _quietly():

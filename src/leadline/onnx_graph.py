@@ -11,6 +11,7 @@ from typing import Any
 from leadline.models.model import MOST_RESIZED
 from leadline.models.settings import ModelSettings
 from leadline.predictors.onnx import FOCAL
+from leadline.resizing import SMALLEST_PX
 
 OPSET, IR_VERSION = 20, 10
 """The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
@@ -109,9 +110,9 @@ def _focal_ratio(name: str) -> list[str]:
     ]
 
 
-def _size_with_area(name: str, multiple: int, smallest: int = 32) -> list[str]:
+def _size_with_area(name: str, multiple: int) -> list[str]:
     """`leadline.resizing.size_with_area`: NAME_size, of NAME_area and with the aspect of `sides`."""
-    least = -(-smallest // multiple) * multiple
+    least = -(-SMALLEST_PX // multiple) * multiple
     return [
         f"{name}_multiple = Constant <value = double[1] {{{multiple}}}> ()",
         f"{name}_least = Constant <value = double[1] {{{least}}}> ()",

@@ -46,7 +46,7 @@ def _is_own(path: Path) -> bool:
         ends = _ends(path)
     except OSError:  # a folder, or a file that may not be read
         return False
-    marks = _MARKS.get(path.suffix, ())
+    marks = _MARKS.get(path.suffix.lower(), ())
     marked = bool(marks) and all(mark.encode() in ends for mark in marks)
     return marked or (path.name.endswith(_COLORS) and _is_unmarked_color(path))
 

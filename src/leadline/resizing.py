@@ -5,6 +5,9 @@ from math import floor, sqrt
 from torch import Tensor
 from torch.nn import functional
 
+SMALLEST_PX = 32
+"""No side of a working size is shorter."""
+
 
 def resize(image: Tensor, height: int, width: int) -> Tensor:
     """Resize pictures, averaging where they get smaller; the outer edges stay the outer edges.
@@ -38,7 +41,9 @@ def resize_depth(depth_m: Tensor, height: int, width: int) -> Tensor:
     return functional.interpolate(depth_m, (height, width), mode="bilinear", align_corners=False)
 
 
-def size_with_area(height: int, width: int, area_px: int, multiple: int = 1, smallest: int = 32) -> tuple[int, int]:
+def size_with_area(
+    height: int, width: int, area_px: int, multiple: int = 1, smallest: int = SMALLEST_PX
+) -> tuple[int, int]:
     """The size of about `area_px` pixels with the aspect of a picture.
 
     Args:
@@ -63,3 +68,8 @@ def size_with_area(height: int, width: int, area_px: int, multiple: int = 1, sma
     if new_width == least:
         new_height = min(new_height, rounded(area_px / least))
     return new_height, new_width
+
+
+def enlargement(height: int, width: int, new_height: int, new_width: int) -> float:
+    """How many times as long a focal length in pixels is after resizing: the root of the ratio of areas."""
+    return sqrt(new_height * new_width / (height * width))

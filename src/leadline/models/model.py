@@ -1,7 +1,7 @@
 """The depth model: normalise, encode, decode, head; any picture size in, the same size out."""
 
 from collections.abc import Callable
-from math import isnan, nan, sqrt
+from math import isnan, nan
 from typing import NamedTuple, cast
 
 import torch
@@ -14,7 +14,7 @@ from leadline.models.encoders import build_encoder, normalisation
 from leadline.models.heads import DepthHead, Estimate, Features
 from leadline.models.settings import ModelSettings
 from leadline.models.unet import UNet
-from leadline.resizing import resize, resize_depth, size_with_area
+from leadline.resizing import enlargement, resize, resize_depth, size_with_area
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -138,16 +138,16 @@ class DepthModel(nn.Module):
         trained_px = self.settings.focal_px
         if trained_px is None or isnan(focal_px):
             return Look(*usual, 1.0)
-        ratio = focal_px * _enlargement(usual, height, width) / trained_px
+        ratio = focal_px * enlargement(height, width, *usual) / trained_px
         resized = min(max(ratio, 1 / MOST_RESIZED), MOST_RESIZED) ** -self.settings.focal_share
         size = self._working_size(height, width, resized)
-        return Look(*size, focal_px * _enlargement(size, height, width) / trained_px)
+        return Look(*size, focal_px * enlargement(height, width, *size) / trained_px)
 
     def assumed_focal_px(self, height: int, width: int) -> float | None:
         """Focal length in pixels that a picture is taken to have where its own is unknown; None if training's is."""
         if self.settings.focal_px is None:
             return None
-        return self.settings.focal_px / _enlargement(self._working_size(height, width), height, width)
+        return self.settings.focal_px / enlargement(height, width, *self._working_size(height, width))
 
     def _working_size(self, height: int, width: int, times: float = 1.0) -> tuple[int, int]:
         """Size, `times` the usual, at which the network sees a picture: of its aspect."""
@@ -200,7 +200,3 @@ class DepthModel(nn.Module):
 
     def _normalise(self, image: Tensor) -> Tensor:
         return ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-
-
-def _enlargement(size: tuple[int, int], height: int, width: int) -> float:
-    return sqrt(size[0] * size[1] / (height * width))

@@ -14,7 +14,7 @@ from leadline.data.sample import Batch
 from leadline.depth import Output
 from leadline.errors import UserError
 from leadline.predictors.base import Answer
-from leadline.resizing import resize, resize_depth
+from leadline.resizing import enlargement, resize, resize_depth
 from leadline.toml_files import as_record, read_toml
 
 logger = logging.getLogger(__name__)
@@ -214,7 +214,7 @@ class OnnxPredictor:
         fed = (resize(image, fed_height, fed_width) - self._mean) / self._std
         feed = {self._input: fed.contiguous().numpy()}
         if self._takes_focal:
-            feed[FOCAL] = (focal_px * _enlargement(height, width, fed_height, fed_width)).float().numpy()
+            feed[FOCAL] = (focal_px * enlargement(height, width, fed_height, fed_width)).float().numpy()
         try:
             (values,) = self._session.run(None, feed)
         except Exception as error:  # as above
@@ -230,9 +230,5 @@ class OnnxPredictor:
         """What to multiply metres by for pictures of these focal lengths: the whole ratio, a file has one size."""
         if self._info.focal_px is None or self.output is not Output.METRES:
             return torch.ones_like(focal_px)
-        enlargement = _enlargement(height, width, *self._fed_size(height, width))
-        return torch.nan_to_num(focal_px * enlargement / self._info.focal_px, nan=1.0)
-
-
-def _enlargement(height: int, width: int, fed_height: int, fed_width: int) -> float:
-    return float(((fed_height * fed_width) / (height * width)) ** 0.5)
+        times = enlargement(height, width, *self._fed_size(height, width))
+        return torch.nan_to_num(focal_px * times / self._info.focal_px, nan=1.0)
