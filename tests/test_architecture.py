@@ -9,10 +9,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "leadline"
 
 FLOORS = (
     {"__main__"},
-    {"cli", "app"},
-    {"cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_export", "cli_predict", "cli_train"},
-    {"reproduce", "report"},
-    {"reproduce_page", "sheets", "comparison_figure", "calibration", "streams"},
+    {"cli"},
+    {"cli_app", "cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_export", "cli_predict", "cli_train"},
+    {"reproduce", "report", "app"},
+    {"reproduce_page", "sheets", "comparison_figure", "calibration", "streams", "shown"},
     {"comparison", "video", "many_pictures", "measurement", "benchmark", "stream_sources", "staged_training"},
     {"own_results"},
     {"training", "evaluation", "prediction", "clips", "rerun_log", "export", "cluster"},

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from leadline import __version__
+from leadline.cli_app import app as serve_app
 from leadline.cli_bench import bench
 from leadline.cli_camera import calibrate, measure
 from leadline.cli_data import USER_MISTAKE, data_app
@@ -23,7 +24,7 @@ from leadline.errors import UserError, plain
 
 app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
 app.command(data_app)
-for command in (predict, measure, calibrate, evaluate, compare, report, figure, export, bench):
+for command in (predict, measure, calibrate, evaluate, compare, report, figure, export, bench, serve_app):
     app.command(command)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
 app.command(

@@ -1,7 +1,7 @@
 """Depth as colours that a person can read: limits, the colour map, and a scale bar in metres."""
 
 import functools
-from math import ceil, exp, floor, isfinite, log10, nan
+from math import ceil, exp, floor, isfinite, log10, nan, sqrt
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from leadline.errors import UserError
 COLOR_MAP = "magma_r"  # near is bright and warm, far is dark; evenly spaced to the eye, also in grey
 INVALID_RGB = (128, 128, 128)
 _INK = (32, 32, 32)
+_FONT_PX = 14
+_SMALLEST_BAR_PX = 240
 ADAPTING_S = 3.0  # how long colours take to follow a scene, by two thirds
 _MOST_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
 
@@ -210,4 +212,27 @@ def scale_bar(near_m: float, far_m: float, width_px: int, font_px: int) -> Image
         x = inset + round((tick_m - near_m) / (far_m - near_m) * (bar_px - 1))
         draw.line((x, gap + font_px, x, gap + font_px + gap // 2), _INK, width=max(1, font_px // 12))
         draw.text((x, gap + font_px + gap // 2 + 1), _label(tick_m), _INK, font, anchor="ma")
+    return drawing
+
+
+def draw_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: float, far_m: float) -> Image.Image:
+    """Draw a depth map with a scale bar in metres below it.
+
+    Args:
+        depth_m: depth in metres, (H, W).
+        valid: bool, (H, W); the rest is grey.
+        near_m: depth of the first colour.
+        far_m: depth of the last colour.
+
+    Returns:
+        RGB, whose first H rows are the depth map, pixel for pixel, starting at the left; see `colorize`.
+
+    Raises:
+        UserError: unless near_m < far_m.
+    """
+    height, width = depth_m.shape
+    bar = scale_bar(near_m, far_m, max(width, _SMALLEST_BAR_PX), max(_FONT_PX, round(sqrt(height * width) / 32)))
+    drawing = Image.new("RGB", (bar.width, height + bar.height), "white")
+    drawing.paste(Image.fromarray(colorize(depth_m, valid, near_m, far_m)), (0, 0))
+    drawing.paste(bar, (0, height))
     return drawing

@@ -21,7 +21,7 @@ far through points where nothing is, at more than this."""
 FLYING_AREA_PX = 640 * 480
 """In a larger picture the window is larger: the slide is as long in the scene, not in pixels."""
 MOST_VERTICES = 2_000_000
-"""Larger pictures become a coarser surface, since few viewers open more; their points stay all."""
+"""What few viewers open more of; a larger picture's points stay all."""
 MOST_TEXTURE_PX = 4096
 GLTF_AXES = np.array([1.0, -1.0, -1.0], dtype=np.float32)
 """glTF looks along −z with y up; ours looks along z with y down."""
@@ -127,6 +127,7 @@ def write_mesh_glb(
     depth_m: NDArray[np.float32],
     valid: NDArray[np.bool_],
     intrinsics: NDArray[np.float32] | None,
+    most_vertices: int = MOST_VERTICES,
 ) -> None:
     """Write the visible surface as binary glTF with the picture as its texture; axes as `write_points_glb`.
 
@@ -136,6 +137,7 @@ def write_mesh_glb(
         depth_m: metres along the optical axis, (H, W).
         valid: bool, (H, W).
         intrinsics: pinhole matrix in pixels, (3, 3).
+        most_vertices: a larger picture becomes a coarser surface.
 
     Raises:
         UserError: if the camera is unknown, or no surface is left.
@@ -144,7 +146,7 @@ def write_mesh_glb(
     import trimesh
 
     height, width = depth_m.shape
-    step = max(1, ceil(sqrt(height * width / MOST_VERTICES)))
+    step = max(1, ceil(sqrt(height * width / most_vertices)))
     rows, columns = np.arange(0, height, step), np.arange(0, width, step)
     grid = np.ix_(rows, columns)
     faces = _faces(on_surface(depth_m, valid)[grid])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from leadline.colors import colorize, depth_limits, load_font, scale_bar, summarize_depth
+from leadline.colors import colorize, depth_limits, draw_depth, load_font, scale_bar, summarize_depth
 from leadline.depth import to_millimetres
 from leadline.errors import UserError
 from leadline.files import SOFTWARE, atomic_file
@@ -22,7 +22,6 @@ _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
 _MOST_MM = 65535
 _FAST_PNG = 1  # zlib's level: 5 times faster than the default
-_SMALLEST_BAR_PX = 240
 _INK = (32, 32, 32)
 _TILE_PX = (320, 240)  # of a contact sheet: width and height that no picture exceeds
 _SAMPLES_PER_ROW = 100_000
@@ -120,9 +119,7 @@ def read_depth_png(path: Path) -> DepthMap:
 def write_color_png(
     path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: float, far_m: float
 ) -> None:
-    """Write depth as a picture to look at, with a scale bar in metres below it.
-
-    The first H rows are the depth map, pixel for pixel, starting at the left; see `colorize` for the colours.
+    """Write depth as a picture to look at; see `draw_depth`.
 
     Args:
         path: the file.
@@ -137,13 +134,7 @@ def write_color_png(
         OSError: if the file cannot be written; nothing of it stays.
     """
     _require_map(depth_m, valid)
-    height, width = depth_m.shape
-    font_px = max(_FONT_PX, round(sqrt(height * width) / 32))
-    bar = scale_bar(near_m, far_m, max(width, _SMALLEST_BAR_PX), font_px)
-    canvas = Image.new("RGB", (bar.width, height + bar.height), "white")
-    canvas.paste(Image.fromarray(colorize(depth_m, valid, near_m, far_m)), (0, 0))
-    canvas.paste(bar, (0, height))
-    _save_png(path, canvas)
+    _save_png(path, draw_depth(depth_m, valid, near_m, far_m))
 
 
 def write_npz(
