@@ -25,7 +25,7 @@ FLOORS = (
     {"report_style", "reliability"},
     {"report_figures"},
     {"card", "figures", "writers", "checkpoint", "settings", "space", "timings"},
-    {"breakdown", "boundaries", "protocol_words"},
+    {"breakdown", "boundaries", "protocol_words", "running_metrics"},
     {"protocols", "metrics", "losses", "models", "data", "colors", "camera_files", "known_distances", "tiling"},
     {
         "alignment",

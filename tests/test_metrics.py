@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from leadline.metrics import METRICS, SUMS, DepthMetrics, error_sums, metrics_from_sums, named
+from leadline.metrics import METRICS, SUMS, error_sums, metrics_from_sums, named
+from leadline.running_metrics import DepthMetrics
 
 NUM_PROCESSES = 2
 LINEAR = ("delta1", "delta2", "delta3", "abs_rel", "sq_rel", "log10")

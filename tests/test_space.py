@@ -130,9 +130,8 @@ def test_no_points_leave_no_file(tmp_path: Path, write: Callable[[Path, Cloud], 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_large_picture_becomes_a_coarser_surface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leadline.space.MOST_VERTICES", HEIGHT * WIDTH // 4)
-    write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), everywhere(), CAMERA)
+def test_a_large_picture_becomes_a_coarser_surface(tmp_path: Path) -> None:
+    write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), everywhere(), CAMERA, most_vertices=HEIGHT * WIDTH // 4)
     (mesh,) = trimesh.load(tmp_path / "mesh.glb").geometry.values()
     assert len(mesh.vertices) == HEIGHT * WIDTH // 4
     np.testing.assert_allclose(mesh.vertices @ (NORMAL * [1, -1, -1]), DISTANCE_M, atol=1e-5)

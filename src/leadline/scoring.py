@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from leadline.boundaries import boundary_scores
 from leadline.breakdown import division_sums
 from leadline.data import open_dataset
-from leadline.data.module import IndexedSamples, collate_indexed
+from leadline.data.feeding import IndexedSamples, collate_indexed
 from leadline.data.sample import Batch, DepthDataset
 from leadline.depth import Output
 from leadline.errors import UserError, plain

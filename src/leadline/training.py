@@ -20,13 +20,14 @@ from leadline.data.transforms import to_working_size
 from leadline.device import is_first_process
 from leadline.errors import UserError, unknown_name
 from leadline.losses import error_nll, weighted_loss
-from leadline.metrics import METRICS, DepthMetrics
+from leadline.metrics import METRICS
 from leadline.models import build_model
 from leadline.models.heads import ERROR_LAYER, Estimate
 from leadline.models.model import DepthModel
 from leadline.models.settings import ModelSettings
 from leadline.optimizer import build_optimizer
 from leadline.run import LAST_STATE, SETTINGS_FILE, Interrupted, RunRecorder, read_splits, refuse_another_run, write_run
+from leadline.running_metrics import DepthMetrics
 from leadline.settings import RunSettings, parse_settings
 from leadline.toml_files import read_toml
 from leadline.trainer import build_trainer
