@@ -10,12 +10,22 @@ SOURCE = Path(__file__).parents[1] / "src" / "leadline"
 FLOORS = (
     {"__main__"},
     {"cli"},
-    {"cli_app", "cli_bench", "cli_camera", "cli_data", "cli_evaluate", "cli_export", "cli_predict", "cli_train"},
-    {"reproduce", "report", "app"},
+    {
+        "cli_app",
+        "cli_bench",
+        "cli_camera",
+        "cli_cluster",
+        "cli_data",
+        "cli_evaluate",
+        "cli_export",
+        "cli_predict",
+        "cli_train",
+    },
+    {"reproduce", "report", "app", "cluster"},
     {"reproduce_page", "sheets", "comparison_figure", "calibration", "streams", "shown"},
     {"comparison", "video", "many_pictures", "measurement", "benchmark", "stream_sources", "staged_training"},
     {"own_results"},
-    {"training", "evaluation", "prediction", "clips", "rerun_log", "export", "cluster"},
+    {"training", "evaluation", "prediction", "clips", "rerun_log", "export"},
     {"trainer"},
     {"onnx_graph"},
     {"run", "averaging", "scoring", "predicted", "optimizer", "stages"},
@@ -93,6 +103,7 @@ def _side_by_side(part: str, other: str) -> bool:
         ("writers", "colors"), ("figures", "colors"), ("checkpoint", "models"), ("card", "metrics"),
         ("data", "image"), ("image", "camera"), ("files", "errors"), ("alignment", "depth"),
         ("cli_bench", "cli_evaluate"), ("cli_export", "cli_evaluate"), ("cli_predict", "cli_data"),
+        ("cli_cluster", "cli_predict"), ("cli_cluster", "cli_data"),
     }  # fmt: skip
     return (part, other) in allowed
 

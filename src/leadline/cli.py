@@ -14,6 +14,7 @@ from leadline import __version__
 from leadline.cli_app import app as serve_app
 from leadline.cli_bench import bench
 from leadline.cli_camera import calibrate, measure
+from leadline.cli_cluster import cluster
 from leadline.cli_data import USER_MISTAKE, data_app
 from leadline.cli_evaluate import compare, evaluate, figure, print_table, report
 from leadline.cli_export import export
@@ -24,7 +25,7 @@ from leadline.errors import UserError, plain
 
 app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
 app.command(data_app)
-for command in (predict, measure, calibrate, evaluate, compare, report, figure, export, bench, serve_app):
+for command in (predict, cluster, measure, calibrate, evaluate, compare, report, figure, export, bench, serve_app):
     app.command(command)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
 app.command(

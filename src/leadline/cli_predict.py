@@ -6,16 +6,13 @@ from contextlib import nullcontext
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from leadline.cli_data import USER_MISTAKE
 from leadline.errors import UserError
-
-if TYPE_CHECKING:
-    from leadline.colors import DepthSummary
 
 
 def predict(
@@ -109,7 +106,7 @@ def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
     print(f"{shown(source)}: opening; Ctrl-C ends the recording", flush=True)
     recording = predict_stream(source, stem, show=log and log.clip(stem.name), **options)
     print(
-        f"{shown(source)}  {_depths(recording.summary)}  {recording.focal}  {recording.num_frames} frames in "
+        f"{shown(source)}  {depths(*recording.summary)}  {recording.focal}  {recording.num_frames} frames in "
         f"{recording.seconds:.1f} s, {recording.num_dropped} dropped"
     )
     for written in recording.written:
@@ -127,7 +124,7 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
         print(f"{path.name} was there")
         return 0
     clip = predict_video(path, stem, show=log and log.clip(path.name), **options)
-    print(f"{path.name}  {_depths(clip.summary)}  {clip.focal}  {clip.num_frames} frames")
+    print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
     for written in clip.written:
         print(written)
     return 0
@@ -145,7 +142,7 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
             broken.append(result)
             continue
         num_written += 1
-        print(f"{result.path.name:<{width}}  {_depths(result.summary)}  {result.focal}", flush=True)
+        print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
     num_there = len(pictures) - len(broken) - num_written
     print(f"{num_written} of {len(pictures)} pictures written to {out}" + f", {num_there} were there" * bool(num_there))
     for result in broken:
@@ -153,5 +150,6 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
     return len(broken)
 
 
-def _depths(summary: "DepthSummary") -> str:
-    return f"near {summary.near_m:5.2f} m  median {summary.median_m:5.2f} m  far {summary.far_m:5.2f} m"
+def depths(near_m: float, median_m: float, far_m: float) -> str:
+    """Near, median and far of a picture, as its line has them."""
+    return f"near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m"

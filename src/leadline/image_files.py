@@ -4,7 +4,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from leadline.errors import UserError
 
@@ -22,7 +22,7 @@ CONTACT_SHEET = "contact_sheet.png"
 _OUTPUT_ENDINGS = ("_depth.png", "_color.png", "_uncertainty.png", CONTACT_SHEET, "_depth.mkv", "_side.mp4")
 
 
-def _natural(path: Path) -> list[list[str | int]]:
+def natural_order(path: PurePath) -> list[list[str | int]]:
     """Sort key by which picture 2 comes before picture 10."""
     return [
         [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)] for name in path.parts
@@ -37,6 +37,12 @@ def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def is_picture_below(path: PurePath) -> bool:
+    """Whether a path below a folder names a picture: not hidden, and not one of our own results."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden and not path.name.endswith(_OUTPUT_ENDINGS)
 
 
 def is_video(path: str | Path) -> bool:
@@ -60,7 +66,7 @@ def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
     kept = [file for file in found if not file.name.endswith(_OUTPUT_ENDINGS)]
     if not kept:
         raise _nothing_found(given, len(found), suffixes)
-    return sorted(kept, key=_natural)
+    return sorted(kept, key=natural_order)
 
 
 def _nothing_found(given: Path | str, num_outputs: int, suffixes: Sequence[str]) -> UserError:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePath
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,8 @@ from leadline.prediction import MAX_PIXELS, predict_picture
 from leadline.resizing import size_with_area
 from leadline.workers import Gate, in_order, num_workers
 from leadline.writers import SheetRow, write_contact_sheet
+
+P = TypeVar("P", bound=PurePath)
 
 LARGE_PIXELS = 20_000_000
 """Beyond, a picture is alone from reading to writing: several at once fill the memory."""
@@ -156,8 +158,13 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
         raise UserError(
             f"wanted pictures of one drive, got some of several ({error}): name each drive's alone"
         ) from error
-    stems = [out / path.relative_to(common).with_suffix("") for path in whole]
-    longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, whole, strict=True)]
+    return distinct_stems([out / path.relative_to(common) for path in whole])
+
+
+def distinct_stems(paths: Sequence[P]) -> list[P]:
+    """Paths without their endings, but where results named after them would be of one name; see `output_stems`."""
+    stems = [path.with_suffix("") for path in paths]
+    longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, paths, strict=True)]
     # Some disks take "A_depth.png" and "a_depth.png" for one.
     names, longer_names = ([str(stem).casefold() for stem in some] for some in (stems, longer))
     once = set(names)
