@@ -47,6 +47,7 @@ FLOORS = (
         "resizing",
         "exr",
         "png",
+        "ray_cluster",
         "storage",
         "temporal",
         "toml_files",

@@ -190,6 +190,21 @@ def test_two_processes_give_the_same_to_the_last_digit(rooms: Path, tiny_checkpo
     assert one.to_json() == two.to_json()
 
 
+def test_a_cluster_gives_the_same_to_the_last_digit(
+    rooms: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="a cluster needs Ray")
+    monkeypatch.setattr("leadline.scoring.SHARE", 3)  # of 8
+    here, there = (
+        evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report", cluster=cluster)
+        for cluster in (False, True)
+    )
+    assert torch.equal(here.sums, there.sums)
+    assert here.to_json() == there.to_json()
+    with pytest.raises(UserError, match="^protocol .*crops 480×640 depth maps, got 72×96"):
+        evaluate(tiny_checkpoint, data=rooms, split="official/test", cluster=True)
+
+
 def test_a_mistake_in_another_process_is_still_one_line(rooms: Path, tiny_checkpoint: Path) -> None:
     with pytest.raises(UserError, match="crops 480×640 depth maps, got 72×96"):
         evaluate(tiny_checkpoint, data=rooms, split="official/test", processes=2)

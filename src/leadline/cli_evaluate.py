@@ -25,6 +25,7 @@ def evaluate(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
+    cluster: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
 ) -> int:
     """Score a model under a named protocol, per image and pooled.
@@ -37,6 +38,7 @@ def evaluate(
         protocol: report, report-in-range, nyu-eigen, nyu-eigen-flip, nyu-densedepth, nyu-multitask, metric, relative,
             median, kitti-eigen; or a TOML file.
         processes: how many share the pictures.
+        cluster: share them out on a Ray cluster instead, or on all cores of this machine (docs/cluster.md).
         out: folder for metrics.json and per_image.csv.
     """
     from leadline.evaluation import evaluate as run_evaluation
@@ -45,7 +47,13 @@ def evaluate(
     if out is not None:
         require_target(out, folder=True)
     report = run_evaluation(
-        model, data=data, split=split, protocol=protocol, processes=processes, show_progress=sys.stderr.isatty()
+        model,
+        data=data,
+        split=split,
+        protocol=protocol,
+        processes=processes,
+        cluster=cluster,
+        show_progress=sys.stderr.isatty(),
     )
     result = report.to_json()
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""

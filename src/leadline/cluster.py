@@ -4,8 +4,6 @@ Each of a pool of workers has the model to itself, fetches some pictures, does w
 one machine, and puts the results back. What is there already is passed over, so that a run which was stopped goes on.
 """
 
-import logging
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +21,7 @@ from leadline.image_files import is_picture_below, natural_order
 from leadline.many_pictures import FileResult, distinct_stems, predict_files
 from leadline.own_results import refuse_foreign_results
 from leadline.predicted import check_formats, output_paths
+from leadline.ray_cluster import ray_cluster
 
 BATCH = 16
 """Pictures that a worker fetches at a time."""
@@ -103,38 +102,17 @@ def predict_on_cluster(
         camera["intrinsics"] = read_camera(Path(camera["intrinsics"]))  # a file that other machines need not have
     places = _Place(source).url, _Place(target).url  # absolute, for a worker may stand elsewhere
     files = {path.name: path.read_bytes() for path in find_checkpoint(model).iterdir() if path.is_file()}
-    ray = _started_ray()
-    try:
-        whole = ray.cluster_resources()
-        unit = "GPU" if whole.get("GPU", 0) >= 1 else "CPU"
-        data = ray.data.from_items([job._asdict() for job in jobs], override_num_blocks=-(-len(jobs) // BATCH))
+    with ray_cluster() as cluster:
+        data = cluster.ray.data.from_items([job._asdict() for job in jobs], override_num_blocks=-(-len(jobs) // BATCH))
         done = data.map_batches(
             _Worker,
             fn_constructor_args=(files, *places, tuple(formats), camera),
             batch_size=BATCH,
-            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=max(1, int(whole[unit]))),
-            **{f"num_{unit.lower()}s": 1},
+            compute=cluster.ray.data.ActorPoolStrategy(min_size=1, max_size=cluster.num_workers),
+            **cluster.share,
         )
         for row in done.iter_rows():
             yield Done(**row)
-    except ray.exceptions.RayError as error:
-        raise OSError(f"the cluster gave up: {error}") from error
-    finally:
-        ray.shutdown()
-
-
-def _started_ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of each start
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # an "error" for each worker with arguments
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise UserError('a cluster needs Ray: pip install "leadline[ray]"') from error
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    return ray
 
 
 class _Worker:

@@ -24,7 +24,7 @@ from leadline.metrics import METRICS, metrics_from_sums, named
 from leadline.predictors import open_predictor
 from leadline.protocols import Protocol, get_protocol
 from leadline.reliability import calibration_error, reliability_figure
-from leadline.scoring import PictureScore, score_in_processes, score_pictures
+from leadline.scoring import PictureScore, score_in_processes, score_on_cluster, score_pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,7 @@ def evaluate(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     processes: int = 1,
+    cluster: bool = False,
     show_progress: bool = False,
 ) -> Report:
     """Score a model.
@@ -124,6 +125,7 @@ def evaluate(
             trained on this data by the same rule, its parts are the training's.
         protocol: name of a protocol, see `leadline.protocols.PROTOCOLS`, or a TOML file.
         processes: how many share the pictures; the numbers are the same with any.
+        cluster: whether the workers of a Ray cluster share them instead, see `leadline.scoring.score_on_cluster`.
         show_progress: draw a progress bar.
 
     Returns:
@@ -133,7 +135,13 @@ def evaluate(
         UserError: if model, data, split or protocol is unknown, a file is broken, or the protocol does not fit.
     """
     return evaluate_protocols(
-        model, data=data, split=split, protocols=[protocol], processes=processes, show_progress=show_progress
+        model,
+        data=data,
+        split=split,
+        protocols=[protocol],
+        processes=processes,
+        cluster=cluster,
+        show_progress=show_progress,
     )[0]
 
 
@@ -144,6 +152,7 @@ def evaluate_protocols(
     split: str,
     protocols: Sequence[str],
     processes: int = 1,
+    cluster: bool = False,
     details: bool = False,
     show_progress: bool = False,
 ) -> list[Report]:
@@ -155,6 +164,7 @@ def evaluate_protocols(
         split: as `evaluate`.
         protocols: names of protocols.
         processes: as `evaluate`.
+        cluster: as `evaluate`.
         details: whether errors are also divided by where they are, and boundaries scored.
         show_progress: draw a progress bar.
 
@@ -169,7 +179,9 @@ def evaluate_protocols(
     chosen = select(dataset, split, **trained_division(model, Path(data), dataset, split))
     processes = min(processes, len(chosen))
     with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
-        if processes == 1:
+        if cluster:
+            name, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, bar.update)
+        elif processes == 1:
             predictor = open_predictor(model, dataset)
             name, rows = predictor.name, []
             for row in score_pictures(predictor, dataset, chosen, rules, details):

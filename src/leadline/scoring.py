@@ -24,7 +24,11 @@ from leadline.metrics import error_sums
 from leadline.predictors import open_predictor
 from leadline.predictors.base import Answer, Predictor
 from leadline.protocols import Protocol, check_output, scored_pixels, scored_prediction
+from leadline.ray_cluster import ray_cluster
 from leadline.reliability import reliability_sums
+
+SHARE = 64
+"""Pictures that a worker of a cluster scores at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,10 +158,57 @@ def score_in_processes(
     return name, rows
 
 
-def _score_share(
-    model: str, data: Path, indices: Sequence[int], protocols: Sequence[Protocol], details: bool, num_threads: int
+def score_on_cluster(
+    model: str,
+    data: Path,
+    chosen: Sequence[int],
+    protocols: Sequence[Protocol],
+    details: bool,
+    progress: Callable[[int], Any],
 ) -> tuple[str, list[PictureScore]]:
-    torch.set_num_threads(num_threads)
+    """Share the pictures out on a Ray cluster, whose machines all see the model and the data under the same names.
+
+    Args:
+        model: as `score_in_processes`, and so the others.
+        data: likewise.
+        chosen: likewise.
+        protocols: likewise.
+        details: likewise.
+        progress: likewise.
+
+    Returns:
+        As `score_in_processes`.
+
+    Raises:
+        UserError: as `score_pictures`, or if Ray is not installed.
+        OSError: if the cluster fails.
+    """
+    num_shares = -(-len(chosen) // SHARE)
+    rows: list[PictureScore] = []
+    with ray_cluster() as cluster:
+        score = cluster.ray.remote(**cluster.share)(_score_share)
+        waiting = [
+            score.remote(model, data.absolute(), chosen[rank::num_shares], protocols, details, None)
+            for rank in range(num_shares)
+        ]
+        while waiting:
+            (share,), waiting = cluster.ray.wait(waiting)
+            name, found = cluster.ray.get(share)
+            rows += found
+            progress(len(found))
+    return name, rows
+
+
+def _score_share(
+    model: str,
+    data: Path,
+    indices: Sequence[int],
+    protocols: Sequence[Protocol],
+    details: bool,
+    num_threads: int | None,
+) -> tuple[str, list[PictureScore]]:
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
     dataset = open_dataset(data)
     predictor = open_predictor(model, dataset)
     return predictor.name, list(score_pictures(predictor, dataset, indices, protocols, details))
