@@ -1,5 +1,6 @@
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ from leadline import export
 from leadline.checkpoint import load_model, save_checkpoint
 from leadline.cli import main
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
+from leadline.depth import Output
 from leadline.errors import UserError
-from leadline.export import export_onnx
+from leadline.export import export_model
 from leadline.models import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings, build_model
+from leadline.own_results import refuse_foreign_results
 from leadline.predictors.onnx import open_onnx
+from leadline.predictors.openvino import open_openvino
 
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs the extra openvino")
 for package in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(package, reason="needs the extra onnx")
 
@@ -48,7 +53,7 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(transformer: Path) -> Path:
     path = transformer.parent / "transformer.onnx"
-    checks = export_onnx(transformer, path)
+    checks = export_model(transformer, path)
     assert [(check.num_pictures, check.height, check.width) for check in checks] == [
         (1, 480, 640), (2, 501, 375), (1, 90, 160)
     ]  # fmt: skip
@@ -86,6 +91,39 @@ def test_the_file_says_what_it_is_and_not_who_made_it_where(exported: Path) -> N
     assert str(Path(export.__file__).parent).encode() not in content
 
 
+@needs_openvino
+def test_openvinos_file_is_scored_like_the_model(plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.xml"
+    assert all(check.difference < 1e-5 for check in export_model(plain, path))
+    assert {it.name for it in tmp_path.iterdir()} == {"model.xml", "model.bin"}
+    text = path.read_text(encoding="utf-8")
+    assert "focal_px (1,): their focal length in pixels, NaN where unknown." in text and "weights: MIT." in text
+    assert "site-packages" not in text and str(tmp_path) not in text
+    image = torch.rand(2, 3, 61, 83, generator=torch.Generator().manual_seed(1))
+    intrinsics = UNKNOWN_INTRINSICS.repeat(2, 1, 1)
+    intrinsics[1, 0, 0] = 70.0
+    batch = Batch(image, image[:, :1], image[:, :1] > 0, intrinsics, ["a", "b"], ["", ""])
+    predictor = open_openvino(path)
+    with torch.no_grad():
+        expected = load_model(plain).estimate(image, intrinsics[:, 0, 0]).depth_m
+    torch.testing.assert_close(predictor(batch, flip=False).values, expected, rtol=1e-5, atol=1e-5)
+    assert predictor.output is Output.METRES
+    export_model(plain, path)  # onto its own files
+    refuse_foreign_results([path, path.with_suffix(".bin")])
+
+
+@needs_openvino
+def test_openvinos_files_are_kept_together(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.xml"
+    path.with_suffix(".bin").write_bytes(b"mine")
+    with pytest.raises(UserError, match="model.bin is there and not leadline's own"):
+        refuse_foreign_results([path, path.with_suffix(".bin")])
+    monkeypatch.setattr(export, "MOST_DIFFERENT", -1.0)
+    with pytest.raises(UserError, match=r"it is not kept: .* openvino 20"):
+        export_model(plain, path)
+    assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.bin", b"mine")]
+
+
 def test_a_file_that_answers_otherwise_is_not_kept(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +138,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     path.write_bytes(b"older")
     message = rf"differs from .*plain by 0\.0\d+ of the depth at .*, wanted at most .*torch.*onnx {onnx.__version__}"
     with pytest.raises(UserError, match=message):
-        export_onnx(plain, path)
+        export_model(plain, path)
     assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.onnx", b"older")]
 
 
@@ -112,7 +150,7 @@ def test_a_network_that_torch_cannot_export_is_one_line(
 
     monkeypatch.setattr(torch.onnx, "export", fail)
     with pytest.raises(UserError, match=rf"torch {re.escape(torch.__version__)} cannot .*no such operator: aten::x$"):
-        export_onnx(plain, tmp_path / "model.onnx")
+        export_model(plain, tmp_path / "model.onnx")
     assert not any(tmp_path.iterdir())
 
 
@@ -121,18 +159,22 @@ def test_weights_that_one_file_cannot_hold_are_told_before_the_work(
 ) -> None:
     monkeypatch.setattr(export, "MOST_BYTES", 1000)
     with pytest.raises(UserError, match=r"GB of weights, and one ONNX file holds at most 2"):
-        export_onnx(plain, tmp_path / "model.onnx")
+        export_model(plain, tmp_path / "model.onnx")
     assert not any(tmp_path.iterdir())
 
 
 def test_another_suffix_and_a_missing_package_are_told_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match=r"ends in \.onnx, got .*model\.pt"):
-        export_onnx("no-model", tmp_path / "model.pt")
+    with pytest.raises(UserError, match=r"ends in \.onnx or \.xml, got .*model\.pt"):
+        export_model("no-model", tmp_path / "model.pt")
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(UserError, match=r'export needs onnxscript: pip install "leadline\[onnx\]"'):
-        export_onnx("no-model", tmp_path / "model.onnx")
+        export_model("no-model", tmp_path / "model.onnx")
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match=r'export needs openvino: pip install "leadline\[openvino\]"'):
+        export_model("no-model", tmp_path / "model.xml")
 
 
 def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
@@ -144,7 +186,7 @@ def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
     assert "is there and not leadline's own" in capsys.readouterr().err
     path.write_bytes(exported.read_bytes())
     done = [export.Check(1, 480, 640, 600.0, 2.5e-6), export.Check(2, 501, 375, None, 1e-6)]
-    monkeypatch.setattr(export, "export_onnx", lambda model, out: done)
+    monkeypatch.setattr(export, "export_model", lambda model, out: done)
     assert main(["export", str(plain), "--out", str(path)]) == 0
     shown = capsys.readouterr().out
     for words in ("1 of 480×640", "600", "2.5e-06 of the depth", "2 of 501×375", f"written to {path}"):

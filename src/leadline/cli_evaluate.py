@@ -32,7 +32,7 @@ def evaluate(
 
     Args:
         model: a leadline model (default, a bundled one's name, a checkpoint's folder, a run's); hf:NAME, a Hugging
-            Face depth model; an .onnx file; or files:DIR, predictions made elsewhere.
+            Face depth model; an .onnx or OpenVINO's .xml file; or files:DIR, predictions made elsewhere.
         data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
         split: all, RULE/PART such as official/test or report/test, or a text file of ids.
         protocol: report, report-in-range, nyu-eigen, nyu-eigen-flip, nyu-densedepth, nyu-multitask, metric, relative,

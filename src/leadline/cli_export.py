@@ -12,19 +12,21 @@ if TYPE_CHECKING:
 
 
 def export(model: str = "default", /, *, out: Path) -> int:
-    """Write a model as an ONNX file for pictures of any size and focal length, verified against the model.
+    """Write a model as a file for pictures of any size and focal length, verified against the model.
 
     Args:
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        out: the file, FILE.onnx; what it takes and answers is written in it, and in docs/export.md.
+        out: the file: FILE.onnx, or FILE.xml for OpenVINO, with FILE.bin beside it; what it takes and answers is
+            written in it, and in docs/export.md.
     """
-    from leadline.export import export_onnx
+    from leadline.export import export_model
     from leadline.own_results import refuse_foreign_results
 
-    refuse_foreign_results([out])
-    checks = export_onnx(model, out)
+    files = [out] if out.suffix.lower() != ".xml" else [out, out.with_suffix(".bin")]
+    refuse_foreign_results(files)
+    checks = export_model(model, out)
     print_table(_table(checks))
-    print(f"written to {out}, {out.stat().st_size / 1e6:.0f} MB")
+    print(f"written to {out}, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
     return 0
 
 

@@ -1,34 +1,49 @@
-"""Exporting models: one ONNX file for pictures of any size, verified against the model before it takes its name."""
+"""Exporting models for pictures of any size, as ONNX or for OpenVINO; verified before the file takes its name."""
 
 import logging
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leadline import __version__
 from leadline.checkpoint import find_checkpoint, load_model, read_config
+from leadline.depth import Output
 from leadline.errors import UserError
 from leadline.files import SOFTWARE, atomic_file, require_target
 from leadline.models.model import DepthModel
 from leadline.models.settings import ModelSettings
 from leadline.onnx_graph import ANSWER, DEPTH, IR_VERSION, OPSET, PICTURE, WORKING, around
 from leadline.predictors.onnx import FOCAL, PREFIX, open_session
+from leadline.predictors.openvino import compile_network, read_network, save_network
 from leadline.resizing import SMALLEST_PX
 
 MOST_DIFFERENT = 1e-3
 """Largest relative difference between file and model, in any pixel, that is rounding; 1e-6 to 1e-5 is usual."""
+
+OPTIONAL = "may be left out"
+"""What a file says of its focal length, if that is so."""
 
 MOST_BYTES = 2**31
 """Of a protobuf message, which an ONNX file is."""
 
 _PICTURES = ((1, 480, 640, 1.0), (2, 501, 375, 0.6), (1, 90, 160, 1.7))
 """What a file is verified with: how many, height, width, and focal length over that which the model assumes."""
+
+
+Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
+"""Answers what a file is fed, by the inputs' names."""
 
 
 class Check(NamedTuple):
@@ -41,16 +56,17 @@ class Check(NamedTuple):
     difference: float  # largest relative difference from the model's own answer
 
 
-def export_onnx(model: str | Path, path: Path) -> list[Check]:
-    """Write a model as an ONNX file that answers as `leadline.models.model.DepthModel.estimate` does.
+def export_model(model: str | Path, path: Path) -> list[Check]:
+    """Write a model as a file that answers as `leadline.models.model.DepthModel.estimate` does.
 
     The file takes RGB in [0, 1] (N, 3, H, W), any size, and, where the model knows which focal length it was trained
-    with, focal_px (1,), which may be left out; it answers metres along the optical axis (N, 1, H, W). What it leaves
-    out is the last step of a model that sharpens edges, and the expected error.
+    with, focal_px (1,), which may be left out in ONNX and be NaN in both; it answers metres along the optical axis
+    (N, 1, H, W). What it leaves out is the last step of a model that sharpens edges, and the expected error.
 
     Args:
         model: as `leadline.checkpoint.find_checkpoint`.
-        path: the file, whose name ends in .onnx; one that is there is replaced when the new one is verified.
+        path: the file, whose name ends in one of `WRITERS`: .onnx, or .xml for OpenVINO, with a .bin beside it. One
+            that is there is replaced when the new one is verified.
 
     Returns:
         How the file answered pictures of three sizes, in float32 on the processor.
@@ -59,15 +75,15 @@ def export_onnx(model: str | Path, path: Path) -> list[Check]:
         UserError: if a package is missing, the model or the path is none, or the file answers otherwise than the
             model, which then is not kept.
     """
-    if path.suffix.lower() != ".onnx":
-        raise UserError(f"--out must be a file whose name ends in .onnx, got {path}")
+    if path.suffix.lower() not in WRITERS:
+        raise UserError(f"--out must be a file whose name ends in {' or '.join(WRITERS)}, got {path}")
+    write, extra, packages = WRITERS[path.suffix.lower()]
     require_target(path)
     try:
-        import onnx
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
+        for package in packages:
+            import_module(package)
     except ImportError as error:
-        raise UserError(f'export needs {error.name}: pip install "leadline[onnx]"') from error
+        raise UserError(f'export needs {error.name}: pip install "leadline[{extra}]"') from error
     depth_model = _without_edges(load_model(model))
     num_bytes = 4 * sum(parameter.numel() for parameter in depth_model.parameters())
     if num_bytes >= MOST_BYTES:
@@ -76,21 +92,64 @@ def export_onnx(model: str | Path, path: Path) -> list[Check]:
         )
     whole = around(_trace(depth_model), depth_model.settings)
     _describe(whole, depth_model.settings, read_config(find_checkpoint(model)).get("record", {}))
-    with atomic_file(path) as temporary:
-        onnx.save(whole, temporary)
-        session = open_session(temporary, ("CPUExecutionProvider",))
-        checks = [_check(session, depth_model, *picture) for picture in _PICTURES]
+    with write(whole, path) as run:
+        checks = [_check(run, depth_model, *picture) for picture in _PICTURES]
         worst = max(checks, key=lambda check: check.difference)
         if not worst.difference <= MOST_DIFFERENT:
             raise UserError(
                 f"the exported file differs from {model} by {worst.difference:.2g} of the depth at {worst.height}×"
                 f"{worst.width}, wanted at most {MOST_DIFFERENT:g}; it is not kept: please report it with your "
-                f"versions, torch {torch.__version__} and onnx {onnx.__version__}"
+                f"versions, torch {torch.__version__} and {_versions()}"
             )
     return checks
 
 
-def _check(session: Any, model: DepthModel, count: int, height: int, width: int, times: float) -> Check:
+def _versions() -> str:
+    names = ("onnx", "onnxruntime", "openvino")
+    return ", ".join(f"{name} {version(name)}" for name in names if find_spec(name) is not None)
+
+
+@contextmanager
+def _onnx_file(whole: Any, path: Path) -> Iterator[Run]:
+    """Write an ONNX model; it takes its name if the block ends without an error."""
+    import onnx
+
+    with atomic_file(path) as temporary:
+        onnx.save(whole, temporary)
+        session = open_session(temporary, ("CPUExecutionProvider",))
+        yield lambda feed: session.run(None, feed)[0]
+
+
+@contextmanager
+def _openvino_files(whole: Any, path: Path) -> Iterator[Run]:
+    """Likewise for OpenVINO, to which what may be left out is a constant: the focal length therefore may not."""
+    kept = [value for value in whole.graph.initializer if value.name != FOCAL]
+    del whole.graph.initializer[:]
+    whole.graph.initializer.extend(kept)
+    with TemporaryDirectory() as folder:
+        with _onnx_file(whole, Path(folder, "model.onnx")):
+            pass
+        network = read_network(Path(folder, "model.onnx"))
+    network.set_rt_info(str(Output.METRES), [PREFIX.rstrip("."), "output"])
+    network.set_rt_info(whole.doc_string.replace(OPTIONAL, "NaN where unknown"), [PREFIX.rstrip("."), "description"])
+    # The .bin takes its name first: without the .xml it is nothing that anyone opens.
+    with atomic_file(path) as temporary, atomic_file(path.with_suffix(".bin")) as weights:
+        save_network(network, temporary, weights)
+        compiled = compile_network(read_network(temporary, weights))
+        yield lambda feed: compiled(feed)[0]
+
+
+_ONNX = ("onnx", "onnxruntime", "onnxscript")
+
+WRITERS: dict[str, tuple[Callable[[Any, Path], AbstractContextManager[Run]], str, tuple[str, ...]]] = {
+    ".onnx": (_onnx_file, "onnx", _ONNX),
+    ".xml": (_openvino_files, "openvino", (*_ONNX, "openvino")),
+}
+"""What writes a model of onnx's as a file of that ending, and runs it, before the file takes its name; the extra that
+this needs, and its packages."""
+
+
+def _check(run: Run, model: DepthModel, count: int, height: int, width: int, times: float) -> Check:
     """Answer pictures of one size with the file and with its model."""
     # Noise in every pixel: smooth pictures would hide a resizing that differs at their borders.
     picture = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height))
@@ -99,7 +158,7 @@ def _check(session: Any, model: DepthModel, count: int, height: int, width: int,
     feed = {PICTURE: picture.numpy()}
     if focal_px is not None:
         feed[FOCAL] = torch.tensor([focal_px]).numpy()
-    answer = torch.from_numpy(session.run(None, feed)[0])
+    answer = torch.from_numpy(run(feed))
     with torch.no_grad():
         own = model.estimate(picture, torch.full((count,), focal_px or math.nan)).depth_m
     return Check(count, height, width, focal_px, float(((answer - own).abs() / own).max()))
@@ -180,7 +239,7 @@ def _describe(whole: Any, settings: ModelSettings, record: dict[str, Any]) -> No
         del part.metadata_props[:]  # among them the exporter's call stacks, with paths of this machine
     graph.name = SOFTWARE
     whole.producer_name, whole.producer_version = SOFTWARE, __version__
-    focal = f"; {FOCAL} (1,): their focal length in pixels, may be left out" if settings.focal_px is not None else ""
+    focal = f"; {FOCAL} (1,): their focal length in pixels, {OPTIONAL}" if settings.focal_px is not None else ""
     whole.doc_string = (
         f"{PICTURE}: RGB in [0, 1], (N, 3, H, W), any size{focal}. {DEPTH}: metres along the optical axis, "
         f"(N, 1, H, W), {settings.head.min_depth_m:g} to {settings.head.max_depth_m:g} at the training pictures' focal "

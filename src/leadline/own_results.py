@@ -22,6 +22,7 @@ _MARKS = {
     ".glb": (f'"generator":"{SOFTWARE}"',),
     ".mp4": (CLIP_COMMENT,),
     ".mkv": (CLIP_COMMENT,),
+    ".xml": (f"</{SOFTWARE}>", "</rt_info>\n</net>"),
     ".onnx": (f"\x12{chr(len(SOFTWARE))}{SOFTWARE}",),  # the second field, the producer's name
 }
 """What stands at the beginning or the end of leadline's files, by their ending; all of it."""
@@ -46,6 +47,8 @@ def _is_own(path: Path) -> bool:
         ends = _ends(path)
     except OSError:  # a folder, or a file that may not be read
         return False
+    if path.suffix.lower() == ".bin":  # weights without a word; what says whose they are is beside them
+        return _is_own(path.with_suffix(".xml"))
     marks = _MARKS.get(path.suffix.lower(), ())
     marked = bool(marks) and all(mark.encode() in ends for mark in marks)
     return marked or (path.name.endswith(_COLORS) and _is_unmarked_color(path))

@@ -32,6 +32,12 @@ def _open_onnx(name: str, dataset: "DepthDataset") -> "Predictor":
     return open_onnx(Path(name))
 
 
+def _open_openvino(name: str, dataset: "DepthDataset") -> "Predictor":
+    from leadline.predictors.openvino import open_openvino
+
+    return open_openvino(Path(name))
+
+
 def _open_leadline(name: str, dataset: "DepthDataset") -> "Predictor":
     from leadline.predictors.native import open_native
 
@@ -42,9 +48,13 @@ KINDS: dict[str, Callable[[str, "DepthDataset"], "Predictor"]] = {
     "hf": _open_hf,
     "files": _open_files,
     "onnx": _open_onnx,
+    "openvino": _open_openvino,
     "leadline": _open_leadline,
 }
 """What opens "KIND:NAME"."""
+
+KIND_OF_FILE = {".onnx": "onnx", ".xml": "openvino"}
+"""Which kind a file is, by its ending."""
 
 
 def open_predictor(model: str | Path, dataset: "DepthDataset") -> "Predictor":
@@ -53,7 +63,8 @@ def open_predictor(model: str | Path, dataset: "DepthDataset") -> "Predictor":
     Args:
         model: "hf:NAME" (a Hugging Face model or its folder; "#metres", "#depth" or "#disparity" behind it says
             what it answers where its configuration does not), "files:DIR" (predictions made elsewhere), an .onnx
-            file, or a leadline model: "default", a bundled one's name, a checkpoint's folder, or a run's.
+            file, an .xml file of OpenVINO's, or a leadline model: "default", a bundled one's name, a checkpoint's
+            folder, or a run's.
         dataset: the pictures that it will be asked about; "files" looks up their names.
 
     Raises:
@@ -61,5 +72,5 @@ def open_predictor(model: str | Path, dataset: "DepthDataset") -> "Predictor":
     """
     kind, colon, name = str(model).partition(":")
     if not colon or kind not in KINDS:
-        kind, name = "onnx" if str(model).endswith(".onnx") else "leadline", str(model)
+        kind, name = KIND_OF_FILE.get(Path(model).suffix, "leadline"), str(model)
     return KINDS[kind](name, dataset)

@@ -1,12 +1,14 @@
-"""ONNX files: any network with one picture in and one depth map out, run by onnxruntime."""
+"""ONNX files: any network with one picture in and one depth map out, run by onnxruntime; `openvino` does its own so."""
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
@@ -20,16 +22,19 @@ from leadline.toml_files import as_record, read_toml
 logger = logging.getLogger(__name__)
 
 PREFIX = "leadline."
-"""Stands before the names of `OnnxInfo` in a file's metadata, as in `leadline.mean`."""
+"""Stands before the names of `FileInfo` in a file's metadata, as in `leadline.mean`."""
 
 FOCAL = "focal_px"
 """What a file may take beside the picture: focal length in pixels of what it is fed, (1,), NaN where unknown. It must
 have a value of its own (an initializer): onnxruntime then lets it be left out, and does not count it as an input."""
 
+FLOAT32 = {"tensor(float)", "f32"}
+"""What the runtimes call it."""
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class OnnxInfo(BaseModel):
+class FileInfo(BaseModel):
     """How a file wants its pictures and what it answers; the defaults hold where nothing says.
 
     It stands in the file's metadata (`metadata_props`): `leadline.output` as a word, the others as JSON. A TOML
@@ -48,7 +53,17 @@ class OnnxInfo(BaseModel):
     """Focal length, in pixels of the pictures as they are fed, that the metres are right for; None: any."""
 
 
-def open_onnx(path: Path) -> "OnnxPredictor":
+class Network(NamedTuple):
+    """A file that is open, in whichever program runs it."""
+
+    run: Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]  # values from what is fed, by its name
+    picture: str  # name of its picture
+    takes_focal: bool  # whether it takes `FOCAL` too
+    height: int | None  # that it asks for; None where any will do
+    width: int | None  # likewise
+
+
+def open_onnx(path: Path) -> "FilePredictor":
     """Open an ONNX file.
 
     Args:
@@ -63,10 +78,17 @@ def open_onnx(path: Path) -> "OnnxPredictor":
             or its metadata or TOML file holds what makes no sense.
     """
     session = open_session(path)
-    height, width = _check_input(path, session.get_inputs())
-    _check_output(path, session.get_outputs())
-    info = _read_info(path, session.get_modelmeta().custom_metadata_map)
-    return OnnxPredictor(path, session, info, height, width)
+    inputs = [(entry.name, entry.type, entry.shape) for entry in session.get_inputs()]
+    height, width = check_input(path, inputs)
+    check_output(path, [(entry.name, entry.shape) for entry in session.get_outputs()])
+    network = Network(
+        lambda feed: session.run(None, feed)[0],
+        inputs[0][0],
+        FOCAL in {entry.name for entry in session.get_overridable_initializers()},
+        height,
+        width,
+    )
+    return FilePredictor(path, network, read_info(path, session.get_modelmeta().custom_metadata_map))
 
 
 def open_session(path: Path, wanted: Sequence[str] = ("CUDAExecutionProvider", "CPUExecutionProvider")) -> Any:
@@ -92,13 +114,11 @@ def open_session(path: Path, wanted: Sequence[str] = ("CUDAExecutionProvider", "
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no base of their own
-        raise UserError(
-            f"{path} is no ONNX file that can be run ({_reason(error)}): export or copy it again"
-        ) from error
+        raise UserError(f"{path} is no ONNX file that can be run ({reason(error)}): export or copy it again") from error
 
 
-def _reason(error: Exception) -> str:
-    """The first line of an error's text, without onnxruntime's code before it."""
+def reason(error: Exception) -> str:
+    """The first line of a runtime's error, without onnxruntime's code before it."""
     return (str(error).strip().splitlines() or [""])[0].split(" : ", 2)[-1][:200].rstrip(" .:")
 
 
@@ -106,14 +126,22 @@ def _shape(sizes: Sequence[int | str | None]) -> str:
     return f"({', '.join(str(size or '?') for size in sizes)})"
 
 
-def _check_input(path: Path, inputs: Sequence[Any]) -> tuple[int | None, int | None]:
-    """The height and width that a file asks for; None where any will do."""
+def check_input(path: Path, inputs: Sequence[tuple[str, str, Sequence[Any]]]) -> tuple[int | None, int | None]:
+    """The height and width that a file asks for; None where any will do.
+
+    Args:
+        path: the file.
+        inputs: of each, its name, its type in the runtime's words, and its sizes, whole numbers where they are fixed.
+
+    Raises:
+        UserError: unless there is one, a picture.
+    """
     if len(inputs) != 1:
-        names = ", ".join(entry.name for entry in inputs) or "none"
+        names = ", ".join(name for name, *_ in inputs) or "none"
         raise UserError(f"{path} must have one input, a picture, got {len(inputs)} ({names}): export it so")
-    dtype, sizes = inputs[0].type, inputs[0].shape
+    _, dtype, sizes = inputs[0]
     fixed = [size if isinstance(size, int) and size > 0 else None for size in sizes]
-    if dtype != "tensor(float)" or len(fixed) != 4 or fixed[1] not in (None, 3) or fixed[0] not in (None, 1):
+    if dtype not in FLOAT32 or len(fixed) != 4 or fixed[1] not in (None, 3) or fixed[0] not in (None, 1):
         raise UserError(
             f"{path} must take float32 pictures (N, 3, H, W) with N dynamic or 1, got {dtype} {_shape(sizes)}: "
             "export it so"
@@ -121,11 +149,20 @@ def _check_input(path: Path, inputs: Sequence[Any]) -> tuple[int | None, int | N
     return fixed[2], fixed[3]
 
 
-def _check_output(path: Path, outputs: Sequence[Any]) -> None:
+def check_output(path: Path, outputs: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    """Refuse a file unless it has one output, a depth map.
+
+    Args:
+        path: the file.
+        outputs: of each, its name and its sizes, whole numbers where they are fixed.
+
+    Raises:
+        UserError: if it is not so.
+    """
     if len(outputs) != 1:
-        names = ", ".join(entry.name for entry in outputs)
+        names = ", ".join(name for name, _ in outputs)
         raise UserError(f"{path} must have one output, the depth, got {len(outputs)} ({names}): export it so")
-    sizes = outputs[0].shape
+    sizes = outputs[0][1]
     if sizes and not _is_map(sizes):  # a file need not tell its output's shape
         raise _no_map(path, sizes)
 
@@ -138,8 +175,16 @@ def _no_map(path: Path, sizes: Sequence[int | str | None]) -> UserError:
     return UserError(f"{path} must answer depth (N, 1, H, W) or (N, H, W), got {_shape(sizes)}: export it so")
 
 
-def _read_info(path: Path, metadata: Mapping[str, str]) -> OnnxInfo:
-    """What the file's metadata and the TOML file beside it say."""
+def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
+    """What a file's metadata and the TOML file beside it say.
+
+    Args:
+        path: the file.
+        metadata: words by names that begin with `PREFIX`.
+
+    Raises:
+        UserError: if either makes no sense.
+    """
     sidecar = path.with_suffix(".toml")
     stated, beside = _from_metadata(path, metadata), read_toml(sidecar) if sidecar.is_file() else {}
     if not stated and not beside:
@@ -149,34 +194,31 @@ def _read_info(path: Path, metadata: Mapping[str, str]) -> OnnxInfo:
             path,
             sidecar,
         )
-    info = as_record(OnnxInfo, stated, f"{path}, metadata")
-    return as_record(OnnxInfo, stated | beside, str(sidecar)) if beside else info
+    info = as_record(FileInfo, stated, f"{path}, metadata")
+    return as_record(FileInfo, stated | beside, str(sidecar)) if beside else info
 
 
 def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    stated = {key: metadata[PREFIX + key] for key in OnnxInfo.model_fields if PREFIX + key in metadata}
+    stated = {key: metadata[PREFIX + key] for key in FileInfo.model_fields if PREFIX + key in metadata}
     try:
         return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
     except json.JSONDecodeError as error:
         raise UserError(f"{path}, metadata: mean, std and focal_px must be JSON, got {error.doc!r}") from error
 
 
-class OnnxPredictor:
-    """A network in an ONNX file; see `leadline.predictors.base.Predictor`.
+class FilePredictor:
+    """A network in a file; see `leadline.predictors.base.Predictor`.
 
     Attributes:
         name: the file's path.
         output: what its values mean.
     """
 
-    def __init__(self, path: Path, session: Any, info: OnnxInfo, height: int | None, width: int | None) -> None:
-        """Take an open session and the size that it asks for, None where any will do; see `open_onnx`."""
+    def __init__(self, path: Path, network: Network, info: FileInfo) -> None:
+        """Take an open file, see `open_onnx`."""
         self.name = str(path)
         self.output = info.output
-        self._path, self._session, self._info = path, session, info
-        self._height, self._width = height, width
-        self._input = session.get_inputs()[0].name
-        self._takes_focal = FOCAL in {entry.name for entry in session.get_overridable_initializers()}
+        self._path, self._network, self._info = path, network, info
         self._mean = torch.tensor(info.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(info.std).view(1, 3, 1, 1)
 
@@ -201,7 +243,7 @@ class OnnxPredictor:
         return Answer(values * self._focal_scale(focal_px, height, width).view(-1, 1, 1, 1))
 
     def _fed_size(self, height: int, width: int) -> tuple[int, int]:
-        return self._height or height, self._width or width
+        return self._network.height or height, self._network.width or width
 
     def _answer_all(self, images: Tensor, focal_px: Tensor) -> Tensor:
         pairs = zip(images, focal_px, strict=True)
@@ -212,14 +254,14 @@ class OnnxPredictor:
         height, width = image.shape[-2:]
         fed_height, fed_width = self._fed_size(height, width)
         fed = (resize(image, fed_height, fed_width) - self._mean) / self._std
-        feed = {self._input: fed.contiguous().numpy()}
-        if self._takes_focal:
+        feed = {self._network.picture: fed.contiguous().numpy()}
+        if self._network.takes_focal:
             feed[FOCAL] = (focal_px * enlargement(height, width, fed_height, fed_width)).float().numpy()
         try:
-            (values,) = self._session.run(None, feed)
+            values = self._network.run(feed)
         except Exception as error:  # as above
             raise UserError(
-                f"{self._path} fails on a picture of {fed_height}×{fed_width} ({_reason(error)}): "
+                f"{self._path} fails on a picture of {fed_height}×{fed_width} ({reason(error)}): "
                 "export it for a fixed size"
             ) from error
         if not _is_map(values.shape):
