@@ -124,7 +124,7 @@ def evaluate(
         split: "all", RULE/PART such as "official/test" or "report/test", or a text file of ids. Where the model was
             trained on this data by the same rule, its parts are the training's.
         protocol: name of a protocol, see `leadline.protocols.PROTOCOLS`, or a TOML file.
-        processes: how many share the pictures; the numbers are the same with any.
+        processes: how many share the pictures; but for rounding the numbers are the same with any.
         cluster: whether the workers of a Ray cluster share them instead, see `leadline.scoring.score_on_cluster`.
         show_progress: draw a progress bar.
 
