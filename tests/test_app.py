@@ -1,5 +1,6 @@
 """The page is asked as a program asks it; how it looks, a person has to see."""
 
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from PIL import Image
 
 from conftest import TINY_MODEL
-from leadline import predict
+from leadline import app, predict
 from leadline.app import build_page, served_page
 from leadline.cli import main
 from leadline.colors import depth_limits, draw_depth
@@ -102,8 +103,28 @@ def test_a_mistake_is_told_in_its_own_words(client: Any, picture: Path, given: d
 
 def test_what_is_no_picture_is_refused_in_words(client: Any, tmp_path: Path) -> None:
     (tmp_path / "no.jpg").write_text("no picture")
-    with pytest.raises(Exception, match="is no picture that can be read"):
+    with pytest.raises(Exception, match="^no.jpg is no picture that can be read"):
         ask(client, tmp_path / "no.jpg")
+
+
+def test_visitors_name_no_files_of_this_machine(client: Any, address: str, picture: Path) -> None:
+    httpx = pytest.importorskip("httpx")
+    for payload in ({"path": str(picture)}, {}, {"path": None, "url": "data:image/png;base64,AAAA"}):
+        asked = httpx.post(f"{address}gradio_api/call/predict", json={"data": [payload, "", "", False]})
+        answer = httpx.get(f"{address}gradio_api/call/predict/{asked.json()['event_id']}").text
+        assert "event: error" in answer and "event: complete" not in answer
+
+
+def test_long_names_leave_room_for_endings(client: Any, picture: Path, tmp_path: Path) -> None:
+    long = picture.rename(tmp_path / f"{'長' * 60}.png")
+    ask(client, long)
+    names = [Path(path).name for path in client.predict(["depth", "color"], api_name="/files")]
+    assert len(set(names)) == 2 and all(name.endswith(("_depth.png", "_color.png")) for name in names)
+
+
+def test_two_visitors_may_sweep_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([self / "answer-gone"]))
+    assert app._empty_folder(tmp_path).is_dir()
 
 
 def test_files_before_a_picture_are_refused(client: Any) -> None:
@@ -111,7 +132,9 @@ def test_files_before_a_picture_are_refused(client: Any) -> None:
         client.predict(["depth"], api_name="/files")
 
 
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_serves_until_it_is_interrupted_and_leaves_no_picture_behind(
+    how: signal.Signals,
     tiny_checkpoint: Path,
     picture: Path,
     tmp_path: Path,
@@ -127,7 +150,7 @@ def test_the_command_serves_until_it_is_interrupted_and_leaves_no_picture_behind
         client = gradio_client.Client(f"http://127.0.0.1:{port}", verbose=False, download_files=tmp_path / "got")
         assert "focal 100 px (EXIF)" in ask(client, picture)[-1]
         assert len(list(tmp_path.glob("leadline-*/**/desk.png"))) == 1
-        raise KeyboardInterrupt
+        signal.raise_signal(how)
 
     monkeypatch.setattr("leadline.cli_app.Event", type("Interrupted", (), {"wait": interrupted}))
     assert main(["app", str(tiny_checkpoint), "--port", str(port)]) == 0

@@ -11,7 +11,7 @@ from PIL import Image
 
 from leadline.checkpoint import find_checkpoint, load_model
 from leadline.cli import main
-from leadline.cluster import Job, _Worker, jobs_left, predict_on_cluster
+from leadline.cluster import Job, _Place, _Worker, jobs_left, predict_on_cluster
 from leadline.errors import UserError
 from leadline.many_pictures import predict_files
 from leadline.writers import read_npz
@@ -86,7 +86,8 @@ def test_names_that_results_would_share_keep_their_endings(photos: Path) -> None
     ("source", "formats", "told"),
     [
         ("photos/desk", ["dept"], "did you mean 'depth'"),
-        ("photos/nowhere", ["depth"], "no pictures in .*nowhere"),
+        ("photos/nowhere", ["depth"], "nowhere does not exist: check the path"),
+        ("empty", ["depth"], "no pictures in empty"),
         ("photos/hall.png", ["depth"], "is a file: name the folder or the bucket that it is in"),
         ("nix://photos", ["depth"], "cannot be reached: Protocol not known: nix"),
     ],
@@ -95,6 +96,7 @@ def test_what_cannot_be_looked_into_is_refused(
     source: str, formats: list[str], told: str, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(photos.parent)
+    Path("empty").mkdir()
     with pytest.raises(UserError, match=told):
         jobs_left(source, "memory://out", formats)
 
@@ -139,8 +141,52 @@ def test_a_picture_that_went_and_a_target_that_fails_are_told(
     (tmp_path / "file").touch()
     jobs = Job("gone.png", "gone"), Job("hall.png", "hall")
     gone, hall = ask(worker(tiny_checkpoint, bucket, str(tmp_path / "file" / "out")), *jobs)["error"]
-    assert gone.startswith("gone.png: ")
+    assert gone == "gone.png cannot be fetched: /bucket/gone.png (FileNotFoundError: /bucket/gone.png)"
     assert hall.startswith("hall.png: its results cannot be written: ")
+
+
+def test_trouble_of_any_kind_with_one_picture_leaves_the_others(
+    bucket: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_file(self: Any, path: str, *more: Any) -> None:
+        if path.endswith("hall.png"):
+            raise RuntimeError("500, try\nagain")
+        return whole(self, path, *more)
+
+    whole = fsspec.get_filesystem_class("memory").get_file
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "get_file", get_file)
+    jobs = Job("hall.png", "hall"), Job("desk/2.png", "desk/2")
+    errors = ask(worker(tiny_checkpoint, bucket, "memory://results"), *jobs)["error"]
+    assert errors == ["hall.png cannot be fetched: /bucket/hall.png (RuntimeError: 500, try again)", ""]
+
+
+def test_trouble_with_a_batch_leaves_the_other_batches(
+    bucket: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("leadline.cluster.predict_files", fail)
+    jobs = Job("hall.png", "hall"), Job("desk/2.png", "desk/2")
+    errors = ask(worker(tiny_checkpoint, bucket, "memory://results"), *jobs)["error"]
+    assert errors[1] == "desk/2.png cannot be predicted: OSError: No space left on device"
+    assert len(errors) == 2
+
+
+def test_other_machines_are_told_whole_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _Place("photos").url == f"file://{tmp_path}/photos"
+    for url in ("memory://bucket/photos", "simplecache::memory://bucket/photos"):
+        assert _Place(url).url == url
+
+
+def test_a_cluster_that_is_not_there_is_one_line(
+    photos: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ray", reason="a cluster needs Ray")
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere")
+    assert main(["cluster", str(photos), "--out", "memory://out", "--model", str(tiny_checkpoint)]) == 2
+    assert capsys.readouterr().err.startswith("leadline: there is no cluster at nowhere: ")
 
 
 def test_the_command_predicts_what_is_left(

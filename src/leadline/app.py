@@ -6,7 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
@@ -25,6 +25,8 @@ from leadline.space import write_mesh_glb
 
 SURFACE_VERTICES = 250_000
 """Of the surface on the page: what a browser turns smoothly and loads in a moment."""
+MOST_PIXELS = 12_000_000
+"""Larger pictures are looked at smaller: for each visitor one is kept, with up to 15 bytes a pixel."""
 MOST_VISITORS = 16
 """Whose last picture is kept, to be measured in."""
 HOUR_S = 3600
@@ -57,6 +59,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
         UserError: if gradio is not installed, there is no such model, or the address cannot be listened at.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks its own server whether it is up
+    _pass_no_proxy(host)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio would tell its makers of each start
     try:
         import gradio
@@ -71,6 +74,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
             server_port=port,
             prevent_thread_lock=True,
             quiet=True,
+            share=False,  # else hosted notebooks open a tunnel for all the world
             state_session_capacity=MOST_VISITORS,
             footer_links=["api"],
             theme=gradio.themes.Default(
@@ -81,6 +85,12 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
             yield page.local_url
         finally:
             page.close(verbose=False)
+
+
+def _pass_no_proxy(host: str) -> None:
+    """Gradio asks its own server whether it is up, which a proxy would look for elsewhere."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1", host]))
 
 
 def _require_free(host: str, port: int) -> None:
@@ -109,7 +119,8 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
             with gr.Column():
                 # Neither converted nor turned: its EXIF block tells the focal length.
                 picture = gr.Image(label="Picture", type="filepath", image_mode=None, height=HEIGHT_PX, buttons=[])
-                picture.preprocess = _path  # gradio would open it, and call one that it cannot read "Error"
+                # Gradio would open it, and call one that it cannot read "Error".
+                picture.preprocess = partial(_uploaded, Path(picture.GRADIO_CACHE))
                 with gr.Row():
                     fov_deg = gr.Textbox(label="Horizontal field of view, degrees", placeholder=UNKNOWN)
                     focal_px = gr.Textbox(label="or focal length, pixels", placeholder=UNKNOWN)
@@ -126,7 +137,7 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
             with gr.Column():
                 formats = gr.CheckboxGroup(list(FORMATS), value=["depth", "npz"], label="Files to take away")
                 write = gr.Button("Write files")
-            files = gr.Files(label="At the picture's own size", interactive=False)
+            files = gr.Files(label="At the picture's own size, 12 megapixels at most", interactive=False)
 
         def measure(shown: Shown | None, event: gr.SelectData) -> tuple[Shown, Image.Image, str]:
             return _measure(shown, event.index)
@@ -161,9 +172,16 @@ def _look(
 ) -> Answer:
     if path is None:
         return NOTHING
-    with _mistakes_shown():
-        prediction = predict(path, model, fov_deg=_number(fov_deg), focal_px=_number(focal_px), tiled=tiled)
-    shown = show(Path(path).stem, prediction)
+    with _mistakes_shown(path):
+        prediction = predict(
+            path,
+            model,
+            fov_deg=_number(fov_deg),
+            focal_px=_number(focal_px),
+            max_pixels=MOST_PIXELS,
+            tiled=tiled,
+        )
+    shown = show(_short(Path(path).stem), prediction)
     words = [describe(prediction), HINT]
     if prediction.focal_source == "assumed":
         words.insert(1, ASSUMED)
@@ -177,15 +195,26 @@ def _look(
     return shown, shown.drawing, draw_expected_error(prediction), found, "\n\n".join(words)
 
 
-def _number(text: str) -> float | None:
+def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text.strip() else None
+        return float(text) if text and text.strip() else None
     except ValueError as error:
         raise UserError(f"a field of view and a focal length are numbers, got {text!r}: write 70, say") from error
 
 
-def _path(payload: Any) -> str | None:
-    return payload and str(payload.path)
+def _short(stem: str) -> str:
+    """A name to which endings can be added: gradio cuts long ones, endings and all."""
+    return stem.encode()[:60].decode(errors="ignore")
+
+
+def _uploaded(uploads: Path, payload: Any) -> str | None:
+    """The file of a picture that the visitor has sent: no other file of this machine is for visitors to name."""
+    if payload is None:
+        return None
+    with _mistakes_shown():
+        if not payload.path or not Path(payload.path).resolve().is_relative_to(uploads.resolve()):
+            raise UserError("a picture must be sent to this page, got something else: choose or drop a picture")
+    return str(payload.path)
 
 
 def _measure(shown: Shown | None, place: list[int]) -> tuple[Shown, Image.Image, str]:
@@ -210,17 +239,23 @@ def _still_there(shown: Shown | None) -> Shown:
 def _empty_folder(folder: Path) -> Path:
     """A new folder within; those of an hour ago, of whose files gradio has had its copies, go."""
     for old in folder.glob("answer-*"):
-        if time.time() - old.stat().st_mtime > HOUR_S:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another visitor's answer may be sweeping too
+            if time.time() - old.stat().st_mtime > HOUR_S:
+                shutil.rmtree(old, ignore_errors=True)
     return Path(mkdtemp(prefix="answer-", dir=folder))
 
 
 @contextmanager
-def _mistakes_shown() -> Iterator[None]:
-    """What the visitor can mend is shown as its one line, and is no trouble of the server's."""
+def _mistakes_shown(path: str = "") -> Iterator[None]:
+    """What the visitor can mend is shown as its one line, and is no trouble of the server's.
+
+    Args:
+        path: the visitor's picture, of whose place on this machine nothing is told.
+    """
     import gradio
 
     try:
         yield
     except UserError as error:
-        raise gradio.Error(str(error), print_exception=False) from error
+        told = str(error).replace(path, Path(path).name) if path else str(error)
+        raise gradio.Error(told, print_exception=False) from error

@@ -1,5 +1,6 @@
 """The command that serves the page: `leadline app`."""
 
+import signal
 from contextlib import suppress
 from threading import Event
 from typing import Annotated
@@ -24,7 +25,14 @@ def app(
     """
     from leadline.app import served_page
 
-    with served_page(model, host, port) as address, suppress(KeyboardInterrupt):
-        print(f"{address} shows the page; Ctrl-C ends it", flush=True)
-        Event().wait()
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)  # by which services end; visitors' pictures are to go then too
+    try:
+        with served_page(model, host, port) as address, suppress(KeyboardInterrupt):
+            print(f"{address} shows the page; Ctrl-C ends it", flush=True)
+            Event().wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0

@@ -34,14 +34,20 @@ def ray_cluster() -> Iterator[Cluster]:
         raise UserError('a cluster needs Ray: pip install "leadline[ray]"') from error
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        ray.data.DataContext.get_current().enable_progress_bars = False
+    except (ValueError, RuntimeError, OSError) as error:
+        raise OSError(f"there is no cluster at {os.environ.get('RAY_ADDRESS', 'this machine')}: {error}") from error
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    try:
         resources = ray.cluster_resources()
         unit = "GPU" if resources.get("GPU", 0) >= 1 else "CPU"
-        yield Cluster(ray, max(1, int(resources[unit])), {f"num_{unit.lower()}s": 1})
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from error  # what went wrong in a worker, without what Ray wraps around it
-    except (ray.exceptions.RayError, ConnectionError) as error:
-        raise OSError(f"the cluster failed: {error}") from error
+        # A cluster that grows with its work may have none yet.
+        yield Cluster(ray, max(1, int(resources.get(unit, 1))), {f"num_{unit.lower()}s": 1})
+    except ray.exceptions.RayError as error:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, UserError | OSError):
+            raise cause from error
+        # Below pages of what every process was doing stands what went wrong.
+        raise OSError(f"the cluster failed: {str(error).strip().splitlines()[-1]}") from error
     finally:
         ray.shutdown()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 from leadline.colors import depth_limits, draw_depth, load_font
+from leadline.errors import UserError
 from leadline.measurement import Measurement, Point, at_size, depth_at, distance_between, require_inside
 from leadline.predicted import Prediction
 
@@ -65,6 +66,8 @@ def click(shown: Shown, place: Point) -> tuple[Shown, Measurement]:
     Raises:
         UserError: if there is no depth at that point, or a distance needs the camera and it is unknown.
     """
+    if place[1] >= shown.size[0]:
+        raise UserError("the scale has no depth: click in the picture above it")
     require_inside(place, shown.size)
     points = (*shown.points, place) if len(shown.points) == 1 else (place,)
     places = [at_size(point, shown.size, shown.prediction.valid.shape) for point in points]
@@ -90,7 +93,7 @@ def draw_points(shown: Shown, words: str) -> Image.Image:
             draw.line((x, y - arm_px, x, y + arm_px), color, width)
     x, y = max(shown.points, key=lambda point: point[1])  # the line between two is above the words then
     left = min(x, drawing.width - draw.textlength(words, font) - font_px)
-    top = min(y + arm_px, shown.size[0] - 2 * font_px)
+    top = max(0, min(y + arm_px, shown.size[0] - 2 * font_px))
     draw.text((left, top), words, "white", font, stroke_width=3, stroke_fill=_INK)
     return drawing
 
