@@ -190,6 +190,14 @@ def test_two_processes_give_the_same_to_the_last_digit(rooms: Path, tiny_checkpo
     assert one.to_json() == two.to_json()
 
 
+def test_scoring_forks_no_process(rooms: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise AssertionError("a copy of a process in which torch has started threads can hang")
+
+    monkeypatch.setattr("os.fork", fork)
+    assert len(evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report").ids) == 8
+
+
 def test_a_cluster_gives_the_same_to_the_last_digit(
     rooms: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

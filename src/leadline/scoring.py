@@ -2,31 +2,32 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from leadline.boundaries import boundary_scores
 from leadline.breakdown import division_sums
 from leadline.data import open_dataset
-from leadline.data.feeding import IndexedSamples, collate_indexed
-from leadline.data.sample import Batch, DepthDataset
+from leadline.data.sample import Batch, DepthDataset, collate
 from leadline.depth import Output
-from leadline.errors import UserError, plain
 from leadline.metrics import error_sums
 from leadline.predictors import open_predictor
 from leadline.predictors.base import Answer, Predictor
 from leadline.protocols import Protocol, check_output, scored_pixels, scored_prediction
 from leadline.ray_cluster import ray_cluster
 from leadline.reliability import reliability_sums
+from leadline.workers import in_order
 
+DECODERS = 2
+"""Threads that decode pictures; a single one would use all of PyTorch's own threads, in the network's way."""
 SHARE = 64
 """Pictures that a worker of a cluster scores at a time."""
 
@@ -78,19 +79,20 @@ def score_pictures(
     """
     for rules in protocols:
         check_output(rules, predictor.output)
-    loader = DataLoader(IndexedSamples(dataset, indices), collate_fn=collate_indexed, num_workers=1)
-    for index, batch in _in_plain_words(loader):
+    for index, batch in _decoded(dataset, indices):
         answers = {flip: predictor(batch, flip) for flip in {rules.flip for rules in protocols}}
         scores = [_score(predictor, answers[rules.flip], batch, rules, details) for rules in protocols]
-        yield PictureScore(index=int(index), truth_digest=_truth_digest(batch), scores=scores)
+        yield PictureScore(index=index, truth_digest=_truth_digest(batch), scores=scores)
 
 
-def _in_plain_words(loader: Iterable[Any]) -> Iterator[Any]:
-    """What the loader gives; of a worker's whole traceback only the mistake is left."""
-    try:
-        yield from loader
-    except UserError as error:
-        raise plain(error) from error
+def _decoded(dataset: DepthDataset, indices: Sequence[int]) -> Iterator[tuple[int, Batch]]:
+    """Each picture as a batch of its own, with its index; the next two are decoded while the predictor looks at it.
+
+    By threads: a forked process, as PyTorch's loader would have, can hang where torch has started threads before.
+    """
+    jobs = (partial(dataset.__getitem__, index) for index in indices)
+    for index, sample in zip(indices, in_order(jobs, DECODERS), strict=True):
+        yield index, collate([sample])
 
 
 def _score(predictor: Predictor, answer: Answer, batch: Batch, rules: Protocol, details: bool) -> Score:
