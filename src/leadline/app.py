@@ -77,9 +77,8 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
             share=False,  # else hosted notebooks open a tunnel for all the world
             state_session_capacity=MOST_VISITORS,
             footer_links=["api"],
-            theme=gradio.themes.Default(
-                font=["system-ui", "sans-serif"], font_mono=["monospace"]
-            ),  # others are fetched
+            # Other fonts would be fetched.
+            theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
         try:
             yield page.local_url

@@ -201,18 +201,14 @@ class _Place:
             self._system, root = url_to_fs(url)
         except (ImportError, ValueError) as error:  # a package for it is missing, or no such protocol
             raise UserError(f"{url} cannot be reached: {error}") from error
-        self._local = local = isinstance(self._system, LocalFileSystem)
+        self._local = isinstance(self._system, LocalFileSystem)
         self._root = root.rstrip("/")
-        self._url = self._system.unstrip_protocol(root) if local and "::" not in url else url
+        # What other machines find it by, wherever their processes stand.
+        self.url: str = self._system.unstrip_protocol(root) if self._local and "::" not in url else url
         protocols = self._system.protocol
         self._whole_or_not = not OBJECT_STORES.isdisjoint([protocols] if isinstance(protocols, str) else protocols)
         # A file system that waits for each answer has one connection, which no two threads may use at a time.
-        self._turn: AbstractContextManager[Any] = nullcontext() if local or self._system.async_impl else Lock()
-
-    @property
-    def url(self) -> str:
-        """What other machines find it by, wherever their processes stand."""
-        return self._url
+        self._turn: AbstractContextManager[Any] = nullcontext() if self._local or self._system.async_impl else Lock()
 
     def whole(self, name: str) -> str:
         return f"{self._root}/{name}"

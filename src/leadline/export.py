@@ -123,12 +123,13 @@ def _onnx_file(whole: Any, path: Path) -> Iterator[Run]:
 @contextmanager
 def _openvino_files(whole: Any, path: Path) -> Iterator[Run]:
     """Likewise for OpenVINO, to which what may be left out is a constant: the focal length therefore may not."""
+    import onnx
+
     kept = [value for value in whole.graph.initializer if value.name != FOCAL]
     del whole.graph.initializer[:]
     whole.graph.initializer.extend(kept)
     with TemporaryDirectory() as folder:
-        with _onnx_file(whole, Path(folder, "model.onnx")):
-            pass
+        onnx.save(whole, Path(folder, "model.onnx"))
         network = read_network(Path(folder, "model.onnx"))
     network.set_rt_info(str(Output.METRES), [PREFIX.rstrip("."), "output"])
     network.set_rt_info(whole.doc_string.replace(OPTIONAL, "NaN where unknown"), [PREFIX.rstrip("."), "description"])
@@ -139,11 +140,9 @@ def _openvino_files(whole: Any, path: Path) -> Iterator[Run]:
         yield lambda feed: compiled(feed)[0]
 
 
-_ONNX = ("onnx", "onnxruntime", "onnxscript")
-
 WRITERS: dict[str, tuple[Callable[[Any, Path], AbstractContextManager[Run]], str, tuple[str, ...]]] = {
-    ".onnx": (_onnx_file, "onnx", _ONNX),
-    ".xml": (_openvino_files, "openvino", (*_ONNX, "openvino")),
+    ".onnx": (_onnx_file, "onnx", ("onnx", "onnxruntime", "onnxscript")),
+    ".xml": (_openvino_files, "openvino", ("onnx", "onnxscript", "openvino")),
 }
 """What writes a model of onnx's as a file of that ending, and runs it, before the file takes its name; the extra that
 this needs, and its packages."""

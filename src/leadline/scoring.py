@@ -185,6 +185,8 @@ def score_on_cluster(
         UserError: as `score_pictures`, or if Ray is not installed.
         OSError: if the cluster fails.
     """
+    # Its workers may stand in another folder.
+    model = str(Path(model).absolute()) if Path(model).exists() else model
     num_shares = -(-len(chosen) // SHARE)
     rows: list[PictureScore] = []
     with ray_cluster() as cluster:

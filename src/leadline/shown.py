@@ -3,6 +3,8 @@
 from math import ceil
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from leadline.colors import depth_limits, draw_depth, load_font
@@ -32,19 +34,14 @@ def show(name: str, prediction: Prediction) -> Shown:
         name: what it is called.
         prediction: what is shown.
     """
-    step = _step(prediction)
-    depth_m, valid = prediction.depth_m[::step, ::step], prediction.valid[::step, ::step]
-    drawing = draw_depth(depth_m, valid, *depth_limits(depth_m, valid))
-    return Shown(name, prediction, drawing, (depth_m.shape[0], depth_m.shape[1]))
+    return Shown(name, prediction, *_drawn(prediction.depth_m, prediction.valid))
 
 
 def draw_expected_error(prediction: Prediction) -> Image.Image | None:
     """The expected error in the colours of its own scale; None where the model does not say."""
     if prediction.uncertainty_m is None:
         return None
-    step = _step(prediction)
-    error_m, valid = prediction.uncertainty_m[::step, ::step], prediction.valid[::step, ::step]
-    return draw_depth(error_m, valid, *depth_limits(error_m, valid))
+    return _drawn(prediction.uncertainty_m, prediction.valid)[0]
 
 
 def describe(prediction: Prediction) -> str:
@@ -98,5 +95,8 @@ def draw_points(shown: Shown, words: str) -> Image.Image:
     return drawing
 
 
-def _step(prediction: Prediction) -> int:
-    return ceil(int(max(prediction.valid.shape)) / SHOWN_PX)
+def _drawn(values_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[Image.Image, tuple[int, int]]:
+    """A map in the colours of its own scale, large ones smaller, and the height and width of the map in that."""
+    step = ceil(int(max(valid.shape)) / SHOWN_PX)
+    values_m, valid = values_m[::step, ::step], valid[::step, ::step]
+    return draw_depth(values_m, valid, *depth_limits(values_m, valid)), (valid.shape[0], valid.shape[1])

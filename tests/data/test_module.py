@@ -1,5 +1,3 @@
-"""Of `data.feeding`, and of `data.module`, through which Lightning reaches it."""
-
 import os
 import signal
 from collections.abc import Iterator
@@ -13,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
-from leadline.data import feeding
-from leadline.data.feeding import CachedSamples, EpochSampler, TrainingSamples, collate_padded
-from leadline.data.module import DepthDataModule
+from leadline.data import module
+from leadline.data.module import CachedSamples, DepthDataModule, EpochSampler, TrainingSamples, collate_padded
 from leadline.data.sample import Batch, Sample, collate
 from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.synthetic import SyntheticDataset
@@ -74,7 +71,7 @@ class Counting:
 @pytest.fixture(autouse=True)
 def enough_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """What else runs on this machine must not decide a test."""
-    monkeypatch.setattr(feeding, "free_memory_bytes", lambda: 1 << 40)
+    monkeypatch.setattr(module, "free_memory_bytes", lambda: 1 << 40)
 
 
 def assert_equal(first: Sample | Batch, second: Sample | Batch) -> None:
@@ -157,7 +154,7 @@ def test_a_set_that_fills_more_than_half_the_memory_is_not_kept(
     monkeypatch: pytest.MonkeyPatch, spare_bytes: int, num_decoded: int
 ) -> None:
     needed_bytes = COUNT * AREA_PX * 7  # three of colour, four of depth
-    monkeypatch.setattr(feeding, "free_memory_bytes", lambda: 2 * needed_bytes + spare_bytes)
+    monkeypatch.setattr(module, "free_memory_bytes", lambda: 2 * needed_bytes + spare_bytes)
     dataset = Counting()
     cached = CachedSamples(dataset, AREA_PX, enabled=True)
     dataset.decoded.zero_()
@@ -167,7 +164,7 @@ def test_a_set_that_fills_more_than_half_the_memory_is_not_kept(
 
 def test_free_memory_is_a_plausible_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert 1 << 20 < feeding.free_memory_bytes() < 1 << 50
+    assert 1 << 20 < module.free_memory_bytes() < 1 << 50
 
 
 def test_what_a_worker_decodes_all_processes_have() -> None:
