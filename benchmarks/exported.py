@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from leadline.checkpoint import open_model
-from leadline.device import autocast
-from leadline.predictors.onnx import open_session
-from leadline.timings import Spread
+from leadline.backends.onnx_file import open_session
+from leadline.evaluation.speed.results import Spread
+from leadline.models.checkpoint import open_model
+from leadline.models.device import autocast
 
 Answer = Callable[[np.ndarray], np.ndarray]
 

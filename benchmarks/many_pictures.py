@@ -22,9 +22,9 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from leadline.benchmark import make_pictures
 from leadline.errors import UserError
-from leadline.writers import read_depth_png, read_npz
+from leadline.evaluation.speed.bench import make_pictures
+from leadline.io.depth_files import read_depth_png, read_npz
 
 SIZES = ((96, 128), (128, 96), (90, 160), (120, 120), (72, 96))  # rows and columns
 ENDINGS = ("_depth.png", ".npz")

@@ -22,12 +22,12 @@ import torch
 import transformers
 from PIL import Image
 
-from leadline.benchmark import make_pictures
-from leadline.checkpoint import open_model
-from leadline.device import autocast, has_native_bf16, pick_device
-from leadline.image_files import find_images
-from leadline.many_pictures import predict_files
-from leadline.timings import Spread
+from leadline.evaluation.speed.bench import make_pictures
+from leadline.evaluation.speed.results import Spread
+from leadline.io.discovery import find_images
+from leadline.models.checkpoint import open_model
+from leadline.models.device import autocast, has_native_bf16, pick_device
+from leadline.prediction.files import predict_files
 
 PATCH = 14
 PUBLISHED_SIZE = (518, 518)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from leadline.data import open_dataset
+from leadline.data.catalog import open_dataset
 from leadline.data.sample import DepthDataset
 from leadline.data.splits import select
-from leadline.evaluation import evaluate
+from leadline.evaluation.evaluation import evaluate
 
 
 def write_predictions(dataset: DepthDataset, chosen: list[int], folder: Path) -> None:

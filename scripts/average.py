@@ -8,10 +8,10 @@ A recipe's `runs` does the same within a training; this is for models that were 
 import argparse
 from pathlib import Path
 
-from leadline.averaging import load_mean
-from leadline.card import model_card, without_scores
-from leadline.checkpoint import find_checkpoint, read_config, save_checkpoint
 from leadline.errors import UserError
+from leadline.models.checkpoint import find_checkpoint, read_config, save_checkpoint
+from leadline.training.model_card import model_card, without_scores
+from leadline.training.weight_averaging import load_mean
 
 
 def main() -> None:

@@ -15,13 +15,13 @@ from typing import get_args
 import torch
 from score_bundled import score
 
-from leadline.card import model_card
-from leadline.checkpoint import BUNDLE, find_checkpoint, load_checkpoint, read_config, save_checkpoint
-from leadline.data import open_dataset
+from leadline.data.catalog import open_dataset
 from leadline.data.splits import make_splits
-from leadline.device import autocast
+from leadline.models.checkpoint import BUNDLE, find_checkpoint, load_checkpoint, read_config, save_checkpoint
+from leadline.models.device import autocast
 from leadline.models.model import DepthModel
-from leadline.storage import Precision
+from leadline.models.quantization import Precision
+from leadline.training.model_card import model_card
 
 
 @torch.inference_mode()

@@ -12,10 +12,10 @@ import argparse
 import torch
 from torch import Tensor
 
-from leadline.camera import focal_px_from_fov
-from leadline.checkpoint import load_model
-from leadline.data.synthetic import PICTURES_PER_SCENE, SyntheticDataset
-from leadline.device import autocast
+from leadline.data.synthetic.dataset import PICTURES_PER_SCENE, SyntheticDataset
+from leadline.geometry.camera import focal_px_from_fov
+from leadline.models.checkpoint import load_model
+from leadline.models.device import autocast
 
 HEIGHT, WIDTH = 480, 640
 FIELDS_DEG = (50.0, 63.0, 80.0)

@@ -12,11 +12,11 @@ import argparse
 import shutil
 from pathlib import Path
 
-from leadline.files import atomic_folder
-from leadline.reproduce_page import write_page
-from leadline.run import SETTINGS_FILE
-from leadline.settings import parse_settings, write_settings
-from leadline.toml_files import read_toml
+from leadline.io.atomic import atomic_folder
+from leadline.io.toml import read_toml
+from leadline.training.reproduce.page import write_page
+from leadline.training.run_folder import SETTINGS_FILE
+from leadline.training.settings import parse_settings, write_settings
 
 RUNS = ("*", "*/stage-*", "*/run-*", "*/stage-*/run-*")
 KEPT = (

@@ -15,14 +15,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from leadline.alignment import median_scale
-from leadline.checkpoint import load_model
-from leadline.data import open_dataset
+from leadline.data.catalog import open_dataset
 from leadline.data.sample import Sample
 from leadline.data.splits import select
 from leadline.data.transforms import zoom
-from leadline.device import autocast
-from leadline.metrics import error_sums, metrics_from_sums, named
+from leadline.evaluation.alignment import median_scale
+from leadline.evaluation.metrics import error_sums, metrics_from_sums, named
+from leadline.models.checkpoint import load_model
+from leadline.models.device import autocast
 from leadline.models.model import DepthModel
 
 TIMES = (1.6, 2.4, 4.0)

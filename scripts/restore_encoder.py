@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-from leadline.card import model_card, without_scores
-from leadline.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
 from leadline.errors import UserError
+from leadline.models.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
 from leadline.models.encoders import load_weights, read_weights
+from leadline.training.model_card import model_card, without_scores
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ and the model's card and record; its weights stay as they are.
 import argparse
 from pathlib import Path
 
-from leadline.card import model_card
-from leadline.checkpoint import BUNDLE, read_config, save_record
-from leadline.evaluation import evaluate_protocols
+from leadline.evaluation.evaluation import evaluate_protocols
+from leadline.models.checkpoint import BUNDLE, read_config, save_record
+from leadline.training.model_card import model_card
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from leadline.checkpoint import save_checkpoint
-from leadline.data.synthetic import synthesize
-from leadline.models import ModelSettings, PlainSettings, build_model
+from leadline.data.synthetic.dataset import synthesize
+from leadline.models.build import build_model
+from leadline.models.checkpoint import save_checkpoint
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
-from leadline.settings import RunSettings
+from leadline.models.settings import ModelSettings, PlainSettings
+from leadline.training.settings import RunSettings
 
 TINY_MODEL = ModelSettings(network="unet", height=36, width=48, plain=PlainSettings(width=4, levels=2))
 

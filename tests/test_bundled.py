@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from leadline.boundaries import boundary_scores
-from leadline.camera import focal_px_from_fov
-from leadline.checkpoint import load_model
-from leadline.data.synthetic import PICTURES_PER_SCENE, SyntheticDataset
-from leadline.device import autocast
+from leadline.data.synthetic.dataset import PICTURES_PER_SCENE, SyntheticDataset
+from leadline.evaluation.boundary import boundary_scores
+from leadline.geometry.camera import focal_px_from_fov
+from leadline.models.checkpoint import load_model
+from leadline.models.device import autocast
 from leadline.models.model import DepthModel
 
 HEIGHT, WIDTH = 240, 320

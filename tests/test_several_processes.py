@@ -10,9 +10,9 @@ import tomli_w
 import torch
 from safetensors.torch import load_file
 
-from leadline.run import LAST_STATE, read_rows
-from leadline.settings import STAGES, RunSettings
-from leadline.staged_training import trained_runs, trained_stages
+from leadline.training.run_folder import LAST_STATE, read_rows
+from leadline.training.settings import STAGES, RunSettings
+from leadline.training.stages import trained_runs, trained_stages
 
 NUM_PROCESSES = 2
 

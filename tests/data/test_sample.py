@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample, collate
-from leadline.data.synthetic import SyntheticDataset
+from leadline.data.synthetic.dataset import SyntheticDataset
 
 
 def test_a_batch_holds_the_samples_in_the_order_given() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.data.folder import FolderDataset
+from leadline.data.datasets.folder import FolderDataset
 from leadline.data.sample import Sample
 from leadline.data.splits import PARTS, RULES, Splits, make_splits, select
 from leadline.errors import UserError

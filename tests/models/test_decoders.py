@@ -3,10 +3,9 @@ import torch
 from torch import Tensor, nn
 
 from leadline.errors import UserError
-from leadline.models import DecoderSettings
 from leadline.models.decoders import DPTDecoder, ReportDecoder, UpStep, build_decoder
 from leadline.models.encoders import build_encoder
-from leadline.models.settings import EncoderSettings
+from leadline.models.settings import DecoderSettings, EncoderSettings
 
 CHANNELS = (3, 5, 7, 11, 13)
 HALVED = [(32, 48), (16, 24), (8, 12), (4, 6), (2, 3)]

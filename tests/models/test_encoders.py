@@ -8,14 +8,15 @@ import huggingface_hub.errors as hub_errors
 import pytest
 import timm
 import torch
+from report_models import MODELS
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from leadline.errors import UserError
-from leadline.image import read_image
-from leadline.models import MODELS, EncoderSettings
+from leadline.geometry.resizing import resize
+from leadline.io.images import read_image
 from leadline.models.encoders import DenseNetEncoder, ViTEncoder, build_encoder, normalisation
-from leadline.resizing import resize
+from leadline.models.settings import EncoderSettings
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 IMAGENET = {"densenet": "densenet121_imagenet1k.safetensors", "xception": "xception_imagenet1k.safetensors"}

@@ -6,8 +6,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from leadline.models import HeadSettings
 from leadline.models.heads import CURVES, START_ERROR, DepthHead, Features
+from leadline.models.settings import HeadSettings
 
 REPORT = HeadSettings(kind="tanh", min_depth_m=0.5, max_depth_m=4.0)
 LOG = HeadSettings(kind="log", min_depth_m=0.5, max_depth_m=8.0)

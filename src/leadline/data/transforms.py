@@ -12,10 +12,9 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from leadline.camera import crop_intrinsics, mirror_intrinsics, resize_intrinsics
 from leadline.data.sample import Sample
 from leadline.data.settings import AugmentSettings
-from leadline.resizing import resize, size_with_area
+from leadline.geometry import crop_intrinsics, mirror_intrinsics, resize, resize_intrinsics, size_with_area
 
 CHANNEL_ORDERS = tuple(permutations(range(3)))
 

@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from leadline.errors import UserError, unknown_name
-from leadline.models.attention import attend_in_cache
-from leadline.models.positions import remember_positions
 from leadline.models.settings import NO_WEIGHTS, EncoderSettings
+from leadline.models.vit_attention import attend_in_cache
+from leadline.models.vit_positions import remember_positions
 
 logger = logging.getLogger(__name__)
 

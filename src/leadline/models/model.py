@@ -7,14 +7,14 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from leadline.geometry import enlargement, resize, resize_depth, size_with_area
 from leadline.models.autoencoder import ConvAutoencoder
 from leadline.models.decoders import build_decoder
-from leadline.models.edges import LARGEST_AREA_PX, sharpen_edges
+from leadline.models.edge_sharpening import LARGEST_AREA_PX, sharpen_edges
 from leadline.models.encoders import build_encoder, normalisation
 from leadline.models.heads import DepthHead, Estimate, Features
 from leadline.models.settings import ModelSettings
 from leadline.models.unet import UNet
-from leadline.resizing import enlargement, resize, resize_depth, size_with_area
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

@@ -1,0 +1,3 @@
+"""The version, which everyone may import."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,11 @@
+from .base import Answer as Answer
+from .base import Predictor as Predictor
+from .hf import open_hf as open_hf
+from .onnx_file import FOCAL as FOCAL
+from .onnx_file import PREFIX as PREFIX
+from .onnx_file import open_session as open_session
+from .openvino_file import compile_network as compile_network
+from .openvino_file import read_network as read_network
+from .openvino_file import save_network as save_network
+from .table import open_predictor as open_predictor
+from .torch_model import NativePredictor as NativePredictor

@@ -1,0 +1,250 @@
+"""Hugging Face models: any depth-estimation model that `transformers` knows, run as its makers run it.
+
+Its own processor prepares the picture and brings the answer back to the picture's size, and it computes in
+float32: a published model is scored as published.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leadline.backends.base import Answer
+from leadline.data import Batch
+from leadline.errors import UserError, unknown_name
+from leadline.geometry import Output, fov_deg_from_focal, resize_depth
+from leadline.models import pick_device
+
+logger = logging.getLogger(__name__)
+
+
+def _of_depth_anything(config: Any) -> Output:
+    return Output.METRES if config.depth_estimation_type == "metric" else Output.DISPARITY
+
+
+def _of_dpt(config: Any) -> Output | None:
+    """Disparity for MiDaS's backbones; DINOv2's with this head were published for metres, which no field tells."""
+    return None if getattr(config.backbone_config, "model_type", None) == "dinov2" else Output.DISPARITY
+
+
+def _metres(config: Any) -> Output:
+    return Output.METRES
+
+
+OUTPUTS: dict[str, Callable[[Any], Output | None]] = {
+    "depth_anything": _of_depth_anything,
+    "depth_pro": _metres,
+    "dpt": _of_dpt,
+    "glpn": _metres,
+    "tipsv2_dpt": _metres,
+    "zoedepth": _metres,
+}
+"""What a configuration's `model_type` says of the values; None, or no entry, where it does not say.
+
+Prompt Depth Anything has none: it answers in metres only where it is given a coarse depth map beside the picture.
+"""
+
+# Parameters that the networks hold but never use; some checkpoints leave them out.
+_UNUSED = re.compile(r"fusion_stage\.(layers|intermediate)\.0\.residual_layer1\.|\.mask_token$|^dpt\.layernorm\.")
+
+
+def open_hf(name: str) -> "HfPredictor":
+    """Load a model from the Hugging Face Hub or a folder.
+
+    Only safetensors are loaded, and no code from the Hub is run.
+
+    Args:
+        name: OWNER/NAME on the Hub or a folder; a "#metres", "#depth" or "#disparity" after it says what the
+            values mean, where the configuration does not or is wrong.
+
+    Returns:
+        The model on the fastest device.
+
+    Raises:
+        UserError: if `transformers` is not installed, the model cannot be had, is no depth model or lacks weights,
+            or nobody says what its values mean.
+    """
+    transformers = _import_transformers()
+    place, said = _split(name)
+    # Of a model without safetensors the library would ask a public service to make some, in its owner's repository.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    with _quiet(transformers), _one_line(place):
+        config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
+        processor = transformers.AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
+        model, loading = transformers.AutoModelForDepthEstimation.from_pretrained(
+            place,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    _require_weights(place, model, loading["missing_keys"])
+    return HfPredictor(f"hf:{name}", said or _output(place, config), processor, model.eval().to(pick_device()))
+
+
+def _import_transformers() -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError('Hugging Face models need one more package: pip install "leadline[hf]"') from error
+    return transformers
+
+
+def _split(name: str) -> tuple[str, Output | None]:
+    """The model's name or folder, and what its values mean if that was said."""
+    place, mark, said = name.rpartition("#")
+    if not mark or Path(name).is_dir():
+        return name, None
+    if said not in list(Output):
+        raise unknown_name("output", said, Output, above="#")
+    return place, Output(said)
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Silence what `transformers` warns of while it loads: what matters is checked here."""
+    log = transformers.utils.logging
+    before, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(before)
+        if bars:
+            log.enable_progress_bar()
+
+
+@contextmanager
+def _one_line(place: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into one line; `transformers` passes on all kinds of errors of its parts."""
+    try:
+        yield
+    except Exception as error:
+        raise UserError(
+            f"cannot load {place!r} from Hugging Face ({_reason(error)}): wanted OWNER/NAME or a folder of a "
+            "depth-estimation model with safetensors weights"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:200].rstrip(" .:")
+
+
+def _require_weights(place: str, model: Any, missing: set[str]) -> None:
+    """Refuse a model of which a part would answer at random."""
+    learnt = {name for name, _ in model.named_parameters()}
+    lacking = sorted(name for name in learnt & set(missing) if not _UNUSED.search(name))
+    if lacking:
+        raise UserError(
+            f"{place!r} lacks {len(lacking)} of the weights of a depth model, such as {lacking[0]}: "
+            "wanted a checkpoint that was trained for depth estimation"
+        )
+
+
+def _output(place: str, config: Any) -> Output:
+    """What the values mean, by the configuration."""
+    output = OUTPUTS.get(config.model_type, lambda config: None)(config)
+    if output is None:
+        raise UserError(
+            f"the configuration of {place!r} ({config.model_type}) does not tell what its values mean: "
+            f"add one of {', '.join(f'#{kind}' for kind in Output)} to the name"
+        )
+    if config.model_type == "dpt":
+        logger.info("%s: a DPT model does not say; taken for %s as MiDaS's are (else add #metres)", place, output)
+    return output
+
+
+class HfPredictor:
+    """A depth-estimation model of `transformers`; see `leadline.backends.base.Predictor`.
+
+    Attributes:
+        name: "hf:" and the name it was opened by.
+        output: what its values mean.
+        model: the network.
+    """
+
+    def __init__(self, name: str, output: Output, processor: Any, model: Any) -> None:
+        """Take a model on its device, in evaluation mode, and its image processor; see `open_hf`."""
+        self.name = name
+        self.output = output
+        self._processor = processor
+        self.model = model
+
+    @torch.inference_mode()
+    def __call__(self, batch: Batch, flip: bool) -> Answer:
+        """Answer a batch, one picture at a time: ZoeDepth lets the pictures of a batch vote on which head answers.
+
+        Args:
+            batch: pictures; Depth Pro uses their focal length where it is known, else predicts one.
+            flip: whether to answer with the mean over the picture and its mirror image.
+
+        Returns:
+            Values at the pictures' own size.
+
+        Raises:
+            UserError: if the model fails on a picture (as most do on tiny ones), or predicts no field of view and
+                the focal length is unknown.
+        """
+        values = []
+        for image, focal_px in zip(batch.image[:, None], batch.intrinsics[:, 0, 0, None], strict=True):
+            answer = self._answer(image, focal_px)
+            if flip:
+                answer = (answer + self._answer(image.flip(-1), focal_px).flip(-1)) / 2
+            values.append(answer)
+        return Answer(torch.cat(values))
+
+    def _answer(self, image: Tensor, focal_px: Tensor) -> Tensor:
+        """Values (1, 1, H, W) of one picture (1, 3, H, W)."""
+        height, width = image.shape[-2:]
+        try:
+            return self.finish(self.infer(self.prepare(image)), focal_px, height, width)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{self.name} cannot answer a picture of {height}×{width}: {_reason(error)}") from error
+
+    def prepare(self, image: Tensor) -> Any:
+        """What the model takes, on its device, from pictures (B, 3, H, W): the first step of an answer."""
+        # Processors resize bytes, and round: the makers' numbers come from bytes.
+        pixels = image.mul(255).round().clamp(0, 255).to(torch.uint8)
+        inputs = self._processor(images=list(pixels), input_data_format="channels_first", return_tensors="pt")
+        return inputs.to(self.model.device)
+
+    def infer(self, inputs: Any) -> Any:
+        """What the model answers: the second step."""
+        return self.model(**inputs)
+
+    def finish(self, raw: Any, focal_px: Tensor, height: int, width: int) -> Tensor:
+        """Values (B, 1, height, width) on the CPU: the last step; focal lengths in pixels are (B,), NaN if unknown."""
+        answered = SimpleNamespace(predicted_depth=raw.predicted_depth.float().cpu())
+        if self.model.config.model_type == "depth_pro":
+            answered.field_of_view = self._fov_deg(raw.field_of_view, focal_px, width)
+        return self._at_size(answered, height, width)
+
+    def _fov_deg(self, predicted_deg: Tensor | None, focal_px: Tensor, width: int) -> Tensor:
+        """Horizontal fields of view in degrees, (B,): the pictures' own where their camera is known."""
+        own_deg = torch.tensor([fov_deg_from_focal(focal, width) for focal in focal_px.tolist()])
+        if predicted_deg is None and own_deg.isnan().any():
+            raise UserError(
+                f"{self.name} predicts no field of view, so it needs pictures of a known focal length: "
+                "use a data set with intrinsics"
+            )
+        return own_deg if predicted_deg is None else torch.where(own_deg.isnan(), predicted_deg.float().cpu(), own_deg)
+
+    def _at_size(self, answered: SimpleNamespace, height: int, width: int) -> Tensor:
+        """Values (B, 1, height, width), by the processor's own rule if it has one."""
+        post_process = getattr(self._processor, "post_process_depth_estimation", None)
+        if post_process is None:
+            return resize_depth(answered.predicted_depth[:, None], height, width)
+        # The second argument is the picture's size for ZoeDepth, and the wanted size for the others: here one.
+        answers = post_process(answered, [(height, width)] * len(answered.predicted_depth))
+        return torch.stack([answer["predicted_depth"].reshape(1, height, width) for answer in answers])

@@ -1,0 +1,179 @@
+"""ONNX files: their metadata, their checks, and a session that runs them."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from leadline.errors import UserError
+from leadline.geometry import Output
+from leadline.io import as_record, read_toml
+
+logger = logging.getLogger(__name__)
+
+
+PREFIX = "leadline."
+"""Stands before the names of `FileInfo` in a file's metadata, as in `leadline.mean`."""
+
+
+FOCAL = "focal_px"
+"""What a file may take beside the picture: focal length in pixels of what it is fed, (1,), NaN where unknown. It must
+have a value of its own (an initializer): onnxruntime then lets it be left out, and does not count it as an input."""
+
+
+FLOAT32 = {"tensor(float)", "f32"}
+"""What the runtimes call it."""
+
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class FileInfo(BaseModel):
+    """How a file wants its pictures and what it answers; the defaults hold where nothing says.
+
+    It stands in the file's metadata (`metadata_props`): `leadline.output` as a word, the others as JSON. A TOML
+    file of the same stem beside it has the same keys without "leadline.", and the last word.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Subtracted from RGB in [0, 1]."""
+    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
+    """What is left is divided by this."""
+    output: Output = Output.METRES
+    """What the values mean."""
+    focal_px: Positive | None = None
+    """Focal length, in pixels of the pictures as they are fed, that the metres are right for; None: any."""
+
+
+class Network(NamedTuple):
+    """A file that is open, in whichever program runs it."""
+
+    run: Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]  # values from what is fed, by its name
+    picture: str  # name of its picture
+    takes_focal: bool  # whether it takes `FOCAL` too
+    height: int | None  # that it asks for; None where any will do
+    width: int | None  # likewise
+
+
+def open_session(path: Path, wanted: Sequence[str] = ("CUDAExecutionProvider", "CPUExecutionProvider")) -> Any:
+    """Open a file with the first of the wanted devices that onnxruntime has here.
+
+    Args:
+        path: the file.
+        wanted: onnxruntime's names of devices, best first.
+
+    Raises:
+        UserError: if onnxruntime is not installed, or the file is missing or broken.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError('ONNX files need one more package: pip install "leadline[onnx]"') from error
+    if not path.is_file():
+        raise UserError(f"{path} is no file: wanted an ONNX file; check the path")
+    available = onnxruntime.get_available_providers()
+    providers = [name for name in wanted if name in available]
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised too
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        raise UserError(f"{path} is no ONNX file that can be run ({reason(error)}): export or copy it again") from error
+
+
+def reason(error: Exception) -> str:
+    """The first line of a runtime's error, without onnxruntime's code before it."""
+    return (str(error).strip().splitlines() or [""])[0].split(" : ", 2)[-1][:200].rstrip(" .:")
+
+
+def _shape(sizes: Sequence[int | str | None]) -> str:
+    return f"({', '.join(str(size or '?') for size in sizes)})"
+
+
+def check_input(path: Path, inputs: Sequence[tuple[str, str, Sequence[Any]]]) -> tuple[int | None, int | None]:
+    """The height and width that a file asks for; None where any will do.
+
+    Args:
+        path: the file.
+        inputs: of each, its name, its type in the runtime's words, and its sizes, whole numbers where they are fixed.
+
+    Raises:
+        UserError: unless there is one, a picture.
+    """
+    if len(inputs) != 1:
+        names = ", ".join(name for name, *_ in inputs) or "none"
+        raise UserError(f"{path} must have one input, a picture, got {len(inputs)} ({names}): export it so")
+    _, dtype, sizes = inputs[0]
+    fixed = [size if isinstance(size, int) and size > 0 else None for size in sizes]
+    if dtype not in FLOAT32 or len(fixed) != 4 or fixed[1] not in (None, 3) or fixed[0] not in (None, 1):
+        raise UserError(
+            f"{path} must take float32 pictures (N, 3, H, W) with N dynamic or 1, got {dtype} {_shape(sizes)}: "
+            "export it so"
+        )
+    return fixed[2], fixed[3]
+
+
+def check_output(path: Path, outputs: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    """Refuse a file unless it has one output, a depth map.
+
+    Args:
+        path: the file.
+        outputs: of each, its name and its sizes, whole numbers where they are fixed.
+
+    Raises:
+        UserError: if it is not so.
+    """
+    if len(outputs) != 1:
+        names = ", ".join(name for name, _ in outputs)
+        raise UserError(f"{path} must have one output, the depth, got {len(outputs)} ({names}): export it so")
+    sizes = outputs[0][1]
+    if sizes and not is_map(sizes):  # a file need not tell its output's shape
+        raise no_map(path, sizes)
+
+
+def is_map(sizes: Sequence[int | str | None]) -> bool:
+    """Whether a shape can be that of one map for each image."""
+    return len(sizes) == 3 or (len(sizes) == 4 and (not isinstance(sizes[1], int) or sizes[1] == 1))
+
+
+def no_map(path: Path, sizes: Sequence[int | str | None]) -> UserError:
+    """The error for a file that answers something else than one map for each image."""
+    return UserError(f"{path} must answer depth (N, 1, H, W) or (N, H, W), got {_shape(sizes)}: export it so")
+
+
+def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
+    """What a file's metadata and the TOML file beside it say.
+
+    Args:
+        path: the file.
+        metadata: words by names that begin with `PREFIX`.
+
+    Raises:
+        UserError: if either makes no sense.
+    """
+    sidecar = path.with_suffix(".toml")
+    stated, beside = _from_metadata(path, metadata), read_toml(sidecar) if sidecar.is_file() else {}
+    if not stated and not beside:
+        logger.info(
+            "%s does not say how it wants pictures: it is fed RGB in [0, 1] and its answers are taken for metres; "
+            "if that is wrong, write mean, std and output into %s",
+            path,
+            sidecar,
+        )
+    info = as_record(FileInfo, stated, f"{path}, metadata")
+    return as_record(FileInfo, stated | beside, str(sidecar)) if beside else info
+
+
+def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    stated = {key: metadata[PREFIX + key] for key in FileInfo.model_fields if PREFIX + key in metadata}
+    try:
+        return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, metadata: mean, std and focal_px must be JSON, got {error.doc!r}") from error

@@ -1,0 +1,38 @@
+"""The command that serves the page: `leadline app`."""
+
+import signal
+from contextlib import suppress
+from threading import Event
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+
+def app(
+    model: str = "default",
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 7860,
+) -> int:
+    """Serve a page that takes a picture and shows its depth, until Ctrl-C.
+
+    Args:
+        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        host: address to listen at; 0.0.0.0 lets other machines in too.
+        port: port to listen at.
+    """
+    from leadline.serving import served_page
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)  # by which services end; visitors' pictures are to go then too
+    try:
+        with served_page(model, host, port) as address, suppress(KeyboardInterrupt):
+            print(f"{address} shows the page; Ctrl-C ends it", flush=True)
+            Event().wait()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0

@@ -1,0 +1,149 @@
+"""The command that times models: `leadline bench`."""
+
+import sys
+from math import floor, log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from leadline.cli.console import print_table
+from leadline.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from rich.table import Table
+
+    from leadline.evaluation.speed import Benchmark, Entry, Spread
+
+SYNTHETIC_SIZE = "480x640"
+NUM_SYNTHETIC = 8
+KINDS = ("cpu", "cuda", "mps")
+
+Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
+Batches = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=(), validator=Number(gte=1))]
+
+
+def bench(
+    *models: str,
+    data: Words = None,
+    size: str | None = None,
+    batch: Batches = None,
+    device: Words = None,
+    rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 7,
+    out: Path | None = None,
+) -> int:
+    """Time models: decode, preprocess, model, postprocess and write apart, then end to end.
+
+    End to end, the next picture is decoded and the last result written beside the model's work, as predict does it.
+    All models take turns in each round, after one of warm-up; ± is half the distance between the rounds' quartiles.
+
+    Args:
+        models: leadline models as for predict, and hf:NAME, Hugging Face depth models; none means the default.
+        data: pictures, folders of them and patterns; else 8 made-up JPEG pictures.
+        size: height x width of made-up pictures, 480x640 if not given.
+        batch: pictures at a time; several are timed one beside the other. 1 if not given.
+        device: cpu, cuda, cuda:1, mps; several too. The fastest that is there if not given.
+        rounds: how many are counted.
+        out: JSON file for the times of every round.
+    """
+    from tempfile import TemporaryDirectory
+
+    from leadline.evaluation.speed import benchmark, make_pictures
+    from leadline.io import find_images, require_target
+
+    if out is not None:
+        require_target(out)
+    if data and size:
+        raise UserError("--size is that of made-up pictures, and --data names pictures: give one of them")
+    devices = _devices(device or [])
+    height, width = _height_width(size or SYNTHETIC_SIZE)
+    with TemporaryDirectory(prefix="leadline-bench-") as folder:
+        paths = find_images(data) if data else make_pictures(Path(folder), NUM_SYNTHETIC, height, width)
+        result = benchmark(
+            models or ("default",), paths,
+            devices=devices, batches=batch or (1,), rounds=rounds, show_progress=sys.stderr.isatty(),
+        )  # fmt: skip
+    what = "of your pictures" if data else f"made-up pictures of {height}×{width}"
+    print(f"{result.num_pictures} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
+          f"{result.num_threads} threads")  # fmt: skip
+    print_table(_models_table(result))
+    print("milliseconds a picture")
+    print_table(_times_table(result))
+    if out is not None:
+        result.save(out)
+        print(f"every round's times written to {out}")
+    return 0
+
+
+def _height_width(size: str) -> tuple[int, int]:
+    height, _, width = size.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UserError(f"--size must be HEIGHTxWIDTH in pixels such as {SYNTHETIC_SIZE}, got {size!r}")
+    return int(height), int(width)
+
+
+def _devices(names: list[str]) -> "list[torch.device]":
+    """The devices of these names, which must be there; the fastest that is there if there are none."""
+    import torch
+
+    from leadline.models import pick_device
+
+    for name in names:
+        if not _is_there(name):
+            raise UserError(f"no device {name!r} here: take {pick_device().type} or leave --device out")
+    return [torch.device(name) for name in names] or [pick_device()]
+
+
+def _is_there(name: str) -> bool:
+    import torch
+
+    try:
+        return torch.empty(0, device=name).device.type in KINDS
+    except (RuntimeError, AssertionError):
+        return False
+
+
+def _models_table(result: "Benchmark") -> "Table":
+    from rich.table import Table
+
+    table = Table("model", "device", "batch", "parameters", "multiply-adds", "network sees", "GFLOP/s", "of the peak")
+    for entry in result.entries:
+        table.add_row(
+            *_key(entry),
+            f"{entry.num_parameters / 1e6:.1f} M",
+            f"{entry.num_multiply_adds / 1e9:.2f} G",
+            f"{entry.height}×{entry.width}",
+            _plus_minus(entry.gflops),
+            _plus_minus(entry.share_of_peak, 100) + " %",
+        )
+    return table
+
+
+def _times_table(result: "Benchmark") -> "Table":
+    from rich.table import Table
+
+    from leadline.evaluation.speed import END_TO_END, STAGES, Spread
+
+    table = Table("model", "device", "batch", *STAGES, END_TO_END, "pictures/s", "times the first")
+    for entry in result.entries:
+        first = result.first_like(entry)
+        table.add_row(
+            *_key(entry),
+            *(_plus_minus(Spread.of(entry.seconds[name]), 1e3) for name in (*STAGES, END_TO_END)),
+            _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]])),
+            "" if entry is first else _plus_minus(entry.speed_against(first)),
+        )
+    return table
+
+
+def _key(entry: "Entry") -> tuple[str, str, str]:
+    return entry.model, f"{entry.device} {entry.dtype}", str(entry.batch)
+
+
+def _plus_minus(value: "Spread", factor: float = 1) -> str:
+    """Median and spread, both with the digits that give the median three."""
+    median = value.median * factor
+    digits = max(0, 2 - floor(log10(max(median, 1e-9))))
+    return f"{median:.{digits}f} ±{value.half_iqr * factor:.{digits}f}"

@@ -1,0 +1,189 @@
+"""The commands that score models: evaluate, compare, report, figure."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from leadline.cli.console import print_table, render_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from leadline.evaluation import Scores
+
+Processes = Annotated[int, Parameter(validator=Number(gte=1))]
+Rows = Annotated[int, Parameter(validator=Number(gte=1))]
+
+
+def evaluate(
+    model: str = "default",
+    /,
+    *,
+    data: Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    processes: Processes = 1,
+    cluster: Annotated[bool, Parameter(negative=())] = False,
+    out: Path | None = None,
+) -> int:
+    """Score a model under a named protocol, per image and pooled.
+
+    Args:
+        model: a leadline model (default, a bundled one's name, a checkpoint's folder, a run's); hf:NAME, a Hugging
+            Face depth model; an .onnx or OpenVINO's .xml file; or files:DIR, predictions made elsewhere.
+        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        split: all, RULE/PART such as official/test or report/test, or a text file of ids.
+        protocol: report, report-in-range, nyu-eigen, nyu-eigen-flip, nyu-densedepth, nyu-multitask, metric, relative,
+            median, kitti-eigen; or a TOML file.
+        processes: how many share the pictures.
+        cluster: share them out on a Ray cluster instead, or on all cores of this machine (docs/cluster.md).
+        out: folder for metrics.json and per_image.csv.
+    """
+    from leadline.evaluation import evaluate as run_evaluation
+    from leadline.io import require_target
+    from leadline.reporting import save_report
+
+    if out is not None:
+        require_target(out, folder=True)
+    report = run_evaluation(
+        model,
+        data=data,
+        split=split,
+        protocol=protocol,
+        processes=processes,
+        cluster=cluster,
+        show_progress=sys.stderr.isatty(),
+    )
+    result = report.to_json()
+    unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
+    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} pictures{unscored}")
+    print_table(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
+    if out is not None:
+        save_report(report, out)
+        print(f"metrics.json and per_image.csv written to {out}")
+    return 0
+
+
+def compare(
+    *models: str,
+    data: Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    processes: Processes = 1,
+    out: Path | None = None,
+) -> int:
+    """Compare models with the first one, picture by picture, with 95 % intervals.
+
+    Args:
+        models: as for evaluate; or folders that evaluate --out has written.
+        data: the data set.
+        split: as for evaluate.
+        protocol: as for evaluate.
+        processes: how many share the pictures.
+        out: folder for compare.md, compare.csv and compare.png.
+    """
+    from leadline.data import open_dataset
+    from leadline.errors import UserError
+    from leadline.evaluation import compare as run_comparison
+    from leadline.io import atomic_file, require_target
+    from leadline.reporting import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
+
+    if len(models) < 2:  # said before minutes of evaluating the one
+        raise UserError(f"a comparison needs at least 2 models, got {', '.join(models) or 'none'}; name another")
+    if out is not None:
+        require_target(out, folder=True)
+    dataset = open_dataset(data)
+    scores = [_scores(model, data, split, protocol, processes).with_scenes(dataset) for model in models]
+    comparisons = run_comparison(*scores)
+    for comparison in comparisons:
+        print(f"{comparison.other} against {comparison.first}: {about(comparison)}")
+        print_table(render_table(*table(comparison)))
+        print("\n".join(filter(None, [READING, *notes(comparison), hashes(comparison)])))
+    if out is not None:
+        with atomic_file(out / "compare.md") as temporary:
+            temporary.write_text(markdown(comparisons), encoding="utf-8")
+        write_csv(out / "compare.csv", comparisons)
+        draw_comparisons(out / "compare.png", comparisons)
+        print(f"compare.md, compare.csv and compare.png written to {out}")
+    return 0
+
+
+def report(
+    *models: str,
+    data: Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    processes: Processes = 1,
+    out: Path = Path("report.html"),
+    rows: Rows = 3,
+) -> int:
+    """Write a page that shows where models fail: by distance, place, edges and scene, with best and worst pictures.
+
+    The page is one HTML file that needs no network.
+
+    Args:
+        models: as for evaluate; none means the default.
+        data: the data set.
+        split: as for evaluate.
+        protocol: as for evaluate.
+        processes: how many share the pictures.
+        out: the file to write.
+        rows: best, median and worst pictures of the first model to show, so many of each.
+    """
+    from leadline.reporting import write_report
+
+    names = models or ("default",)
+    print(write_report(names, data, split, protocol, out, rows, processes, sys.stderr.isatty()))
+    return 0
+
+
+def figure(
+    model: str = "default",
+    /,
+    *,
+    data: Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    out: Path,
+    rows: Rows = 4,
+) -> int:
+    """Draw picture, truth, prediction and error: best, median and worst of a test set, and an even sample.
+
+    Args:
+        model: as for evaluate.
+        data: the data set.
+        split: as for evaluate.
+        protocol: the protocol whose relative error ranks the pictures.
+        out: folder for the sheets, metrics.json and per_image.csv.
+        rows: pictures on a sheet.
+    """
+    from leadline.reporting import draw_sheets
+
+    for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):
+        print(path)
+    return 0
+
+
+def _scores(model: str, data: Path, split: str, protocol: str, processes: int) -> "Scores":
+    """Scores of an evaluation that is there already, or a new one."""
+    from leadline.evaluation import Scores, read_scores
+    from leadline.evaluation import evaluate as run_evaluation
+
+    if (Path(model) / "metrics.json").is_file():
+        return read_scores(Path(model))
+    shown = sys.stderr.isatty()
+    return Scores.of_report(
+        run_evaluation(model, data=data, split=split, protocol=protocol, processes=processes, show_progress=shown)
+    )
+
+
+def _metrics_table(averagings: dict[str, dict[str, float]]) -> "Table":
+    from leadline.evaluation import METRICS
+
+    arrows = {"higher": "↑", "lower": "↓"}
+    header = ["", *(f"{info.name} {arrows[info.better]}" for info in METRICS.values())]
+    rows = [[name, *(f"{values[key]:.4f}" for key in METRICS)] for name, values in averagings.items()]
+    return render_table(header, *rows)

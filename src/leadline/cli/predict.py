@@ -1,0 +1,144 @@
+"""The command that turns pictures, videos, cameras and streams into depth: predict."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from math import inf
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from leadline.cli.console import EXIT_USAGE, depths
+from leadline.errors import UserError
+
+
+def predict(
+    *paths: str,
+    model: str = "default",
+    out: Path = Path("depth"),
+    format: str = "depth,color,npz",
+    focal_px: float | None = None,
+    fov: float | None = None,
+    intrinsics: Path | None = None,
+    max_pixels: Annotated[int, Parameter(validator=Number(gte=1))] = 50_000_000,
+    tile: Annotated[bool, Parameter(negative=())] = False,
+    seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
+    skip_existing: Annotated[bool, Parameter(negative=())] = False,
+    rerun: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+) -> int:
+    """Predict the depth of pictures, videos, cameras and streams, in metres.
+
+    A video becomes one of picture beside depth (color) and one of depth in millimetres (depth). So does what a camera
+    or a network stream shows, until Ctrl-C.
+
+    Args:
+        paths: picture and video files, folders of them, patterns such as "photos/*.jpg", cameras (camera:0), and
+            streams (rtsp://…, http://…).
+        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        out: folder for the results.
+        format: what to write, commas between: depth (16-bit PNG, millimetres), color, uncertainty (of models that
+            give it), npz, exr, ply (points), points (GLB), glb (surface with the picture on it), sheet (one for all).
+        focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
+        fov: horizontal field of view in degrees, instead of --focal-px.
+        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML (docs/camera.md).
+        max_pixels: larger pictures are read smaller.
+        tile: look at large pictures tile by tile too, for finer detail: several times slower.
+        seconds: how long to record a camera or a stream, instead of until Ctrl-C.
+        skip_existing: go on where an earlier run stopped: pass over pictures and videos whose results are all there.
+        rerun: show all in the rerun viewer: picture, depth, points and camera; --rerun FILE.rrd saves that instead.
+    """
+    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, given_camera, is_stream, is_video, read_camera
+    from leadline.models import open_model, pick_device
+    from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, output_stems
+
+    formats = [name.strip() for name in format.split(",") if name.strip()]
+    check_formats([name for name in formats if name != "sheet"])
+    told = intrinsics and read_camera(intrinsics)
+    camera: dict[str, Any] = {"focal_px": focal_px, "fov_deg": fov, "intrinsics": told}
+    given_camera(**camera)  # refuses an impossible one before the model is loaded
+    recordings = [Path(word) for word in rerun or () if word.endswith(RERUN_SUFFIX)]
+    paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
+    streams = [path for path in paths if is_stream(path)]
+    if len(recordings) > 1:
+        raise UserError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
+    if seconds and not streams:
+        raise UserError("--seconds is how long to record a camera or a stream, and none is named: leave it out")
+    files = [path for path in paths if not is_stream(path)]
+    found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
+    videos = [path for path in found if is_video(path)]
+    pictures = [path for path in found if not is_video(path)]
+    with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
+        shared = {"model": open_model(model, pick_device()), "formats": formats, "log": log, **camera}
+        jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
+        for video, stem in zip(videos, output_stems(videos, out), strict=True):
+            jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
+        if pictures:
+            more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile}
+            jobs.append(partial(_predict_pictures, pictures, out, **shared, **more))
+        return _do(jobs)
+
+
+def _do(jobs: Sequence[Callable[[], int]]) -> int:
+    """Do one job after the other, each of which says what of it is broken, and go on past the broken ones."""
+    num_broken = 0
+    for job in jobs:
+        try:
+            num_broken += job()
+        except UserError as error:  # the others are still to be done
+            num_broken += 1
+            print(f"leadline: {error}", file=sys.stderr)
+    return EXIT_USAGE if num_broken else 0
+
+
+def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
+    from leadline.io import redact_url
+    from leadline.prediction.video import predict_stream, stream_stem
+
+    stem = stream_stem(source, out)
+    print(f"{redact_url(source)}: opening; Ctrl-C ends the recording", flush=True)
+    recording = predict_stream(source, stem, show=log and log.clip(stem.name), **options)
+    print(
+        f"{redact_url(source)}  {depths(*recording.summary)}  {recording.focal}  {recording.num_frames} frames in "
+        f"{recording.seconds:.1f} s, {recording.num_dropped} dropped"
+    )
+    for written in recording.written:
+        print(written)
+    if recording.broken:
+        print(f"leadline: {redact_url(source)} broke off ({recording.broken}); what came is written", file=sys.stderr)
+    return bool(recording.broken)
+
+
+def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **options: Any) -> int:
+    from leadline.prediction.video import clip_paths, predict_video
+
+    if skip_existing and all(it.exists() for it in clip_paths(stem, options["formats"], str(path)).values()):
+        print(f"{path.name} was there")
+        return 0
+    clip = predict_video(path, stem, show=log and log.clip(path.name), **options)
+    print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
+    for written in clip.written:
+        print(written)
+    return 0
+
+
+def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: Any) -> int:
+    from leadline.prediction import predict_files
+
+    options["sheet"] = "sheet" in options["formats"]
+    options["formats"] = [name for name in options["formats"] if name != "sheet"]
+    broken, num_written = [], 0
+    width = max(len(path.name) for path in pictures)
+    for result in predict_files(pictures, out, show=log and log.picture, **options):
+        if result.summary is None:
+            broken.append(result)
+            continue
+        num_written += 1
+        print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
+    num_there = len(pictures) - len(broken) - num_written
+    print(f"{num_written} of {len(pictures)} pictures written to {out}" + f", {num_there} were there" * bool(num_there))
+    for result in broken:
+        print(f"leadline: {result.error}", file=sys.stderr)
+    return len(broken)

@@ -1,0 +1,36 @@
+"""The command that trains and scores the student report's networks: reproduce."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+
+def reproduce(
+    *,
+    data: Path,
+    out: Path,
+    only: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    epochs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    encoder_weights: dict[str, Path] | None = None,
+) -> int:
+    """Train the student report's networks one after the other and write its Table 1 beside its numbers.
+
+    Started again with the same --out, it goes on where it was stopped.
+
+    Args:
+        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        out: folder for report.md, its figures, and each network's run and scores.
+        only: cae, unet, xception, densenet; or all of a study: table1 (the default), official (the same networks
+            without scenes shared between training and test), ablations.
+        epochs: instead of the recipes' own, for a quick try.
+        encoder_weights: file of an encoder's weights instead of a download: --encoder-weights.densenet121 FILE.
+    """
+    from leadline.training.reproduce import reproduce as run_reproduction
+
+    page = run_reproduction(data, out, only or (), epochs, encoder_weights, sys.stderr.isatty())
+    print(page.read_text(encoding="utf-8"))
+    print(f"written to {page}")
+    return 0

@@ -1,0 +1,46 @@
+"""The command `leadline train`: every setting of a run is a flag."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from leadline.errors import UserError
+from leadline.training import RunSettings, recipe_names, resolve_stages
+
+
+def train(
+    recipe: str | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    settings: Annotated[RunSettings | None, Parameter(name="*")] = None,
+) -> int:
+    """Train a model by a recipe, any of whose settings can be replaced here.
+
+    Args:
+        recipe: a recipe's name (see `leadline models`) or a TOML file.
+        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        out: folder of the run.
+        resume: folder of a run to continue; everything else is taken from it.
+        settings: replaces the recipe's.
+    """
+    from leadline.training import resume_stages, train_stages
+
+    show_progress = sys.stderr.isatty()
+    if resume is not None:
+        if recipe or data or out or settings:
+            raise UserError("--resume RUN takes everything from the run; leave the recipe and other settings out")
+        best = resume_stages(resume, show_progress)
+    else:
+        if recipe is None:
+            raise UserError(f"name a recipe or give --resume RUN; recipes: {', '.join(recipe_names())}")
+        if data is None or out is None:
+            raise UserError("training needs --data DIR and --out RUN")
+        overrides = settings.model_dump(exclude_unset=True) if settings else {}
+        best = train_stages(resolve_stages(recipe, overrides), data, out, Path(recipe).stem, show_progress)
+    print(f"best checkpoint: {best}")
+    return 0

@@ -1,0 +1,14 @@
+from .catalog import DATASETS as DATASETS
+from .catalog import open_dataset as open_dataset
+from .download import download_nyu as download_nyu
+from .loader import DepthDataModule as DepthDataModule
+from .sample import Batch as Batch
+from .sample import DepthDataset as DepthDataset
+from .sample import collate as collate
+from .settings import DataSettings as DataSettings
+from .splits import PARTS as PARTS
+from .splits import Splits as Splits
+from .splits import ids_digest as ids_digest
+from .splits import make_splits as make_splits
+from .splits import select as select
+from .transforms import to_working_size as to_working_size

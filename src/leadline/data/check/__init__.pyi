@@ -1,0 +1,1 @@
+from .check import check_folder as check_folder

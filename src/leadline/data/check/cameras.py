@@ -1,0 +1,68 @@
+"""The cameras of a folder data set in a few words, and whether they can be right."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from leadline.data.datasets.folder import FolderInfo, row_camera
+from leadline.errors import UserError
+from leadline.geometry import fov_deg_from_focal
+
+
+class Cameras(NamedTuple):
+    """What index and `dataset.toml` say of the cameras."""
+
+    focals_px: tuple[float, ...]  # fx of each picture whose camera is known
+    num_unknown: int
+    problems: tuple[str, ...]  # a sentence each
+
+
+def look_at_cameras(rows: Sequence[dict[str, str]], info: FolderInfo, sizes: Mapping[tuple[int, int], int]) -> Cameras:
+    """Sum up the cameras of all pictures.
+
+    Args:
+        rows: the index.
+        info: what `dataset.toml` says.
+        sizes: how many pictures have each size (width, height).
+    """
+    known: list[Sequence[float]] = []
+    num_unknown, impossible = 0, []
+    for row in rows:
+        try:
+            camera = row_camera(row, info)
+        except UserError as error:
+            impossible.append(str(error))
+            continue
+        if camera is None:
+            num_unknown += 1
+        else:
+            known.append(camera)
+    more = f"; and {len(impossible) - 1} more such" if len(impossible) > 1 else ""
+    problems = [*(impossible[:1] and [impossible[0] + more]), *_off_centre(known, sizes)]
+    return Cameras(tuple(fx for fx, *_ in known), num_unknown, tuple(problems))
+
+
+def focal_line(cameras: Cameras, sizes: Mapping[tuple[int, int], int]) -> str:
+    """Focal lengths, their field of view where all pictures have one size, and how many are not given."""
+    if not cameras.focals_px:
+        return "not given"
+    shortest, longest = min(cameras.focals_px), max(cameras.focals_px)
+    widths = [width for width, _ in sizes]
+    shown = f"{shortest:.1f} px" if shortest == longest else f"{shortest:.1f} to {longest:.1f} px"
+    if len(widths) == 1:
+        degrees = [f"{fov_deg_from_focal(focal, widths[0]):.1f}" for focal in dict.fromkeys((longest, shortest))]
+        shown += f": {' to '.join(degrees)} degrees from side to side"
+    return shown + (f"; of {cameras.num_unknown} pictures not given" if cameras.num_unknown else "")
+
+
+def _off_centre(cameras: Sequence[Sequence[float]], sizes: Mapping[tuple[int, int], int]) -> list[str]:
+    """Whether a principal point is far from the middle of pictures that have all one size; the first one that is."""
+    if len(sizes) != 1:
+        return []
+    ((width, height),) = sizes
+    for _, _, cx, cy in cameras:
+        if not (0.25 < cx / width < 0.75 and 0.25 < cy / height < 0.75):
+            return [
+                f"intrinsics have their centre at ({cx:g}, {cy:g}), which is not near the middle of pictures "
+                f"{width} wide and {height} high: give fx, fy, cx, cy of the stored size"
+            ]
+    return []

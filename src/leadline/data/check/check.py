@@ -1,0 +1,278 @@
+"""Is a folder data set what it should be? Counts, sizes, depths in metres, and everything that looks wrong."""
+
+import csv
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from PIL import ExifTags, Image
+from tqdm import tqdm
+
+from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
+from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
+from leadline.data.check.depths import DepthSummary, depth_lines, summarise_depth, unit_note, unit_problem
+from leadline.data.datasets.folder import (
+    REQUIRED_COLUMNS,
+    FolderInfo,
+    read_dataset_toml,
+    read_depth,
+    read_index,
+    read_stored,
+    refuse_turned,
+)
+from leadline.errors import UserError
+from leadline.io import read_image
+
+MOST_SAMPLED = 300
+"""Pictures that are decoded for the statistics, evenly over the index."""
+VALUES_PER_PICTURE = 5000
+MOST_NAMED = 3
+"""Files named in one problem; the others are counted."""
+# what Pillow and NumPy raise on damaged or foreign files
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError)
+
+Row = dict[str, str]
+T = TypeVar("T")
+Size = tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found in a folder data set."""
+
+    num_pictures: int
+    """Rows of the index."""
+    num_sampled: int
+    """Pictures that were decoded for the depths."""
+    picture_sizes: Mapping[Size, int]
+    """How many pictures have each size (width, height)."""
+    depth_sizes: Mapping[Size, int]
+    """How many depth maps have each size (width, height)."""
+    depth: DepthSummary | None
+    """None if no depth could be read."""
+    cameras: Cameras
+    num_scenes: int
+    """Different scenes; 0 where the index does not say."""
+    splits: Mapping[str, int]
+    """Pictures in each official split."""
+    problems: tuple[str, ...]
+    """What must be mended, a sentence each; empty for a sound data set."""
+    notes: tuple[str, ...]
+    """What may be right but is worth a look."""
+
+    def lines(self) -> list[str]:
+        """The report as text."""
+        return [
+            f"pictures      {self.num_pictures} ({self.num_sampled} of them decoded for what follows)",
+            f"picture size  {_size_counts(self.picture_sizes)}",
+            f"depth size    {_size_counts(self.depth_sizes)}",
+            f"focal length  {focal_line(self.cameras, self.picture_sizes)}",
+            f"scenes        {self.num_scenes or 'not given'}",
+            f"splits        {', '.join(f'{name} {n}' for name, n in self.splits.items()) or 'not given'}",
+            *(depth_lines(self.depth) if self.depth else ["depth         none could be read"]),
+            *(f"note          {note}" for note in self.notes),
+            *(f"problem       {problem}" for problem in self.problems or ("none found",)),
+        ]
+
+
+class _Header(NamedTuple):
+    """What the heads of a pair's files say."""
+
+    picture: Size | str  # a problem ("missing file", "unreadable file") where there is no size
+    depth: Size | str
+
+
+class _Look(NamedTuple):
+    """What a decoded pair looks like."""
+
+    values_m: np.ndarray  # some of the valid depths, (N,)
+    valid_share: float
+    is_constant: bool
+    edges: Edges | None
+
+
+def check_folder(root: Path) -> CheckReport:
+    """Look through a folder data set.
+
+    Existence and size of every file are checked; depths are taken from at most `MOST_SAMPLED` pictures.
+
+    Args:
+        root: the folder that holds `index.csv`.
+
+    Returns:
+        What was found; `problems` says what must be mended.
+
+    Raises:
+        UserError: if there is no index, or it lists no pictures.
+    """
+    problems: list[str] = []
+    info, rows = _info(root, problems), _rows(root, problems)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        headers = _for_each(pool, rows, lambda row: _header(root, row), "heads of files")
+        problems += _header_problems(rows, headers)
+        sound = [row for row, header in zip(rows, headers, strict=True) if _is_sound(header)]
+        sampled = _evenly(sound, MOST_SAMPLED)
+        info = _with_scale(root, sampled, info)
+        seen = _for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
+    problems += [problem for problem in seen if isinstance(problem, str)]
+    looks = {row["id"]: look for row, look in zip(sampled, seen, strict=True) if isinstance(look, _Look)}
+    problems += _look_problems(looks)
+    depth = summarise_depth([look.values_m for look in looks.values()], [look.valid_share for look in looks.values()])
+    unit = unit_problem(depth.median_m, info) if depth else None
+    note = unit_note(depth.median_m, info) if depth else None
+    picture_sizes = _count_sizes([header.picture for header in headers])
+    cameras = look_at_cameras(rows, info, picture_sizes)
+    problems += [*([unit] if unit else []), *cameras.problems]
+    return CheckReport(
+        num_pictures=len(rows),
+        num_sampled=len(looks),
+        picture_sizes=picture_sizes,
+        depth_sizes=_count_sizes([header.depth for header in headers]),
+        depth=depth,
+        cameras=cameras,
+        num_scenes=len({row.get("scene") for row in rows} - {None, ""}),
+        splits=Counter(row["official_split"] for row in rows if row.get("official_split")),
+        problems=tuple(problems),
+        notes=(note,) if note else (),
+    )
+
+
+def _for_each(pool: Executor, rows: Sequence[Row], work: Callable[[Row], T], what: str) -> list[T]:
+    """Do `work` for all rows on all cores, with a progress bar where someone can see it."""
+    return list(tqdm(pool.map(work, rows), total=len(rows), desc=what, disable=not sys.stderr.isatty()))
+
+
+def _info(root: Path, problems: list[str]) -> FolderInfo:
+    try:
+        return read_dataset_toml(root)
+    except UserError as error:
+        problems.append(str(error))
+        return FolderInfo()
+
+
+def _rows(root: Path, problems: list[str]) -> list[Row]:
+    """The rows of the index; with a problem in it, those that can be used all the same."""
+    try:
+        return read_index(root)
+    except UserError as error:
+        rows = _usable_rows(root / "index.csv")
+        if not rows:
+            raise
+        repeated = [name for name, times in Counter(row["id"] for row in rows).items() if times > 1]
+        problems.append(_listing("duplicate id", repeated) if repeated else str(error))
+        return rows
+
+
+def _with_scale(root: Path, rows: Sequence[Row], info: FolderInfo) -> FolderInfo:
+    """With the scale that depth is read with, where that hangs on the first map's type of number."""
+    try:
+        return info.model_copy(update={"depth_scale": info.metres_per_unit(read_stored(root / rows[0]["depth"]).dtype)})
+    except (UserError, IndexError):  # which is reported elsewhere
+        return info
+
+
+def _usable_rows(path: Path) -> list[Row]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [row for row in csv.DictReader(file) if all(row.get(name) for name in REQUIRED_COLUMNS)]
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _evenly(rows: Sequence[Row], most: int) -> list[Row]:
+    places = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)
+    return [rows[place] for place in places]
+
+
+def _header(root: Path, row: Row) -> _Header:
+    return _Header(_try_size(root / row["rgb"], is_depth=False), _try_size(root / row["depth"], is_depth=True))
+
+
+def _try_size(path: Path, is_depth: bool) -> Size | str:
+    try:
+        return _size(path, is_depth)
+    except FileNotFoundError:
+        return "missing file"
+    except UNREADABLE:
+        return "unreadable file"
+
+
+def _size(path: Path, is_depth: bool) -> Size | str:
+    """Size of the upright picture, from its head alone."""
+    if is_depth and path.suffix == ".npy":
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        return (shape[1], shape[0]) if len(shape) == 2 else "depth map of more than one channel"
+    with Image.open(path) as file:
+        width, height = file.size
+        if is_depth:
+            return (width, height) if len(file.getbands()) == 1 else "depth map of more than one channel"
+        # PNG would decode all its pixels to find its EXIF block
+        turned = file.format == "JPEG" and file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return (height, width) if turned else (width, height)
+
+
+def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[str]:
+    """One sentence for each kind of fault."""
+    named: dict[str, list[str]] = {}
+    for row, header in zip(rows, headers, strict=True):
+        faults = [(fault, row[key]) for key, fault in zip(("rgb", "depth"), header, strict=True)]
+        for fault, name in faults:
+            if isinstance(fault, str):
+                named.setdefault(fault, []).append(name)
+        if not any(isinstance(fault, str) for fault in header) and header.picture != header.depth:
+            named.setdefault("depth map of another size than its picture", []).append(row["depth"])
+    return [_listing(fault, names) for fault, names in named.items()]
+
+
+def _is_sound(header: _Header) -> bool:
+    return not isinstance(header.picture, str) and header.picture == header.depth
+
+
+def _listing(what: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{what}: {', '.join(names[:MOST_NAMED])}{more}"
+
+
+def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
+    """Decode a pair; a sentence if that fails."""
+    try:
+        depth_m, valid = read_depth(root / row["depth"], info)
+        picture = read_image(root / row["rgb"])
+        refuse_turned(picture, root / row["rgb"], depth_m.shape)
+    except UserError as error:
+        return str(error)
+    rgb = picture.rgb.numpy()
+    values_m = depth_m[valid]
+    is_constant = bool(values_m.size and values_m.min() == values_m.max())
+    edges = find_edges(rgb, depth_m, valid) if rgb.shape[1:] == depth_m.shape else None
+    some = values_m[:: values_m.size // VALUES_PER_PICTURE + 1]
+    return _Look(some, float(valid.mean()), is_constant, edges)
+
+
+def _look_problems(looks: Mapping[str, _Look]) -> Iterator[str]:
+    empty = [name for name, look in looks.items() if not look.valid_share]
+    constant = [name for name, look in looks.items() if look.is_constant]
+    if empty:
+        yield _listing(f"depth map without a valid pixel ({len(empty)} of {len(looks)} looked at)", empty)
+    if constant:
+        yield _listing(f"depth map of one value only ({len(constant)} of {len(looks)} looked at)", constant)
+    if misaligned := describe_misalignment([look.edges for look in looks.values() if look.edges]):
+        yield misaligned
+
+
+def _count_sizes(sizes: Sequence[Size | str]) -> Counter[Size]:
+    return Counter(size for size in sizes if not isinstance(size, str))
+
+
+def _size_counts(sizes: Mapping[Size, int]) -> str:
+    common = sorted(sizes.items(), key=lambda item: -item[1])
+    shown = [f"{width}x{height} ({number})" for (width, height), number in common[:MOST_NAMED]]
+    return (
+        ", ".join(shown + ([f"{len(common) - MOST_NAMED} other sizes"] if len(common) > MOST_NAMED else [])) or "none"
+    )

@@ -1,0 +1,1 @@
+from .nyu import prepare_nyu as prepare_nyu

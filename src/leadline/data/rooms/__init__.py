@@ -1,1 +1,0 @@
-"""Imagined rooms: drawn by chance (`layout`), met by rays (`raycast`), and shown (`shading`)."""

@@ -1,0 +1,254 @@
+"""Evaluation: a model, pictures and a protocol become a report with both averagings and a row for each picture."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from leadline._version import __version__
+from leadline.backends import open_predictor
+from leadline.data import DepthDataset, open_dataset, select
+from leadline.errors import UserError
+from leadline.evaluation.breakdown import Breakdown, Groups, by_scene
+from leadline.evaluation.metrics import METRICS, metrics_from_sums, named
+from leadline.evaluation.protocols import Protocol, get_protocol
+from leadline.evaluation.scoring import PictureScore, score_in_processes, score_on_cluster, score_pictures
+from leadline.evaluation.training_split import trained_division
+from leadline.evaluation.uncertainty import calibration_error
+from leadline.io import atomic_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The result of an evaluation."""
+
+    model: str
+    data: str
+    split: str
+    protocol: str
+    ids: list[str]
+    indices: list[int]
+    sums: Tensor
+    """`metrics.error_sums` of every picture, float64 (N, 10)."""
+    protocol_digest: str = ""
+    """Hash of the protocol's rules."""
+    data_digest: str = ""
+    """Hash of the ids and of every true depth and mask of the pictures."""
+    groups: dict[str, Groups] = field(default_factory=dict)
+    """By the division's name, and "scene": pooled errors of parts of the pixels; empty unless asked for."""
+    calibration: Tensor | None = None
+    """`reliability.reliability_sums` over all pictures; None if the model does not say how far off it may be."""
+    boundaries: Tensor | None = None
+    """`boundaries.boundary_scores` of every picture, (N, 3); None unless asked for."""
+
+    @property
+    def per_image(self) -> dict[str, float]:
+        """Mean over the pictures that have a scored pixel."""
+        return named(metrics_from_sums(self.sums[self.sums[:, 0] > 0]).mean(0))
+
+    @property
+    def num_unscored(self) -> int:
+        """Pictures without a scored pixel."""
+        return int((self.sums[:, 0] == 0).sum())
+
+    @property
+    def pooled(self) -> dict[str, float]:
+        """Over all scored pixels."""
+        return named(metrics_from_sums(self.sums.sum(0)))
+
+    def rows(self) -> list[dict[str, float]]:
+        """The metrics of each picture, in the order of `ids`."""
+        return [named(row) for row in metrics_from_sums(self.sums)]
+
+    def to_json(self) -> dict[str, Any]:
+        """What `metrics.json` holds."""
+        known = {} if self.calibration is None else {"calibration_error": calibration_error(self.calibration)}
+        return {
+            "model": self.model,
+            "data": self.data,
+            "split": self.split,
+            "protocol": self.protocol,
+            "num_images": len(self.ids),
+            "per_image": self.per_image,
+            "pooled": self.pooled,
+            **known,
+            "protocol_digest": self.protocol_digest,
+            "data_digest": self.data_digest,
+            "leadline": __version__,
+        }
+
+    def save(self, out: Path, calibration_png: bytes | None = None) -> None:
+        """Write `per_image.csv` and `metrics.json` into a folder, and `calibration.png` if there is one.
+
+        `metrics.json` comes last, and an older one goes before: where it is, all of one evaluation is.
+        """
+        with atomic_file(out / "metrics.json") as totals, atomic_file(out / "per_image.csv") as rows:
+            totals.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
+            with rows.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, ["id", *METRICS])
+                writer.writeheader()
+                writer.writerows({"id": name, **row} for name, row in zip(self.ids, self.rows(), strict=True))
+            for name in ("metrics.json", "calibration.png"):
+                (out / name).unlink(missing_ok=True)
+            if calibration_png is not None:
+                with atomic_file(out / "calibration.png") as picture:
+                    picture.write_bytes(calibration_png)
+
+
+def evaluate(
+    model: str | Path = "default",
+    *,
+    data: str | Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    processes: int = 1,
+    cluster: bool = False,
+    show_progress: bool = False,
+) -> Report:
+    """Score a model.
+
+    Args:
+        model: a leadline model ("default", a bundled one's name, a checkpoint's folder, a run's), "hf:NAME",
+            an .onnx file, or "files:DIR" of predictions made elsewhere.
+        data: path of the data set.
+        split: "all", RULE/PART such as "official/test" or "report/test", or a text file of ids. Where the model was
+            trained on this data by the same rule, its parts are the training's.
+        protocol: name of a protocol, see `leadline.evaluation.protocols.PROTOCOLS`, or a TOML file.
+        processes: how many share the pictures; but for rounding the numbers are the same with any.
+        cluster: whether the workers of a Ray cluster share them instead, see
+            `leadline.evaluation.scoring.score_on_cluster`.
+        show_progress: draw a progress bar.
+
+    Returns:
+        The report.
+
+    Raises:
+        UserError: if model, data, split or protocol is unknown, a file is broken, or the protocol does not fit.
+    """
+    return evaluate_protocols(
+        model,
+        data=data,
+        split=split,
+        protocols=[protocol],
+        processes=processes,
+        cluster=cluster,
+        show_progress=show_progress,
+    )[0]
+
+
+def evaluate_protocols(
+    model: str | Path,
+    *,
+    data: str | Path,
+    split: str,
+    protocols: Sequence[str],
+    processes: int = 1,
+    cluster: bool = False,
+    details: bool = False,
+    show_progress: bool = False,
+) -> list[Report]:
+    """Score a model under several protocols, predicting each picture only once for all that treat it alike.
+
+    Args:
+        model: as `evaluate`.
+        data: as `evaluate`.
+        split: as `evaluate`.
+        protocols: names of protocols.
+        processes: as `evaluate`.
+        cluster: as `evaluate`.
+        details: whether errors are also divided by where they are, and boundaries scored.
+        show_progress: draw a progress bar.
+
+    Returns:
+        A report for each protocol, in their order.
+
+    Raises:
+        UserError: as `evaluate`.
+    """
+    rules = [get_protocol(name) for name in protocols]
+    dataset = open_dataset(Path(data))
+    chosen = select(dataset, split, **trained_division(model, Path(data), dataset, split))
+    processes = min(processes, len(chosen))
+    with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
+        if cluster:
+            name, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, bar.update)
+        elif processes == 1:
+            predictor = open_predictor(model, dataset)
+            name, rows = predictor.name, []
+            for row in score_pictures(predictor, dataset, chosen, rules, details):
+                rows.append(row)
+                bar.update()
+        else:
+            name, rows = score_in_processes(str(model), Path(data), chosen, rules, processes, details, bar.update)
+    return reports(name, Path(data), dataset, split, rules, rows)
+
+
+def reports(
+    name: str,
+    data: Path,
+    dataset: DepthDataset,
+    split: str,
+    protocols: Sequence[Protocol],
+    rows: Iterable[PictureScore],
+) -> list[Report]:
+    """Put pictures' scores together; their order does not matter.
+
+    Args:
+        name: what the model is called.
+        data: path of the data set.
+        dataset: the data set.
+        split: which pictures these are, in words.
+        protocols: the rules.
+        rows: the scores.
+
+    Returns:
+        A report for each protocol, in their order.
+    """
+    ordered = sorted(rows, key=lambda row: row.index)
+    all_ids, all_scenes = dataset.ids, dataset.scenes
+    ids, scenes = ([names[row.index] for row in ordered] for names in (all_ids, all_scenes))
+    truth = hashlib.sha256()
+    for picture, row in zip(ids, ordered, strict=True):
+        truth.update(picture.encode() + b"\0" + row.truth_digest)
+    found = []
+    for place, rules in enumerate(protocols):
+        scores = [row.scores[place] for row in ordered]
+        sums = torch.stack([score.sums for score in scores])
+        if not sums[:, 0].any():
+            raise UserError(
+                f"protocol {rules.name!r} scores no pixel of these pictures: is their depth valid, and in metres "
+                f"within {rules.valid_range_m}? 'leadline data check' tells"
+            )
+        boundaries = [score.boundaries for score in scores if score.boundaries is not None]
+        calibrations = [score.calibration for score in scores if score.calibration is not None]
+        found.append(
+            Report(
+                model=name,
+                data=data.resolve().name,
+                split=Path(split).name if split.endswith(".txt") else split,
+                protocol=rules.name,
+                ids=ids,
+                indices=[row.index for row in ordered],
+                sums=sums,
+                protocol_digest=rules.digest,
+                data_digest=truth.hexdigest()[:16],
+                calibration=torch.stack(calibrations).sum(0) if calibrations else None,
+                groups=_groups(ordered, place, sums, scenes) if boundaries else {},
+                boundaries=torch.stack(boundaries) if boundaries else None,
+            )
+        )
+    return found
+
+
+def _groups(rows: Sequence[PictureScore], place: int, sums: Tensor, scenes: Sequence[str]) -> dict[str, Groups]:
+    breakdown = Breakdown()
+    for row in rows:
+        breakdown.add(row.index, row.scores[place].groups)
+    return {**breakdown.results(), "scene": by_scene(sums, scenes)}

@@ -1,0 +1,161 @@
+"""Predictions made elsewhere, read from a folder: a file for each picture, named as the picture is."""
+
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from leadline.backends import Answer
+from leadline.data import Batch, DepthDataset
+from leadline.errors import UserError
+from leadline.geometry import Output, resize_depth
+from leadline.io import as_record, decode_image, read_exr, read_toml
+
+INFO = "predictions.toml"
+MILLIMETRES = 0.001
+UNCERTAINTIES = ("uncertainty_m", "uncertainty")
+"""Names of the array beside depth, best first."""
+_DAMAGE = (OSError, ValueError, EOFError)
+
+
+class FilesInfo(BaseModel):
+    """What `predictions.toml` says of a folder of predictions; the defaults hold where it is silent or absent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    """What the model is called in reports; the folder's name if empty."""
+    output: Output = Output.METRES
+    """metres; or depth or disparity, up to scale and shift."""
+    scale: Annotated[float, Field(gt=0)] | None = None
+    """What to multiply stored numbers by; else 0.001 for integer pictures (millimetres) and 1 for all others."""
+
+
+class FilesPredictor:
+    """Answers with the maps of a folder. Nothing is averaged with a mirror image: the files are taken as final."""
+
+    def __init__(self, folder: Path, dataset: DepthDataset) -> None:
+        """Find out how the folder's files are named.
+
+        Args:
+            folder: holds, for each picture, ID or the picture's own name with one of the endings of `READERS`;
+                `leadline predict`'s output is such a folder. May hold a `predictions.toml`, see `FilesInfo`.
+            dataset: the pictures.
+
+        Raises:
+            UserError: if there is no such folder or its `predictions.toml` is wrong.
+        """
+        if not folder.is_dir():
+            raise UserError(f"no folder of predictions at {folder}: wanted a file for each picture, such as ID.npz")
+        self.folder = folder
+        self.info = _read_info(folder)
+        self.output = self.info.output
+        self.name = self.info.name or folder.resolve().name
+        ids = dataset.ids
+        namings = [dict(zip(ids, names, strict=True)) for names in (ids, getattr(dataset, "stems", ids))]
+        # One for all: the id of a picture may be the name of another's file.
+        self._stem_of = max(namings, key=lambda naming: sum(self._find(stem) is not None for stem in naming.values()))
+        self._times = Counter(self._stem_of.values())
+
+    def __call__(self, batch: Batch, flip: bool) -> Answer:
+        """The stored maps at the pictures' size, as `Predictor` says; `flip` changes nothing.
+
+        Raises:
+            UserError: if a picture has no file, or it is broken.
+        """
+        maps = [self._read(name, *batch.image.shape[-2:]) for name in batch.id]
+        uncertainties = [uncertainty for _, uncertainty in maps if uncertainty is not None]
+        whole = torch.stack(uncertainties) if len(uncertainties) == len(maps) else None
+        return Answer(torch.stack([values for values, _ in maps]), whole)
+
+    def _read(self, name: str, height: int, width: int) -> tuple[Tensor, Tensor | None]:
+        stem = self._stem_of[name]
+        found = self._find(stem)
+        if found is None:
+            raise UserError(
+                f"{self.folder} holds no prediction of {name!r}: wanted {stem} with one of {', '.join(READERS)}"
+            )
+        if self._times[stem] > 1:
+            raise UserError(
+                f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
+            )
+        path, read = found
+        stored, uncertainty = read(path)
+        for values in (stored,) if uncertainty is None else (stored, uncertainty):
+            if values.ndim != 2 or values.dtype.kind not in "uif":
+                raise UserError(f"{path} must hold one map of numbers (H, W), got {values.dtype} {values.shape}")
+        scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
+        depth = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
+        return depth, None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
+
+    def _find(self, stem: str) -> tuple[Path, "Reader"] | None:
+        for ending, read in READERS.items():
+            path = self.folder / f"{stem}{ending}"
+            if path.is_file():
+                return path, read
+        return None
+
+
+Reader = Callable[[Path], tuple[NDArray[Any], NDArray[Any] | None]]
+
+
+def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """`depth_m` (or the only array) and, if it is there, `uncertainty_m` or `uncertainty`."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            key = _depth_among(arrays.files)
+            uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
+            return arrays[key], uncertainty
+    except (*_DAMAGE, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise UserError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
+
+
+def _depth_among(names: Sequence[str]) -> str:
+    others = [name for name in names if name not in UNCERTAINTIES]
+    if "depth_m" not in names and len(others) != 1:
+        raise KeyError(f"it holds {', '.join(names) or 'nothing'}")
+    return "depth_m" if "depth_m" in names else others[0]
+
+
+def _read_npy(path: Path) -> tuple[NDArray[Any], None]:
+    try:
+        return np.load(path, allow_pickle=False), None
+    except _DAMAGE as error:
+        raise UserError(f"{path} is no whole .npy file: {error}") from error
+
+
+def _read_picture(path: Path) -> tuple[NDArray[Any], None]:
+    return np.asarray(decode_image(path)), None
+
+
+def _read_exr(path: Path) -> tuple[NDArray[Any], None]:
+    return read_exr(path), None
+
+
+READERS: dict[str, Reader] = {
+    ".npz": _read_npz,
+    ".npy": _read_npy,
+    ".exr": _read_exr,
+    "_depth.png": _read_picture,
+    ".png": _read_picture,
+    ".tiff": _read_picture,
+}
+"""By what a file's name ends with after the picture's, best first."""
+
+
+def _read_info(folder: Path) -> FilesInfo:
+    path = folder / INFO
+    return as_record(FilesInfo, read_toml(path), str(path)) if path.is_file() else FilesInfo()
+
+
+def _at_size(values: NDArray[np.float32], height: int, width: int) -> Tensor:
+    """(1, height, width): brought there bilinearly, as every prediction of another size than its truth."""
+    return resize_depth(torch.from_numpy(values)[None, None], height, width)[0]

@@ -1,0 +1,190 @@
+"""What stands around a network in an ONNX file, so that the file takes a picture of any size and any focal length.
+
+The steps are those of `leadline.models.model.DepthModel.estimate`, in ONNX's own operators: the working size, the
+resizing there and back, and the ratio of focal lengths. Sizes are counted in float64, as Python counts them, so that
+both always see a picture at the same size. (torch's exporter knows no size that is computed from another.)
+"""
+
+import math
+from typing import Any
+
+from leadline.backends import FOCAL
+from leadline.geometry import SMALLEST_PX
+from leadline.models import MOST_RESIZED, ModelSettings
+
+OPSET, IR_VERSION = 20, 10
+"""The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
+PICTURE, DEPTH = "picture", "depth_m"
+"""Names of the file's input and output; the second input is `FOCAL`."""
+WORKING, ANSWER = "working", "answer"
+"""Names of the network's own input and output."""
+_WITHIN = "network/"
+"""Stands before all of the network's names, which may be any."""
+
+_HEADER = f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>'
+_FLOAT64, _INT64, _FLOAT32 = 11, 7, 1
+_RESIZE = 'Resize <mode="linear", coordinate_transformation_mode="half_pixel", axes=[2, 3]'
+
+
+def around(network: Any, settings: ModelSettings) -> Any:
+    """Put a network's graph between the steps that make it a model.
+
+    Args:
+        network: ONNX model from `WORKING` (N, 3, h, w), RGB in [0, 1], to `ANSWER` (N, 1, h, w), metres.
+        settings: of the model that the network is of.
+
+    Returns:
+        ONNX model from `PICTURE` (N, 3, H, W), RGB in [0, 1], to `DEPTH` (N, 1, H, W), metres. Where the model knows
+        which focal length it was trained with, `FOCAL` (1,) is a second input that may be left out: focal length in
+        pixels of the pictures, NaN where unknown.
+    """
+    import onnx
+
+    before = onnx.parser.parse_model(_before(settings))
+    if settings.focal_px is not None:
+        # An input that has a value as well is one that may be left out.
+        unknown = onnx.helper.make_tensor(FOCAL, onnx.TensorProto.FLOAT, [1], [math.nan])
+        before.graph.initializer.append(unknown)
+    whole = onnx.compose.merge_models(before, network, [("seen", WORKING)], prefix2=_WITHIN)
+    ends = [(_WITHIN + ANSWER, "answered"), ("size", "own_size"), ("scale", "ratio")]
+    return onnx.compose.merge_models(whole, onnx.parser.parse_model(_after(settings)), ends)
+
+
+def _before(settings: ModelSettings) -> str:
+    """The picture brought to the size at which the network sees it, its own size, and the ratio of focal lengths."""
+    inputs = f"float[N,3,H,W] {PICTURE}" + (f", float[1] {FOCAL}" if settings.focal_px is not None else "")
+    lines = [
+        f"size = Shape <start=2, end=4> ({PICTURE})",
+        f"sides = Cast <to={_FLOAT64}> (size)",
+        "pixels = ReduceProd <keepdims=1> (sides)",
+        f"usual_area = Constant <value = double[1] {{{settings.height * settings.width}}}> ()",
+        *_size_with_area("usual", settings.multiple_px),
+        *(_unknown_focal() if settings.focal_px is None else _known_focal(settings)),
+        "own_height, own_width = Split <axis=0, num_outputs=2> (sides)",
+        "new_height, new_width = Split <axis=0, num_outputs=2> (look_size)",
+        *_averaging("down", "own_height", "new_height"),
+        *_averaging("across", "own_width", "new_width"),
+        "transposed = Transpose <perm=[1, 0]> (across)",
+        f"lower = MatMul (down, {PICTURE})",
+        "seen = MatMul (lower, transposed)",
+    ]
+    return _graph(f"before ({inputs}) => (float[N,3,h,w] seen, int64[2] size, float[1] scale)", lines)
+
+
+def _unknown_focal() -> list[str]:
+    return ["look_size = Identity (usual_size)", "scale = Constant <value = float[1] {1.0}> ()"]
+
+
+def _known_focal(settings: ModelSettings) -> list[str]:
+    """`DepthModel.look`: a part of the ratio of focal lengths goes into the size, the rest into the metres."""
+    return [
+        f"trained = Constant <value = double[1] {{{settings.focal_px!r}}}> ()",
+        "one = Constant <value = double[1] {1.0}> ()",
+        f"most = Constant <value = double {{{MOST_RESIZED!r}}}> ()",
+        f"least_resized = Constant <value = double {{{1 / MOST_RESIZED!r}}}> ()",
+        f"share = Constant <value = double[1] {{{-2 * settings.focal_share!r}}}> ()",  # of an area, hence twice
+        f"unknown = IsNaN ({FOCAL})",
+        f"focal = Cast <to={_FLOAT64}> ({FOCAL})",
+        *_focal_ratio("usual"),
+        "ratio_or_one = Where (unknown, one, usual_ratio)",
+        "within = Clip (ratio_or_one, least_resized, most)",
+        "resized = Pow (within, share)",
+        "exact_area = Mul (usual_area, resized)",
+        "look_area = Round (exact_area)",
+        *_size_with_area("look", settings.multiple_px),
+        *_focal_ratio("look"),
+        "scale_or_one = Where (unknown, one, look_ratio)",
+        f"scale = Cast <to={_FLOAT32}> (scale_or_one)",
+    ]
+
+
+def _focal_ratio(name: str) -> list[str]:
+    """Ratio of the picture's focal length, at the size NAME_size, to the training pictures'."""
+    return [
+        f"{name}_pixels = ReduceProd <keepdims=1> ({name}_size)",
+        f"{name}_times = Div ({name}_pixels, pixels)",
+        f"{name}_enlargement = Sqrt ({name}_times)",
+        f"{name}_focal = Mul (focal, {name}_enlargement)",
+        f"{name}_ratio = Div ({name}_focal, trained)",
+    ]
+
+
+def _size_with_area(name: str, multiple: int) -> list[str]:
+    """`leadline.geometry.resizing.size_with_area`: NAME_size, of NAME_area and with the aspect of `sides`."""
+    least = -(-SMALLEST_PX // multiple) * multiple
+    return [
+        f"{name}_multiple = Constant <value = double[1] {{{multiple}}}> ()",
+        f"{name}_least = Constant <value = double[1] {{{least}}}> ()",
+        f"{name}_half = Constant <value = double[1] {{0.5}}> ()",
+        f"{name}_of_pixels = Div ({name}_area, pixels)",
+        f"{name}_scale = Sqrt ({name}_of_pixels)",
+        f"{name}_scaled = Mul (sides, {name}_scale)",
+        f"{name}_longest = Div ({name}_area, {name}_least)",
+        f"{name}_exact = Concat <axis=0> ({name}_scaled, {name}_longest)",
+        f"{name}_steps = Div ({name}_exact, {name}_multiple)",
+        f"{name}_up = Add ({name}_steps, {name}_half)",
+        f"{name}_whole = Floor ({name}_up)",
+        f"{name}_multiples = Mul ({name}_whole, {name}_multiple)",
+        f"{name}_rounded = Max ({name}_multiples, {name}_least)",
+        f"{name}_high, {name}_wide, {name}_long = Split <axis=0, num_outputs=3> ({name}_rounded)",
+        f"{name}_is_low = Equal ({name}_high, {name}_least)",
+        f"{name}_less_wide = Min ({name}_wide, {name}_long)",
+        f"{name}_width = Where ({name}_is_low, {name}_less_wide, {name}_wide)",
+        f"{name}_is_narrow = Equal ({name}_width, {name}_least)",
+        f"{name}_less_high = Min ({name}_high, {name}_long)",
+        f"{name}_height = Where ({name}_is_narrow, {name}_less_high, {name}_high)",
+        f"{name}_size = Concat <axis=0> ({name}_height, {name}_width)",
+    ]
+
+
+def _averaging(name: str, own: str, wanted: str) -> list[str]:
+    """`leadline.geometry.resizing.resize` along one side, as a matrix NAME (wanted, own).
+
+    Each new pixel is a mean of old ones.
+
+    The weights fall linearly from the new pixel's centre to where its neighbours' centres are, or the old ones' if
+    those are further apart. ONNX's own antialiasing is unknown to several of the programs that read it.
+    """
+    return [
+        f"{name}_one = Constant <value = double {{1.0}}> ()",
+        f"{name}_zero = Constant <value = double {{0.0}}> ()",
+        f"{name}_half = Constant <value = double {{0.5}}> ()",
+        f"{name}_first = Constant <value = int64[1] {{0}}> ()",
+        f"{name}_second = Constant <value = int64[1] {{1}}> ()",
+        f"{name}_num_own = Squeeze ({own})",
+        f"{name}_num_wanted = Squeeze ({wanted})",
+        f"{name}_step = Div ({name}_num_own, {name}_num_wanted)",
+        f"{name}_reach = Max ({name}_step, {name}_one)",
+        f"{name}_own_places = Range ({name}_zero, {name}_num_own, {name}_one)",
+        f"{name}_places = Range ({name}_zero, {name}_num_wanted, {name}_one)",
+        f"{name}_own_centres = Add ({name}_own_places, {name}_half)",
+        f"{name}_middles = Add ({name}_places, {name}_half)",
+        f"{name}_centres = Mul ({name}_middles, {name}_step)",
+        f"{name}_row = Unsqueeze ({name}_own_centres, {name}_first)",
+        f"{name}_column = Unsqueeze ({name}_centres, {name}_second)",
+        f"{name}_apart = Sub ({name}_row, {name}_column)",
+        f"{name}_far = Abs ({name}_apart)",
+        f"{name}_reaches = Div ({name}_far, {name}_reach)",
+        f"{name}_left = Sub ({name}_one, {name}_reaches)",
+        f"{name}_weights = Max ({name}_left, {name}_zero)",
+        f"{name}_sums = ReduceSum <keepdims=1> ({name}_weights, {name}_second)",
+        f"{name}_shares = Div ({name}_weights, {name}_sums)",
+        f"{name} = Cast <to={_FLOAT32}> ({name}_shares)",
+    ]
+
+
+def _after(settings: ModelSettings) -> str:
+    """`DepthModel.finish` but for its edges: depth at the picture's own size, in the head's range, times the ratio."""
+    lines = [
+        f"near = Constant <value = float {{{settings.head.min_depth_m!r}}}> ()",
+        f"far = Constant <value = float {{{settings.head.max_depth_m!r}}}> ()",
+        f"unclamped = {_RESIZE}> (answered, , , own_size)",
+        "clamped = Clip (unclamped, near, far)",
+        f"{DEPTH} = Mul (clamped, ratio)",
+    ]
+    inputs = "float[N,1,h,w] answered, int64[2] own_size, float[1] ratio"
+    return _graph(f"after ({inputs}) => (float[N,1,H,W] {DEPTH})", lines)
+
+
+def _graph(signature: str, lines: list[str]) -> str:
+    return "\n".join([_HEADER, signature, "{", *lines, "}"])

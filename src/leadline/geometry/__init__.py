@@ -1,0 +1,5 @@
+"""Cameras, depth, sizes and points: numbers alone, no files."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

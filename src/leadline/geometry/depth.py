@@ -1,0 +1,99 @@
+"""Depth in metres and disparity in 1/metres, and the way between them."""
+
+from enum import StrEnum
+from math import ceil, nan
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MOST_MM = 65535
+"""What 16 bits can hold."""
+
+
+class Output(StrEnum):
+    """What the values of a prediction mean."""
+
+    METRES = "metres"
+    """Depth along the optical axis in metres."""
+    DEPTH = "depth"
+    """Depth up to an unknown scale and shift: larger is farther."""
+    DISPARITY = "disparity"
+    """1/depth up to an unknown scale and shift: larger is nearer."""
+
+
+def _inverse(value: Tensor) -> Tensor:
+    """1 / value where that is finite and positive, else 0; the gradient is 0 there too, never NaN."""
+    usable = value.isfinite() & (value > 0) & value.reciprocal().isfinite()
+    one = torch.ones((), dtype=value.dtype, device=value.device)
+    zero = torch.zeros((), dtype=value.dtype, device=value.device)
+    return torch.where(usable, one / torch.where(usable, value, one), zero)
+
+
+def depth_to_disparity(depth_m: Tensor) -> Tensor:
+    """Turn depth into disparity.
+
+    Args:
+        depth_m: depth in metres, any shape.
+
+    Returns:
+        Disparity in 1/m; 0 where the depth is not finite and positive.
+    """
+    return _inverse(depth_m)
+
+
+def disparity_to_depth(disparity: Tensor) -> Tensor:
+    """Turn disparity into depth.
+
+    Args:
+        disparity: in 1/m, any shape.
+
+    Returns:
+        Depth in metres; 0, which is no valid depth, where the disparity is not finite and positive.
+    """
+    return _inverse(disparity)
+
+
+def to_millimetres(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Depth as the 16-bit millimetres of depth files, 0 where there is none.
+
+    What 16 bits cannot hold becomes 0 too, rather than a wrong number: depths beyond 65.535 m, below half a
+    millimetre, NaN and infinities.
+
+    Args:
+        depth_m: depth in metres, any shape.
+        valid: bool, of the same shape.
+    """
+    millimetres = np.rint(np.where(valid & np.isfinite(depth_m), depth_m, 0) * np.float32(1000))
+    return np.where((millimetres > 0) & (millimetres <= MOST_MM), millimetres, 0).astype(np.uint16)
+
+
+_MOST_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
+
+
+class DepthSummary(NamedTuple):
+    """Where the depths of a picture lie; NaN if none is valid."""
+
+    near_m: float  # 2nd percentile
+    median_m: float
+    far_m: float  # 98th percentile
+
+
+def summarize_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> DepthSummary:
+    """Near, middle and far of a depth map, without its outliers.
+
+    Args:
+        depth_m: depth in metres, any shape.
+        valid: which of them count, the same shape.
+
+    Returns:
+        The 2nd, 50th and 98th percentile of the valid depths (of an even sample, if there are very many).
+    """
+    depths_m = depth_m[valid & np.isfinite(depth_m)]
+    if depths_m.size == 0:
+        return DepthSummary(nan, nan, nan)
+    step = ceil(depths_m.size / _MOST_SAMPLES)
+    near_m, median_m, far_m = np.percentile(depths_m[::step], (2, 50, 98))
+    return DepthSummary(float(near_m), float(median_m), float(far_m))

@@ -1,0 +1,57 @@
+"""Telling leadline's own results from files of the user's that have the very names of results."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from leadline.errors import UserError
+from leadline.io.atomic import SOFTWARE
+from leadline.io.exr import COMMENTS as EXR_COMMENTS
+
+COMMENT = f"depth by {SOFTWARE}"
+"""What a clip says of itself."""
+_END_BYTES = 4096
+_MARKS = {
+    ".png": (f"software\0{SOFTWARE}",),
+    ".npz": ("depth_m.npy", "valid.npy", "intrinsics.npy", "unit.npy"),
+    ".exr": (EXR_COMMENTS,),
+    ".ply": (f"\ncomment {SOFTWARE}\n",),
+    ".glb": (f'"generator":"{SOFTWARE}"',),
+    ".mp4": (COMMENT,),
+    ".mkv": (COMMENT,),
+    ".xml": (f"</{SOFTWARE}>", "</rt_info>\n</net>"),
+    ".onnx": (f"\x12{chr(len(SOFTWARE))}{SOFTWARE}",),  # the second field, the producer's name
+}
+"""What stands at the beginning or the end of leadline's files, by their ending; all of it."""
+
+
+def refuse_foreign_results(paths: Iterable[Path]) -> None:
+    """Keep what is not leadline's: a sensor's depth may lie beside its picture under the very name of a result.
+
+    Args:
+        paths: files that are about to be written, of the formats that `predict` writes.
+
+    Raises:
+        UserError: at the first that is there and is none of leadline's results.
+    """
+    for path in paths:
+        if path.exists() and not _is_own(path):
+            raise UserError(f"{path} is there and not leadline's own: choose another --out, or move it away")
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        ends = _ends(path)
+    except OSError:  # a folder, or a file that may not be read
+        return False
+    if path.suffix.lower() == ".bin":  # weights without a word; what says whose they are is beside them
+        return _is_own(path.with_suffix(".xml"))
+    marks = _MARKS.get(path.suffix.lower(), ())
+    return bool(marks) and all(mark.encode() in ends for mark in marks)
+
+
+def _ends(path: Path) -> bytes:
+    """The beginning of a file and its end, where a format keeps what it tells of itself."""
+    with path.open("rb") as file:
+        beginning = file.read(_END_BYTES)
+        file.seek(max(len(beginning), path.stat().st_size - _END_BYTES))
+        return beginning + file.read()

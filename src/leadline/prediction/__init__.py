@@ -1,0 +1,5 @@
+"""From an image to metres, and on to files, measurements and videos."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

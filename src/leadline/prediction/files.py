@@ -1,0 +1,181 @@
+"""Prediction of many files: pictures in, files of depth out."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from leadline.errors import UserError
+from leadline.geometry import DepthSummary, size_with_area
+from leadline.io import CONTACT_SHEET, Intrinsics, given_camera, num_pixels, read_image, refuse_foreign_results
+from leadline.models import DepthModel
+from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
+from leadline.prediction.prediction import MAX_PIXELS, predict_picture
+from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
+from leadline.prediction.thread_pool import Gate, in_order, num_workers
+
+P = TypeVar("P", bound=PurePath)
+
+LARGE_PIXELS = 20_000_000
+"""Beyond, a picture is alone from reading to writing: several at once fill the memory."""
+
+MAX_SHEET_ROWS = 40
+SHEET_AREA_PX = 320 * 240
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one picture file."""
+
+    path: Path
+    written: list[Path]
+    summary: DepthSummary | None
+    """None if there is no result."""
+    focal: str
+    """Focal length and where it is from, in words."""
+    error: str
+    """Why there is no result, such as a picture that cannot be read; "" if there is one."""
+
+
+class _Done(NamedTuple):
+    """What a worker hands back of a picture."""
+
+    result: FileResult
+    row: SheetRow | None
+    prediction: Prediction | None
+
+
+def predict_files(
+    paths: Sequence[Path],
+    out: Path,
+    model: DepthModel,
+    *,
+    formats: Sequence[str] = ("depth", "color", "npz"),
+    sheet: bool = False,
+    focal_px: float | None = None,
+    fov_deg: float | None = None,
+    intrinsics: Intrinsics | None = None,
+    max_pixels: int = MAX_PIXELS,
+    skip_existing: bool = False,
+    tiled: bool = False,
+    show: Callable[[Path, Prediction], None] | None = None,
+) -> Iterator[FileResult]:
+    """Predict many pictures and write the results; a broken one is reported and passed over.
+
+    So is one whose result would replace a file that is not leadline's.
+
+    Several are worked on at a time, each from file to result, unless they are very large; see
+    `leadline.prediction.thread_pool`.
+
+    Args:
+        paths: picture files.
+        out: folder for the results; names follow `output_stems`.
+        model: the model, on its device.
+        formats: keys of `FORMATS`.
+        sheet: also write `contact_sheet.png` with the first 40 pictures; where some are skipped, an older one stays.
+        focal_px: focal length in pixels of every picture, instead of EXIF's.
+        fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
+        intrinsics: file or matrix of the camera that took every picture, instead of both.
+        max_pixels: larger pictures are read smaller.
+        skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
+            formats there is nothing to be there, and all are predicted.
+        tiled: whether tiles add details, see `predict`.
+        show: what else is to see each picture's prediction.
+
+    Yields:
+        A result for each picture that was predicted, in order.
+
+    Raises:
+        UserError: if a format is unknown or shows what the model does not say, or the camera is impossible.
+        OSError: if a result cannot be written.
+    """
+    check_formats(formats)
+    given = given_camera(focal_px, fov_deg, intrinsics)
+    rows: list[SheetRow] = []
+    num_skipped = 0
+    stems = output_stems(paths, out)
+    if skip_existing:
+        left = [place for place, stem in enumerate(stems) if not _all_there(output_paths(stem, formats))]
+        num_skipped = len(paths) - len(left)
+        paths, stems = [paths[place] for place in left], [stems[place] for place in left]
+    gate = Gate()
+
+    def job(path: Path, stem: Path) -> _Done:
+        try:
+            with gate.entered(num_pixels(path, max_pixels) > LARGE_PIXELS):
+                refuse_foreign_results(output_paths(stem, formats))
+                prediction = predict_picture(read_image(path, max_pixels), model, given, tiled)
+                result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
+        except UserError as error:
+            return _Done(FileResult(path, [], None, "", str(error)), None, None)
+        row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
+        return _Done(result, row, prediction if show else None)
+
+    jobs = (partial(job, path, stem) for path, stem in zip(paths, stems, strict=True))
+    for result, row, prediction in in_order(jobs, min(len(paths), num_workers(model.mean.device)) or 1):
+        if row and len(rows) < MAX_SHEET_ROWS:
+            rows.append(row)
+        if show and prediction:
+            show(result.path, prediction)
+        yield result
+    if rows and not (num_skipped and (out / CONTACT_SHEET).exists()):
+        write_contact_sheet(out / CONTACT_SHEET, rows)
+
+
+def _all_there(results: Sequence[Path]) -> bool:
+    """Whether there are any results to wait for, and all exist."""
+    return bool(results) and all(path.exists() for path in results)
+
+
+def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Where the results of each picture go: `out`/its name, below its folder where there are several.
+
+    Two pictures that differ only in their ending, or in small and capital letters, keep it ("a_jpg", "a_png"), and so
+    does "a_points" beside "a", whose surface would have the name of the other's points, so that no result takes the
+    other's place.
+
+    Args:
+        paths: picture files.
+        out: folder for the results.
+
+    Raises:
+        UserError: if the pictures are on several drives.
+    """
+    # A link has its own name, wherever it leads.
+    whole = [Path(os.path.abspath(path)) for path in paths]
+    try:
+        common = Path(os.path.commonpath([path.parent for path in whole])) if whole else out
+    except ValueError as error:  # Windows has a tree of folders for each drive
+        raise UserError(
+            f"wanted pictures of one drive, got some of several ({error}): name each drive's alone"
+        ) from error
+    return distinct_stems([out / path.relative_to(common) for path in whole])
+
+
+def distinct_stems(paths: Sequence[P]) -> list[P]:
+    """Paths without their endings, but where results named after them would be of one name; see `output_stems`."""
+    stems = [path.with_suffix("") for path in paths]
+    longer = [stem.with_name(f"{stem.name}_{path.suffix[1:]}") for stem, path in zip(stems, paths, strict=True)]
+    # Some disks take "A_depth.png" and "a_depth.png" for one.
+    names, longer_names = ([str(stem).casefold() for stem in some] for some in (stems, longer))
+    once = set(names)
+    taken = {name for name, times in Counter(names).items() if times > 1} | (once & set(longer_names))
+    taken |= {name + word for name in once for word in AMBIGUOUS_WORDS} & once
+    return [long if name in taken else stem for name, stem, long in zip(names, stems, longer, strict=True)]
+
+
+def _thumbnail(title: str, prediction: Prediction) -> SheetRow:
+    """A small copy, so that a sheet of many large pictures fits into memory."""
+    height, width = prediction.depth_m.shape
+    if height * width > SHEET_AREA_PX:
+        height, width = size_with_area(height, width, SHEET_AREA_PX, smallest=1)
+    rgb = Image.fromarray(prediction.rgb).resize((width, height), Image.Resampling.BILINEAR)
+    depth = Image.fromarray(prediction.depth_m).resize((width, height), Image.Resampling.NEAREST)
+    depth_m = np.asarray(depth)
+    return SheetRow(title, np.asarray(rgb), depth_m, np.isfinite(depth_m))

@@ -1,0 +1,120 @@
+"""What is predicted of a picture, and the files that it becomes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.errors import UserError, unknown_name
+from leadline.geometry import Cloud, DepthSummary, point_cloud, summarize_depth
+from leadline.io import write_depth_png, write_exr, write_mesh_glb, write_npz, write_ply, write_points_glb
+from leadline.prediction.colors import depth_limits, write_color_png
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Depth of one picture."""
+
+    rgb: NDArray[np.uint8]
+    """The picture, (H, W, 3)."""
+    depth_m: NDArray[np.float32]
+    """Metres along the optical axis, (H, W)."""
+    valid: NDArray[np.bool_]
+    """Where there is a depth, (H, W)."""
+    intrinsics: NDArray[np.float32] | None
+    """Pinhole matrix in pixels of the picture, (3, 3); None if neither the picture nor the training pictures tell."""
+    focal_source: str
+    """"given", "EXIF", or "assumed": that of the training pictures."""
+    uncertainty_m: NDArray[np.float32] | None = None
+    """Expected absolute error in metres at each pixel, (H, W); None where the model does not say."""
+
+    @property
+    def focal_px(self) -> float | None:
+        """Focal length in pixels of the picture, along its rows; None as `intrinsics`."""
+        return None if self.intrinsics is None else float(self.intrinsics[0, 0])
+
+    @property
+    def focal(self) -> str:
+        """Focal length and where it is from, in words."""
+        known = self.focal_px is not None
+        return f"focal {self.focal_px:.0f} px ({self.focal_source})" if known else "focal length unknown"
+
+    @property
+    def summary(self) -> DepthSummary:
+        """Near, median and far in metres."""
+        return summarize_depth(self.depth_m, self.valid)
+
+    def save(self, stem: str | Path, formats: Sequence[str] = ("depth", "color", "npz")) -> list[Path]:
+        """Write files named after `stem`.
+
+        Args:
+            stem: folder and beginning of the names.
+            formats: keys of `FORMATS`.
+
+        Returns:
+            The files.
+
+        Raises:
+            UserError: if a format is unknown, or shows what the model does not say.
+            OSError: if a file cannot be written; nothing of it stays.
+        """
+        check_formats(formats)
+        paths = output_paths(Path(stem), formats)
+        for name, path in zip(formats, paths, strict=True):
+            FORMATS[name][1](path, self)
+        return paths
+
+
+def _write_color(path: Path, prediction: Prediction) -> None:
+    limits_m = depth_limits(prediction.depth_m, prediction.valid)
+    write_color_png(path, prediction.depth_m, prediction.valid, *limits_m)
+
+
+def _write_uncertainty(path: Path, prediction: Prediction) -> None:
+    if prediction.uncertainty_m is None:
+        raise UserError("this model gives no uncertainty to write: leave that format out, or name a model that does")
+    limits_m = depth_limits(prediction.uncertainty_m, prediction.valid)
+    write_color_png(path, prediction.uncertainty_m, prediction.valid, *limits_m)
+
+
+def _cloud(prediction: Prediction) -> Cloud:
+    return point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
+
+
+def _write_mesh(path: Path, prediction: Prediction) -> None:
+    write_mesh_glb(path, prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
+
+
+FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
+    "depth": ("_depth.png", lambda path, it: write_depth_png(path, it.depth_m, it.valid)),
+    "color": ("_color.png", _write_color),
+    "uncertainty": ("_uncertainty.png", _write_uncertainty),
+    "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics, it.uncertainty_m)),
+    "exr": (".exr", lambda path, it: write_exr(path, it.depth_m, it.valid)),
+    "ply": (".ply", lambda path, it: write_ply(path, _cloud(it))),
+    "points": ("_points.glb", lambda path, it: write_points_glb(path, _cloud(it))),
+    "glb": (".glb", _write_mesh),
+}
+"""Each format's file name ending, and what writes it."""
+
+_ENDINGS = [ending for ending, _ in FORMATS.values()]
+AMBIGUOUS_WORDS = {one.removesuffix(other) for one in _ENDINGS for other in _ENDINGS if one.endswith(other)} - {""}
+"""What, behind a name, makes one format's file of it another format's file of the longer name: "_points"."""
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse formats that are not in `FORMATS`.
+
+    Raises:
+        UserError: at the first one; it names the nearest.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise unknown_name("format", name, FORMATS)
+
+
+def output_paths(stem: Path, formats: Sequence[str]) -> list[Path]:
+    """The file of each format for results that are named after `stem`; formats are keys of `FORMATS`."""
+    return [stem.with_name(stem.name + FORMATS[name][0]) for name in formats]

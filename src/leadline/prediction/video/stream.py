@@ -1,0 +1,141 @@
+"""Cameras and network streams: their newest frames become clips of depth until somebody stops it."""
+
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from leadline.errors import UserError
+from leadline.geometry import DepthSummary, summarize_depth
+from leadline.io import CAMERA, Intrinsics, NewestFrames, as_camera, redact_url
+from leadline.models import DepthModel
+from leadline.prediction.colors import AdaptingLimits
+from leadline.prediction.prediction import predict
+from leadline.prediction.result import Prediction
+from leadline.prediction.video.temporal_filter import TemporalFilter
+from leadline.prediction.video.writer import Frame, clip_paths, writing_clips
+
+RATE = Fraction(30)
+"""What the files say; each frame has its own time all the same."""
+TIME_BASE = Fraction(1, 1000)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What became of a stream."""
+
+    written: list[Path]
+    num_frames: int
+    num_dropped: int
+    """Frames that came while another was predicted."""
+    seconds: float
+    summary: DepthSummary
+    """Near, median and far in metres of the last frame."""
+    focal: str
+    """Focal length and where it is from, in words."""
+    broken: str
+    """Why the stream broke off; "" if it ended or was stopped."""
+
+
+def stream_stem(source: str, out: Path) -> Path:
+    """Where a stream is recorded: its name and the time, so that no recording takes another's place.
+
+    Args:
+        source: the stream.
+        out: folder for the results.
+    """
+    parts = urlsplit(redact_url(source))
+    name = source if source.startswith(CAMERA) else Path(parts.path).stem or parts.hostname or "stream"
+    return out / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_.')}_{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def predict_stream(
+    source: str,
+    stem: Path,
+    model: DepthModel,
+    *,
+    formats: Sequence[str] = ("color", "depth"),
+    focal_px: float | None = None,
+    fov_deg: float | None = None,
+    intrinsics: Intrinsics | None = None,
+    seconds: float = float("inf"),
+    steady: bool = True,
+    show: Callable[[Prediction, float], None] | None = None,
+) -> Recording:
+    """Predict a stream's frames as they come, the newest first, until it ends, Ctrl-C or `seconds`.
+
+    Frames that come while another is predicted are dropped. The range of colours follows the scene slowly.
+
+    Args:
+        source: "camera:0", "camera:" with a device's own name, or the address of a stream.
+        stem: folder and beginning of the results' names; `leadline.io.video.ENDINGS` follow.
+        model: the model, on its device.
+        formats: keys of `ENDINGS`; others are for pictures and are passed over.
+        focal_px: focal length in pixels of the frames; else assumed to be the training pictures'.
+        fov_deg: horizontal field of view in degrees, instead of `focal_px`.
+        intrinsics: file or matrix of the camera, instead of both.
+        seconds: longest time to record.
+        steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
+        show: what else is to see each frame's prediction and its time in seconds.
+
+    Returns:
+        What was recorded; the files are whole.
+
+    Raises:
+        UserError: if the stream cannot be opened or gives no picture, or no wanted format fits a video.
+        OSError: if a result cannot be written; nothing of it stays.
+    """
+    name = redact_url(source)
+    wanted = clip_paths(stem, formats, name)
+    camera = None if intrinsics is None else as_camera(intrinsics)
+    smooth, limits = TemporalFilter(), AdaptingLimits()
+    prediction, num_frames, now_s = None, 0, 0.0
+    with (
+        _interruption() as stopped,
+        NewestFrames(source) as newest,
+        writing_clips(wanted, redact_url(source), RATE) as writers,
+    ):
+        for rgb, now_s in newest.until(lambda now_s: stopped.is_set() or now_s >= seconds):
+            prediction = predict(rgb, model, focal_px=focal_px, fov_deg=fov_deg, intrinsics=camera)
+            if steady:
+                prediction = replace(prediction, depth_m=smooth(rgb, prediction.depth_m))
+            limits_m = limits(prediction.depth_m, prediction.valid, now_s)
+            frame = Frame(prediction, limits_m, round(now_s / TIME_BASE), TIME_BASE)
+            for writer in writers:
+                writer.add(frame)
+            if show:
+                show(prediction, now_s)
+            num_frames += 1
+        if prediction is None and stopped.is_set():
+            raise KeyboardInterrupt
+        if prediction is None:
+            raise UserError(f"{name} gave no picture{newest.broken and f' ({newest.broken})'}: check that it is on")
+    summary = summarize_depth(prediction.depth_m, prediction.valid)
+    num_dropped = newest.num_seen - num_frames
+    return Recording(list(wanted.values()), num_frames, num_dropped, now_s, summary, prediction.focal, newest.broken)
+
+
+@contextmanager
+def _interruption() -> Iterator[threading.Event]:
+    """Within the block, the first Ctrl-C sets the event and the second interrupts as ever."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    old = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, old)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, old)

@@ -1,0 +1,199 @@
+"""Clips of depth, written frame by frame."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from leadline.errors import UserError
+from leadline.geometry import to_millimetres
+from leadline.io import COMMENT, atomic_file, open_clip, pyav
+from leadline.prediction.colors import colorize, scale_bar
+from leadline.prediction.result import Prediction
+
+ENDINGS = {"color": "_side.mp4", "depth": "_depth.mkv"}
+"""What a clip can become: side by side with its sound (H.264); lossless 16-bit millimetres (FFV1 in Matroska)."""
+
+
+MP4_SOUND = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
+
+
+LEAST_MP3_HZ = 16_000
+"""FFmpeg writes no MP3 of fewer samples a second into .mp4."""
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a clip of depth."""
+
+    prediction: Prediction
+    limits_m: tuple[float, float]
+    """Depths of the first and the last colour in metres."""
+    pts: int
+    """When it is shown, in units of `time_base`."""
+    time_base: Any
+    """Seconds, a fraction."""
+
+
+def clip_paths(stem: Path, formats: Sequence[str], source: str) -> dict[str, Path]:
+    """The file of each format that a clip can become.
+
+    Args:
+        stem: folder and beginning of the names; `ENDINGS` follow.
+        formats: keys of `ENDINGS`; others are for pictures and are passed over.
+        source: what becomes a clip, for messages.
+
+    Returns:
+        Paths by format.
+
+    Raises:
+        UserError: if none of the formats fits a video.
+    """
+    wanted = {name: stem.with_name(stem.name + ending) for name, ending in ENDINGS.items() if name in formats}
+    if not wanted:
+        raise UserError(
+            f"{source} is a video: wanted one of the formats {', '.join(ENDINGS)}, got {', '.join(formats)}"
+        )
+    return wanted
+
+
+class ClipWriter(ABC):
+    """One clip that is written."""
+
+    codec, pixel_format = "", ""
+    options: dict[str, str] = {}
+
+    def __init__(self, out: Any, rate: Any, source: Any = None) -> None:
+        """Begin a clip; see `writing_clips`.
+
+        Args:
+            out: the open container.
+            rate: frames per second, a fraction; each frame has its own time all the same.
+            source: the open container whose sound is taken along; None for silence.
+        """
+        self._out, self._rate, self._source = out, rate, source
+        self._video: Any = None
+        self._audio = None if source is None else self._sound(source)
+
+    def add(self, frame: Frame) -> None:
+        """Write the next frame at its time."""
+        pixels = self.pixels(frame)
+        if self._video is None:
+            height, width = pixels.shape[:2]
+            self._video = self._begin(height, width, frame.time_base)
+        picture = pyav().VideoFrame.from_ndarray(pixels, format="rgb24" if pixels.ndim == 3 else "gray16le")
+        picture.pts, picture.time_base = frame.pts, frame.time_base
+        self._out.mux(self._video.encode(picture))
+
+    def finish(self) -> None:
+        """Write what is left, and the sound."""
+        self._out.mux(self._video.encode())
+        if self._audio is not None:
+            for packet in self._source.demux(self._source.streams.audio[0]):
+                if packet.dts is not None:  # the last one is empty
+                    packet.stream = self._audio
+                    self._out.mux(packet)
+
+    @abstractmethod
+    def pixels(self, frame: Frame) -> NDArray[Any]:
+        """What stands in the frame: RGB (H, W, 3), or 16-bit grey (H, W)."""
+
+    def _sound(self, source: Any) -> Any:
+        return None
+
+    def _begin(self, height: int, width: int, time_base: Any) -> Any:
+        video = self._out.add_stream(self.codec, rate=self._rate)
+        video.height, video.width, video.pix_fmt, video.options = height, width, self.pixel_format, self.options
+        video.codec_context.time_base = time_base
+        return video
+
+
+class SideBySide(ClipWriter):
+    """Picture beside depth in colours, with a bar in metres below."""
+
+    codec, pixel_format, options = "libx264", "yuv420p", {"crf": "20", "preset": "veryfast"}
+    _bar: tuple[tuple[float, float], NDArray[np.uint8]] | None = None
+
+    def _sound(self, source: Any) -> Any:
+        audio = source.streams.audio
+        if not audio:
+            return None
+        name = audio[0].codec_context.codec.canonical_name
+        if name not in MP4_SOUND or (name == "mp3" and audio[0].rate < LEAST_MP3_HZ):
+            logger.warning("%s: sound in %s does not go into .mp4", source.name, name)
+            return None
+        return self._out.add_stream_from_template(audio[0])
+
+    def pixels(self, frame: Frame) -> NDArray[np.uint8]:
+        """RGB."""
+        depth_m = frame.prediction.depth_m
+        if self._bar is None or self._bar[0] != frame.limits_m:
+            self._bar = frame.limits_m, _bar(*frame.limits_m, *depth_m.shape)
+        painted = colorize(depth_m, frame.prediction.valid, *frame.limits_m)
+        return np.concatenate([np.concatenate([frame.prediction.rgb, painted], axis=1), self._bar[1]])
+
+
+class Millimetres(ClipWriter):
+    """Depth as 16-bit numbers, without loss."""
+
+    codec, pixel_format = "ffv1", "gray16le"
+
+    def pixels(self, frame: Frame) -> NDArray[np.uint16]:
+        """Depth in millimetres."""
+        return to_millimetres(frame.prediction.depth_m, frame.prediction.valid)
+
+
+WRITERS: dict[str, type[ClipWriter]] = {"color": SideBySide, "depth": Millimetres}
+"""What writes each of `ENDINGS`."""
+
+
+@contextmanager
+def writing_clips(
+    targets: dict[str, Path], name: str, rate: Any, source: Path | None = None
+) -> Iterator[list[ClipWriter]]:
+    """Open clips that appear, whole, when the block ends without an error.
+
+    Args:
+        targets: paths by format, see `clip_paths`.
+        name: what they are the depth of, for messages.
+        rate: frames per second, a fraction.
+        source: the video file whose sound is taken along; None for silence.
+
+    Yields:
+        A writer for each.
+
+    Raises:
+        UserError: if the encoder fails.
+        OSError: if a file cannot be written; nothing of it stays.
+    """
+    av = pyav()
+    try:
+        with ExitStack() as stack:
+            writers = []
+            for format_name, target in targets.items():
+                out = stack.enter_context(av.open(f"file:{stack.enter_context(atomic_file(target))}", "w"))
+                out.metadata["comment"] = COMMENT
+                writers.append(WRITERS[format_name](out, rate, None if source is None else open_clip(source, stack)))
+            yield writers
+            for writer in writers:
+                writer.finish()
+    except av.FFmpegError as error:
+        raise UserError(f"the depth of {name} cannot be written as video: {error}") from error
+
+
+def _bar(near_m: float, far_m: float, height: int, width: int) -> NDArray[np.uint8]:
+    """The scale bar below frames of this size side by side; an even number of rows in all, as H.264 wants."""
+    bar = scale_bar(near_m, far_m, 2 * width, max(14, height // 32))
+    canvas = Image.new("RGB", (2 * width, bar.height + (height + bar.height) % 2), "white")
+    canvas.paste(bar, (0, 0))
+    return np.asarray(canvas)

@@ -1,0 +1,143 @@
+"""Sheets of a test set's pictures: best, median and worst ones, and the report's figures."""
+
+import csv
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from leadline.backends import Predictor, open_predictor
+from leadline.data import DepthDataset, collate, open_dataset
+from leadline.errors import UserError
+from leadline.evaluation import Protocol, Report, evaluate, get_protocol, scored_pixels, scored_prediction
+from leadline.io import require_target
+from leadline.reporting.calibration_plot import save_report
+from leadline.reporting.figures import ScoredPicture, depth_sheet
+
+
+def draw_sheets(
+    model: str | Path,
+    data: Path,
+    split: str,
+    protocol: str,
+    out: Path,
+    num_rows: int = 4,
+    show_progress: bool = False,
+) -> list[Path]:
+    """Evaluate a model and draw its best, median and worst pictures by relative error, and an even sample.
+
+    Args:
+        model: as `evaluate`.
+        data: as `evaluate`.
+        split: as `evaluate`.
+        protocol: as `evaluate`.
+        out: folder for the sheets, `metrics.json` and `per_image.csv`.
+        num_rows: pictures on a sheet.
+        show_progress: draw a progress bar.
+
+    Returns:
+        The sheets.
+
+    Raises:
+        UserError: as `evaluate`, and if `num_rows` is not positive or `out` cannot be written; these before any work.
+    """
+    if num_rows < 1:
+        raise UserError(f"a sheet needs at least one row, got {num_rows}")
+    require_target(out, folder=True)
+    report = evaluate(model, data=data, split=split, protocol=protocol, show_progress=show_progress)
+    save_report(report, out)
+    step = max(1, len(report.ids) // num_rows)
+    choices = {**rank_pictures(report, num_rows), "sample": report.ids[::step][:num_rows]}
+    return _draw(scored_pictures(model, report, data, get_protocol(protocol), choices), out)
+
+
+def rank_pictures(report: Report, num_rows: int) -> dict[str, list[str]]:
+    """Ids of the "best", "median" and "worst" pictures by relative error, `num_rows` of each."""
+    ranked = _ranked(_errors(report))
+    middle = max(0, (len(ranked) - num_rows) // 2)
+    return {
+        "best": ranked[:num_rows],
+        "median": ranked[middle : middle + num_rows],
+        "worst": ranked[-num_rows:][::-1],
+    }
+
+
+def scored_pictures(
+    model: str | Path, report: Report, data: Path, rules: Protocol, choices: Mapping[str, Sequence[str]]
+) -> dict[str, list[ScoredPicture]]:
+    """Predict pictures once more, to draw them.
+
+    Args:
+        model: as `evaluate`.
+        report: its evaluation, for the pictures' titles.
+        data: as `evaluate`.
+        rules: the protocol.
+        choices: ids by heading.
+
+    Returns:
+        The pictures by heading.
+    """
+    return _predicted(choices, _errors(report), model, data, rules)
+
+
+def _errors(report: Report) -> dict[str, float]:
+    return {name: row["abs_rel"] for name, row in zip(report.ids, report.rows(), strict=True)}
+
+
+def draw_figures(model: str | Path, scores: Path, data: Path, out: Path) -> list[Path]:
+    """Draw what the report's Figures 1, 5 and 6 show: its best model on pictures of the test set.
+
+    Figure 1 goes evenly from small to large errors, Figure 5 shows the best, the median and the worst picture, and
+    Figure 6 four drawn at random, as the report's four were.
+
+    Args:
+        model: as `evaluate`.
+        scores: folder with the model's `per_image.csv`, named as its protocol.
+        data: as `evaluate`.
+        out: folder for the figures.
+
+    Returns:
+        The figures.
+    """
+    with (scores / "per_image.csv").open(newline="", encoding="utf-8") as file:
+        abs_rel = {row["id"]: float(row["abs_rel"]) for row in csv.DictReader(file)}
+    ranked = _ranked(abs_rel)
+    last = len(ranked) - 1
+    choices = {
+        "figure_1": [ranked[round(share * last)] for share in (0.1, 0.35, 0.65, 0.9)],
+        "figure_5": [ranked[0], ranked[last // 2], ranked[last]],
+        "figure_6": random.Random(0).sample(ranked, min(4, len(ranked))),
+    }
+    return _draw(_predicted(choices, abs_rel, model, data, get_protocol(scores.name)), out)
+
+
+def _ranked(abs_rel: Mapping[str, float]) -> list[str]:
+    """Ids from the smallest error to the largest; pictures without a score are left out."""
+    return sorted((name for name, value in abs_rel.items() if value == value), key=abs_rel.__getitem__)
+
+
+def _predicted(
+    choices: Mapping[str, Sequence[str]], abs_rel: Mapping[str, float], model: str | Path, data: Path, rules: Protocol
+) -> dict[str, list[ScoredPicture]]:
+    dataset = open_dataset(data)
+    predictor = open_predictor(model, dataset)
+    places = {name: place for place, name in enumerate(dataset.ids)}
+    return {
+        heading: [_scored(dataset, places[name], predictor, rules, abs_rel[name]) for name in names]
+        for heading, names in choices.items()
+    }
+
+
+def _draw(sheets: Mapping[str, Sequence[ScoredPicture]], out: Path) -> list[Path]:
+    paths = []
+    for sheet, rows in sheets.items():
+        paths.append(out / f"{sheet}.png")
+        depth_sheet(paths[-1], rows)
+    return paths
+
+
+def _scored(dataset: DepthDataset, place: int, predictor: Predictor, rules: Protocol, abs_rel: float) -> ScoredPicture:
+    batch = collate([dataset[place]])
+    scored = scored_pixels(rules, batch.depth_m, batch.valid)
+    pred_m = scored_prediction(rules, predictor(batch, rules.flip).values, predictor.output, batch.depth_m, scored)
+    title = f"{batch.id[0]}: abs_rel {abs_rel:.3f}"
+    return ScoredPicture(title, batch.image[0], batch.depth_m[0], batch.valid[0], pred_m[0])

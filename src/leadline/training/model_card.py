@@ -1,0 +1,72 @@
+"""Model cards: what a checkpoint is, in words, from what was recorded when it was trained."""
+
+from pathlib import Path
+from typing import Any
+
+from leadline.evaluation import METRICS
+from leadline.models import NO_WEIGHTS
+
+
+def model_card(record: dict[str, Any]) -> str:
+    """Markdown that says what a checkpoint started from, saw and scored.
+
+    Args:
+        record: recipe, data, settings, validation row; "averaged", where it is the mean of several; "encoder_licence",
+            where it is known; "restored", where its encoder went that share of the way back to those weights;
+            "error_factor", where its expected errors were multiplied; and, where it was tested, "tests": a list of
+            `metrics.json` contents.
+    """
+    settings = record["settings"]
+    model, data = settings["model"], settings["data"]
+    head = model["head"]
+    network = model["encoder"]["name"] + " + decoder" if model["network"] == "encoder-decoder" else model["network"]
+    focal = f"{model['focal_px']:.1f} px" if model["focal_px"] else "unknown"
+    radius_px = model.get("edge_radius_px", 0)
+    edges = f"- Edges are made sharp by the picture's shades, within {radius_px:g} px of 640×480."
+    factor = record.get("error_factor", 1.0)
+    errors = f"- Errors are expected {factor:g} times as large as it learnt on its training pictures."
+    restored = f"- Its encoder went {record.get('restored', 0):.0%} of the way back to the weights it started from."
+    lines = [
+        f"# {record['recipe'] or 'depth model'}",
+        "",
+        f"Metric depth from one picture: {network}, {head['kind']} head.",
+        "",
+        f"- Answers metres along the optical axis, {head['min_depth_m']}–{head['max_depth_m']} m.",
+        f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
+        *([edges] if radius_px else []),
+        f"- Encoder weights started from: {_encoder_origin(record)}.",
+        f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
+        f"{settings['epochs']} epochs{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
+        *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
+        *([f"- Mean of the weights of {settings['runs']} runs from one start."] if settings.get("runs", 1) > 1 else []),
+        *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
+        *([restored] if record.get("restored") else []),
+        *([errors] if factor != 1 else []),
+        "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
+        "and cameras of another focal length unless it is given.",
+        "",
+    ]
+    if record.get("validation"):
+        lines += _table("Validation pictures, own size, per image", [("validation", record["validation"])])
+    for test in record.get("tests", []):
+        title = f"`{test['data']}`, `{test['split']}`, protocol `{test['protocol']}`, {test['num_images']} pictures"
+        lines += _table(title, [("per image", test["per_image"]), ("pooled", test["pooled"])])
+    return "\n".join(lines) + "\n"
+
+
+def without_scores(record: dict[str, Any]) -> dict[str, Any]:
+    """The record of a model whose weights have changed since it was scored: nothing measured before is said of it."""
+    return {key: value for key, value in record.items() if key not in ("validation", "tests", "error_factor")}
+
+
+def _encoder_origin(record: dict[str, Any]) -> str:
+    weights = Path(record["settings"]["model"]["encoder"]["weights"]).name
+    return (
+        weights if weights == NO_WEIGHTS else f"{weights} (licence: {record.get('encoder_licence', 'see its makers')})"
+    )
+
+
+def _table(title: str, rows: list[tuple[str, dict[str, float]]]) -> list[str]:
+    header = f"| | {' | '.join(METRICS)} |"
+    body = [f"| {name} | " + " | ".join(f"{values[key]:.4f}" for key in METRICS) + " |" for name, values in rows]
+    return [title, "", header, "|---" * (len(METRICS) + 1) + "|", *body, ""]

@@ -1,0 +1,225 @@
+"""The settings of a training run, composed from each part's own, and read from TOML recipes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from leadline.data import DataSettings
+from leadline.errors import UserError, unknown_name
+from leadline.io import atomic_file, read_toml
+from leadline.models import NO_WEIGHTS, ModelSettings
+
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+RECIPES = Path(__file__).parent / "recipes"
+STAGES = "stages"
+
+
+class LossSettings(BaseModel):
+    """Weights of the loss terms; 0 leaves a term out. The defaults are the report's loss."""
+
+    model_config = FROZEN
+
+    gradient: Weight = 1.5
+    """Difference of depth gradients: the report's edge term."""
+    ssim: Weight = 1.0
+    """(1 − structural similarity)/2."""
+    l1: Weight = 0.2
+    """Mean absolute error in metres."""
+    log_l1: Weight = 0.0
+    """Mean absolute error of log depth."""
+    silog: Weight = 0.0
+    """Scale-invariant log error, 0.85 of the mean forgiven."""
+    log_gradient: Weight = 0.0
+    """Gradients of the log error at four scales."""
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "LossSettings":
+        if not any(self.model_dump().values()):
+            raise ValueError("at least one weight must be more than 0")
+        return self
+
+
+class OptimizerSettings(BaseModel):
+    """AdamW, and a rate that warms up linearly and falls as a cosine."""
+
+    model_config = FROZEN
+
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    """Highest learning rate."""
+    encoder_rate: Annotated[float, Field(ge=0)] = 1.0
+    """The encoder's share of the learning rate; 0 keeps a pretrained encoder as it is, batch norms and all."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Each of the encoder's blocks has this share of the next one's rate; timm's transformers only where not 1."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    """AdamW's weight decay."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of all steps in which the rate rises."""
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradients are scaled down to this norm."""
+
+
+class RunSettings(BaseModel):
+    """Everything that decides a training run."""
+
+    model_config = FROZEN
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    """Times that every training picture is seen."""
+    max_steps: Annotated[int, Field(ge=-1)] = -1
+    """Stop after so many steps, for a quick try; -1 for no limit."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of weights, order and augmentation."""
+    init: str = ""
+    """Model whose weights training starts from (a bundled one's name, or a folder), of the recipe's own shape."""
+    runs: Annotated[int, Field(ge=1)] = 1
+    """Times that the stage is trained from the same start, by a chance of its own; the mean of the weights is kept."""
+    uncertainty_only: bool = False
+    """Keep depth as `init` has it, which needs no uncertainty yet, and teach the head how far off that is."""
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """auto: bfloat16 where the processor multiplies it natively, float32 elsewhere."""
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an exponential moving average of the weights, which is then what is kept; 0 for none."""
+    monitor: str = "abs_rel"
+    """Validation metric that decides which epoch is best."""
+    model: ModelSettings = ModelSettings()
+    data: DataSettings = DataSettings()
+    loss: LossSettings = LossSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with leadline."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def read_recipe(recipe: str) -> dict[str, Any]:
+    """Read a recipe: a name that comes with leadline, or a TOML file.
+
+    A recipe may begin with `extends = "NAME"`: what it does not set itself is then as in the recipe NAME, which
+    comes with leadline. Its stages are that one's too, each with what the recipe sets, unless it has stages itself.
+
+    Args:
+        recipe: name or path; the report's go without their prefix too ("cae" is "report-cae").
+
+    Returns:
+        Nested settings, not yet validated.
+
+    Raises:
+        UserError: if there is none of that name, or the file is no TOML.
+    """
+    values = read_toml(_recipe_file(recipe))
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if base not in recipe_names() or base == recipe:
+        raise UserError(f"{recipe}: extends: {unknown_name('recipe', str(base), recipe_names())}")
+    merged = merge(read_recipe(base), values)
+    if STAGES not in values and isinstance(merged.get(STAGES), list):
+        merged[STAGES] = [merge(stage, values) for stage in merged[STAGES]]
+    return merged
+
+
+def _recipe_file(recipe: str) -> Path:
+    known = recipe_names()
+    if recipe.endswith(".toml"):
+        if not Path(recipe).is_file():
+            raise UserError(f"no recipe at {recipe}; the ones that come with leadline: {', '.join(known)}")
+        return Path(recipe)
+    for name in (recipe, f"report-{recipe}"):
+        if name in known:
+            return RECIPES / f"{name}.toml"
+    raise unknown_name("recipe", recipe, known)
+
+
+def resolve_settings(recipe: str, overrides: Mapping[str, Any] | None = None) -> RunSettings:
+    """The settings of a recipe, or of its last stage, with some of them replaced.
+
+    Args:
+        recipe: name or path of a recipe.
+        overrides: nested settings that go before the recipe's.
+
+    Raises:
+        UserError: if a setting is unknown (it names the nearest) or its value impossible.
+    """
+    return resolve_stages(recipe, overrides)[-1]
+
+
+def resolve_stages(recipe: str, overrides: Mapping[str, Any] | None = None) -> list[RunSettings]:
+    """The settings of each stage of a recipe, with some of them replaced in all.
+
+    A recipe may have `[[stages]]`: each is what a stage sets otherwise than the recipe, and goes on from the best
+    weights of the stage before. Only the first has a use for `init` and for an encoder's weights.
+
+    Args:
+        recipe: name or path of a recipe.
+        overrides: nested settings that go before the recipe's and its stages'.
+
+    Returns:
+        At least one stage; those after the first have `init` empty and no encoder weights.
+
+    Raises:
+        UserError: if a setting is unknown (it names the nearest) or its value impossible.
+    """
+    values = read_recipe(recipe)
+    stages = values.pop(STAGES, [{}])
+    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise UserError(f"{recipe}: stages must be tables, wanted [[stages]] above each, got {stages!r}")
+    first, *later = (merge(merge(values, stage), overrides or {}) for stage in stages)
+    goes_on = {"init": "", "model": {"encoder": {"weights": NO_WEIGHTS}}}
+    return [parse_settings(stage, recipe) for stage in (first, *(merge(stage, goes_on) for stage in later))]
+
+
+def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:
+    """Validate nested settings.
+
+    Args:
+        values: nested settings.
+        source: where they come from, for messages.
+
+    Raises:
+        UserError: at the first unknown setting or impossible value.
+    """
+    try:
+        return RunSettings.model_validate(values)
+    except ValidationError as error:
+        raise first_mistake(error, source) from error
+
+
+def write_settings(path: Path, settings: RunSettings) -> None:
+    """Write settings as TOML; what is None is left out, since TOML has no such value."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(tomli_w.dumps(settings.model_dump(exclude_none=True)), encoding="utf-8")
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with those of `over` in place of `base`'s."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def first_mistake(error: ValidationError, source: str) -> UserError:
+    """The first of pydantic's complaints about run settings as one line.
+
+    Args:
+        error: what `RunSettings` raised.
+        source: where the settings come from, for the message.
+    """
+    first = error.errors()[0]
+    *parents, name = map(str, first["loc"]) if first["loc"] else ["settings"]
+    dotted = ".".join([*parents, name])
+    if first["type"] == "extra_forbidden":
+        part: Any = RunSettings
+        for parent in parents:
+            part = part.model_fields[parent].annotation
+        above = "".join(f"{parent}." for parent in parents)
+        return UserError(f"{source}: {unknown_name('setting', name, part.model_fields, above)}")
+    reason = first["msg"].removeprefix("Value error, ")
+    return UserError(f"{source}: {dotted}: {reason}" + (f", got {first['input']!r}" if "got" not in reason else ""))

@@ -1,0 +1,367 @@
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from leadline.backends.hf import open_hf
+from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
+from leadline.errors import UserError
+from leadline.geometry.camera import pinhole
+from leadline.geometry.depth import Output
+from leadline.models.device import pick_device
+
+transformers = pytest.importorskip("transformers", reason="needs the extra hf")
+
+FAMILIES = ("depth_anything", "depth_pro", "dpt", "glpn", "zoedepth")
+
+
+def vit(image_size: int, patch_size: int, **more: Any) -> dict[str, Any]:
+    """A vision transformer of four layers, eight wide."""
+    return {
+        "hidden_size": 8, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 16, "mlp_ratio": 2,
+        "image_size": image_size, "patch_size": patch_size, **more,
+    }  # fmt: skip
+
+
+def dino(patch_size: int = 7) -> Any:
+    size = vit(4 * patch_size, patch_size, out_indices=[1, 2, 3, 4], reshape_hidden_states=False)
+    return transformers.Dinov2Config(**size)
+
+
+FUSION: dict[str, Any] = {"neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8}
+
+
+def depth_anything(**more: Any) -> tuple[Any, Any]:
+    config = transformers.DepthAnythingConfig(
+        backbone_config=dino(), patch_size=7, reassemble_hidden_size=8, head_hidden_size=4, **FUSION, **more
+    )
+    processor = transformers.DPTImageProcessor(
+        size={"height": 28, "width": 28}, keep_aspect_ratio=True, ensure_multiple_of=7
+    )
+    return transformers.DepthAnythingForDepthEstimation(config), processor
+
+
+def depth_pro(**more: Any) -> tuple[Any, Any]:
+    parts = {f"{part}_model_config": transformers.Dinov2Config(**vit(16, 4)) for part in ("image", "patch", "fov")}
+    config = transformers.DepthProConfig(
+        patch_size=16,
+        fusion_hidden_size=8,
+        intermediate_hook_ids=[1, 0],
+        intermediate_feature_dims=[8, 8],
+        scaled_images_feature_dims=[8, 8, 8],
+        merge_padding_value=1,
+        num_fov_head_layers=0,
+        **{"use_fov_model": True, **parts, **more},
+    )
+    model = transformers.DepthProForDepthEstimation(config)
+    return model, transformers.DepthProImageProcessor(size={"height": 64, "width": 64})
+
+
+def dpt(**more: Any) -> tuple[Any, Any]:
+    config = transformers.DPTConfig(**vit(32, 8), backbone_out_indices=[0, 1, 2, 3], **FUSION, **more)
+    return transformers.DPTForDepthEstimation(config), transformers.DPTImageProcessor(size={"height": 32, "width": 32})
+
+
+def glpn() -> tuple[Any, Any]:
+    config = transformers.GLPNConfig(
+        hidden_sizes=[4, 4, 8, 8], depths=[1] * 4, num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=8
+    )
+    return transformers.GLPNForDepthEstimation(config), transformers.GLPNImageProcessor()
+
+
+def zoedepth() -> tuple[Any, Any]:
+    """With two heads, as the model of NYU and KITTI has."""
+    size = vit(32, 8, out_indices=[1, 2, 3, 4], reshape_hidden_states=False)
+    bins = [
+        {"name": name, "n_bins": 8, "min_depth": 0.001, "max_depth": far} for name, far in (("nyu", 10), ("kitti", 80))
+    ]
+    config = transformers.ZoeDepthConfig(
+        backbone_config=transformers.BeitConfig(**size),
+        backbone_hidden_size=8,
+        bottleneck_features=8,
+        num_relative_features=8,
+        bin_embedding_dim=8,
+        num_attractors=[4, 2, 2, 1],
+        bin_configurations=bins,
+        num_patch_transformer_layers=4,
+        patch_transformer_hidden_size=128,  # what its classifier takes, whatever the configuration says
+        patch_transformer_intermediate_size=16,
+        patch_transformer_num_attention_heads=2,
+        **FUSION,
+    )
+    processor = transformers.ZoeDepthImageProcessor(size={"height": 32, "width": 32}, ensure_multiple_of=8)
+    return transformers.ZoeDepthForDepthEstimation(config), processor
+
+
+MAKERS: dict[str, Callable[..., tuple[Any, Any]]] = {
+    "depth_anything": depth_anything, "depth_pro": depth_pro, "dpt": dpt, "glpn": glpn, "zoedepth": zoedepth,
+}  # fmt: skip
+
+
+def save(folder: Path, family: str, **more: Any) -> Path:
+    """A model of a family with random weights, large enough that its answers vary over the picture."""
+    torch.manual_seed(0)
+    model, processor = MAKERS[family](**more)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=parameter[0].numel() ** -0.5)
+        if family == "depth_pro":  # an inverse depth and an angle that mean something
+            model.head.layers[-2].bias.fill_(0.1)
+            if model.fov_model is not None:
+                model.fov_model.head.layers[-1].bias.fill_(60.0)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {family: save(tmp_path_factory.mktemp("hf") / family, family) for family in FAMILIES}
+
+
+def pictures(count: int = 3, height: int = 45, width: int = 61) -> Tensor:
+    """Bytes, (count, 3, height, width)."""
+    return torch.randint(0, 256, (count, 3, height, width), generator=torch.manual_seed(1), dtype=torch.uint8)
+
+
+def batch_of(images: Tensor, intrinsics: Tensor = UNKNOWN_INTRINSICS) -> Batch:
+    count, _, height, width = images.shape
+    nothing = torch.zeros(count, 1, height, width)
+    names = [str(number) for number in range(count)]
+    return Batch(images / 255, nothing, nothing > 0, intrinsics.expand(count, 3, 3), names, names)
+
+
+def by_transformers(folder: Path, images: Tensor) -> Tensor:
+    """What the library's own pipeline answers, one picture at a time."""
+    pipeline = transformers.pipeline("depth-estimation", model=str(folder), device=pick_device())
+    files = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
+    return torch.stack([pipeline(file)["predicted_depth"].cpu()[None] for file in files])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_answer_is_that_of_the_library_s_own_pipeline(folders: dict[str, Path], family: str) -> None:
+    images = pictures()
+    answer = open_hf(str(folders[family]))(batch_of(images), flip=False)
+    assert answer.values.shape == (3, 1, 45, 61) and answer.values.dtype == torch.float32
+    assert answer.values.device.type == "cpu" and answer.uncertainty is None
+    expected = by_transformers(folders[family], images)
+    assert expected.std() > 1e-3  # else the comparison says nothing
+    torch.testing.assert_close(answer.values, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_pictures_of_a_batch_do_not_vote_on_zoedepth_s_head(folders: dict[str, Path]) -> None:
+    predictor = open_hf(str(folders["zoedepth"]))
+    images = pictures() // torch.tensor([1, 2, 4], dtype=torch.uint8).view(3, 1, 1, 1)
+    model, processor = predictor.model, predictor._processor
+    inputs = processor(images=list(images), return_tensors="pt").to(model.device)
+    with torch.no_grad():
+        leads = model(**inputs).domain_logits.diff(dim=1)[:, 0]
+        # Now one picture chooses the first head, and together they choose the second.
+        model.metric_head.mlp_classifier.linear2.bias[0] += leads.sort().values[:2].mean()
+        logits = model(**inputs).domain_logits
+        assert (logits.argmax(1) == 0).sum() == 1 and logits.sum(0).argmax() == 1
+        outvoted = int(logits.argmax(1).argmin())
+    answers = predictor(batch_of(images), flip=False).values
+    alone = predictor(batch_of(images[outvoted : outvoted + 1]), flip=False).values
+    assert torch.equal(answers[outvoted : outvoted + 1], alone)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "zoedepth"])  # its pictures vote
+def test_the_steps_answer_a_batch_as_one_by_one(folders: dict[str, Path], family: str) -> None:
+    predictor = open_hf(str(folders[family]))
+    images, focal_px = pictures(2) / 255, torch.tensor([torch.nan, 50.0])  # Depth Pro guesses the first
+    with torch.inference_mode():
+        together = predictor.finish(predictor.infer(predictor.prepare(images)), focal_px, 45, 61)
+    one_by_one = [
+        predictor(batch_of(pictures(2)[:1]), flip=False).values,
+        predictor(batch_of(pictures(2)[1:], pinhole(50.0, 45, 61)), flip=False).values,
+    ]
+    torch.testing.assert_close(together, torch.cat(one_by_one), rtol=1e-4, atol=1e-5)
+
+
+def test_flip_is_the_mean_over_the_picture_and_its_mirror(folders: dict[str, Path]) -> None:
+    predictor = open_hf(str(folders["depth_anything"]))
+    images = pictures(2)
+    plain = predictor(batch_of(images), flip=False).values
+    mirrored = predictor(batch_of(images.flip(-1)), flip=False).values.flip(-1)
+    flipped = predictor(batch_of(images), flip=True).values
+    torch.testing.assert_close(flipped, (plain + mirrored) / 2)
+    assert not torch.allclose(flipped, plain, rtol=1e-3)
+
+
+def test_the_configuration_tells_metres_from_disparity(folders: dict[str, Path], tmp_path: Path) -> None:
+    metric = save(tmp_path / "metric", "depth_anything", depth_estimation_type="metric", max_depth=20)
+    told = {family: open_hf(str(folder)).output for family, folder in folders.items()}
+    assert told == {
+        "depth_anything": Output.DISPARITY,
+        "depth_pro": Output.METRES,
+        "dpt": Output.DISPARITY,
+        "glpn": Output.METRES,
+        "zoedepth": Output.METRES,
+    }
+    assert open_hf(str(metric)).output is Output.METRES
+
+
+def test_a_dpt_model_is_taken_for_disparity_and_that_is_said(
+    folders: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        open_hf(str(folders["dpt"]))
+    assert "a DPT model does not say; taken for disparity" in caplog.text
+
+
+def test_a_dpt_on_dinov2_must_be_told_what_its_values_mean(tmp_path: Path) -> None:
+    folder = save(tmp_path / "dpt-dinov2", "dpt", backbone_config=dino(8))
+    with pytest.raises(UserError, match=r"does not tell what its values mean: add one of #metres, #depth, #disparity"):
+        open_hf(str(folder))
+    predictor = open_hf(f"{folder}#metres")
+    assert predictor.output is Output.METRES
+    assert predictor.name == f"hf:{folder}#metres"
+    assert predictor(batch_of(pictures(1)), flip=False).values.shape == (1, 1, 45, 61)
+
+
+def test_what_is_said_after_the_name_wins_and_must_be_known(folders: dict[str, Path]) -> None:
+    assert open_hf(f"{folders['glpn']}#depth").output is Output.DEPTH
+    with pytest.raises(UserError, match="unknown output '#meters': did you mean '#metres'"):
+        open_hf(f"{folders['glpn']}#meters")
+
+
+def test_a_folder_may_have_a_hash_in_its_name(tmp_path: Path) -> None:
+    assert open_hf(str(save(tmp_path / "try#2", "glpn"))).output is Output.METRES
+
+
+def test_depth_pro_takes_the_known_focal_length_instead_of_its_guess(folders: dict[str, Path]) -> None:
+    predictor = open_hf(str(folders["depth_pro"]))
+    images = pictures(1)
+    near, far = (predictor(batch_of(images, pinhole(focal, 45, 61)), flip=False).values for focal in (30.5, 61.0))
+    # Its canonical inverse depth is divided by the focal length, before it is capped at 1e-4 and 1e4 per metre.
+    inside = (near > 2e-4) & (far < 5e3)
+    assert inside.float().mean() > 0.3
+    torch.testing.assert_close(far[inside], 2 * near[inside], rtol=1e-4, atol=0)
+    guessed = predictor(batch_of(images), flip=False).values
+    assert not torch.allclose(guessed, near, rtol=0.01)
+
+
+def test_depth_pro_without_field_of_view_asks_for_the_focal_length(tmp_path: Path) -> None:
+    predictor = open_hf(str(save(tmp_path / "no-fov", "depth_pro", use_fov_model=False)))
+    with pytest.raises(UserError, match="predicts no field of view, so it needs pictures of a known focal length"):
+        predictor(batch_of(pictures(1)), flip=False)
+    assert predictor(batch_of(pictures(1), pinhole(50.0, 45, 61)), flip=False).values.isfinite().all()
+
+
+def test_a_processor_without_a_rule_of_its_own_gets_bilinear_resizing(tmp_path: Path) -> None:
+    folder = save(tmp_path / "vit", "depth_anything")
+    transformers.ViTImageProcessor(size={"height": 28, "width": 35}).save_pretrained(folder)
+    images = pictures(1)
+    answer = open_hf(str(folder))(batch_of(images), flip=False).values
+    model = transformers.DepthAnythingForDepthEstimation.from_pretrained(folder)
+    inputs = transformers.AutoImageProcessor.from_pretrained(folder)(images=[images[0]], return_tensors="pt")
+    with torch.inference_mode():
+        small = model(**inputs).predicted_depth
+    assert small.shape == (1, 28, 35)
+    expected = torch.nn.functional.interpolate(small[None], (45, 61), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(answer, expected, rtol=1e-5, atol=1e-5)
+
+
+def drop(folder: Path, prefix: str) -> int:
+    """Take the weights whose name begins so out of a saved model; how many there were."""
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    kept = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
+    save_file(kept, file, metadata={"format": "pt"})
+    return len(weights) - len(kept)
+
+
+def test_a_model_without_its_head_is_refused_not_filled_with_random_numbers(tmp_path: Path) -> None:
+    folder = save(tmp_path / "headless", "dpt")
+    assert drop(folder, "head.") == 6
+    with pytest.raises(UserError, match=r"lacks 6 of the weights of a depth model, such as head\.head\.0\.bias"):
+        open_hf(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("family", "unused"),
+    [
+        ("dpt", "neck.fusion_stage.layers.0.residual_layer1."),
+        ("dpt", "dpt.layernorm."),
+        ("depth_anything", "backbone.embeddings.mask_token"),
+        ("depth_pro", "fusion_stage.intermediate.0.residual_layer1."),
+    ],
+)
+def test_weights_that_no_answer_uses_may_be_missing(tmp_path: Path, family: str, unused: str) -> None:
+    folder = save(tmp_path / family, family)
+    batch = batch_of(pictures(1))
+    before = open_hf(str(folder))(batch, flip=False).values
+    assert drop(folder, unused) > 0
+    assert torch.equal(open_hf(str(folder))(batch, flip=False).values, before)
+
+
+def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
+    folder = save(tmp_path / "pickled", "glpn")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"cannot load .* with safetensors weights$"):
+        open_hf(str(folder))
+
+
+def test_what_is_no_depth_model_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "backbone"
+    transformers.Dinov2Model(dino()).save_pretrained(folder)
+    transformers.ViTImageProcessor().save_pretrained(folder)
+    with pytest.raises(UserError, match="Unrecognized configuration class") as mistake:
+        open_hf(str(folder))
+    assert "\n" not in str(mistake.value)
+
+
+def test_code_from_the_hub_is_not_run(tmp_path: Path) -> None:
+    folder = save(tmp_path / "code", "glpn")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "my-own", "auto_map": {"AutoConfig": "mine.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text("raise SystemExit('ran')\n")
+    with pytest.raises(UserError, match="cannot load"):
+        open_hf(str(folder))
+
+
+def test_broken_weights_are_one_line(tmp_path: Path) -> None:
+    folder = save(tmp_path / "cut", "glpn")
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"cannot load .*cut'.*: wanted OWNER/NAME or a folder"):
+        open_hf(str(folder))
+
+
+def test_an_unknown_name_without_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"cannot load 'nobody/nothing' from Hugging Face \(.+\): wanted") as mistake:
+        open_hf("nobody/nothing")
+    assert "\n" not in str(mistake.value)
+
+
+def test_a_picture_too_small_for_the_model_is_one_line(folders: dict[str, Path]) -> None:
+    predictor = open_hf(str(folders["glpn"]))
+    with pytest.raises(UserError, match="cannot answer a picture of 20×20"):
+        predictor(batch_of(pictures(1, 20, 20)), flip=False)
+
+
+def test_the_library_s_verbosity_is_left_as_it_was(folders: dict[str, Path]) -> None:
+    before = transformers.utils.logging.get_verbosity()
+    open_hf(str(folders["glpn"]))
+    assert transformers.utils.logging.get_verbosity() == before
+
+
+def test_without_the_package_its_name_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(UserError, match=r'pip install "leadline\[hf\]"'):
+        open_hf("nobody/nothing")

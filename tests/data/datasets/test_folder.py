@@ -1,0 +1,381 @@
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from leadline.data.datasets.folder import FolderDataset, FolderInfo, read_dataset_toml, read_depth, read_index
+from leadline.data.splits import PARTS
+from leadline.errors import UserError
+
+NYU = Path(__file__).parents[3] / ".." / "shared" / "data" / "nyu-v2-labelled"
+needs_nyu = pytest.mark.skipif(not NYU.is_dir(), reason="the labelled NYU pictures are not beside the repository")
+
+MILLIMETRES = np.array([[0, 1000, 1500], [2500, 1, 65535]], np.uint16)
+COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[0, 0, 0], [51, 102, 153], [255, 255, 255]]], np.uint8)
+
+
+def write_set(root: Path, rows: str = "a,rgb.png,depth.png", header: str = "id,rgb,depth", toml: str = "") -> Path:
+    """A set of one picture of 2×3 pixels; its index and its settings as given."""
+    (root / "index.csv").write_text(f"{header}\n{rows}\n", encoding="utf-8")
+    if toml:
+        (root / "dataset.toml").write_text(toml, encoding="utf-8")
+    Image.fromarray(COLOURS).save(root / "rgb.png")
+    Image.fromarray(MILLIMETRES).save(root / "depth.png")
+    return root
+
+
+def refusal_of_index(root: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        read_index(root)
+    return str(caught.value)
+
+
+def refusal_of_toml(root: Path, text: str | bytes) -> str:
+    (root / "dataset.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as caught:
+        read_dataset_toml(root)
+    assert str(root / "dataset.toml") in str(caught.value)
+    assert "\n" not in str(caught.value).strip()
+    return str(caught.value)
+
+
+# dataset.toml
+
+
+def test_without_toml_depth_is_16_bit_millimetres_and_0_is_invalid(tmp_path: Path) -> None:
+    info = read_dataset_toml(tmp_path)
+    assert (info.depth_scale, info.depth_offset, info.depth_invalid, info.intrinsics) == (None, 0.0, 0, None)
+    assert info.metres_per_unit(np.dtype(np.uint16)) == 0.001 and info.metres_per_unit(np.dtype(np.float32)) == 1
+    assert info.name == tmp_path.name
+
+
+def test_toml_says_everything(tmp_path: Path) -> None:
+    write_set(
+        tmp_path,
+        toml='name = "lab"\ndepth_scale = 0.5\ndepth_offset = 0.25\ndepth_invalid = 255\n'
+        'depth_kind = "raw"\nintrinsics = [500, 501.5, 1, 0.5]\n',
+    )
+    assert read_dataset_toml(tmp_path) == FolderInfo(
+        name="lab",
+        depth_scale=0.5,
+        depth_offset=0.25,
+        depth_invalid=255,
+        depth_kind="raw",
+        intrinsics=(500.0, 501.5, 1.0, 0.5),
+    )
+
+
+def test_broken_toml_is_refused(tmp_path: Path) -> None:
+    assert "is not valid TOML" in refusal_of_toml(tmp_path, "depth_scale = = 1")
+    assert "is not valid TOML" in refusal_of_toml(tmp_path, 'name = "café"'.encode("latin-1"))
+
+
+def test_unknown_key_lists_the_known_ones(tmp_path: Path) -> None:
+    message = refusal_of_toml(tmp_path, "depht_scale = 0.001")
+    assert "depht_scale" in message
+    assert all(name in message for name in FolderInfo.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "reason"),
+    [
+        ("depth_scale = -0.001", "depth_scale", "greater than 0"),
+        ("depth_scale = 0", "depth_scale", "greater than 0"),
+        ("depth_scale = nan", "depth_scale", "greater than 0"),
+        ("depth_scale = 'mm'", "depth_scale", "valid number"),
+        ("depth_invalid = 0.5", "depth_invalid", "integer"),
+        ("intrinsics = [500, 500, 320]", "intrinsics", "required"),
+    ],
+)
+def test_impossible_value_names_its_key(tmp_path: Path, text: str, key: str, reason: str) -> None:
+    message = refusal_of_toml(tmp_path, text)
+    assert key in message.split("known keys")[0] and reason in message
+
+
+# index.csv
+
+
+def test_missing_index_says_what_was_wanted(tmp_path: Path) -> None:
+    assert refusal_of_index(tmp_path) == (
+        f"no data set at {tmp_path}: wanted an index.csv with the columns id, rgb, depth"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "id,rgb,depth\n", "id,rgb,depth\n\n\n"])
+def test_index_without_pictures_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "index.csv").write_text(text)
+    assert "lists no pictures" in refusal_of_index(tmp_path)
+
+
+@pytest.mark.parametrize(("header", "lacks"), [("id,rgb", "depth"), ("name,picture,depth", "id, rgb")])
+def test_missing_column_is_named(tmp_path: Path, header: str, lacks: str) -> None:
+    (tmp_path / "index.csv").write_text(f"{header}\n1,2,3\n")
+    assert f"lacks the column {lacks};" in refusal_of_index(tmp_path)
+
+
+@pytest.mark.parametrize("row", ["b,rgb.png,", ",rgb.png,depth.png", "b,rgb.png"])
+def test_empty_cell_names_its_line(tmp_path: Path, row: str) -> None:
+    write_set(tmp_path, rows=f"a,rgb.png,depth.png\n{row}")
+    assert "index.csv, line 3: id, rgb and depth must all be given" in refusal_of_index(tmp_path)
+
+
+def test_repeated_id_is_named(tmp_path: Path) -> None:
+    write_set(tmp_path, rows="a,1,1\nb,2,2\nb,3,3\nc,4,4")
+    assert "repeats the id 'b'" in refusal_of_index(tmp_path)
+
+
+def test_index_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_bytes(b"id,rgb,depth\n\xff\xfe\x00,b,c\n")
+    assert "is not a CSV file" in refusal_of_index(tmp_path)
+
+
+def test_spreadsheet_index_with_mark_quotes_and_other_line_ends_is_read(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_bytes(b'\xef\xbb\xbfid,rgb,depth\r\n"a, left",r.png,d.png\r\n')
+    assert read_index(tmp_path) == [{"id": "a, left", "rgb": "r.png", "depth": "d.png"}]
+
+
+# Depth
+
+
+def test_default_depth_is_millimetres(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    depth_m, valid = read_depth(tmp_path / "depth.png", FolderInfo())
+    assert depth_m.dtype == np.float32 and valid.dtype == np.bool_
+    np.testing.assert_allclose(depth_m, [[0, 1, 1.5], [2.5, 0.001, 65.535]], rtol=1e-6)
+    np.testing.assert_array_equal(valid, [[False, True, True], [True, True, True]])
+
+
+def test_scale_offset_and_invalid_value(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 1], [4, 255]], np.uint8)).save(tmp_path / "depth.png")
+    info = FolderInfo(depth_scale=0.5, depth_offset=0.25, depth_invalid=255)
+    depth_m, valid = read_depth(tmp_path / "depth.png", info)
+    np.testing.assert_array_equal(depth_m, [[0.25, 0.75], [2.25, 0]])
+    np.testing.assert_array_equal(valid, [[True, True], [True, False]])
+
+
+def test_depth_that_the_offset_makes_negative_is_invalid(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[1, 2, 3]], np.uint8)).save(tmp_path / "depth.png")
+    depth_m, valid = read_depth(tmp_path / "depth.png", FolderInfo(depth_scale=1, depth_offset=-2))
+    np.testing.assert_array_equal(depth_m, [[0, 0, 1]])
+    np.testing.assert_array_equal(valid, [[False, False, True]])
+
+
+def test_npy_of_metres_leaves_out_what_is_no_depth(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.array([[2.5, np.nan, np.inf], [-1, 0, 1e-3]], np.float64))
+    depth_m, valid = read_depth(tmp_path / "depth.npy", FolderInfo(depth_scale=1))
+    assert depth_m.dtype == np.float32
+    np.testing.assert_array_equal(valid, [[True, False, False], [False, False, True]])
+    np.testing.assert_array_equal(depth_m, np.array([[2.5, 0, 0], [0, 0, 1e-3]], np.float32))
+
+
+def test_all_zero_depth_is_all_invalid(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    Image.fromarray(np.zeros((2, 3), np.uint16)).save(tmp_path / "depth.png")
+    sample = FolderDataset(tmp_path)[0]
+    assert not sample.valid.any() and not sample.depth_m.any()
+
+
+def test_colour_picture_is_no_depth(tmp_path: Path) -> None:
+    write_set(tmp_path, rows="a,rgb.png,rgb.png")
+    with pytest.raises(UserError, match=r"must have one channel, got shape \(2, 3, 3\); store depth, not its colours"):
+        FolderDataset(tmp_path)[0]
+
+
+def test_npy_of_three_axes_is_no_depth(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.ones((1, 2, 3)))
+    with pytest.raises(UserError, match=r"must have one channel, got shape \(1, 2, 3\)"):
+        read_depth(tmp_path / "depth.npy", FolderInfo())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY\x01", b"just words"])
+def test_broken_npy_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "depth.npy").write_bytes(content)
+    with pytest.raises(UserError, match=r"depth\.npy is missing or no \.npy array"):
+        read_depth(tmp_path / "depth.npy", FolderInfo())
+
+
+class Trap:
+    """Remembers that it was unpickled."""
+
+    sprung = False
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return setattr, (Trap, "sprung", True)
+
+
+def test_npy_is_never_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.array([[Trap()]], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match="missing or no .npy array"):
+        read_depth(tmp_path / "depth.npy", FolderInfo())
+    assert not Trap.sprung
+
+
+@pytest.mark.parametrize("kind", ["archive", "words"])
+def test_npy_that_holds_no_numbers_is_refused(tmp_path: Path, kind: str) -> None:
+    with (tmp_path / "depth.npy").open("wb") as file:
+        if kind == "archive":
+            np.savez(file, depth=np.ones((2, 3)))
+        else:
+            np.save(file, np.array([["near", "far"]]))
+    try:
+        read_depth(tmp_path / "depth.npy", FolderInfo())
+    except UserError:
+        return
+    pytest.fail("was read")
+
+
+# Samples
+
+
+def test_sample_by_hand(tmp_path: Path) -> None:
+    write_set(tmp_path, header="id,rgb,depth,scene,official_split", rows="a,rgb.png,depth.png,lab,test")
+    dataset = FolderDataset(tmp_path)
+    sample = dataset[0]
+    torch.testing.assert_close(sample.image, torch.from_numpy(COLOURS).permute(2, 0, 1) / 255)
+    torch.testing.assert_close(sample.depth_m, torch.tensor([[[0, 1, 1.5], [2.5, 0.001, 65.535]]]))
+    assert sample.valid.tolist() == [[[False, True, True], [True, True, True]]]
+    assert sample.valid.dtype == torch.bool and sample.image.dtype == sample.depth_m.dtype == torch.float32
+    assert (sample.id, sample.scene) == ("a", "lab")
+    assert (dataset.ids, dataset.scenes, dataset.official_splits, len(dataset)) == (["a"], ["lab"], ["test"], 1)
+
+
+def test_scene_and_split_are_empty_without_their_columns(tmp_path: Path) -> None:
+    dataset = FolderDataset(write_set(tmp_path))
+    assert (dataset.scenes, dataset.official_splits, dataset[0].scene) == ([""], [""], "")
+
+
+def test_camera_of_the_row_goes_before_that_of_the_set(tmp_path: Path) -> None:
+    rows = "a,rgb.png,depth.png,7,8,1.5,0.5\nb,rgb.png,depth.png,,,,"
+    write_set(tmp_path, rows, "id,rgb,depth,fx,fy,cx,cy", "intrinsics = [500, 501, 1, 0.25]")
+    dataset = FolderDataset(tmp_path)
+    assert dataset[0].intrinsics.tolist() == [[7, 0, 1.5], [0, 8, 0.5], [0, 0, 1]]
+    assert dataset[1].intrinsics.tolist() == [[500, 0, 1], [0, 501, 0.25], [0, 0, 1]]
+
+
+def test_unknown_camera_is_nan(tmp_path: Path) -> None:
+    assert FolderDataset(write_set(tmp_path))[0].intrinsics.isnan().all()
+
+
+@pytest.mark.parametrize("toml", ["", "intrinsics = [500, 501, 1, 0.25]"])
+def test_changing_one_sample_leaves_the_next_alone(tmp_path: Path, toml: str) -> None:
+    dataset = FolderDataset(write_set(tmp_path, toml=toml))
+    before = dataset[0].intrinsics.clone()
+    dataset[0].intrinsics.zero_()
+    torch.testing.assert_close(dataset[0].intrinsics, before, equal_nan=True)
+
+
+def test_camera_that_is_no_number_names_the_picture(tmp_path: Path) -> None:
+    write_set(tmp_path, "a,rgb.png,depth.png,wide,8,1.5,0.5", "id,rgb,depth,fx,fy,cx,cy")
+    with pytest.raises(UserError, match="id a: fx, fy, cx, cy must be numbers .*'wide'"):
+        FolderDataset(tmp_path)[0]
+
+
+def test_depth_of_another_size_is_refused(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    Image.fromarray(MILLIMETRES.T).save(tmp_path / "depth.png")
+    with pytest.raises(UserError, match=r"depth\.png must be 2×3 as its picture is, got 3×2"):
+        FolderDataset(tmp_path)[0]
+
+
+@pytest.mark.parametrize("name", ["rgb.png", "depth.png"])
+def test_text_named_png_is_refused(tmp_path: Path, name: str) -> None:
+    (write_set(tmp_path) / name).write_text("nothing to see here")
+    with pytest.raises(UserError, match=rf"{name} is no picture that can be read"):
+        FolderDataset(tmp_path)[0]
+
+
+@pytest.mark.parametrize("name", ["rgb.png", "depth.png"])
+def test_missing_file_is_named_when_it_is_needed(tmp_path: Path, name: str) -> None:
+    (write_set(tmp_path) / name).unlink()
+    dataset = FolderDataset(tmp_path)
+    assert len(dataset) == 1
+    with pytest.raises(UserError, match=rf"{name} does not exist"):
+        dataset[0]
+
+
+# The real set
+
+
+@needs_nyu
+def test_real_set_is_listed_as_its_makers_divide_it() -> None:
+    dataset = FolderDataset(NYU)
+    assert len(dataset) == 1449 and dataset.ids == [str(number) for number in range(1, 1450)]
+    assert (dataset.official_splits.count("train"), dataset.official_splits.count("test")) == (795, 654)
+    scenes: dict[str, set[str]] = {"train": set(), "test": set()}
+    for scene, part in zip(dataset.scenes, dataset.official_splits, strict=True):
+        scenes[part].add(scene)
+    assert (len(scenes["train"]), len(scenes["test"])) == (249, 215)
+    assert not scenes["train"] & scenes["test"]
+
+
+@needs_nyu
+def test_real_picture_has_depth_of_scale_and_offset() -> None:
+    info = tomllib.loads((NYU / "dataset.toml").read_text())
+    with Image.open(NYU / "depth" / "0001.png") as file:
+        value = np.asarray(file).astype(np.float64)
+    sample = FolderDataset(NYU)[0]
+    assert sample.image.shape == (3, 480, 640) and sample.valid.all()
+    np.testing.assert_allclose(sample.depth_m[0], info["depth_scale"] * value + info["depth_offset"], rtol=1e-5)
+    assert sample.depth_m.min() > 0.7 and sample.depth_m.max() < 10.1
+    assert sample.intrinsics[0, 0].item() == pytest.approx(518.8579, abs=1e-3)
+
+
+def test_numbers_with_a_fraction_are_metres_where_nothing_is_said(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.array([[2.5, 0, 1]], np.float32))
+    depth_m, valid = read_depth(tmp_path / "depth.npy", FolderInfo())
+    np.testing.assert_array_equal(depth_m, np.array([[2.5, 0, 1]], np.float32))
+    np.testing.assert_array_equal(valid, [[True, False, True]])
+
+
+def test_places_in_a_list_of_colours_are_no_depth(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[1, 2, 3]], np.uint8)).convert("P").save(tmp_path / "depth.png")
+    with pytest.raises(UserError, match="holds places in a list of colours, wanted numbers: save depth as grey"):
+        read_depth(tmp_path / "depth.png", FolderInfo())
+
+
+@pytest.mark.parametrize("camera", ["500,,,", "0,8,1.5,0.5", "8,-8,1.5,0.5", "8,8,inf,0.5", "nan,8,1.5,0.5"])
+def test_a_camera_that_cannot_be_is_refused(tmp_path: Path, camera: str) -> None:
+    write_set(tmp_path, f"a,rgb.png,depth.png,{camera}", "id,rgb,depth,fx,fy,cx,cy")
+    with pytest.raises(UserError, match="id a: fx, fy, cx, cy must be numbers or all be left out"):
+        FolderDataset(tmp_path)[0]
+
+
+def test_a_data_sets_camera_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"intrinsics: fx, fy, cx, cy must be finite, and fx and fy positive"):
+        FolderDataset(write_set(tmp_path, toml="intrinsics = [0, 0, 32, 24]"))
+
+
+@pytest.mark.parametrize(("orientation", "turns_depth"), [(3, False), (6, False), (6, True)])
+def test_depth_that_lies_on_the_stored_picture_is_not_laid_on_the_turned(
+    tmp_path: Path, orientation: int, turns_depth: bool
+) -> None:
+    write_set(tmp_path)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(tmp_path / "rgb.png") as image:
+        image.save(tmp_path / "rgb.png", exif=exif)
+    if turns_depth:
+        Image.fromarray(np.rot90(MILLIMETRES, -1).copy()).save(tmp_path / "depth.png")
+        assert FolderDataset(tmp_path)[0].depth_m.shape == (1, 3, 2)
+        return
+    with pytest.raises(UserError, match=r"rgb\.png is turned by its EXIF block, and its depth says nothing of that"):
+        FolderDataset(tmp_path)[0]
+
+
+def test_official_parts_are_read_as_they_are_meant(tmp_path: Path) -> None:
+    rows = "\n".join(
+        f"{name},rgb.png,depth.png,{part}" for name, part in zip("abc", ("Train", "val", " test "), strict=True)
+    )
+    assert FolderDataset(write_set(tmp_path, rows, "id,rgb,depth,official_split")).official_splits == list(PARTS)
+    write_set(tmp_path, "a,rgb.png,depth.png,training", "id,rgb,depth,official_split")
+    with pytest.raises(UserError, match="line 2: official_split must be train, val, test or nothing, got 'training'"):
+        FolderDataset(tmp_path)
+
+
+def test_pictures_of_several_folders_are_named_below_what_holds_them(tmp_path: Path) -> None:
+    rows = "1,a/rgb/0001.png,depth.png\n2,b/rgb/0001.png,depth.png"
+    assert FolderDataset(write_set(tmp_path, rows)).stems == ["a/rgb/0001", "b/rgb/0001"]

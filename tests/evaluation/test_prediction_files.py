@@ -1,0 +1,185 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from leadline.data.catalog import open_dataset
+from leadline.data.sample import Batch, DepthDataset, collate
+from leadline.errors import UserError
+from leadline.evaluation.evaluation import evaluate
+from leadline.evaluation.prediction_files import FilesPredictor
+from leadline.geometry.depth import Output
+from leadline.models.model import DepthModel
+from leadline.prediction.files import predict_files
+
+
+@pytest.fixture
+def dataset(rooms: Path) -> DepthDataset:
+    return open_dataset(rooms)
+
+
+@pytest.fixture
+def first(dataset: DepthDataset) -> Batch:
+    return collate([dataset[0]])
+
+
+def ramp(batch: Batch) -> np.ndarray:
+    height, width = batch.depth_m.shape[-2:]
+    return np.linspace(1, 5, height * width, dtype=np.float32).reshape(height, width)
+
+
+def save_exr(path: Path, values: np.ndarray) -> None:
+    openexr = pytest.importorskip("OpenEXR", reason="needs OpenEXR")
+    openexr.File({"type": openexr.scanlineimage}, {"Z": values}).write(str(path))
+
+
+WRITERS = {
+    ".npz": lambda path, values: np.savez(path, depth_m=values),
+    ".npy": np.save,
+    ".exr": save_exr,
+    "_depth.png": lambda path, values: Image.fromarray(np.rint(values * 1000).astype(np.uint16)).save(path),
+    ".tiff": lambda path, values: Image.fromarray(values).save(path),
+}
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_each_format_is_read_in_metres(dataset: DepthDataset, first: Batch, tmp_path: Path, ending: str) -> None:
+    WRITERS[ending](tmp_path / f"{first.id[0]}{ending}", ramp(first))
+    predictor = FilesPredictor(tmp_path, dataset)
+    assert predictor.output is Output.METRES and predictor.name == tmp_path.name
+    np.testing.assert_allclose(predictor(first, False).values[0, 0], ramp(first), atol=5.1e-4)
+
+
+def test_the_scale_and_the_kind_of_answer_are_taken_from_the_folder(
+    dataset: DepthDataset, first: Batch, tmp_path: Path
+) -> None:
+    Image.fromarray(np.full(first.depth_m.shape[-2:], 512, np.uint16)).save(tmp_path / f"{first.id[0]}.png")
+    (tmp_path / "predictions.toml").write_text('name = "theirs"\noutput = "disparity"\nscale = 0.00390625\n')
+    predictor = FilesPredictor(tmp_path, dataset)
+    assert (predictor.name, predictor.output) == ("theirs", Output.DISPARITY)
+    assert torch.equal(predictor(first, False).values, torch.full_like(first.depth_m, 2.0))
+
+
+def test_a_smaller_map_is_brought_to_the_pictures_size(dataset: DepthDataset, first: Batch, tmp_path: Path) -> None:
+    np.save(tmp_path / f"{first.id[0]}.npy", np.full((3, 4), 2.5))
+    assert torch.equal(FilesPredictor(tmp_path, dataset)(first, False).values, torch.full_like(first.depth_m, 2.5))
+
+
+@pytest.mark.parametrize("key", ["uncertainty_m", "uncertainty"])
+def test_uncertainty_comes_along(dataset: DepthDataset, first: Batch, tmp_path: Path, key: str) -> None:
+    np.savez(tmp_path / f"{first.id[0]}.npz", **{"depth_m": ramp(first), key: 2 * ramp(first)})
+    answer = FilesPredictor(tmp_path, dataset)(first, False)
+    assert answer.uncertainty is not None
+    assert torch.equal(answer.uncertainty, 2 * answer.values)
+
+
+@pytest.mark.parametrize("uncertainty", [np.zeros((1, 6, 8)), np.zeros((6, 8), bool)])
+def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
+    dataset: DepthDataset, first: Batch, tmp_path: Path, uncertainty: np.ndarray
+) -> None:
+    np.savez(tmp_path / f"{first.id[0]}.npz", depth_m=ramp(first), uncertainty=uncertainty)
+    with pytest.raises(UserError, match=r"must hold one map of numbers \(H, W\), got .*6, 8\)"):
+        FilesPredictor(tmp_path, dataset)(first, False)
+
+
+def test_the_pictures_own_name_serves_where_it_is_not_the_id(rooms: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    lines = (rooms / "index.csv").read_text().splitlines()
+    name = lines[1].split(",")[0]
+    (data / "index.csv").write_text("\n".join([lines[0], lines[1].replace(name, "first", 1)]))
+    for folder in ("rgb", "depth"):
+        (data / folder).symlink_to(rooms.resolve() / folder)
+    dataset = open_dataset(data)
+    batch = collate([dataset[0]])
+    np.save(tmp_path / f"{dataset.stems[0]}.npy", ramp(batch))
+    assert batch.id == ["first"] and dataset.stems[0] != "first"
+    np.testing.assert_array_equal(FilesPredictor(tmp_path, dataset)(batch, False).values[0, 0], ramp(batch))
+
+
+def test_files_score_as_the_model_that_wrote_them(
+    rooms: Path, tiny_checkpoint: Path, tiny_model: DepthModel, tmp_path: Path
+) -> None:
+    focal_px = float(open_dataset(rooms)[0].intrinsics[0, 0])
+    pictures = sorted((rooms / "rgb").iterdir())
+    list(predict_files(pictures, tmp_path, tiny_model, formats=["npz"], focal_px=focal_px))
+    model, files = (
+        evaluate(it, data=rooms, split="official/test", protocol="report")
+        for it in (tiny_checkpoint, f"files:{tmp_path}")
+    )
+    assert torch.equal(model.sums, files.sums)
+    assert files.model == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (None, b"", "holds no prediction of '00001': wanted 00001 with one of .npz, .npy"),
+        ("00001.npz", b"PK", "is no whole .npz file with an array depth_m"),
+        ("00001.npy", b"\x93NUMPY", "is no whole .npy file"),
+        ("00001.png", b"\x89PNG", "00001.png"),
+        ("predictions.toml", b"output = 'inches'", "output: Input should be 'metres', 'depth' or 'disparity'; known"),
+        ("predictions.toml", b"=", "is not valid TOML"),
+    ],
+)
+def test_mistakes_are_one_line(
+    dataset: DepthDataset, first: Batch, tmp_path: Path, name: str | None, content: bytes, message: str
+) -> None:
+    if name:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        FilesPredictor(tmp_path, dataset)(first, False)
+    assert "\n" not in str(caught.value)
+
+
+def test_colours_are_not_depth(dataset: DepthDataset, first: Batch, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id[0]}.png")
+    with pytest.raises(UserError, match=r"must hold one map of numbers \(H, W\), got uint8 \(6, 8, 3\)"):
+        FilesPredictor(tmp_path, dataset)(first, False)
+
+
+def test_a_missing_folder_is_named(dataset: DepthDataset, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no folder of predictions at"):
+        FilesPredictor(tmp_path / "none", dataset)
+
+
+def write_pictures(root: Path, rooms: Path, names: dict[str, str]) -> DepthDataset:
+    """A data set of copies of one picture, by id."""
+    lines = ["id,rgb,depth"]
+    for name, path in names.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(rooms / "rgb" / "00001.png", root / path)
+        lines.append(f"{name},{path},depth.png")
+    shutil.copy(rooms / "depth" / "00001.png", root / "depth.png")
+    (root / "index.csv").write_text("\n".join(lines))
+    return open_dataset(root)
+
+
+def test_an_id_that_is_another_pictures_name_misleads_nobody(rooms: Path, tmp_path: Path) -> None:
+    dataset = write_pictures(tmp_path / "set", rooms, {"0": "1.png", "1": "2.png", "2": "3.png"})
+    (tmp_path / "maps").mkdir()
+    for number in (1, 2, 3):
+        np.save(tmp_path / "maps" / f"{number}.npy", np.full((72, 96), float(number), np.float32))
+    predictor = FilesPredictor(tmp_path / "maps", dataset)
+    assert [predictor(collate([dataset[index]]), False).values.max().item() for index in range(3)] == [1, 2, 3]
+
+
+def test_one_map_serves_no_two_pictures(rooms: Path, tmp_path: Path) -> None:
+    dataset = write_pictures(tmp_path / "set", rooms, {"k1": "0001.png", "k2": "0001.PNG"})
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps" / "0001.npy", np.ones((72, 96), np.float32))
+    with pytest.raises(UserError, match="2 pictures are named 0001: name predictions by id, as 'k1'"):
+        FilesPredictor(tmp_path / "maps", dataset)(collate([dataset[0]]), False)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Batch, tmp_path: Path, cut: bool) -> None:
+    path = tmp_path / f"{first.id[0]}.npz"
+    np.savez(path, confidence=ramp(first), depth=ramp(first))
+    if cut:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=r"is no whole \.npz file with an array depth_m"):
+        FilesPredictor(tmp_path, dataset)(first, False)

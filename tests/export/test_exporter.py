@@ -1,0 +1,194 @@
+import re
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from leadline.backends.onnx import open_onnx
+from leadline.backends.openvino import open_openvino
+from leadline.cli.main import main
+from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
+from leadline.errors import UserError
+from leadline.export import exporter as export
+from leadline.export.exporter import export_model
+from leadline.geometry.depth import Output
+from leadline.io.provenance import refuse_foreign_results
+from leadline.models.build import build_model
+from leadline.models.checkpoint import load_model, save_checkpoint
+from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings
+
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs the extra openvino")
+for package in ("onnx", "onnxruntime", "onnxscript"):
+    pytest.importorskip(package, reason="needs the extra onnx")
+
+PLAIN = ModelSettings(network="cae", height=48, width=64, focal_px=60.0, plain=PlainSettings(width=4, levels=1))
+TRANSFORMER = ModelSettings(
+    network="encoder-decoder", height=64, width=96, multiple_px=16,
+    focal_px=90.0, focal_share=0.2, edge_radius_px=4.0,
+    encoder=EncoderSettings(name="vit_tiny_patch16_224", num_blocks=4),
+    decoder=DecoderSettings(kind="dpt", width=16),
+)  # fmt: skip
+
+
+def checkpoint(folder: Path, settings: ModelSettings) -> Path:
+    torch.manual_seed(0)
+    model = build_model(settings)
+    torch.nn.init.normal_(model.head.conv.weight, std=0.1)  # an answer that depends on the picture
+    save_checkpoint(folder, model, {"encoder_licence": "MIT"}, "card")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint(tmp_path_factory.mktemp("models") / "plain", PLAIN)
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return checkpoint(tmp_path_factory.mktemp("models") / "transformer", TRANSFORMER)
+
+
+@pytest.fixture(scope="module")
+def exported(transformer: Path) -> Path:
+    path = transformer.parent / "transformer.onnx"
+    checks = export_model(transformer, path)
+    assert [(check.num_pictures, check.height, check.width) for check in checks] == [
+        (1, 480, 640), (2, 501, 375), (1, 90, 160)
+    ]  # fmt: skip
+    # 480×640 has 50 times the pixels of 64×96: the focal length is √50 times as long.
+    assert checks[0].focal_px == pytest.approx(90 * 50**0.5)
+    assert all(check.difference < 1e-5 for check in checks)
+    return path
+
+
+@pytest.mark.parametrize("focal_px", [torch.nan, 70.0, 250.0])
+def test_the_file_is_scored_like_the_model_but_for_its_edges(
+    exported: Path, transformer: Path, focal_px: float
+) -> None:
+    image = torch.rand(2, 3, 61, 83, generator=torch.Generator().manual_seed(1))
+    intrinsics = UNKNOWN_INTRINSICS.repeat(2, 1, 1)
+    intrinsics[1, 0, 0] = focal_px
+    batch = Batch(image, image[:, :1], image[:, :1] > 0, intrinsics, ["a", "b"], ["", ""])
+    model = load_model(transformer)
+    model.settings = model.settings.model_copy(update={"edge_radius_px": 0.0})
+    with torch.no_grad():
+        expected = model.estimate(image, intrinsics[:, 0, 0]).depth_m
+    torch.testing.assert_close(open_onnx(exported)(batch, flip=False).values, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_file_says_what_it_is_and_not_who_made_it_where(exported: Path) -> None:
+    import onnx
+
+    whole = onnx.load(exported)
+    assert whole.producer_name == "leadline"
+    assert {entry.key: entry.value for entry in whole.metadata_props} == {"leadline.output": "metres"}
+    for words in ("RGB in [0, 1]", "focal_px (1,)", "metres along the optical axis", "0.5 to 10", "weights: MIT"):
+        assert words in whole.doc_string
+    content = exported.read_bytes()
+    assert b"site-packages" not in content
+    assert str(Path(export.__file__).parent).encode() not in content
+
+
+@needs_openvino
+def test_openvinos_file_is_scored_like_the_model(plain: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.xml"
+    assert all(check.difference < 1e-5 for check in export_model(plain, path))
+    assert {it.name for it in tmp_path.iterdir()} == {"model.xml", "model.bin"}
+    text = path.read_text(encoding="utf-8")
+    assert "focal_px (1,): their focal length in pixels, NaN where unknown." in text and "weights: MIT." in text
+    assert "site-packages" not in text and str(tmp_path) not in text
+    image = torch.rand(2, 3, 61, 83, generator=torch.Generator().manual_seed(1))
+    intrinsics = UNKNOWN_INTRINSICS.repeat(2, 1, 1)
+    intrinsics[1, 0, 0] = 70.0
+    batch = Batch(image, image[:, :1], image[:, :1] > 0, intrinsics, ["a", "b"], ["", ""])
+    predictor = open_openvino(path)
+    with torch.no_grad():
+        expected = load_model(plain).estimate(image, intrinsics[:, 0, 0]).depth_m
+    torch.testing.assert_close(predictor(batch, flip=False).values, expected, rtol=1e-5, atol=1e-5)
+    assert predictor.output is Output.METRES
+    export_model(plain, path)  # onto its own files
+    refuse_foreign_results([path, path.with_suffix(".bin")])
+
+
+@needs_openvino
+def test_openvinos_files_are_kept_together(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "model.xml"
+    path.with_suffix(".bin").write_bytes(b"mine")
+    with pytest.raises(UserError, match="model.bin is there and not leadline's own"):
+        refuse_foreign_results([path, path.with_suffix(".bin")])
+    monkeypatch.setattr(export, "MOST_DIFFERENT", -1.0)
+    with pytest.raises(UserError, match=r"it is not kept: .* openvino 20"):
+        export_model(plain, path)
+    assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.bin", b"mine")]
+
+
+def test_a_file_that_answers_otherwise_is_not_kept(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import onnx
+
+    def wrong(network: Any, settings: ModelSettings) -> Any:
+        return export_around(network, settings.model_copy(update={"focal_px": 1.01 * 60.0}))
+
+    export_around = export.around
+    monkeypatch.setattr(export, "around", wrong)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"older")
+    message = rf"differs from .*plain by 0\.0\d+ of the depth at .*, wanted at most .*torch.*onnx {onnx.__version__}"
+    with pytest.raises(UserError, match=message):
+        export_model(plain, path)
+    assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.onnx", b"older")]
+
+
+def test_a_network_that_torch_cannot_export_is_one_line(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise torch.onnx.OnnxExporterError("pages\nof advice") from RuntimeError("no such operator: aten::x\nmore")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(UserError, match=rf"torch {re.escape(torch.__version__)} cannot .*no such operator: aten::x$"):
+        export_model(plain, tmp_path / "model.onnx")
+    assert not any(tmp_path.iterdir())
+
+
+def test_weights_that_one_file_cannot_hold_are_told_before_the_work(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MOST_BYTES", 1000)
+    with pytest.raises(UserError, match=r"GB of weights, and one ONNX file holds at most 2"):
+        export_model(plain, tmp_path / "model.onnx")
+    assert not any(tmp_path.iterdir())
+
+
+def test_another_suffix_and_a_missing_package_are_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"ends in \.onnx or \.xml, got .*model\.pt"):
+        export_model("no-model", tmp_path / "model.pt")
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(UserError, match=r'export needs onnxscript: pip install "leadline\[onnx\]"'):
+        export_model("no-model", tmp_path / "model.onnx")
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match=r'export needs openvino: pip install "leadline\[openvino\]"'):
+        export_model("no-model", tmp_path / "model.xml")
+
+
+def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
+    plain: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.ONNX"
+    path.write_bytes(b"somebody else's")
+    assert main(["export", str(plain), "--out", str(path)]) == 2
+    assert "is there and not leadline's own" in capsys.readouterr().err
+    path.write_bytes(exported.read_bytes())
+    done = [export.Check(1, 480, 640, 600.0, 2.5e-6), export.Check(2, 501, 375, None, 1e-6)]
+    monkeypatch.setattr("leadline.export.export_model", lambda model, out: done)
+    assert main(["export", str(plain), "--out", str(path)]) == 0
+    shown = capsys.readouterr().out
+    for words in ("1 of 480×640", "600", "2.5e-06 of the depth", "2 of 501×375", f"written to {path}"):
+        assert words in shown

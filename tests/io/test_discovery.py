@@ -1,0 +1,103 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from leadline.errors import UserError
+from leadline.io.discovery import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images
+
+
+def touched(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def test_a_folder_is_searched_to_the_bottom_in_natural_order(tmp_path):
+    wanted = touched(tmp_path, "a2.jpg", "a10.PNG", "b/1.tiff", "b/c/1.webp", "b10/1.jpg")
+    touched(tmp_path, "notes.txt", ".hidden.jpg", ".cache/1.jpg", "clip.mp4", "jpg")
+    assert find_images([tmp_path]) == wanted
+
+
+def test_every_suffix_is_found(tmp_path):
+    assert len(find_images([touched(tmp_path, *(f"a{suffix}" for suffix in IMAGE_SUFFIXES))[0].parent])) == len(
+        IMAGE_SUFFIXES
+    )
+
+
+def test_its_own_results_are_left_out_unless_named(tmp_path):
+    picture, depth, color = touched(tmp_path, "a.jpg", "a_depth.png", "a_color.png")
+    assert find_images([tmp_path]) == [picture]
+    assert find_images([f"{tmp_path}/*.*"]) == [picture]
+    assert find_images([tmp_path, color, depth]) == [picture, color, depth]
+
+
+def test_a_named_file_needs_no_known_ending(tmp_path):
+    (path,) = touched(tmp_path, "picture")
+    assert find_images([path, str(path)]) == [path]
+
+
+def test_patterns_match_files_and_folders(tmp_path):
+    one, two, deep = touched(tmp_path, "a1.jpg", "a2.jpg", "day1/b.jpg")
+    touched(tmp_path, "a3.txt", "night/c.jpg", ".a4.jpg")
+    assert find_images([f"{tmp_path}/a*"]) == [one, two]
+    assert find_images([f"{tmp_path}/a[2]*"]) == [two]
+    assert find_images([tmp_path / "day?"]) == [deep]
+    assert find_images([f"{tmp_path}/**/b.jpg"]) == [deep]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
+    (path,) = touched(tmp_path, "a[1].jpg")
+    assert find_images([path]) == [path]
+
+
+def test_the_order_of_the_arguments_is_kept_and_nothing_comes_twice(tmp_path):
+    one, two, three = touched(tmp_path, "1.jpg", "2.jpg", "3.jpg")
+    assert find_images([three, tmp_path, one]) == [three, one, two]
+
+
+@pytest.mark.parametrize(
+    ("given", "pattern"),
+    [
+        ("missing.jpg", r"missing\.jpg does not exist: check the path"),
+        ("empty", r"no pictures in .*empty: wanted \.jpg, .*\.pgm"),
+        ("*.heic", r"no pictures in .*\*\.heic: wanted \.jpg"),
+        (
+            "done",
+            r"no pictures in .*done but 3 named \*_depth\.png or \*_color\.png or .*, .*name such a file itself",
+        ),
+    ],
+)
+def test_finding_nothing_is_an_error(tmp_path, given, pattern):
+    (tmp_path / "empty").mkdir()
+    touched(tmp_path, "done/a_depth.png", "done/a_color.png", "done/a_uncertainty.png", "some.jpg")
+    with pytest.raises(UserError, match=pattern):
+        find_images([tmp_path / "some.jpg", tmp_path / given])
+
+
+def test_naming_nothing_is_an_error():
+    with pytest.raises(UserError, match="no pictures given: name files"):
+        find_images([])
+
+
+def test_a_folder_that_may_not_be_listed_is_an_error(tmp_path, monkeypatch):
+    def refuse(folder: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"may not be looked into \(Permission denied\): change its permissions"):
+        find_images([tmp_path])
+
+
+def test_videos_are_found_where_they_are_asked_for(tmp_path: Path) -> None:
+    picture, clip, *_ = touched(tmp_path, "a.jpg", "b.MKV", "b_side.mp4", "b_depth.mkv", "contact_sheet.png")
+    assert find_images([tmp_path], IMAGE_SUFFIXES + VIDEO_SUFFIXES) == [picture, clip]
+    assert find_images([f"{tmp_path}/*.MKV"], VIDEO_SUFFIXES) == [clip]
+
+
+def test_a_file_spelled_in_two_ways_comes_once(tmp_path: Path) -> None:
+    (picture,) = touched(tmp_path, "a.jpg")
+    (tmp_path / "x").mkdir()
+    assert find_images([picture, tmp_path / "x" / ".." / "a.jpg", tmp_path]) == [picture]

@@ -1,0 +1,458 @@
+import io
+import os
+import struct
+import zlib
+from math import hypot
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import ExifTags, Image
+
+from leadline.errors import UserError
+from leadline.geometry.resizing import resize, resize_depth, size_with_area
+from leadline.io import images as image_module
+from leadline.io.images import decode_image, num_pixels, read_image
+
+CORNERED = np.zeros((24, 32, 3), np.uint8)  # white in its upper left corner
+CORNERED[:8, :8] = 255
+FORMATS = {"a.jpg": "JPEG", "a.png": "PNG", "a.webp": "WEBP", "a.tif": "TIFF", "a.bmp": "BMP", "a.gif": "GIF"}
+FORMATS |= {"a.ppm": "PPM"}
+
+
+def exif_block(orientation: int = 1, film_mm: int = 0) -> bytes:
+    block = Image.Exif()
+    block[ExifTags.Base.Orientation] = orientation
+    block[ExifTags.IFD.Exif] = {ExifTags.Base.FocalLengthIn35mmFilm: film_mm}
+    return block.tobytes()
+
+
+def saved(path: Path, pixels: np.ndarray | Image.Image, **options: object) -> Path:
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def noise(height: int, width: int) -> np.ndarray:
+    blocks = np.random.default_rng(0).integers(0, 256, (-(-height // 8), -(-width // 8), 3), dtype=np.uint8)
+    return np.kron(blocks, np.ones((8, 8, 1), np.uint8))[:height, :width]
+
+
+# Reading: sizes and modes
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (24, 32)])
+def test_the_pixels_of_a_png_arrive_as_they_are(tmp_path, size):
+    pixels = noise(*size)
+    rgb = read_image(saved(tmp_path / "a.png", pixels)).rgb
+    assert rgb.dtype == torch.float32
+    assert rgb.is_contiguous()
+    assert rgb.shape == (3, *size)
+    np.testing.assert_array_equal((rgb * 255).round().numpy().astype(np.uint8).transpose(1, 2, 0), pixels)
+    assert rgb.max() <= 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_read(tmp_path, name):
+    rgb = read_image(saved(tmp_path / name, CORNERED)).rgb
+    assert rgb.shape == (3, 24, 32)
+    assert rgb[:, 1:6, 1:6].min() > 0.9
+    assert rgb[:, 10:, 10:].max() < 0.1
+
+
+def test_the_ending_of_a_name_does_not_matter(tmp_path):
+    assert read_image(saved(tmp_path / "a.jpg", CORNERED, format="PNG")).rgb.shape == (3, 24, 32)
+
+
+def test_an_upper_case_ending_is_read(tmp_path):
+    assert read_image(saved(tmp_path / "A.JPG", CORNERED)).rgb.shape == (3, 24, 32)
+
+
+def expect_colors(path: Path, *colors: tuple[float, float, float], atol: float = 1e-6) -> None:
+    """The first row of the picture holds these colours, each in [0, 1]."""
+    row = read_image(path).rgb[:, 0].T
+    torch.testing.assert_close(row[: len(colors)], torch.tensor(colors, dtype=torch.float32), rtol=0, atol=atol)
+
+
+def test_grey_becomes_three_equal_channels(tmp_path):
+    expect_colors(saved(tmp_path / "a.png", np.array([[0, 51]], np.uint8)), (0, 0, 0), (0.2, 0.2, 0.2))
+
+
+def test_one_bit_is_black_and_white(tmp_path):
+    bits = Image.fromarray(np.array([[0, 255]], np.uint8)).convert("1")
+    expect_colors(saved(tmp_path / "a.png", bits), (0, 0, 0), (1, 1, 1))
+
+
+def test_palette_entries_become_their_colours(tmp_path):
+    picture = Image.fromarray(np.array([[0, 1]], np.uint8), "L").convert("P")
+    picture.putpalette([255, 0, 0, 0, 51, 0])
+    expect_colors(saved(tmp_path / "a.png", picture), (1, 0, 0), (0, 0.2, 0))
+
+
+def test_what_is_transparent_shows_white(tmp_path):
+    rgba = np.array([[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    expect_colors(saved(tmp_path / "a.png", rgba), (1, 0, 0), (1, 1, 1), (0.8, 0.8, 0.8))
+
+
+def test_transparent_grey_shows_white(tmp_path):
+    expect_colors(saved(tmp_path / "a.png", np.array([[[51, 255], [51, 0]]], np.uint8)), (0.2, 0.2, 0.2), (1, 1, 1))
+
+
+def test_a_transparent_palette_colour_shows_white(tmp_path):
+    picture = Image.fromarray(np.array([[0, 1]], np.uint8), "L").convert("P")
+    picture.putpalette([255, 0, 0, 0, 51, 0])
+    expect_colors(saved(tmp_path / "a.png", picture, transparency=0), (1, 1, 1), (0, 0.2, 0))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_sixteen_bit_grey_does_not_saturate(tmp_path, name):
+    path = saved(tmp_path / name, np.array([[0, 257, 32896, 65535]], np.uint16))
+    expect_colors(path, *[(v, v, v) for v in (0, 1 / 255, 32896 / 65535, 1)])
+
+
+def test_sixteen_bit_grey_of_a_pgm(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + np.array([257, 65535], ">u2").tobytes())
+    expect_colors(tmp_path / "a.pgm", (1 / 255,) * 3, (1, 1, 1))
+
+
+def test_sixteen_bit_rgb(tmp_path):
+    row = b"\0" + np.array([[65535, 0, 13107]], ">u2").tobytes()
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    (tmp_path / "a.png").write_bytes(png(("IHDR", header), ("IDAT", zlib.compress(row)), ("IEND", b"")))
+    expect_colors(tmp_path / "a.png", (1, 0, 0.2), atol=1 / 255)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    cmyk = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    expect_colors(saved(tmp_path / "a.jpg", cmyk, quality=100), (1, 0, 0), atol=0.02)
+
+
+def test_floats_from_0_to_1_are_grey(tmp_path):
+    expect_colors(saved(tmp_path / "a.tif", np.array([[0, 0.25, 1]], np.float32)), (0,) * 3, (0.25,) * 3, (1,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "got"),
+    [
+        (np.array([[0, 4]], np.float32), "from 0 to 4, wanted a picture from 0 to 1:"),
+        (np.array([[-1, 1]], np.float32), "from -1 to 1, wanted"),
+        (np.array([[np.nan, 1]], np.float32), "from nan to nan, wanted"),
+        (np.array([[0, 70000]], np.int32), "from 0 to 70000, wanted a picture from 0 to 65535:"),
+    ],
+)
+def test_numbers_that_are_no_colours_are_refused(tmp_path, values, got):
+    expect_refusal(saved(tmp_path / "a.tif", values), f"{got}.*depth map")
+
+
+def test_colours_that_cannot_be_read_are_refused(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.tif", Image.new("LAB", (4, 4)))
+
+    def refuse(picture: Image.Image, mode: str) -> None:
+        raise ValueError(f"conversion from {picture.mode} to {mode} not supported")
+
+    monkeypatch.setattr(Image.Image, "convert", refuse)
+    expect_refusal(path, r"colours of a kind that cannot be read \(LAB\): save it as RGB")
+
+
+def test_an_animation_shows_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    expect_colors(saved(tmp_path / "a.gif", frames[0], save_all=True, append_images=frames[1:]), (1, 0, 0))
+
+
+# Reading: orientation, focal length, budget
+
+
+def corner(rgb: torch.Tensor) -> tuple[tuple[int, ...], bool, bool]:
+    """Height and width, and whether the white corner lies at the top and at the left."""
+    rows, columns = (rgb[0] > 0.5).nonzero(as_tuple=True)
+    return tuple(rgb.shape[1:]), bool(rows.min() == 0), bool(columns.min() == 0)
+
+
+UPRIGHT = {
+    1: ((24, 32), True, True),
+    2: ((24, 32), True, False),
+    3: ((24, 32), False, False),
+    4: ((24, 32), False, True),
+    5: ((32, 24), True, True),
+    6: ((32, 24), True, False),
+    7: ((32, 24), False, False),
+    8: ((32, 24), False, True),
+    9: ((24, 32), True, True),
+}
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_every_orientation_is_turned_upright(tmp_path, name, orientation):
+    path = saved(tmp_path / name, CORNERED, exif=exif_block(orientation, film_mm=28))
+    picture = read_image(path)
+    assert corner(picture.rgb) == UPRIGHT[orientation]
+    assert picture.focal_px == pytest.approx(28 * hypot(32, 24) / hypot(36, 24))
+    assert picture.full_size == tuple(picture.rgb.shape[-2:])
+
+
+def test_heic_is_read_where_its_package_is(tmp_path):
+    pytest.importorskip("pillow_heif", reason="pillow-heif is not installed").register_heif_opener()
+    path = saved(tmp_path / "a.heic", np.kron(CORNERED, np.ones((4, 4, 1), np.uint8)), exif=exif_block(6, 28))
+    picture = read_image(path)
+    assert corner(picture.rgb) == ((128, 96), True, False)
+    assert picture.focal_px == pytest.approx(28 * hypot(128, 96) / hypot(36, 24))
+
+
+def test_the_stored_picture_is_not_turned(tmp_path):
+    path = saved(tmp_path / "a.png", CORNERED, exif=exif_block(6))
+    assert decode_image(path).size == (32, 24)
+
+
+def test_the_stored_picture_keeps_its_mode_and_all_its_pixels(tmp_path):
+    values = np.array([[0, 70, 65535]], np.uint16)
+    np.testing.assert_array_equal(np.asarray(decode_image(saved(tmp_path / "a.png", values))), values)
+
+
+def test_without_exif_the_focal_length_is_unknown(tmp_path):
+    assert read_image(saved(tmp_path / "a.jpg", CORNERED)).focal_px is None
+
+
+def test_damaged_exif_does_not_cost_the_picture(tmp_path):
+    block = bytearray(exif_block(6, 28))
+    block[14:] = b"\xff" * len(block[14:])
+    picture = read_image(saved(tmp_path / "a.jpg", CORNERED, exif=bytes(block)))
+    assert picture.rgb.shape == (3, 24, 32)
+    assert picture.focal_px is None
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_picture_beyond_the_budget_comes_smaller(tmp_path, name, mode):
+    pixels = Image.fromarray(noise(48, 64)).resize((320, 240), Image.Resampling.BICUBIC).convert(mode)
+    path = saved(tmp_path / name, pixels, exif=exif_block(6, film_mm=28))
+    whole, small = read_image(path), read_image(path, max_pixels=60 * 80)
+    assert whole.rgb.shape == (3, 320, 240)
+    assert small.rgb.shape == (3, 80, 60)
+    assert whole.focal_px is not None
+    assert small.focal_px == pytest.approx(whole.focal_px / 4)
+    assert small.full_size == whole.full_size == (320, 240)
+    reference = resize(whole.rgb[None], 80, 60)[0]
+    assert (small.rgb - reference).abs().mean() < 0.03
+
+
+def test_sixteen_bits_survive_the_budget(tmp_path):
+    path = saved(tmp_path / "a.png", np.full((40, 40), 257, np.uint16))
+    torch.testing.assert_close(read_image(path, max_pixels=100).rgb, torch.full((3, 10, 10), 1 / 255))
+
+
+def test_the_budget_is_kept_at_any_aspect(tmp_path):
+    rgb = read_image(saved(tmp_path / "a.png", noise(3, 1001)), max_pixels=500).rgb
+    assert 0 < rgb.shape[1] * rgb.shape[2] <= 500
+
+
+def test_a_large_photograph_is_read_within_its_budget(tmp_path):
+    path = saved(tmp_path / "a.jpg", Image.new("RGB", (8000, 6000), "white"))
+    assert read_image(path, max_pixels=750_000).rgb.shape == (3, 750, 1000)
+
+
+def test_pillows_own_limit_neither_applies_nor_is_lost(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.png", CORNERED)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert read_image(path).rgb.shape == (3, 24, 32)
+    assert Image.MAX_IMAGE_PIXELS == 10
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(path)
+
+
+# Reading: refusals
+
+
+def expect_refusal(path: Path, pattern: str) -> None:
+    with pytest.raises(UserError, match=pattern) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def png(*chunks: tuple[str, bytes]) -> bytes:
+    parts = [
+        struct.pack(">I", len(data)) + name.encode() + data + struct.pack(">I", zlib.crc32(name.encode() + data))
+        for name, data in chunks
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def test_a_missing_file(tmp_path):
+    expect_refusal(tmp_path / "a.png", "does not exist: check the path")
+    expect_refusal(tmp_path / ("a" * 300), "does not exist: check the path")
+
+
+def test_a_folder(tmp_path):
+    expect_refusal(tmp_path, "is a folder, wanted a picture: name a file in it")
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "a.png").touch()
+    expect_refusal(tmp_path / "a.png", r"is empty \(0 bytes\): copy or download it again")
+
+
+def test_text_that_is_called_a_picture(tmp_path):
+    (tmp_path / "a.png").write_text("Dear reader, this is no picture at all.")
+    expect_refusal(tmp_path / "a.png", "no picture that can be read, .*wanted JPEG, PNG.*save it again")
+
+
+def test_a_format_that_runs_other_programs_is_not_opened(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n")
+    expect_refusal(tmp_path / "a.png", "no picture that can be read")
+
+
+def test_no_permission(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.png", CORNERED)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    expect_refusal(path, "may not be read: no permission; change it with chmod")
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="permissions do not bind this user")
+def test_no_permission_for_real(tmp_path):
+    path = saved(tmp_path / "a.png", CORNERED)
+    path.chmod(0)
+    expect_refusal(path, "may not be read: no permission")
+
+
+def test_heic_without_its_package_names_it(tmp_path, monkeypatch):
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 40)
+    monkeypatch.setattr(image_module, "_readable_formats", lambda: ("JPEG", "PNG"))
+    expect_refusal(tmp_path / "a.heic", "is HEIC, which needs one more package: pip install pillow-heif")
+
+
+def test_a_size_that_would_fill_the_memory(tmp_path):
+    header = struct.pack(">IIBBBBB", 30000, 20000, 8, 2, 0, 0, 0)
+    (tmp_path / "a.png").write_bytes(png(("IHDR", header), ("IDAT", zlib.compress(b"")), ("IEND", b"")))
+    expect_refusal(tmp_path / "a.png", "30000 x 20000 pixels, wanted at most 400 million: make it smaller")
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "progressive.jpg", "a.avif"])
+def test_a_file_that_was_cut_short_is_refused_or_whole(tmp_path, name):
+    if name.endswith(".avif") and "AVIF" not in image_module._readable_formats():
+        pytest.skip("this Pillow reads no AVIF")
+    data = saved(tmp_path / name, noise(24, 32), **{"progressive": True} if "prog" in name else {}).read_bytes()
+    whole = read_image(tmp_path / name).rgb
+    path, num_refused = tmp_path / ("cut" + Path(name).suffix), 0
+    lengths = {
+        1,
+        4,
+        16,
+        64,
+        len(data) // 4,
+        len(data) // 2,
+        len(data) * 3 // 4,
+        len(data) - 20,
+        len(data) - 1,
+    }
+    for length in lengths:
+        path.write_bytes(data[:length])
+        try:
+            torch.testing.assert_close(read_image(path).rgb, whole, rtol=0, atol=0)
+        except UserError as error:
+            num_refused += 1
+            assert str(error).startswith(str(path)) and "\n" not in str(error)
+    assert num_refused >= len(lengths) - 2  # the last bytes of PNG and GIF hold no pixels
+
+
+def test_the_refusal_of_a_cut_picture_says_so(tmp_path):
+    path = saved(tmp_path / "a.jpg", noise(64, 64))
+    path.write_bytes(path.read_bytes()[:-200])
+    expect_refusal(path, r"is damaged or cut short \(.*truncated.*\): copy or download it again")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+def test_damage_anywhere_is_at_worst_a_refusal(tmp_path, name):
+    buffer = io.BytesIO()
+    Image.fromarray(noise(24, 32)).save(buffer, FORMATS[name], exif=exif_block(6, 28))
+    random, path = np.random.default_rng(0), tmp_path / name
+    for _ in range(40):
+        data = np.frombuffer(buffer.getvalue(), np.uint8).copy()
+        data[random.integers(0, min(len(data), 300), 4)] = random.integers(0, 256, 4)
+        path.write_bytes(data.tobytes())
+        try:
+            assert read_image(path).rgb.isfinite().all()
+        except UserError as error:
+            assert "\n" not in str(error)
+
+
+# Resizing
+
+
+def test_shrinking_averages_over_all_pixels():
+    stripes = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(16).expand(1, 3, 64, 64)
+    small = resize(stripes, 16, 16)
+    assert small.shape == (1, 3, 16, 16)
+    # The nearest pixels alone, the second and third of each four, are all 0.
+    torch.testing.assert_close(small[..., 1:-1], torch.full((1, 3, 16, 14), 0.25), rtol=0, atol=0.1)
+
+
+def test_resizing_to_the_same_size_is_no_work():
+    image = torch.rand(2, 3, 5, 7)
+    assert resize(image, 5, 7) is image
+    assert resize_depth(image, 5, 7) is image
+
+
+def test_enlarging_keeps_outer_edges():
+    # Pixel centres 0.5 and 1.5 of a row of two; those of four lie at 0.25, 0.75, 1.25, 1.75.
+    row = torch.tensor([0.0, 4.0]).view(1, 1, 1, 2)
+    assert resize(row, 1, 4).flatten().tolist() == [0.0, 1.0, 3.0, 4.0]
+    assert resize_depth(row, 1, 4).flatten().tolist() == [0.0, 1.0, 3.0, 4.0]
+
+
+def test_shrinking_depth_reads_the_nearest_pixels_only():
+    row = torch.tensor([1.0, 2.0, 3.0, 4.0, 50.0, 6.0, 7.0, 8.0]).view(1, 1, 1, 8)
+    assert resize_depth(row, 1, 2).flatten().tolist() == [2.5, 6.5]  # (2 + 3) / 2, (6 + 7) / 2
+
+
+def test_gradients_pass_through_a_resize():
+    image = torch.rand(1, 1, 8, 8, requires_grad=True)
+    resize(image, 4, 4).sum().backward()
+    assert image.grad is not None
+    torch.testing.assert_close(image.grad.sum(), torch.tensor(16.0))
+
+
+@pytest.mark.parametrize(
+    ("size", "area_px", "expected"),
+    [
+        ((480, 640), 240 * 320, (240, 320)),
+        ((240, 320), 240 * 320, (240, 320)),
+        ((640, 480), 240 * 320, (320, 240)),
+        ((120, 160), 240 * 320, (240, 320)),
+        ((1, 1), 240 * 320, (277, 277)),
+        ((1, 8000), 240 * 320, (32, 2400)),
+        ((8000, 1), 240 * 320, (2400, 32)),
+        ((480, 640), 1, (32, 32)),
+    ],
+)
+def test_size_with_area(size, area_px, expected):
+    assert size_with_area(*size, area_px) == expected
+
+
+@pytest.mark.parametrize("size", [(480, 640), (3000, 4000), (1080, 1920), (333, 777), (5000, 700)])
+@pytest.mark.parametrize("multiple", [1, 14, 32])
+def test_size_with_area_keeps_area_aspect_and_multiple(size, multiple):
+    height, width = size_with_area(*size, 384 * 512, multiple)
+    assert height % multiple == width % multiple == 0
+    assert height * width == pytest.approx(384 * 512, rel=0.13)
+    assert width / height == pytest.approx(size[1] / size[0], rel=0.13)
+
+
+def test_the_shortest_side_is_rounded_up_to_a_multiple():
+    assert size_with_area(1, 1, 1, multiple=14, smallest=32) == (42, 42)
+
+
+def test_pixels_by_the_header_alone(tmp_path):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
+    assert num_pixels(tmp_path / "a.png", 10**6) == 600
+    assert num_pixels(tmp_path / "a.png", 500) == 500
+    (tmp_path / "b.png").write_text("no picture")
+    for path in (tmp_path / "b.png", tmp_path / "none.png", tmp_path):
+        assert num_pixels(path, 500) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_of_a_pipe_no_byte_is_taken(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert num_pixels(tmp_path / "pipe", 500) == 0

@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from leadline.errors import UserError
+from leadline.prediction.known_distances import read_distances
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "points.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("header", ["", "x,y,metres\n", "# the kitchen\n\n", "\ufeffx, y, metres\r\n"])
+def test_lines_of_one_picture(tmp_path: Path, header: str) -> None:
+    found = read_distances(written(tmp_path, f"{header}320,240,2.5\n\n10.5, 20, 1\n"), Path("a.jpg"))
+    assert found == [(Path("a.jpg"), (320, 240), 2.5, False), (Path("a.jpg"), (10.5, 20), 1, False)]
+
+
+@pytest.mark.parametrize("header", ["", "picture,x,y,metres\n"])
+def test_lines_that_name_their_picture(tmp_path: Path, header: str) -> None:
+    (found,) = read_distances(written(tmp_path, f'{header}"rooms/a, b.jpg",3,4,2.5\n'))
+    assert found == (tmp_path / "rooms/a, b.jpg", (3, 4), 2.5, False)
+
+
+def test_a_header_can_change_order_and_say_straight_from_the_camera(tmp_path: Path) -> None:
+    (found,) = read_distances(written(tmp_path, "distance_m,picture,y,x\n2.5,a.jpg,4,3\n"))
+    assert found == (tmp_path / "a.jpg", (3, 4), 2.5, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "picture", "said"),
+    [
+        ("", "a.jpg", "holds no distance: wanted lines of x,y,metres or picture,x,y,metres"),
+        ("x,y,metres\n", "a.jpg", "holds no distance"),
+        ("1,2,3\n", None, "holds x,y,metres: name the picture before the file"),
+        ("a.jpg,1,2,3\n", "a.jpg", "holds picture,x,y,metres: do not name one beside the file"),
+        ("x,y,feet\n1,2,3\n", "a.jpg", "has the columns x,y,feet: wanted x,y,metres"),
+        ("1,2\n", "a.jpg", "has 2 columns"),
+        ("1,2,3\n1,2,far\n", "a.jpg", "line 2: wanted x,y,metres, got 1,2,far"),
+        ("1,2,3\n1,2,3,4\n", "a.jpg", "line 2: wanted x,y,metres, got 1,2,3,4"),
+        ("1,2,0\n", "a.jpg", "line 1: a distance is a positive number of metres, got 0"),
+        ("1,2,nan\n", "a.jpg", "a positive number of metres, got nan"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, text: str, picture: str | None, said: str) -> None:
+    with pytest.raises(UserError, match=r"points\.csv") as caught:
+        read_distances(written(tmp_path, text), picture and Path(picture))
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_bytes(b"\xff\xfe\x00")
+    for path in (tmp_path / "points.csv", tmp_path, tmp_path / "nowhere.csv"):
+        with pytest.raises(UserError, match="cannot be read as lines of x,y,metres"):
+            read_distances(path)

@@ -1,0 +1,261 @@
+import csv
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from math import nan
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from leadline.data.synthetic.dataset import SyntheticDataset
+from leadline.evaluation.metrics import METRICS
+from leadline.models.heads import Estimate
+from leadline.reporting.figures import ScoredPicture
+from leadline.training import recorder as run
+from leadline.training.recorder import RunRecorder
+from leadline.training.run_folder import BEST, LAST_STATE, Interrupted
+from leadline.training.settings import RunSettings
+
+NUM = 9
+DATASET = SyntheticDataset(NUM, 0, 24, 32)
+
+
+class Model(torch.nn.Module):
+    """Answers with a metre everywhere, whatever the camera, which it must be told of."""
+
+    def estimate(self, image: torch.Tensor, focal_px: torch.Tensor) -> Estimate:
+        assert focal_px.shape == image.shape[:1] and focal_px > 1
+        return Estimate(torch.ones_like(image[:, :1]), None)
+
+
+class Metrics:
+    """Gives the values that it is told to; every other metric is 0.5."""
+
+    def __init__(self, **values: float) -> None:
+        self.values, self.num_resets = values, 0
+
+    def compute(self) -> dict[str, torch.Tensor]:
+        row = torch.tensor([self.values.get(name, 0.5) for name in METRICS], dtype=torch.float64)
+        return {"per_image": row, "pooled": row * 0}
+
+    def reset(self) -> None:
+        self.num_resets += 1
+
+
+def module(monitor: str = "abs_rel", **values: float) -> Any:
+    settings = RunSettings(monitor=monitor)
+    return SimpleNamespace(
+        model=Model(),
+        settings=settings,
+        metrics=Metrics(**values),
+        device=torch.device("cpu"),
+        log_dict=lambda values, **kwargs: None,
+    )
+
+
+def trainer(epoch: int = 0, is_global_zero: bool = True) -> Any:
+    return SimpleNamespace(
+        current_epoch=epoch,
+        global_step=10 * (epoch + 1),
+        is_global_zero=is_global_zero,
+        optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])],
+        saved=[],
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision),
+    )
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The records of the checkpoints that would be saved; figures are not drawn."""
+    records: list[dict[str, Any]] = []
+
+    def save(folder: Path, model: object, record: dict[str, Any], card: str) -> None:
+        assert folder.parts[-2:] == BEST.parts and record["settings"]["monitor"] in METRICS
+        records.append(record)
+
+    monkeypatch.setattr(run, "save_checkpoint", save)
+    monkeypatch.setattr(run, "learning_curves", lambda path, rows, monitor: None)
+    monkeypatch.setattr(run, "depth_sheet", lambda path, rows: None)
+    return records
+
+
+def recorder(out: Path, val_indices: list[int] | None = None) -> RunRecorder:
+    (out / "run.json").write_text(json.dumps({"recipe": "mine", "data": "/some/where/rooms"}))
+    return RunRecorder(out, DATASET, list(range(NUM)) if val_indices is None else val_indices)
+
+
+def validate(recorded: RunRecorder, values: list[float], monitor: str = "abs_rel", first: int = 0) -> None:
+    for epoch, value in enumerate(values, start=first):
+        recorded.on_validation_epoch_end(trainer(epoch), module(monitor, **{monitor: value}))
+
+
+def step(recorded: RunRecorder, *losses: float) -> None:
+    for loss in losses:
+        recorded.on_train_batch_end(trainer(), module(), {"loss": torch.tensor(loss)}, None, 0)
+
+
+def kept_epochs(saved: list[dict[str, Any]]) -> list[int]:
+    return [record["validation"]["epoch"] for record in saved]
+
+
+# Numbers
+
+
+def test_every_validation_adds_a_row(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
+    recorded, scored = recorder(tmp_path), module(abs_rel=0.25, delta1=0.75)
+    for epoch, losses in enumerate([(3.0, 1.0), (0.5,)]):
+        step(recorded, *losses)
+        recorded.on_validation_epoch_end(trainer(epoch), scored)
+        recorded.on_train_epoch_end(trainer(epoch), scored)
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["epoch", "step", "seconds", "learning_rate", "train_loss", *METRICS]
+    assert [row["epoch"] for row in rows] == ["0", "1"] and [row["step"] for row in rows] == ["10", "20"]
+    assert [float(row["train_loss"]) for row in rows] == [2.0, 0.5]  # the mean of each epoch
+    numbers = [float(rows[0][name]) for name in ("abs_rel", "delta1", "rms", "learning_rate")]
+    assert numbers == [0.25, 0.75, 0.5, 0.25]
+    assert scored.metrics.num_resets == 2
+
+
+def test_only_the_first_process_writes(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
+    recorded, scored = recorder(tmp_path), module()
+    recorded.on_validation_epoch_end(trainer(is_global_zero=False), scored)
+    assert scored.metrics.num_resets == 1 and not saved
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+# The best
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "kept"),
+    [
+        ("abs_rel", [0.5, 0.3, 0.4, 0.3, 0.2], [0, 1, 3, 4]),
+        ("delta1", [0.5, 0.3, 0.4, 0.5, 0.6], [0, 3, 4]),
+        ("abs_rel", [0.5, nan, 0.4], [0, 2]),
+    ],
+)
+def test_an_epoch_is_kept_if_none_before_was_better(
+    tmp_path: Path, saved: list[dict[str, Any]], monitor: str, values: list[float], kept: list[int]
+) -> None:
+    validate(recorder(tmp_path), values, monitor)
+    assert kept_epochs(saved) == kept
+
+
+def test_a_first_epoch_without_a_number_does_not_bar_the_later_ones(
+    tmp_path: Path, saved: list[dict[str, Any]]
+) -> None:
+    validate(recorder(tmp_path), [nan, 0.4, 0.3])
+    assert kept_epochs(saved)[-2:] == [1, 2]
+
+
+def test_a_resumed_run_goes_on_with_its_rows(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
+    before = recorder(tmp_path)
+    validate(before, [0.5, 0.3])
+    after = recorder(tmp_path)
+    step(before, 1.0, 2.0)
+    after.load_state_dict(before.state_dict())
+    step(after, 6.0)
+    validate(after, [0.4, 0.2], first=2)
+    assert kept_epochs(saved) == [0, 1, 3]
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["abs_rel"] for row in rows] == ["0.5", "0.3", "0.4", "0.2"]
+    assert float(rows[2]["train_loss"]) == 3.0  # over the whole epoch, before and after
+
+
+def test_the_record_names_recipe_and_data_but_no_folder_of_this_machine(
+    tmp_path: Path, saved: list[dict[str, Any]]
+) -> None:
+    validate(recorder(tmp_path), [0.5])
+    assert (saved[0]["recipe"], saved[0]["data"]) == ("mine", "rooms")
+    assert "/some/where" not in json.dumps(saved[0])
+
+
+def test_without_validation_the_last_step_is_kept(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
+    recorded = recorder(tmp_path)
+    step(recorded, 1.0)
+    assert recorded.finish(trainer(), module()) == tmp_path / BEST
+    assert [record["validation"] for record in saved] == [{}]
+
+
+def test_only_the_first_process_keeps_the_last_step(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
+    recorded = recorder(tmp_path)
+    step(recorded, 1.0)
+    assert recorded.finish(trainer(is_global_zero=False), module()) == tmp_path / BEST
+    assert not saved
+
+
+def test_with_validation_the_best_stays(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
+    recorded = recorder(tmp_path)
+    validate(recorded, [0.3, 0.5])
+    assert recorded.finish(trainer(), module()) == tmp_path / BEST
+    assert kept_epochs(saved) == [0]
+
+
+# Sheets
+
+
+@pytest.mark.parametrize(
+    ("indices", "shown"),
+    [
+        ([1, 5, 7], ["00002", "00006", "00008"]),
+        ([0, 1, 2, 3, 4, 5, 6, 7, 8], ["00001", "00003", "00005", "00007"]),
+        ([], []),
+    ],
+)
+def test_a_sheet_shows_a_few_pictures_spread_over_the_validation(
+    tmp_path: Path,
+    saved: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    indices: list[int],
+    shown: list[str],
+) -> None:
+    sheets: list[tuple[Path, list[ScoredPicture]]] = []
+    monkeypatch.setattr(run, "depth_sheet", lambda path, rows: sheets.append((path, rows)))
+    validate(recorder(tmp_path, indices), [0.5], first=3)
+    ((path, rows),) = sheets
+    assert path == tmp_path / "validation" / "epoch_003.png"
+    assert [row.title for row in rows] == shown
+    assert all(row.pred_m.shape == (1, 24, 32) and torch.equal(row.pred_m, torch.ones(1, 24, 32)) for row in rows)
+
+
+# Stopping
+
+
+def test_a_run_that_was_asked_to_stop_saves_its_state_between_two_steps(tmp_path: Path) -> None:
+    recorded, training = recorder(tmp_path), trainer(4)
+    training.save_checkpoint = training.saved.append
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
+    before = signal.getsignal(signal.SIGINT)
+    with recorded.catching_interrupts():
+        recorded.on_train_batch_start(training, module(), None, 0)
+        assert not training.saved
+        signal.raise_signal(signal.SIGINT)  # the first is only remembered
+        with pytest.raises(Interrupted, match=f"stopped after step 50; continue with --resume {tmp_path}"):
+            recorded.on_train_batch_start(training, module(), None, 1)
+        assert training.saved == [tmp_path / LAST_STATE]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)  # the second stops at once
+    assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, outer)
+
+
+def test_ctrl_c_is_given_back_whatever_happens(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ValueError, match="broken"), recorder(tmp_path).catching_interrupts():
+        assert signal.getsignal(signal.SIGINT) is not before
+        raise ValueError("broken")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_the_main_thread_ctrl_c_is_left_alone(tmp_path: Path) -> None:
+    def handler_within() -> object:
+        with recorder(tmp_path).catching_interrupts():
+            return signal.getsignal(signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler_within).result() is signal.getsignal(signal.SIGINT)

@@ -1,0 +1,286 @@
+"""Training in stages: what each starts from, where it lies, and how a cut run goes on."""
+
+import signal
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch_lightning import Trainer
+from safetensors.torch import load_file
+
+from leadline.errors import UserError
+from leadline.evaluation.evaluation import evaluate_protocols
+from leadline.io.toml import read_toml
+from leadline.models.checkpoint import load_model, read_config
+from leadline.training.recorder import RunRecorder
+from leadline.training.run_folder import Interrupted, read_rows
+from leadline.training.settings import RunSettings, parse_settings, resolve_stages
+from leadline.training.stages import resume_stages, stage_folders, train_stages, trained_runs, trained_stages
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Curves that would have been drawn: figures have tests of their own and take most of a tiny run's time."""
+    curves: list[Path] = []
+    monkeypatch.setattr("leadline.training.recorder.depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr("leadline.training.recorder.learning_curves", lambda path, rows, monitor: curves.append(path))
+    return curves
+
+
+@pytest.fixture
+def stages(tiny_settings: RunSettings) -> list[RunSettings]:
+    """Two short ones, the second at twice the area."""
+    first = tiny_settings.model_copy(update={"epochs": 2})
+    larger = first.model.model_copy(update={"height": 51, "width": 68})
+    return [first, first.model_copy(update={"epochs": 1, "model": larger})]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "checkpoints" / "best" / "model.safetensors")
+
+
+def test_one_stage_is_a_plain_run(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    assert train_stages(stages[:1], rooms, tmp_path / "run") == tmp_path / "run" / "checkpoints" / "best"
+    assert trained_stages(tmp_path / "run") == [tmp_path / "run"]
+    assert not (tmp_path / "run" / "stages.toml").exists()
+
+
+def test_the_last_stage_is_the_run_and_goes_on_from_the_one_before(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path
+) -> None:
+    still = stages[1].optimizer.model_copy(update={"learning_rate": 1e-12})
+    stages[1] = stages[1].model_copy(update={"optimizer": still, "ema_decay": 0.0})
+    run = tmp_path / "run"
+    assert train_stages(stages, rooms, run, "mine") == run / "checkpoints" / "best"
+    assert trained_stages(run) == [run / "stage-1", run] == stage_folders(run, 2)
+    assert [len(read_rows(stage)) for stage in trained_stages(run)] == [2, 1]
+    assert (load_model(run).settings.height, load_model(run / "stage-1").settings.height) == (51, 36)
+    before, after = weights(run / "stage-1"), weights(run)
+    learnt = [name for name in before if "running" not in name and "tracked" not in name]
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in learnt)
+    # What is recorded names the stage and no path.
+    assert read_config(run / "checkpoints" / "best")["record"]["settings"]["init"] == "stage-1"
+
+
+@pytest.fixture
+def with_runs(stages: list[RunSettings]) -> list[RunSettings]:
+    """The second is trained twice."""
+    return [stages[0], stages[1].model_copy(update={"runs": 2, "seed": 5})]
+
+
+def test_a_stage_of_several_runs_is_their_mean(
+    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, caplog: pytest.LogCaptureFixture, drawn: list[Path]
+) -> None:
+    run = tmp_path / "run"
+    with caplog.at_level("INFO"):
+        assert train_stages(with_runs, rooms, run, "mine") == run / "checkpoints" / "best"
+    assert "stage 2 of 2, run 2 of 2: 1 epochs at 51×68" in caplog.messages
+    assert f"the mean: validation delta1 {read_rows(run)[0]['delta1']:.4f}" in caplog.text
+    assert trained_stages(run) == [run / "stage-1", run]
+    one, other = trained_runs(run)
+    assert [parse_settings(read_toml(it / "settings.toml"), "").seed for it in (one, other)] == [5, 6]
+    assert [len(read_rows(it)) for it in (one, other, run)] == [1, 1, 1]
+    first, second, mean = weights(one), weights(other), weights(run)
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+    for name, value in mean.items():
+        assert torch.allclose(value.float(), (first[name].float() + second[name].float()) / 2, atol=1e-6), name
+    # The row is the mean's own: what the run's model scores on the validation pictures.
+    (report,) = evaluate_protocols(run, data=rooms, split=str(run / "splits" / "val.txt"), protocols=["report"])
+    assert report.per_image["delta1"] == pytest.approx(read_rows(run)[0]["delta1"], abs=2e-3)
+    # One point is no curve.
+    assert [path.parent for path in drawn] == [run / "stage-1", run / "stage-1", one, other]
+    record = read_config(run / "checkpoints" / "best")["record"]
+    assert (record["settings"]["init"], record["settings"]["runs"]) == ("stage-1", 2)
+    assert "Mean of the weights of 2 runs" in (run / "checkpoints" / "best" / "README.md").read_text()
+
+
+def test_runs_without_validation_are_averaged_too(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
+    data = with_runs[0].data.model_copy(update={"split": "official", "validation": 0.0})
+    train_stages([it.model_copy(update={"data": data, "max_steps": 1}) for it in with_runs], rooms, tmp_path)
+    first, second, mean = weights(tmp_path / "run-1"), weights(tmp_path / "run-2"), weights(tmp_path)
+    assert all(torch.allclose(mean[it].float(), (first[it] + second[it]).float() / 2, atol=1e-6) for it in mean)
+
+
+def test_runs_that_start_at_random_are_refused(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="2 runs that each start at random have no mean; give --init"):
+        train_stages(with_runs[1:], rooms, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_of_a_model_that_is_there_need_no_stages(
+    rooms: Path, with_runs: list[RunSettings], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    alone = with_runs[1].model_copy(update={"init": str(tiny_checkpoint), "model": with_runs[0].model})
+    best = train_stages([alone], rooms, tmp_path / "run")
+    assert [it.name for it in trained_runs(tmp_path / "run")] == ["run-1", "run-2"]
+    assert resume_stages(tmp_path / "run") == best
+    with pytest.raises(UserError, match="already holds a run"):
+        train_stages([alone], rooms, tmp_path / "run")
+
+
+@pytest.mark.parametrize("step", [9, 12], ids=["first run", "second run"])
+def test_a_stopped_stage_of_several_runs_goes_on(
+    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    train_stages(with_runs, rooms, tmp_path / "whole", "tiny")
+    stop_after(step, monkeypatch, with_runs, rooms, tmp_path / "stopped")
+    resume_stages(tmp_path / "stopped")
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(value, weights(tmp_path / "stopped")[name])
+
+
+def test_ctrl_c_while_a_mean_is_validated_leaves_it_whole(
+    rooms: Path, with_runs: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at("on_validation_end", lambda trainer: not trainer.optimizers, monkeypatch, with_runs, rooms, tmp_path)
+    before = weights(tmp_path)
+    assert resume_stages(tmp_path) == tmp_path / "checkpoints" / "best"
+    assert all(torch.equal(value, before[name]) for name, value in weights(tmp_path).items())
+
+
+def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, stages: list[RunSettings], data: Path, out: Path) -> None:
+    """Train, and press Ctrl-C after so many steps of all."""
+    steps = count(1)
+    stop_at("on_train_batch_end", lambda trainer: next(steps) == step, monkeypatch, stages, data, out)
+
+
+def stop_at(
+    hook: str,
+    when: Callable[[Trainer], bool],
+    monkeypatch: pytest.MonkeyPatch,
+    stages: list[RunSettings],
+    data: Path,
+    out: Path,
+) -> str:
+    """Train, press Ctrl-C after a hook of the recorder where `when` says so, and give what is said then."""
+    before = getattr(RunRecorder, hook)
+
+    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
+        before(self, trainer, *args)
+        if when(trainer):
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecorder, hook, press)
+        with pytest.raises(Interrupted, match=f"continue with --resume {out}$") as stopped:
+            train_stages(stages, data, out, "tiny")
+    return str(stopped.value)
+
+
+@pytest.mark.parametrize("step", [3, 10], ids=["first stage", "second stage"])
+def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    train_stages(stages, rooms, tmp_path / "whole", "tiny")
+    stop_after(step, monkeypatch, stages, rooms, tmp_path / "stopped")
+    assert resume_stages(tmp_path / "stopped") == tmp_path / "stopped" / "checkpoints" / "best"
+    for whole, stopped in zip(*(trained_stages(tmp_path / name) for name in ("whole", "stopped")), strict=True):
+        assert all(torch.equal(value, weights(stopped)[name]) for name, value in weights(whole).items())
+
+
+def test_ctrl_c_at_the_end_of_a_stage_stops_before_the_next(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = stages[0].epochs - 1
+    said = stop_at(
+        "on_validation_epoch_end", lambda trainer: trainer.current_epoch == last, monkeypatch, stages, rooms, tmp_path
+    )
+    assert said == f"stopped after the last step; continue with --resume {tmp_path}"
+    assert not (tmp_path / "settings.toml").exists()
+    resume_stages(tmp_path)
+    assert [len(read_rows(stage)) for stage in trained_stages(tmp_path)] == [2, 1]
+
+
+def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    (tmp_path / "run" / "stage-1").mkdir(parents=True)
+    (tmp_path / "run" / "stage-1" / "settings.toml").write_text("")
+    for wanted in (stages, stages[:1]):
+        with pytest.raises(UserError, match=f"^{tmp_path / 'run'} already holds a run"):
+            train_stages(wanted, rooms, tmp_path / "run")
+
+
+def test_a_mistake_that_shows_before_the_first_step_leaves_the_folder_free(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError):
+        train_stages(stages, tmp_path / "nowhere", tmp_path / "run")
+    train_stages([stage.model_copy(update={"max_steps": 1}) for stage in stages], rooms, tmp_path / "run")
+
+
+def test_a_plain_run_forgets_a_plan_that_never_began(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        train_stages(stages, tmp_path / "nowhere", tmp_path / "run")
+    best = train_stages([stages[0].model_copy(update={"max_steps": 1})], rooms, tmp_path / "run")
+    assert resume_stages(tmp_path / "run") == best
+
+
+def test_a_plan_that_lacks_something_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "stages.toml").write_text('recipe = "mine"\n')
+    with pytest.raises(UserError, match=r"stages\.toml lacks 'data'; train again"):
+        resume_stages(tmp_path)
+
+
+STAGED = """
+ema_decay = 0.5
+epochs = 9
+[model]
+height = 64
+[model.encoder]
+weights = "some.safetensors"
+[[stages]]
+epochs = 3
+[[stages]]
+model = { height = 128 }
+"""
+
+
+def test_a_stage_is_the_recipe_with_what_it_sets_itself(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(STAGED)
+    first, second = resolve_stages(str(tmp_path / "mine.toml"))
+    assert (first.epochs, first.model.height, first.ema_decay) == (3, 64, 0.5)
+    assert (second.epochs, second.model.height, second.ema_decay) == (9, 128, 0.5)
+
+
+def test_only_the_first_stage_starts_from_given_weights(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(STAGED)
+    stages = resolve_stages(str(tmp_path / "mine.toml"), {"init": "base"})
+    assert [(stage.init, stage.model.encoder.weights) for stage in stages] == [
+        ("base", "some.safetensors"),
+        ("", "none"),
+    ]
+
+
+def test_a_recipe_that_extends_a_staged_one_is_heard_in_every_stage(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "report-densenet"\nepochs = 3\n[model]\nheight = 120\n')
+    found, base = resolve_stages(str(tmp_path / "mine.toml")), resolve_stages("report-densenet")
+    assert [(stage.epochs, stage.model.height) for stage in found] == [(3, 120)] * 2
+    assert [stage.model.width for stage in found] == [stage.model.width for stage in base]
+    (tmp_path / "own.toml").write_text('extends = "report-densenet"\nepochs = 3\n[[stages]]\nepochs = 7\n')
+    assert [stage.epochs for stage in resolve_stages(str(tmp_path / "own.toml"))] == [7]
+
+
+def test_overrides_reach_every_stage(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(STAGED)
+    stages = resolve_stages(str(tmp_path / "mine.toml"), {"epochs": 1, "model": {"height": 32}})
+    assert [(stage.epochs, stage.model.height) for stage in stages] == [(1, 32), (1, 32)]
+
+
+@pytest.mark.parametrize("mistake", ["stages = []", "stages = 3", "stages = [1]", "[stages]\nepochs = 3"])
+def test_stages_that_are_no_tables_are_refused(tmp_path: Path, mistake: str) -> None:
+    (tmp_path / "mine.toml").write_text(mistake)
+    with pytest.raises(UserError, match=r"wanted \[\[stages\]\] above each"):
+        resolve_stages(str(tmp_path / "mine.toml"))
+
+
+def test_an_unknown_setting_of_a_stage_suggests_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[[stages]]\nepoch = 3\n")
+    with pytest.raises(UserError, match="did you mean 'epochs'"):
+        resolve_stages(str(tmp_path / "mine.toml"))
+
+
+def test_a_stage_comes_back_from_its_folder(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
+    train_stages([stage.model_copy(update={"max_steps": 1}) for stage in stages], rooms, tmp_path / "run", "mine")
+    path = tmp_path / "run" / "settings.toml"
+    assert parse_settings(read_toml(path), str(path)).model.height == 51
