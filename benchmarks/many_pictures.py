@@ -22,7 +22,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.speed.bench import make_pictures
 from leadline.io.depth_files import read_depth_png, read_npz
 
@@ -126,7 +126,7 @@ def broken(paths: Sequence[Path], out: Path) -> list[str]:
             try:
                 if result.exists() and (got := read(result).depth_m.shape) != shape:
                     found.append(f"{result.name} has the size {got}, its picture {shape}")
-            except UserError as error:
+            except LeadlineError as error:
                 found.append(str(error))
     return found
 

@@ -8,10 +8,10 @@ A recipe's `runs` does the same within a training; this is for models that were 
 import argparse
 from pathlib import Path
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models.checkpoint import find_checkpoint, read_config, save_checkpoint
 from leadline.training.model_card import model_card, without_scores
-from leadline.training.weight_averaging import load_mean
+from leadline.training.weight_averaging import load_weight_average
 
 
 def main() -> None:
@@ -22,8 +22,8 @@ def main() -> None:
 
     try:
         folders = [find_checkpoint(model) for model in arguments.model]
-        mean = load_mean(folders)
-    except UserError as error:
+        mean = load_weight_average(folders)
+    except LeadlineError as error:
         parser.error(str(error))
     record = {
         **without_scores(read_config(folders[0])["record"]),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
 from leadline.models.encoders import load_weights, read_weights
 from leadline.training.model_card import model_card, without_scores
@@ -36,7 +36,7 @@ def main() -> None:
             parser.error(f"{arguments.model} has no encoder to restore: name one of the kind encoder-decoder")
         tuned = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
         load_weights(encoder, read_weights(arguments.weights), arguments.weights)
-    except UserError as error:
+    except LeadlineError as error:
         parser.error(str(error))
     pretrained = encoder.state_dict()
     encoder.load_state_dict(

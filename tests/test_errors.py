@@ -1,11 +1,11 @@
 import pytest
 
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 
 
 def test_a_user_error_is_a_value_error():
     with pytest.raises(ValueError, match="too small"):
-        raise UserError("too small")
+        raise LeadlineError("too small")
 
 
 def test_unknown_name_offers_the_nearest():

@@ -4,20 +4,20 @@ import difflib
 from collections.abc import Iterable
 
 
-class UserError(ValueError):
+class LeadlineError(ValueError):
     """A mistake that the caller can mend: its text says what was wanted, what was got and what to do.
 
     The command line prints the text as one line and exits with code 2; library users see a ``ValueError``.
     """
 
 
-def plain(error: Exception) -> Exception:
+def unwrap_worker_error(error: Exception) -> Exception:
     """A worker process sends its whole traceback as the text of its mistake: this is the mistake alone."""
-    _, from_worker, text = str(error).rpartition("leadline.errors.UserError: ")
-    return UserError(text.strip()) if from_worker else error
+    _, from_worker, text = str(error).rpartition("leadline.errors.LeadlineError: ")
+    return LeadlineError(text.strip()) if from_worker else error
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") -> UserError:
+def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") -> LeadlineError:
     """Build the error for a name that is not in a table.
 
     Args:
@@ -33,4 +33,4 @@ def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") ->
     near = difflib.get_close_matches(name, choices, n=1)
     listed = ", ".join(above + choice for choice in choices[:20]) + (" …" if len(choices) > 20 else "")
     remedy = f"did you mean {above + near[0]!r}?" if near else f"choose from {listed}"
-    return UserError(f"unknown {kind} {above + name!r}: {remedy}")
+    return LeadlineError(f"unknown {kind} {above + name!r}: {remedy}")

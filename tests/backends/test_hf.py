@@ -13,7 +13,7 @@ from torch import Tensor
 
 from leadline.backends.hf import open_hf
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.camera import pinhole
 from leadline.geometry.depth import Output
 from leadline.models.device import pick_device
@@ -221,7 +221,9 @@ def test_a_dpt_model_is_taken_for_disparity_and_that_is_said(
 
 def test_a_dpt_on_dinov2_must_be_told_what_its_values_mean(tmp_path: Path) -> None:
     folder = save(tmp_path / "dpt-dinov2", "dpt", backbone_config=dino(8))
-    with pytest.raises(UserError, match=r"does not tell what its values mean: add one of #metres, #depth, #disparity"):
+    with pytest.raises(
+        LeadlineError, match=r"does not tell what its values mean: add one of #metres, #depth, #disparity"
+    ):
         open_hf(str(folder))
     predictor = open_hf(f"{folder}#metres")
     assert predictor.output is Output.METRES
@@ -231,7 +233,7 @@ def test_a_dpt_on_dinov2_must_be_told_what_its_values_mean(tmp_path: Path) -> No
 
 def test_what_is_said_after_the_name_wins_and_must_be_known(folders: dict[str, Path]) -> None:
     assert open_hf(f"{folders['glpn']}#depth").output is Output.DEPTH
-    with pytest.raises(UserError, match="unknown output '#meters': did you mean '#metres'"):
+    with pytest.raises(LeadlineError, match="unknown output '#meters': did you mean '#metres'"):
         open_hf(f"{folders['glpn']}#meters")
 
 
@@ -253,7 +255,7 @@ def test_depth_pro_takes_the_known_focal_length_instead_of_its_guess(folders: di
 
 def test_depth_pro_without_field_of_view_asks_for_the_focal_length(tmp_path: Path) -> None:
     predictor = open_hf(str(save(tmp_path / "no-fov", "depth_pro", use_fov_model=False)))
-    with pytest.raises(UserError, match="predicts no field of view, so it needs pictures of a known focal length"):
+    with pytest.raises(LeadlineError, match="predicts no field of view, so it needs pictures of a known focal length"):
         predictor(batch_of(pictures(1)), flip=False)
     assert predictor(batch_of(pictures(1), pinhole(50.0, 45, 61)), flip=False).values.isfinite().all()
 
@@ -284,7 +286,7 @@ def drop(folder: Path, prefix: str) -> int:
 def test_a_model_without_its_head_is_refused_not_filled_with_random_numbers(tmp_path: Path) -> None:
     folder = save(tmp_path / "headless", "dpt")
     assert drop(folder, "head.") == 6
-    with pytest.raises(UserError, match=r"lacks 6 of the weights of a depth model, such as head\.head\.0\.bias"):
+    with pytest.raises(LeadlineError, match=r"lacks 6 of the weights of a depth model, such as head\.head\.0\.bias"):
         open_hf(str(folder))
 
 
@@ -309,7 +311,7 @@ def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
     folder = save(tmp_path / "pickled", "glpn")
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"cannot load .* with safetensors weights$"):
+    with pytest.raises(LeadlineError, match=r"cannot load .* with safetensors weights$"):
         open_hf(str(folder))
 
 
@@ -317,7 +319,7 @@ def test_what_is_no_depth_model_is_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "backbone"
     transformers.Dinov2Model(dino()).save_pretrained(folder)
     transformers.ViTImageProcessor().save_pretrained(folder)
-    with pytest.raises(UserError, match="Unrecognized configuration class") as mistake:
+    with pytest.raises(LeadlineError, match="Unrecognized configuration class") as mistake:
         open_hf(str(folder))
     assert "\n" not in str(mistake.value)
 
@@ -328,7 +330,7 @@ def test_code_from_the_hub_is_not_run(tmp_path: Path) -> None:
     config |= {"model_type": "my-own", "auto_map": {"AutoConfig": "mine.Config"}}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "mine.py").write_text("raise SystemExit('ran')\n")
-    with pytest.raises(UserError, match="cannot load"):
+    with pytest.raises(LeadlineError, match="cannot load"):
         open_hf(str(folder))
 
 
@@ -336,7 +338,7 @@ def test_broken_weights_are_one_line(tmp_path: Path) -> None:
     folder = save(tmp_path / "cut", "glpn")
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"cannot load .*cut'.*: wanted OWNER/NAME or a folder"):
+    with pytest.raises(LeadlineError, match=r"cannot load .*cut'.*: wanted OWNER/NAME or a folder"):
         open_hf(str(folder))
 
 
@@ -344,14 +346,16 @@ def test_an_unknown_name_without_network_is_one_line(monkeypatch: pytest.MonkeyP
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match=r"cannot load 'nobody/nothing' from Hugging Face \(.+\): wanted") as mistake:
+    with pytest.raises(
+        LeadlineError, match=r"cannot load 'nobody/nothing' from Hugging Face \(.+\): wanted"
+    ) as mistake:
         open_hf("nobody/nothing")
     assert "\n" not in str(mistake.value)
 
 
 def test_a_picture_too_small_for_the_model_is_one_line(folders: dict[str, Path]) -> None:
     predictor = open_hf(str(folders["glpn"]))
-    with pytest.raises(UserError, match="cannot answer a picture of 20×20"):
+    with pytest.raises(LeadlineError, match="cannot answer a picture of 20×20"):
         predictor(batch_of(pictures(1, 20, 20)), flip=False)
 
 
@@ -363,5 +367,5 @@ def test_the_library_s_verbosity_is_left_as_it_was(folders: dict[str, Path]) -> 
 
 def test_without_the_package_its_name_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(UserError, match=r'pip install "leadline\[hf\]"'):
+    with pytest.raises(LeadlineError, match=r'pip install "leadline\[hf\]"'):
         open_hf("nobody/nothing")

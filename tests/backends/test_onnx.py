@@ -9,7 +9,7 @@ from torch import Tensor
 
 from leadline.backends.onnx import open_onnx
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.camera import pinhole
 from leadline.geometry.depth import Output
 
@@ -226,7 +226,7 @@ def test_values_without_a_scale_do_not_follow_the_focal_length(tmp_path: Path) -
 def test_an_input_that_is_no_picture_is_refused(tmp_path: Path, shape: Shape, answer: Shape) -> None:
     path = mean_file(tmp_path / "a.onnx", shape=shape, answer=answer)
     wanted = r"must take float32 pictures \(N, 3, H, W\) with N dynamic or 1, got tensor\(float\) \(" + str(shape[0])
-    with pytest.raises(UserError, match=wanted):
+    with pytest.raises(LeadlineError, match=wanted):
         open_onnx(path)
 
 
@@ -240,7 +240,7 @@ def test_half_precision_pictures_are_refused(tmp_path: Path) -> None:
         {"axes": torch.tensor([1])},
         {},
     )
-    with pytest.raises(UserError, match=r"got tensor\(float16\) \(n, 3, h, w\): export it so"):
+    with pytest.raises(LeadlineError, match=r"got tensor\(float16\) \(n, 3, h, w\): export it so"):
         open_onnx(path)
 
 
@@ -253,7 +253,7 @@ def test_several_inputs_and_several_outputs_are_refused_by_name(tmp_path: Path) 
         {},
         {},
     )
-    with pytest.raises(UserError, match=r"must have one input, a picture, got 2 \(picture, focal\)"):
+    with pytest.raises(LeadlineError, match=r"must have one input, a picture, got 2 \(picture, focal\)"):
         open_onnx(two_in)
     two_out = write(
         tmp_path / "out.onnx",
@@ -263,7 +263,7 @@ def test_several_inputs_and_several_outputs_are_refused_by_name(tmp_path: Path) 
         {},
         {},
     )
-    with pytest.raises(UserError, match=r"must have one output, the depth, got 2 \(depth, fov\)"):
+    with pytest.raises(LeadlineError, match=r"must have one output, the depth, got 2 \(depth, fov\)"):
         open_onnx(two_out)
 
 
@@ -277,23 +277,25 @@ def test_an_answer_that_is_no_depth_map_is_refused(tmp_path: Path, declared: boo
         {},
         {},
     )
-    with pytest.raises(UserError, match=r"must answer depth \(N, 1, H, W\) or \(N, H, W\), got \(.+, 3, .+, .+\)"):
+    with pytest.raises(LeadlineError, match=r"must answer depth \(N, 1, H, W\) or \(N, H, W\), got \(.+, 3, .+, .+\)"):
         open_onnx(path)(batch_of(plain(0.1, 0.2, 0.3)), flip=False)
 
 
 def test_a_picture_that_the_network_fails_on_is_one_line(tmp_path: Path) -> None:
     path = mean_file(tmp_path / "a.onnx", added=torch.tensor([1.0, 2.0, 3.0]))
-    with pytest.raises(UserError, match=r"a\.onnx fails on a picture of 5×7 .*: export it for a fixed size") as mistake:
+    with pytest.raises(
+        LeadlineError, match=r"a\.onnx fails on a picture of 5×7 .*: export it for a fixed size"
+    ) as mistake:
         open_onnx(path)(batch_of(plain(0.1, 0.2, 0.3)), flip=False)
     assert "\n" not in str(mistake.value)
 
 
 def test_a_missing_and_a_broken_file_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no file: wanted an ONNX file"):
+    with pytest.raises(LeadlineError, match="is no file: wanted an ONNX file"):
         open_onnx(tmp_path / "none.onnx")
     path = mean_file(tmp_path / "a.onnx")
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"a\.onnx is no ONNX file that can be run \(.+\): export") as mistake:
+    with pytest.raises(LeadlineError, match=r"a\.onnx is no ONNX file that can be run \(.+\): export") as mistake:
         open_onnx(path)
     assert "\n" not in str(mistake.value)
 
@@ -315,12 +317,12 @@ def test_what_makes_no_sense_is_refused_where_it_stands(
     path = mean_file(tmp_path / "a.onnx", metadata=metadata)
     if toml:
         (tmp_path / "a.toml").write_text(toml, encoding="utf-8")
-    with pytest.raises(UserError) as mistake:
+    with pytest.raises(LeadlineError) as mistake:
         open_onnx(path)
     assert wanted in str(mistake.value)
 
 
 def test_without_the_package_its_name_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UserError, match=r'pip install "leadline\[onnx\]"'):
+    with pytest.raises(LeadlineError, match=r'pip install "leadline\[onnx\]"'):
         open_onnx(tmp_path / "a.onnx")

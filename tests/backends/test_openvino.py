@@ -8,7 +8,7 @@ import torch
 from leadline.backends.openvino import open_openvino
 from leadline.backends.table import open_predictor
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 openvino = pytest.importorskip("openvino", reason="needs the extra openvino")
 
@@ -44,7 +44,7 @@ def test_a_file_of_one_size_is_fed_that_size(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("shape", "dtype"), [([1, 4, -1, -1], np.float32), ([-1, 3, -1, -1], np.float64)])
 def test_an_input_that_is_no_picture_is_refused(shape: list[int], dtype: type, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"must take float32 pictures \(N, 3, H, W\) .*, got f(32|64) \("):
+    with pytest.raises(LeadlineError, match=r"must take float32 pictures \(N, 3, H, W\) .*, got f(32|64) \("):
         open_openvino(network(tmp_path / "net.xml", shape, dtype))
 
 
@@ -53,13 +53,13 @@ def test_broken_and_missing_files_are_one_line(tmp_path: Path) -> None:
     path.with_suffix(".bin").unlink()
     (tmp_path / "text.xml").write_text("no network")
     for broken in (path, tmp_path / "text.xml"):
-        with pytest.raises(UserError, match="is no OpenVINO file that can be read .*, with its .bin$"):
+        with pytest.raises(LeadlineError, match="is no OpenVINO file that can be read .*, with its .bin$"):
             open_openvino(broken)
-    with pytest.raises(UserError, match="is no file"):
+    with pytest.raises(LeadlineError, match="is no file"):
         open_openvino(tmp_path / "nix.xml")
 
 
 def test_without_openvino_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(UserError, match=r'pip install "leadline\[openvino\]"'):
+    with pytest.raises(LeadlineError, match=r'pip install "leadline\[openvino\]"'):
         open_openvino(tmp_path / "net.xml")

@@ -6,7 +6,7 @@ from leadline.backends import table as predictors
 from leadline.backends.table import KINDS, open_predictor
 from leadline.backends.torch_model import NativePredictor
 from leadline.data.catalog import open_dataset
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 
 def test_a_plain_name_is_a_leadline_model(rooms: Path, tiny_checkpoint: Path) -> None:
@@ -37,5 +37,5 @@ def test_what_stands_before_the_colon_chooses(
 
 
 def test_an_unknown_model_is_named(rooms: Path) -> None:
-    with pytest.raises(UserError, match="unknown model 'bsae': did you mean 'base'"):
+    with pytest.raises(LeadlineError, match="unknown model 'bsae': did you mean 'base'"):
         open_predictor("bsae", open_dataset(rooms))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 HEIGHT, WIDTH = 4, 6
 
@@ -36,7 +36,7 @@ def write(path: Path, text: str) -> None:
 
 def refusal(action: Callable[[], object]) -> str:
     """The one line that the action is refused with."""
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         action()
     assert "\n" not in str(caught.value)
     return str(caught.value)

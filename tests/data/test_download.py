@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leadline.data.download import NYU_FILES, RemoteFile, download_nyu, fetch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB: several blocks
 NAME = "nyu.mat"
@@ -104,7 +104,7 @@ def test_a_cut_file_is_resumed_where_it_stopped(server, tmp_path):
 
 def test_a_broken_connection_keeps_what_came_and_the_next_call_goes_on(server, tmp_path):
     server.breaks_off_after = 1_500_000
-    with pytest.raises(UserError, match="broke off at 1,500,000 of 3,072,000 bytes; try again") as caught:
+    with pytest.raises(LeadlineError, match="broke off at 1,500,000 of 3,072,000 bytes; try again") as caught:
         fetch(server.remote(), tmp_path)
     assert server.remote().address in one_line(caught)
     assert (tmp_path / f"{NAME}.part").read_bytes() == CONTENT[:1_500_000]
@@ -155,7 +155,7 @@ def test_a_wrong_file_is_replaced_by_the_right_one(server, tmp_path, wrong):
 def test_a_wrong_checksum_removes_the_partial_file_and_spares_the_old_one(server, tmp_path, algorithm):
     (tmp_path / NAME).write_bytes(b"old")
     file = server.remote()._replace(**{algorithm: "0" * 32})
-    with pytest.raises(UserError, match=f"sent has the {algorithm} [0-9a-f]+, wanted 0000") as caught:
+    with pytest.raises(LeadlineError, match=f"sent has the {algorithm} [0-9a-f]+, wanted 0000") as caught:
         fetch(file, tmp_path)
     text = one_line(caught)
     assert file.address in text and "try again" in text and str(tmp_path / NAME) in text
@@ -166,7 +166,7 @@ def test_a_wrong_checksum_removes_the_partial_file_and_spares_the_old_one(server
 def test_more_bytes_than_wanted_are_refused(server, tmp_path):
     server.tells_length = False
     server.content = CONTENT + b"more"
-    with pytest.raises(UserError, match="has 3,072,004 bytes, wanted 3,072,000"):
+    with pytest.raises(LeadlineError, match="has 3,072,004 bytes, wanted 3,072,000"):
         fetch(server.remote(), tmp_path)
     assert names(tmp_path) == []
 
@@ -175,7 +175,7 @@ def test_another_file_at_the_address_does_not_touch_the_partial_one(server, tmp_
     (tmp_path / f"{NAME}.part").write_bytes(CONTENT[:1000])
     server.knows_ranges = False
     server.content = b"<html>Please log in"
-    with pytest.raises(UserError, match=r"offers 19 bytes, wanted 3,072,000 \(a login page\?\)"):
+    with pytest.raises(LeadlineError, match=r"offers 19 bytes, wanted 3,072,000 \(a login page\?\)"):
         fetch(server.remote(), tmp_path)
     assert (tmp_path / f"{NAME}.part").read_bytes() == CONTENT[:1000]
 
@@ -184,7 +184,7 @@ def test_no_network_names_the_address_and_the_remedy(tmp_path, server):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     file = server.remote()._replace(address=f"http://127.0.0.1:{port}/{NAME}")
-    with pytest.raises(UserError, match="[Cc]onnection refused") as caught:
+    with pytest.raises(LeadlineError, match="[Cc]onnection refused") as caught:
         fetch(file, tmp_path)
     text = one_line(caught)
     assert text.startswith(f"could not fetch {file.address}: ")
@@ -192,20 +192,20 @@ def test_no_network_names_the_address_and_the_remedy(tmp_path, server):
 
 
 def test_a_missing_address_says_its_status(server, tmp_path):
-    with pytest.raises(UserError, match="HTTP Error 404: Not Found; try again"):
+    with pytest.raises(LeadlineError, match="HTTP Error 404: Not Found; try again"):
         fetch(server.remote("gone"), tmp_path)
 
 
 def test_a_server_that_speaks_no_http(server, tmp_path):
     server.talks_http = False
-    with pytest.raises(UserError, match="could not fetch .*SSH-2.0") as caught:
+    with pytest.raises(LeadlineError, match="could not fetch .*SSH-2.0") as caught:
         fetch(server.remote(), tmp_path)
     one_line(caught)
 
 
 def test_a_file_in_place_of_the_folder(server, tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(UserError, match="could not fetch .*[Ee]xists"):
+    with pytest.raises(LeadlineError, match="could not fetch .*[Ee]xists"):
         fetch(server.remote(), tmp_path / "out")
 
 

@@ -6,7 +6,7 @@ import pytest
 from leadline.data.datasets.folder import FolderDataset
 from leadline.data.sample import Sample
 from leadline.data.splits import PARTS, RULES, Splits, make_splits, select
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 NYU = Path(__file__).parents[2] / ".." / "shared" / "data" / "nyu-v2-labelled"
 
@@ -75,7 +75,7 @@ def test_official_leaves_out_pictures_that_have_no_part() -> None:
 
 
 def test_official_needs_official_parts() -> None:
-    with pytest.raises(UserError, match="names no official split; add an official_split column, or split by scene"):
+    with pytest.raises(LeadlineError, match="names no official split; add an official_split column, or split by scene"):
         make_splits(Listed(list("abcd"), [""] * 4), "official")
 
 
@@ -138,7 +138,7 @@ def test_a_seed_fixes_the_split_and_another_changes_it(rule: str) -> None:
 
 
 def test_unknown_rule_suggests() -> None:
-    with pytest.raises(UserError, match="unknown split 'offical': did you mean 'official'"):
+    with pytest.raises(LeadlineError, match="unknown split 'offical': did you mean 'official'"):
         make_splits(rooms(4, 1), "offical")
 
 
@@ -147,7 +147,7 @@ def test_of_a_tiny_set_everything_is_for_training(num: int) -> None:
     dataset = rooms(num, 1)
     for rule in ("report", "scene"):
         assert make_splits(dataset, rule) == {"train": list(range(num)), "val": [], "test": []}
-        with pytest.raises(UserError, match=f"split '{rule}/test' holds no picture of this data set"):
+        with pytest.raises(LeadlineError, match=f"split '{rule}/test' holds no picture of this data set"):
             select(dataset, f"{rule}/test")
 
 
@@ -181,13 +181,13 @@ def test_ids_with_blanks_are_one_a_line(tmp_path: Path) -> None:
 
 def test_ids_that_the_set_lacks_are_named(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("p0\nq7\nq8\n")
-    with pytest.raises(UserError, match=r"ids\.txt lists ids that the data set lacks, such as 'q7'; wanted one id"):
+    with pytest.raises(LeadlineError, match=r"ids\.txt lists ids that the data set lacks, such as 'q7'; wanted one id"):
         select(rooms(3, 1), str(tmp_path / "ids.txt"))
 
 
 def test_empty_file_of_ids_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("\n\n")
-    with pytest.raises(UserError, match=r"ids\.txt lists no id"):
+    with pytest.raises(LeadlineError, match=r"ids\.txt lists no id"):
         select(rooms(3, 1), str(tmp_path / "ids.txt"))
 
 
@@ -196,12 +196,12 @@ def test_empty_file_of_ids_is_refused(tmp_path: Path) -> None:
     [("offical/test", "official/test"), ("report/tset", "report/test"), ("scene/valid", "scene/val")],
 )
 def test_unknown_selection_suggests(given: str, meant: str) -> None:
-    with pytest.raises(UserError, match=f"unknown split '{given}': did you mean '{meant}'"):
+    with pytest.raises(LeadlineError, match=f"unknown split '{given}': did you mean '{meant}'"):
         select(rooms(9, 2, 3), given)
 
 
 def test_selection_like_none_lists_all() -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         select(rooms(9, 2, 3), "?")
     assert all(f"{rule}/{part}" in str(caught.value) for rule in RULES for part in PARTS)
     assert "choose from all, " in str(caught.value)

@@ -9,10 +9,10 @@ import torch
 from scipy.stats import bootstrap
 
 from leadline.data.synthetic.dataset import SyntheticDataset
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation import comparison
 from leadline.evaluation.comparison import Change, Difference, Scores, compare, mean_intervals, read_scores
-from leadline.evaluation.evaluation import Report
+from leadline.evaluation.evaluation import Evaluation
 from leadline.evaluation.metrics import METRICS
 
 NAN = float("nan")
@@ -33,11 +33,11 @@ def difference(first: Scores, other: Scores, metric: str = "abs_rel") -> Differe
     return found.differences[list(METRICS).index(metric)]
 
 
-def report(model: str = "tiny", num: int = 4, seed: int = 0) -> Report:
+def report(model: str = "tiny", num: int = 4, seed: int = 0) -> Evaluation:
     """Sums over 100 pixels of each picture."""
     sums = torch.rand(num, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) * 50
     sums[:, 0] = 100
-    return Report(
+    return Evaluation(
         model=model, data="rooms", split="official/test", protocol="report",
         ids=[f"{number:05d}" for number in range(num)], indices=list(range(num)), sums=sums,
     )  # fmt: skip
@@ -46,7 +46,7 @@ def report(model: str = "tiny", num: int = 4, seed: int = 0) -> Report:
 def test_scores_of_other_truth_or_rules_are_not_compared() -> None:
     before, after = scores("a", [0.1, 0.2]), scores("b", [0.2, 0.1])
     for key, what in {"data_digest": "true depth", "protocol_digest": "rules of the protocol"}.items():
-        with pytest.raises(UserError, match=f"the {what} of a and b differ, by their hashes"):
+        with pytest.raises(LeadlineError, match=f"the {what} of a and b differ, by their hashes"):
             compare(replace(before, **{key: "1"}), replace(after, **{key: "2"}))
         compare(replace(before, **{key: "1"}), after)  # an older evaluation has no hashes
 
@@ -293,7 +293,7 @@ def test_a_broken_evaluation_is_named(tmp_path: Path, name: str, old: str, new: 
     text = (tmp_path / name).read_text()
     assert old in text
     (tmp_path / name).write_text(text.replace(old, new, 1))
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         read_scores(tmp_path)
 
 
@@ -301,10 +301,10 @@ def test_a_cut_line_and_a_file_of_something_else_are_named(tmp_path: Path) -> No
     report().save(tmp_path)
     path = tmp_path / "per_image.csv"
     path.write_text(path.read_text().rpartition(",")[0])
-    with pytest.raises(UserError, match="is broken"):
+    with pytest.raises(LeadlineError, match="is broken"):
         read_scores(tmp_path)
     (tmp_path / "metrics.json").write_text(json.dumps([1, 2]))
-    with pytest.raises(UserError, match="is broken"):
+    with pytest.raises(LeadlineError, match="is broken"):
         read_scores(tmp_path)
 
 
@@ -314,7 +314,7 @@ def test_a_folder_without_an_evaluation_is_named(tmp_path: Path, missing: str) -
     if missing:
         report().save(folder)
         (folder / missing).unlink()
-    with pytest.raises(UserError, match="no evaluation at .*scores: wanted metrics.json and per_image.csv"):
+    with pytest.raises(LeadlineError, match="no evaluation at .*scores: wanted metrics.json and per_image.csv"):
         read_scores(folder)
 
 
@@ -322,7 +322,7 @@ def test_a_folder_without_an_evaluation_is_named(tmp_path: Path, missing: str) -
 
 
 def test_one_model_alone_is_no_comparison() -> None:
-    with pytest.raises(UserError, match="needs at least 2 models, got only a; name another"):
+    with pytest.raises(LeadlineError, match="needs at least 2 models, got only a; name another"):
         compare(scores("a", [0.1, 0.2]))
 
 
@@ -330,7 +330,7 @@ def test_one_model_alone_is_no_comparison() -> None:
     ("first", "other"), [([0.1], [0.2]), ([], []), ([0.1, NAN, 0.3], [NAN, 0.2, 0.3])], ids=["one", "none", "no pair"]
 )
 def test_fewer_than_two_pictures_are_refused(first: list[float], other: list[float]) -> None:
-    with pytest.raises(UserError, match=f"at least 2 pictures scored by both a and b, got {min(len(first), 1)}"):
+    with pytest.raises(LeadlineError, match=f"at least 2 pictures scored by both a and b, got {min(len(first), 1)}"):
         compare(scores("a", first), scores("b", other))
 
 
@@ -338,7 +338,7 @@ def test_fewer_than_two_pictures_are_refused(first: list[float], other: list[flo
 def test_scores_that_were_not_made_alike_are_refused(key: str) -> None:
     first, other = scores("a", [0.1, 0.2]), scores("b", [0.1, 0.2], **{key: "else"})
     message = f"a has the {key} {getattr(first, key)!r}, b 'else'; evaluate both alike"
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         compare(first, other)
 
 
@@ -353,7 +353,7 @@ def test_other_pictures_are_refused_with_their_number_and_one_name() -> None:
     first, other = scores("a", [0.1, 0.2, 0.3, 0.4]), scores("b", [0.1, 0.2])
     message = "the scores of b lack 2 of the 4 pictures of a, such as 'p2'; evaluate both on the same pictures"
     for pair in ((first, other), (other, first)):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(LeadlineError, match=message):
             compare(*pair)
 
 
@@ -361,5 +361,5 @@ def test_lists_that_do_not_fit_are_refused() -> None:
     made = scores("a", [0.1, 0.2])
     with pytest.raises(ValueError, match="got 2 ids, 2 rows and 1 scenes"):
         replace(made, scenes=["x"])
-    with pytest.raises(UserError, match="the scores of a hold the picture 'p0' twice"):
+    with pytest.raises(LeadlineError, match="the scores of a hold the picture 'p0' twice"):
         replace(made, ids=["p0", "p0"])

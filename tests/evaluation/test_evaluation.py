@@ -14,11 +14,11 @@ from leadline.backends.torch_model import NativePredictor
 from leadline.data.catalog import open_dataset
 from leadline.data.sample import Batch, collate
 from leadline.data.splits import ids_digest, make_splits, select
-from leadline.errors import UserError
-from leadline.evaluation.evaluation import Report, evaluate, evaluate_protocols, reports
+from leadline.errors import LeadlineError
+from leadline.evaluation.evaluation import Evaluation, evaluate, evaluate_protocols, reports
 from leadline.evaluation.metrics import METRICS
 from leadline.evaluation.protocols import PROTOCOLS, Protocol
-from leadline.evaluation.scoring import score_pictures
+from leadline.evaluation.scoring import score_images
 from leadline.geometry.depth import Output
 from leadline.models.checkpoint import save_checkpoint
 from leadline.models.model import DepthModel
@@ -38,10 +38,10 @@ class Constant:
         return Answer(torch.full_like(batch.depth_m, self.values * (2 if flip else 1)))
 
 
-def scored(predictor: Predictor, rooms: Path, rules: list[Protocol]) -> list[Report]:
+def scored(predictor: Predictor, rooms: Path, rules: list[Protocol]) -> list[Evaluation]:
     dataset = open_dataset(rooms)
     chosen = select(dataset, "official/test")
-    return reports("it", rooms, dataset, "official/test", rules, score_pictures(predictor, dataset, chosen, rules))
+    return reports("it", rooms, dataset, "official/test", rules, score_images(predictor, dataset, chosen, rules))
 
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "nyu-v2-labelled"
@@ -101,7 +101,9 @@ def test_a_model_is_tested_on_nothing_that_it_was_trained_on(
     assert of_seed[0] != of_seed[1]
     for name, seed in {"here": 1, "renamed": 1, "before ids were kept": 1, "elsewhere": 0}.items():
         assert evaluate(tmp_path / name, data=rooms, split="report/test", protocol="report").ids == of_seed[seed]
-    with pytest.raises(UserError, match=r"has other pictures than when .*/grown was trained.* --split RUN/splits/test"):
+    with pytest.raises(
+        LeadlineError, match=r"has other pictures than when .*/grown was trained.* --split RUN/splits/test"
+    ):
         evaluate(tmp_path / "grown", data=rooms, split="report/test", protocol="report")
     # The makers' test is nobody's to divide.
     report = evaluate(tmp_path / "grown", data=rooms, split="official/test", protocol="report")
@@ -113,7 +115,7 @@ def test_the_mirror_is_averaged_where_the_protocol_says(rooms: Path, tiny_model:
     image = batch.image
     with torch.inference_mode():
         mean_m = (tiny_model(image) + tiny_model(image.flip(-1)).flip(-1)) / 2
-    scale = tiny_model.look(float(batch.intrinsics[0, 0, 0]), *image.shape[-2:]).scale
+    scale = tiny_model.view_size(float(batch.intrinsics[0, 0, 0]), *image.shape[-2:]).scale
     # bfloat16, where it is native, keeps 3 digits.
     predictor = NativePredictor(tiny_model, "tiny")
     flipped = predictor(batch, True).values
@@ -133,7 +135,7 @@ def test_metres_follow_the_focal_length_that_the_data_set_gives(rooms: Path, tin
 
 
 def test_a_cropping_protocol_refuses_other_sizes(rooms: Path, tiny_checkpoint: Path) -> None:
-    with pytest.raises(UserError, match="crops 480×640 depth maps, got 72×96"):
+    with pytest.raises(LeadlineError, match="crops 480×640 depth maps, got 72×96"):
         evaluate(tiny_checkpoint, data=rooms, protocol="nyu-eigen")
 
 
@@ -148,7 +150,7 @@ def test_a_cropping_protocol_refuses_other_sizes(rooms: Path, tiny_checkpoint: P
 )
 def test_mistakes_are_named(rooms: Path, tiny_checkpoint: Path, words: dict[str, str], message: str) -> None:
     arguments = {"model": str(tiny_checkpoint), "data": str(rooms), "protocol": "report", **words}
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         evaluate(arguments.pop("model"), **arguments)
 
 
@@ -209,12 +211,12 @@ def test_a_cluster_gives_the_same_to_the_last_digit(
     )
     assert torch.equal(here.sums, there.sums)
     assert here.to_json() == there.to_json()
-    with pytest.raises(UserError, match="^protocol .*crops 480×640 depth maps, got 72×96"):
+    with pytest.raises(LeadlineError, match="^protocol .*crops 480×640 depth maps, got 72×96"):
         evaluate(tiny_checkpoint, data=rooms, split="official/test", cluster=True)
 
 
 def test_a_mistake_in_another_process_is_still_one_line(rooms: Path, tiny_checkpoint: Path) -> None:
-    with pytest.raises(UserError, match="crops 480×640 depth maps, got 72×96"):
+    with pytest.raises(LeadlineError, match="crops 480×640 depth maps, got 72×96"):
         evaluate(tiny_checkpoint, data=rooms, split="official/test", processes=2)
 
 
@@ -222,7 +224,7 @@ def test_the_datas_digest_follows_the_truth_and_the_choice_of_pictures(rooms: Pa
     dataset, rules = open_dataset(rooms), [PROTOCOLS["report"]]
 
     def digest(chosen: list[int], predictor: Predictor) -> str:
-        rows = score_pictures(predictor, dataset, chosen, rules)
+        rows = score_images(predictor, dataset, chosen, rules)
         return reports("it", rooms, dataset, "some", rules, rows)[0].data_digest
 
     assert digest([0, 1], Constant(1.0)) == digest([1, 0], Constant(2.0))
@@ -230,7 +232,7 @@ def test_the_datas_digest_follows_the_truth_and_the_choice_of_pictures(rooms: Pa
 
 
 def test_values_without_a_unit_are_not_scored_as_metres(rooms: Path) -> None:
-    with pytest.raises(UserError, match="protocol 'report' wants metres, got disparity up to scale and shift"):
+    with pytest.raises(LeadlineError, match="protocol 'report' wants metres, got disparity up to scale and shift"):
         scored(Constant(1.0, Output.DISPARITY), rooms, [PROTOCOLS["report"]])
 
 
@@ -245,9 +247,9 @@ def test_a_protocol_that_scores_nothing_is_refused_and_unscored_pictures_are_cou
 ) -> None:
     dataset, near = open_dataset(rooms), Protocol(name="near", valid_range_m=(0.0, 1e-6))
     predictor = NativePredictor(flat_model, "flat")
-    with pytest.raises(UserError, match="protocol 'near' scores no pixel of these pictures"):
-        reports("it", rooms, dataset, "all", [near], score_pictures(predictor, dataset, [0, 1], [near]))
-    rows = list(score_pictures(predictor, dataset, [0, 1], [PROTOCOLS["metric"]]))
+    with pytest.raises(LeadlineError, match="protocol 'near' scores no pixel of these pictures"):
+        reports("it", rooms, dataset, "all", [near], score_images(predictor, dataset, [0, 1], [near]))
+    rows = list(score_images(predictor, dataset, [0, 1], [PROTOCOLS["metric"]]))
     rows[1].scores[0].sums.zero_()
     (report,) = reports("it", rooms, dataset, "all", [PROTOCOLS["metric"]], rows)
     assert report.num_unscored == 1
@@ -256,7 +258,7 @@ def test_a_protocol_that_scores_nothing_is_refused_and_unscored_pictures_are_cou
 def test_a_broken_picture_is_one_line_in_python_too(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copytree(rooms, tmp_path / "rooms")
     (tmp_path / "rooms" / "rgb" / "00001.png").write_bytes(b"")
-    with pytest.raises(UserError, match=r"^[^\n]*00001\.png is empty \(0 bytes\): copy or download it again$"):
+    with pytest.raises(LeadlineError, match=r"^[^\n]*00001\.png is empty \(0 bytes\): copy or download it again$"):
         evaluate(tiny_checkpoint, data=tmp_path / "rooms", split="all", protocol="report")
 
 

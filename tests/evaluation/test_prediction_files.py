@@ -8,7 +8,7 @@ from PIL import Image
 
 from leadline.data.catalog import open_dataset
 from leadline.data.sample import Batch, DepthDataset, collate
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import evaluate
 from leadline.evaluation.prediction_files import FilesPredictor
 from leadline.geometry.depth import Output
@@ -81,7 +81,7 @@ def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
     dataset: DepthDataset, first: Batch, tmp_path: Path, uncertainty: np.ndarray
 ) -> None:
     np.savez(tmp_path / f"{first.id[0]}.npz", depth_m=ramp(first), uncertainty=uncertainty)
-    with pytest.raises(UserError, match=r"must hold one map of numbers \(H, W\), got .*6, 8\)"):
+    with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got .*6, 8\)"):
         FilesPredictor(tmp_path, dataset)(first, False)
 
 
@@ -130,19 +130,19 @@ def test_mistakes_are_one_line(
 ) -> None:
     if name:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(LeadlineError, match=message) as caught:
         FilesPredictor(tmp_path, dataset)(first, False)
     assert "\n" not in str(caught.value)
 
 
 def test_colours_are_not_depth(dataset: DepthDataset, first: Batch, tmp_path: Path) -> None:
     Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id[0]}.png")
-    with pytest.raises(UserError, match=r"must hold one map of numbers \(H, W\), got uint8 \(6, 8, 3\)"):
+    with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got uint8 \(6, 8, 3\)"):
         FilesPredictor(tmp_path, dataset)(first, False)
 
 
 def test_a_missing_folder_is_named(dataset: DepthDataset, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no folder of predictions at"):
+    with pytest.raises(LeadlineError, match="no folder of predictions at"):
         FilesPredictor(tmp_path / "none", dataset)
 
 
@@ -171,7 +171,7 @@ def test_one_map_serves_no_two_pictures(rooms: Path, tmp_path: Path) -> None:
     dataset = write_pictures(tmp_path / "set", rooms, {"k1": "0001.png", "k2": "0001.PNG"})
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps" / "0001.npy", np.ones((72, 96), np.float32))
-    with pytest.raises(UserError, match="2 pictures are named 0001: name predictions by id, as 'k1'"):
+    with pytest.raises(LeadlineError, match="2 pictures are named 0001: name predictions by id, as 'k1'"):
         FilesPredictor(tmp_path / "maps", dataset)(collate([dataset[0]]), False)
 
 
@@ -181,5 +181,5 @@ def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Batc
     np.savez(path, confidence=ramp(first), depth=ramp(first))
     if cut:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(UserError, match=r"is no whole \.npz file with an array depth_m"):
+    with pytest.raises(LeadlineError, match=r"is no whole \.npz file with an array depth_m"):
         FilesPredictor(tmp_path, dataset)(first, False)

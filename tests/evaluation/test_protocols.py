@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.protocols import PROTOCOLS, Protocol, get_protocol, scored_pixels, scored_prediction
 from leadline.geometry.depth import Output
 
@@ -143,7 +143,7 @@ def test_predictions_are_clamped_as_published(name: str):
 def test_a_crop_needs_the_size_it_was_made_for(name: str, size: tuple[int, int]):
     target_m = torch.ones(1, 1, *size)
     expected = f"protocol '{name}' crops 480×640 depth maps, got {size[0]}×{size[1]}; use one without a crop"
-    with pytest.raises(UserError, match=expected):
+    with pytest.raises(LeadlineError, match=expected):
         scored_pixels(get_protocol(name), target_m, target_m.bool())
 
 
@@ -166,12 +166,12 @@ def test_any_size_will_do_without_a_crop(name: str):
     "typed, near", [("nyu-eigen-filp", "nyu-eigen-flip"), ("reports", "report"), ("nyu_multitask", "nyu-multitask")]
 )
 def test_an_unknown_name_is_answered_with_the_nearest(typed: str, near: str):
-    with pytest.raises(UserError, match=f"unknown protocol '{typed}': did you mean '{near}'"):
+    with pytest.raises(LeadlineError, match=f"unknown protocol '{typed}': did you mean '{near}'"):
         get_protocol(typed)
 
 
 def test_a_name_like_no_other_is_answered_with_all():
-    with pytest.raises(UserError, match=f"choose from {', '.join(PROTOCOLS)}"):
+    with pytest.raises(LeadlineError, match=f"choose from {', '.join(PROTOCOLS)}"):
         get_protocol("zzz")
 
 
@@ -219,7 +219,7 @@ def test_the_median_alignment_multiplies_depth():
 
 
 def test_values_without_a_unit_need_a_protocol_that_aligns():
-    with pytest.raises(UserError, match="wants metres, got depth up to scale and shift; use one that aligns"):
+    with pytest.raises(LeadlineError, match="wants metres, got depth up to scale and shift; use one that aligns"):
         aligned("none", TRUTH_M, Output.DEPTH)
 
 
@@ -258,12 +258,12 @@ def test_a_protocol_can_be_written_in_toml(tmp_path):
 def test_a_mistake_in_a_protocol_file_is_one_line(tmp_path, text: str, message: str):
     path = tmp_path / "mine.toml"
     path.write_text(text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         get_protocol(str(path))
 
 
 def test_a_missing_protocol_file_is_named(tmp_path):
-    with pytest.raises(UserError, match="no protocol at .*the named ones: report, "):
+    with pytest.raises(LeadlineError, match="no protocol at .*the named ones: report, "):
         get_protocol(str(tmp_path / "none.toml"))
 
 
@@ -277,5 +277,5 @@ def test_a_missing_protocol_file_is_named(tmp_path):
 )
 def test_a_window_must_lie_within_the_map(tmp_path, rules: str):
     (tmp_path / "mine.toml").write_text(rules, encoding="utf-8-sig")  # a mark as Windows' editors write is no mistake
-    with pytest.raises(UserError, match="is top, bottom, left, right within the map"):
+    with pytest.raises(LeadlineError, match="is top, bottom, left, right within the map"):
         get_protocol(str(tmp_path / "mine.toml"))

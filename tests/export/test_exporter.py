@@ -11,11 +11,11 @@ from leadline.backends.onnx import open_onnx
 from leadline.backends.openvino import open_openvino
 from leadline.cli.main import main
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.export import exporter as export
 from leadline.export.exporter import export_model
 from leadline.geometry.depth import Output
-from leadline.io.provenance import refuse_foreign_results
+from leadline.io.provenance import ensure_overwritable
 from leadline.models.build import build_model
 from leadline.models.checkpoint import load_model, save_checkpoint
 from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings
@@ -110,17 +110,17 @@ def test_openvinos_file_is_scored_like_the_model(plain: Path, tmp_path: Path) ->
     torch.testing.assert_close(predictor(batch, flip=False).values, expected, rtol=1e-5, atol=1e-5)
     assert predictor.output is Output.METRES
     export_model(plain, path)  # onto its own files
-    refuse_foreign_results([path, path.with_suffix(".bin")])
+    ensure_overwritable([path, path.with_suffix(".bin")])
 
 
 @needs_openvino
 def test_openvinos_files_are_kept_together(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.xml"
     path.with_suffix(".bin").write_bytes(b"mine")
-    with pytest.raises(UserError, match="model.bin is there and not leadline's own"):
-        refuse_foreign_results([path, path.with_suffix(".bin")])
-    monkeypatch.setattr(export, "MOST_DIFFERENT", -1.0)
-    with pytest.raises(UserError, match=r"it is not kept: .* openvino 20"):
+    with pytest.raises(LeadlineError, match="model.bin is there and not leadline's own"):
+        ensure_overwritable([path, path.with_suffix(".bin")])
+    monkeypatch.setattr(export, "MAX_DIFFERENCE", -1.0)
+    with pytest.raises(LeadlineError, match=r"it is not kept: .* openvino 20"):
         export_model(plain, path)
     assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.bin", b"mine")]
 
@@ -138,7 +138,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     path = tmp_path / "model.onnx"
     path.write_bytes(b"older")
     message = rf"differs from .*plain by 0\.0\d+ of the depth at .*, wanted at most .*torch.*onnx {onnx.__version__}"
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         export_model(plain, path)
     assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.onnx", b"older")]
 
@@ -150,7 +150,9 @@ def test_a_network_that_torch_cannot_export_is_one_line(
         raise torch.onnx.OnnxExporterError("pages\nof advice") from RuntimeError("no such operator: aten::x\nmore")
 
     monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(UserError, match=rf"torch {re.escape(torch.__version__)} cannot .*no such operator: aten::x$"):
+    with pytest.raises(
+        LeadlineError, match=rf"torch {re.escape(torch.__version__)} cannot .*no such operator: aten::x$"
+    ):
         export_model(plain, tmp_path / "model.onnx")
     assert not any(tmp_path.iterdir())
 
@@ -158,8 +160,8 @@ def test_a_network_that_torch_cannot_export_is_one_line(
 def test_weights_that_one_file_cannot_hold_are_told_before_the_work(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "MOST_BYTES", 1000)
-    with pytest.raises(UserError, match=r"GB of weights, and one ONNX file holds at most 2"):
+    monkeypatch.setattr(export, "MAX_BYTES", 1000)
+    with pytest.raises(LeadlineError, match=r"GB of weights, and one ONNX file holds at most 2"):
         export_model(plain, tmp_path / "model.onnx")
     assert not any(tmp_path.iterdir())
 
@@ -167,14 +169,14 @@ def test_weights_that_one_file_cannot_hold_are_told_before_the_work(
 def test_another_suffix_and_a_missing_package_are_told_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match=r"ends in \.onnx or \.xml, got .*model\.pt"):
+    with pytest.raises(LeadlineError, match=r"ends in \.onnx or \.xml, got .*model\.pt"):
         export_model("no-model", tmp_path / "model.pt")
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(UserError, match=r'export needs onnxscript: pip install "leadline\[onnx\]"'):
+    with pytest.raises(LeadlineError, match=r'export needs onnxscript: pip install "leadline\[onnx\]"'):
         export_model("no-model", tmp_path / "model.onnx")
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(UserError, match=r'export needs openvino: pip install "leadline\[openvino\]"'):
+    with pytest.raises(LeadlineError, match=r'export needs openvino: pip install "leadline\[openvino\]"'):
         export_model("no-model", tmp_path / "model.xml")
 
 

@@ -57,7 +57,7 @@ def test_the_network_sees_the_size_that_the_model_would_look_at(
     size: tuple[int, int], focal_px: float | None, share: float
 ) -> None:
     asked = model(focal_px=95.0, focal_share=share)
-    look = asked.look(float("nan") if focal_px is None else focal_px, *size)
+    look = asked.view_size(float("nan") if focal_px is None else focal_px, *size)
     answer = run(SIZE, asked.settings, torch.zeros(1, 3, *size), focal_px)
     assert answer.shape == (1, 1, *size)
     expected = (look.height + look.width / SIDE) * look.scale
@@ -69,7 +69,7 @@ def test_a_model_of_an_unknown_camera_takes_no_focal_length() -> None:
     whole = around(onnx.parser.parse_model(GREY), asked.settings)
     assert [entry.name for entry in whole.graph.input] == ["picture"]
     answer = run(SIZE, asked.settings, torch.zeros(2, 3, 100, 77), None)
-    look = asked.look(float("nan"), 100, 77)
+    look = asked.view_size(float("nan"), 100, 77)
     torch.testing.assert_close(answer, torch.full((2, 1, 100, 77), look.height + look.width / SIDE))
 
 

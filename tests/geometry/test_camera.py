@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.camera import (
     crop_intrinsics,
     depth_to_points,
@@ -44,7 +44,7 @@ def test_pinhole_looks_through_the_middle():
 
 @pytest.mark.parametrize("focal_px", [0.0, -5.0, nan])
 def test_pinhole_refuses_a_focal_length_that_is_none(focal_px):
-    with pytest.raises(UserError, match=r"positive number of pixels, got .*: check the unit"):
+    with pytest.raises(LeadlineError, match=r"positive number of pixels, got .*: check the unit"):
         pinhole(focal_px, 4, 4)
 
 
@@ -60,7 +60,7 @@ def test_field_of_view_there_and_back(fov_deg):
 
 @pytest.mark.parametrize("fov_deg", [0.0, 180.0, -10.0, nan])
 def test_a_field_of_view_that_is_none_is_refused(fov_deg):
-    with pytest.raises(UserError, match=r"between 0 and 180 degrees, got"):
+    with pytest.raises(LeadlineError, match=r"between 0 and 180 degrees, got"):
         focal_px_from_fov(fov_deg, 640)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.atomic import atomic_file, atomic_folder, require_only, require_target
 
 
@@ -120,18 +120,18 @@ def test_a_target_that_cannot_be_written_is_told_before_the_work(tmp_path):
     file.write_text("")
     for fine, folder in ((file, False), (tmp_path, True), (tmp_path / "new" / "deeper", False), (tmp_path / "n", True)):
         require_target(fine, folder)
-    with pytest.raises(UserError, match="is a folder, wanted a file to write: name a file in it"):
+    with pytest.raises(LeadlineError, match="is a folder, wanted a file to write: name a file in it"):
         require_target(tmp_path)
-    with pytest.raises(UserError, match="is a file, wanted a folder to write: name another"):
+    with pytest.raises(LeadlineError, match="is a file, wanted a folder to write: name another"):
         require_target(file, folder=True)
     for folder in (False, True):
-        with pytest.raises(UserError, match="file is a file, wanted a folder for"):
+        with pytest.raises(LeadlineError, match="file is a file, wanted a folder for"):
             require_target(file / "below" / "a.html", folder)
 
 
 def test_a_folder_that_may_not_be_written_is_told_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(UserError, match="may not be written, wanted a folder for"):
+    with pytest.raises(LeadlineError, match="may not be written, wanted a folder for"):
         require_target(tmp_path / "new" / "a.html")
 
 
@@ -140,7 +140,7 @@ def test_a_folder_with_anything_of_another_name_is_not_replaced(tmp_path):
     (tmp_path / ".DS_Store").write_text("")
     require_only(tmp_path, {"mine", "other"})
     require_only(tmp_path / "new", ())
-    with pytest.raises(UserError, match="holds 'mine', which would be lost; choose a new or an empty folder"):
+    with pytest.raises(LeadlineError, match="holds 'mine', which would be lost; choose a new or an empty folder"):
         require_only(tmp_path, {"other"})
-    with pytest.raises(UserError, match="must be a folder, got a file"):
+    with pytest.raises(LeadlineError, match="must be a folder, got a file"):
         require_only(tmp_path / "mine", {"mine"})

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.camera_files import Camera, as_camera, fit_camera, given_camera, read_camera
 
 FX, FY, CX, CY = 518.0, 519.5, 325.25, 253.75
@@ -78,21 +78,21 @@ def test_the_usual_files_say_the_same(tmp_path: Path, text: str, size: tuple[int
 def test_anything_else_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "camera.json"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(UserError, match=r"camera\.json is no camera file .*: wanted the 9 numbers") as caught:
+    with pytest.raises(LeadlineError, match=r"camera\.json is no camera file .*: wanted the 9 numbers") as caught:
         read_camera(path)
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_file_of_countless_brackets_is_refused(tmp_path: Path) -> None:
     (tmp_path / "camera.json").write_text("[" * 100_000)
-    with pytest.raises(UserError, match=r"camera\.json is no camera file"):
+    with pytest.raises(LeadlineError, match=r"camera\.json is no camera file"):
         read_camera(tmp_path / "camera.json")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no camera file at .*: check the path"):
+    with pytest.raises(LeadlineError, match="no camera file at .*: check the path"):
         read_camera(tmp_path / "nowhere.txt")
-    with pytest.raises(UserError, match="is no camera file"):
+    with pytest.raises(LeadlineError, match="is no camera file"):
         read_camera(tmp_path)
 
 
@@ -112,14 +112,16 @@ def test_sizes_are_rounded_to_pixels(size: tuple[int, int], picture: tuple[int, 
 @pytest.mark.parametrize("picture", [(640, 480), (480, 480), (480, 648)])
 def test_another_shape_is_refused(picture: tuple[int, int]) -> None:
     height, width = picture
-    with pytest.raises(UserError, match=f"are for pictures of 640×480 pixels, got {width}×{height}, which is another"):
+    with pytest.raises(
+        LeadlineError, match=f"are for pictures of 640×480 pixels, got {width}×{height}, which is another"
+    ):
         fit_camera(Camera(torch.tensor(MATRIX), (480, 640)), height, width)
 
 
 def test_a_centre_outside_of_the_picture_is_of_another_picture() -> None:
     camera = Camera(torch.tensor(MATRIX))
     assert fit_camera(camera, 300, 330) is camera.intrinsics
-    with pytest.raises(UserError, match=r"centre \(325.25, 253.75\) is outside of this picture of 320×240"):
+    with pytest.raises(LeadlineError, match=r"centre \(325.25, 253.75\) is outside of this picture of 320×240"):
         fit_camera(camera, 240, 320)
     # Said to be of that size, as for a crop, it is taken.
     assert fit_camera(camera._replace(size=(240, 320)), 240, 320).tolist() == MATRIX
@@ -128,7 +130,7 @@ def test_a_centre_outside_of_the_picture_is_of_another_picture() -> None:
 def test_arrays_and_tensors_are_cameras(tmp_path: Path) -> None:
     for given in (np.array(MATRIX), torch.tensor(MATRIX), Camera(torch.tensor(MATRIX))):
         assert as_camera(given).intrinsics.tolist() == MATRIX
-    with pytest.raises(UserError, match=r"no intrinsics \(8 numbers\): wanted a pinhole matrix \(3, 3\)"):
+    with pytest.raises(LeadlineError, match=r"no intrinsics \(8 numbers\): wanted a pinhole matrix \(3, 3\)"):
         as_camera(np.ones((2, 4)))
 
 
@@ -145,10 +147,10 @@ def test_each_way_to_tell_a_camera() -> None:
 
 
 def test_one_way_at_a_time() -> None:
-    with pytest.raises(UserError, match=r"give the focal length \(5.0 px\) or the intrinsics, not both"):
+    with pytest.raises(LeadlineError, match=r"give the focal length \(5.0 px\) or the intrinsics, not both"):
         given_camera(focal_px=5.0, intrinsics=np.eye(3))
-    with pytest.raises(UserError, match=r"the field of view \(60.0°\) or the intrinsics, not all"):
+    with pytest.raises(LeadlineError, match=r"the field of view \(60.0°\) or the intrinsics, not all"):
         given_camera(focal_px=5.0, fov_deg=60.0, intrinsics=np.eye(3))
     for impossible in ({"focal_px": 0.0}, {"focal_px": float("inf")}, {"fov_deg": 180.0}):
-        with pytest.raises(UserError):
+        with pytest.raises(LeadlineError):
             given_camera(**impossible)  # type: ignore[arg-type]

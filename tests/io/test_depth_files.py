@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.depth import summarize_depth
 from leadline.io.depth_files import read_depth_png, read_npz, write_depth_png, write_npz
 from leadline.io.images import read_image
@@ -86,7 +86,7 @@ def test_a_depth_png_without_a_unit_is_taken_for_millimetres(tmp_path):
 
 def test_a_picture_is_no_depth_png(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match=r"a\.png is no depth map: wanted a 16-bit grey PNG, got mode L"):
+    with pytest.raises(LeadlineError, match=r"a\.png is no depth map: wanted a 16-bit grey PNG, got mode L"):
         read_depth_png(tmp_path / "a.png")
 
 
@@ -94,12 +94,12 @@ def test_a_depth_png_in_another_unit_is_refused(tmp_path):
     chunks = PngInfo()
     chunks.add_text("unit", "inch")
     Image.fromarray(np.ones((2, 2), np.uint16)).save(tmp_path / "a.png", pnginfo=chunks)
-    with pytest.raises(UserError, match="holds depth in inch, wanted millimetre: convert it first"):
+    with pytest.raises(LeadlineError, match="holds depth in inch, wanted millimetre: convert it first"):
         read_depth_png(tmp_path / "a.png")
 
 
 def test_a_missing_depth_png_is_a_user_error(tmp_path):
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(LeadlineError, match="does not exist"):
         read_depth_png(tmp_path / "a.png")
 
 
@@ -139,7 +139,7 @@ def test_invalid_pixels_are_grey_whatever_they_hold():
 
 @pytest.mark.parametrize("ends", [(2.0, 2.0), (3.0, 2.0), (float("nan"), 2.0)])
 def test_colours_without_a_range_are_refused(ends):
-    with pytest.raises(UserError, match="colours need near < far in metres, got"):
+    with pytest.raises(LeadlineError, match="colours need near < far in metres, got"):
         colorize(metres([1]), np.ones((1, 1), bool), *ends)
 
 
@@ -280,7 +280,7 @@ def test_npz_refuses_uncertainty_of_another_size(tmp_path):
         write_npz(tmp_path / "a.npz", sloped(2, 2), everywhere(sloped(2, 2)), None, sloped(2, 3))
     np.savez(tmp_path / "b.npz", depth_m=sloped(2, 2), valid=np.ones((2, 2), bool), intrinsics=np.eye(3),
              unit="metre", uncertainty_m=sloped(2, 3))  # fmt: skip
-    with pytest.raises(UserError, match=r"b\.npz cannot be read as depth \(wanted uncertainty"):
+    with pytest.raises(LeadlineError, match=r"b\.npz cannot be read as depth \(wanted uncertainty"):
         read_npz(tmp_path / "b.npz")
 
 
@@ -347,7 +347,9 @@ def test_what_is_no_depth_npz_is_a_user_error(tmp_path, spoil):
     path = tmp_path / "a.npz"
     write_npz(path, sloped(2, 2), np.ones((2, 2), bool), None)
     spoil(path)
-    with pytest.raises(UserError, match=r"a\.npz cannot be read as depth \(.+\): wanted an NPZ file with") as caught:
+    with pytest.raises(
+        LeadlineError, match=r"a\.npz cannot be read as depth \(.+\): wanted an NPZ file with"
+    ) as caught:
         read_npz(path)
     assert "\n" not in str(caught.value)
 
@@ -355,7 +357,7 @@ def test_what_is_no_depth_npz_is_a_user_error(tmp_path, spoil):
 def test_npz_in_another_unit_is_refused(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, depth_m=sloped(2, 2), valid=np.ones((2, 2), bool), intrinsics=np.eye(3), unit="foot")
-    with pytest.raises(UserError, match="holds depth in foot, wanted metre: convert it first"):
+    with pytest.raises(LeadlineError, match="holds depth in foot, wanted metre: convert it first"):
         read_npz(path)
 
 
@@ -423,7 +425,7 @@ def test_a_sheet_of_nothing_valid_is_written(tmp_path):
 
 
 def test_a_sheet_needs_a_row(tmp_path):
-    with pytest.raises(UserError, match="at least one picture, got none"):
+    with pytest.raises(LeadlineError, match="at least one picture, got none"):
         write_contact_sheet(tmp_path / "a.png", [])
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.discovery import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images
 
 
@@ -73,12 +73,12 @@ def test_the_order_of_the_arguments_is_kept_and_nothing_comes_twice(tmp_path):
 def test_finding_nothing_is_an_error(tmp_path, given, pattern):
     (tmp_path / "empty").mkdir()
     touched(tmp_path, "done/a_depth.png", "done/a_color.png", "done/a_uncertainty.png", "some.jpg")
-    with pytest.raises(UserError, match=pattern):
+    with pytest.raises(LeadlineError, match=pattern):
         find_images([tmp_path / "some.jpg", tmp_path / given])
 
 
 def test_naming_nothing_is_an_error():
-    with pytest.raises(UserError, match="no pictures given: name files"):
+    with pytest.raises(LeadlineError, match="no pictures given: name files"):
         find_images([])
 
 
@@ -87,7 +87,7 @@ def test_a_folder_that_may_not_be_listed_is_an_error(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(folder))
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(UserError, match=r"may not be looked into \(Permission denied\): change its permissions"):
+    with pytest.raises(LeadlineError, match=r"may not be looked into \(Permission denied\): change its permissions"):
         find_images([tmp_path])
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.exr import read_exr, write_exr
 
 OpenEXR = pytest.importorskip("OpenEXR", reason="needs OpenEXR")
@@ -29,12 +29,12 @@ def test_another_programs_only_channel_is_taken(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.exr").write_bytes(b"v/1\x01")
-    with pytest.raises(UserError, match="a.exr is no whole EXR file"):
+    with pytest.raises(LeadlineError, match="a.exr is no whole EXR file"):
         read_exr(tmp_path / "a.exr")
 
 
 def test_without_the_library_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
-    with pytest.raises(UserError, match=r'pip install "leadline\[exr\]"'):
+    with pytest.raises(LeadlineError, match=r'pip install "leadline\[exr\]"'):
         write_exr(tmp_path / "a.exr", np.ones((2, 2), np.float32), np.ones((2, 2), bool))
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.resizing import resize, resize_depth, size_with_area
 from leadline.io import images as image_module
 from leadline.io.images import decode_image, num_pixels, read_image
@@ -265,7 +265,7 @@ def test_pillows_own_limit_neither_applies_nor_is_lost(tmp_path, monkeypatch):
 
 
 def expect_refusal(path: Path, pattern: str) -> None:
-    with pytest.raises(UserError, match=pattern) as caught:
+    with pytest.raises(LeadlineError, match=pattern) as caught:
         read_image(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -350,7 +350,7 @@ def test_a_file_that_was_cut_short_is_refused_or_whole(tmp_path, name):
         path.write_bytes(data[:length])
         try:
             torch.testing.assert_close(read_image(path).rgb, whole, rtol=0, atol=0)
-        except UserError as error:
+        except LeadlineError as error:
             num_refused += 1
             assert str(error).startswith(str(path)) and "\n" not in str(error)
     assert num_refused >= len(lengths) - 2  # the last bytes of PNG and GIF hold no pixels
@@ -373,7 +373,7 @@ def test_damage_anywhere_is_at_worst_a_refusal(tmp_path, name):
         path.write_bytes(data.tobytes())
         try:
             assert read_image(path).rgb.isfinite().all()
-        except UserError as error:
+        except LeadlineError as error:
             assert "\n" not in str(error)
 
 

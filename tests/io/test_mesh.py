@@ -7,7 +7,7 @@ import trimesh
 from numpy.typing import NDArray
 
 from leadline.data.synthetic.dataset import SyntheticDataset
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.camera import crop_intrinsics, pinhole
 from leadline.geometry.points import Cloud, on_surface, point_cloud
 from leadline.io.camera_files import read_camera
@@ -113,12 +113,12 @@ def test_a_hole_takes_only_itself() -> None:
 
 @pytest.mark.parametrize("camera", [None, np.full((3, 3), np.nan, np.float32)])
 def test_points_need_a_camera(camera: NDArray[np.float32] | None) -> None:
-    with pytest.raises(UserError, match="points in space need the camera: give --focal-px, --fov or --intrinsics"):
+    with pytest.raises(LeadlineError, match="points in space need the camera: give --focal-px, --fov or --intrinsics"):
         point_cloud(picture(), wall(), everywhere(), camera)
 
 
 def test_no_surface_leaves_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no surface to write"):
+    with pytest.raises(LeadlineError, match="no surface to write"):
         write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), ~everywhere(), CAMERA)
     assert not list(tmp_path.iterdir())
 
@@ -126,7 +126,7 @@ def test_no_surface_leaves_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("write", "name"), [(write_ply, "a.ply"), (write_points_glb, "a_points.glb")])
 def test_no_points_leave_no_file(tmp_path: Path, write: Callable[[Path, Cloud], None], name: str) -> None:
     cloud = point_cloud(picture(), wall(), ~everywhere(), CAMERA)
-    with pytest.raises(UserError, match="no points to write: no pixel lies on a surface"):
+    with pytest.raises(LeadlineError, match="no points to write: no pixel lies on a surface"):
         write(tmp_path / name, cloud)
     assert not list(tmp_path.iterdir())
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.camera import pinhole
-from leadline.io.provenance import refuse_foreign_results
+from leadline.io.provenance import ensure_overwritable
 from leadline.prediction.result import FORMATS, Prediction, output_paths
 from leadline.prediction.video.writer import WRITERS, Frame, writing_clips
 
@@ -35,19 +35,19 @@ def test_a_result_is_known_whatever_else_has_its_name(tmp_path: Path, name: str)
     if name == "exr":
         pytest.importorskip("OpenEXR", reason="needs OpenEXR")
     paths = output_paths(tmp_path / "a", [name])
-    refuse_foreign_results(paths)  # nothing is there
+    ensure_overwritable(paths)  # nothing is there
     prediction().save(tmp_path / "a", [name])
-    refuse_foreign_results(paths)
+    ensure_overwritable(paths)
     for foreign in (b"", b"a sensor's", bytes(100_000)):
         paths[0].write_bytes(foreign)
-        with pytest.raises(UserError, match=FOREIGN):
-            refuse_foreign_results(paths)
+        with pytest.raises(LeadlineError, match=FOREIGN):
+            ensure_overwritable(paths)
 
 
 def test_a_sensors_arrays_are_none_of_ours(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", depth=np.ones((HEIGHT, WIDTH), np.float32), valid=np.ones((HEIGHT, WIDTH), bool))
-    with pytest.raises(UserError, match=r"a\.npz " + FOREIGN):
-        refuse_foreign_results([tmp_path / "a.npz"])
+    with pytest.raises(LeadlineError, match=r"a\.npz " + FOREIGN):
+        ensure_overwritable([tmp_path / "a.npz"])
 
 
 def test_another_programs_points_and_folders_are_none_of_ours(tmp_path: Path) -> None:
@@ -57,24 +57,24 @@ def test_another_programs_points_and_folders_are_none_of_ours(tmp_path: Path) ->
     trimesh.Scene(cloud).export(tmp_path / "a.glb")
     (tmp_path / "a.npz").mkdir()
     for path in tmp_path.iterdir():
-        with pytest.raises(UserError, match=FOREIGN):
-            refuse_foreign_results([path])
+        with pytest.raises(LeadlineError, match=FOREIGN):
+            ensure_overwritable([path])
 
 
 @pytest.mark.parametrize(("mode", "shade"), [("RGB", "white"), ("RGB", "navy"), ("L", 0), ("RGBA", "white")])
 def test_a_photograph_named_as_colours_is_none_of_ours(tmp_path: Path, mode: str, shade: str | int) -> None:
     Image.new(mode, (WIDTH, HEIGHT), shade).save(tmp_path / "a_color.png")
-    with pytest.raises(UserError, match=FOREIGN):
-        refuse_foreign_results([tmp_path / "a_color.png"])
+    with pytest.raises(LeadlineError, match=FOREIGN):
+        ensure_overwritable([tmp_path / "a_color.png"])
 
 
 def test_a_depth_map_of_any_size_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow refuses twice as many
     Image.fromarray(np.ones((HEIGHT, WIDTH), np.uint16)).save(tmp_path / "a_depth.png")
-    with pytest.raises(UserError, match=FOREIGN):
-        refuse_foreign_results([tmp_path / "a_depth.png"])
+    with pytest.raises(LeadlineError, match=FOREIGN):
+        ensure_overwritable([tmp_path / "a_depth.png"])
     (path,) = prediction().save(tmp_path / "b", ["depth"])
-    refuse_foreign_results([path])
+    ensure_overwritable([path])
 
 
 @pytest.mark.parametrize(("name", "ending"), [("color", ".mp4"), ("depth", ".mkv")])
@@ -85,7 +85,7 @@ def test_clips_are_known(tmp_path: Path, name: str, ending: str) -> None:
         assert [type(writer) for writer in writers] == [WRITERS[name]]
         for number in range(3):
             writers[0].add(Frame(prediction(), (1.0, 4.0), number, Fraction(1, 10)))
-    refuse_foreign_results([path])
+    ensure_overwritable([path])
     path.write_bytes(b"a sensor's")
-    with pytest.raises(UserError, match=FOREIGN):
-        refuse_foreign_results([path])
+    with pytest.raises(LeadlineError, match=FOREIGN):
+        ensure_overwritable([path])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.toml import as_record, read_toml
 
 
@@ -35,7 +35,7 @@ def test_a_file_becomes_a_record(tmp_path: Path) -> None:
     ],
 )
 def test_the_first_mistake_is_one_line(values: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(LeadlineError, match=message) as caught:
         as_record(Thing, values, "here")
     assert "\n" not in str(caught.value)
 
@@ -44,5 +44,5 @@ def test_the_first_mistake_is_one_line(values: dict[str, object], message: str) 
 def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "thing.toml"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="thing.toml is not valid TOML"):
+    with pytest.raises(LeadlineError, match="thing.toml is not valid TOML"):
         read_toml(path)

@@ -9,21 +9,21 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from leadline._version import __version__
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models import checkpoint
 from leadline.models.build import build_model
 from leadline.models.checkpoint import (
+    ensure_checkpoint_overwritable,
     find_checkpoint,
     load_checkpoint,
     load_model,
     open_model,
     read_config,
-    refuse_foreign,
     save_checkpoint,
     save_record,
     save_rescaled,
 )
-from leadline.models.inference import quicken
+from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision
 from leadline.models.settings import DecoderSettings, EncoderSettings, HeadSettings, ModelSettings, PlainSettings
@@ -234,17 +234,19 @@ def test_only_a_checkpoint_is_written_over(folder: Path, tmp_path: Path) -> None
     save_checkpoint(tmp_path / "other", build(), RECORD, "")
     (tmp_path / "empty").mkdir()
     for fine in ("new", "empty", "other"):
-        refuse_foreign(tmp_path / fine, folder)
+        ensure_checkpoint_overwritable(tmp_path / fine, folder)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "config.json").write_text("{}")
     for wrong in (tmp_path / "photos", folder / "config.json"):
-        with pytest.raises(UserError, match="holds something else than a checkpoint: name a new or an empty folder"):
-            refuse_foreign(wrong, folder)
-    with pytest.raises(UserError, match="good is the model itself, which is kept as it is"):
-        refuse_foreign(folder / ".." / "good", folder)
+        with pytest.raises(
+            LeadlineError, match="holds something else than a checkpoint: name a new or an empty folder"
+        ):
+            ensure_checkpoint_overwritable(wrong, folder)
+    with pytest.raises(LeadlineError, match="good is the model itself, which is kept as it is"):
+        ensure_checkpoint_overwritable(folder / ".." / "good", folder)
     (tmp_path / "other" / "net.onnx").write_bytes(b"onnx")
-    with pytest.raises(UserError, match="other holds 'net.onnx', which would be lost"):
-        refuse_foreign(tmp_path / "other", folder)
+    with pytest.raises(LeadlineError, match="other holds 'net.onnx', which would be lost"):
+        ensure_checkpoint_overwritable(tmp_path / "other", folder)
 
 
 # What is refused.
@@ -252,25 +254,29 @@ def test_only_a_checkpoint_is_written_over(folder: Path, tmp_path: Path) -> None
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     for read in (load_checkpoint, read_config):
-        with pytest.raises(UserError, match=r"no checkpoint at .*nowhere: wanted a folder with model\.safetensors and"):
+        with pytest.raises(
+            LeadlineError, match=r"no checkpoint at .*nowhere: wanted a folder with model\.safetensors and"
+        ):
             read(tmp_path / "nowhere")
 
 
 def test_a_file_in_place_of_a_folder(folder: Path) -> None:
     for read in (load_checkpoint, read_config):
-        with pytest.raises(UserError, match=r"no checkpoint at .*model\.safetensors: wanted a folder"):
+        with pytest.raises(LeadlineError, match=r"no checkpoint at .*model\.safetensors: wanted a folder"):
             read(folder / "model.safetensors")
 
 
 def test_a_missing_config(folder: Path) -> None:
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match=r"no checkpoint at .*good: wanted a folder"):
+    with pytest.raises(LeadlineError, match=r"no checkpoint at .*good: wanted a folder"):
         load_checkpoint(folder)
 
 
 def test_missing_weights(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    with pytest.raises(UserError, match=r"model\.safetensors is missing or cut short .*; copy the checkpoint again"):
+    with pytest.raises(
+        LeadlineError, match=r"model\.safetensors is missing or cut short .*; copy the checkpoint again"
+    ):
         load_checkpoint(folder)
 
 
@@ -278,7 +284,9 @@ def test_missing_weights(folder: Path) -> None:
 def test_weights_cut_short(folder: Path, keep: int) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"model\.safetensors is missing or cut short .*; copy the checkpoint again"):
+    with pytest.raises(
+        LeadlineError, match=r"model\.safetensors is missing or cut short .*; copy the checkpoint again"
+    ):
         load_checkpoint(folder)
 
 
@@ -295,7 +303,7 @@ class Trap:
 def test_nothing_is_unpickled(folder: Path, tmp_path: Path) -> None:
     pickled = pickle.dumps(Trap(tmp_path / "sprung"))
     (folder / "model.safetensors").write_bytes(pickled)
-    with pytest.raises(UserError, match="is missing or cut short"):
+    with pytest.raises(LeadlineError, match="is missing or cut short"):
         load_checkpoint(folder)
     assert not (tmp_path / "sprung").exists()
     pickle.loads(pickled)
@@ -305,20 +313,20 @@ def test_nothing_is_unpickled(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b'{"format": 1,', b"\xff\xfe\x00", b"not json"], ids=str)
 def test_a_config_that_is_no_json(folder: Path, content: bytes) -> None:
     (folder / "config.json").write_bytes(content)
-    with pytest.raises(UserError, match=r"config\.json is not valid JSON: "):
+    with pytest.raises(LeadlineError, match=r"config\.json is not valid JSON: "):
         load_checkpoint(folder)
 
 
 @pytest.mark.parametrize("content", ["[]", "1", "null", "{}", '{"format": 1}', '{"model": {}}'])
 def test_a_config_of_something_else(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)
-    with pytest.raises(UserError, match=r"config\.json is not a leadline checkpoint of format 1"):
+    with pytest.raises(LeadlineError, match=r"config\.json is not a leadline checkpoint of format 1"):
         load_checkpoint(folder)
 
 
 def test_a_checkpoint_of_another_format(folder: Path) -> None:
     change_config(folder, format=2)
-    with pytest.raises(UserError, match=r"config\.json is not a leadline checkpoint of format 1"):
+    with pytest.raises(LeadlineError, match=r"config\.json is not a leadline checkpoint of format 1"):
         load_checkpoint(folder)
 
 
@@ -334,7 +342,7 @@ def test_a_checkpoint_of_another_format(folder: Path) -> None:
 )
 def test_a_model_that_this_version_does_not_know(folder: Path, changes: dict[str, Any], said: str) -> None:
     change_config(folder, model={**PLAIN.model_dump(), **changes})
-    with pytest.raises(UserError, match=r"config\.json describes no model of this version: ") as caught:
+    with pytest.raises(LeadlineError, match=r"config\.json describes no model of this version: ") as caught:
         load_checkpoint(folder)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -343,7 +351,7 @@ def test_a_model_that_this_version_does_not_know(folder: Path, changes: dict[str
 @pytest.mark.parametrize("model", [None, [], "unet"], ids=str)
 def test_a_model_that_is_no_table(folder: Path, model: object) -> None:
     change_config(folder, model=model)
-    with pytest.raises(UserError, match="describes no model of this version"):
+    with pytest.raises(LeadlineError, match="describes no model of this version"):
         load_checkpoint(folder)
 
 
@@ -360,7 +368,7 @@ def test_a_model_that_is_no_table(folder: Path, model: object) -> None:
 def test_weights_of_another_model(folder: Path, other: ModelSettings) -> None:
     change_config(folder, model=other.model_dump())
     with pytest.raises(
-        UserError, match=r"model\.safetensors holds another model than config\.json says: \w+"
+        LeadlineError, match=r"model\.safetensors holds another model than config\.json says: \w+"
     ) as caught:
         load_checkpoint(folder)
     assert "\n" not in str(caught.value)
@@ -371,10 +379,10 @@ def test_weights_of_another_model(folder: Path, other: ModelSettings) -> None:
 def test_one_weight_too_few_or_too_many(folder: Path, key: str) -> None:
     weights = load_file(folder / "model.safetensors")
     save_file({**weights, "stranger": torch.zeros(1)}, folder / "model.safetensors")
-    with pytest.raises(UserError, match="holds another model .*stranger"):
+    with pytest.raises(LeadlineError, match="holds another model .*stranger"):
         load_checkpoint(folder)
     save_file({name: value for name, value in weights.items() if name != key}, folder / "model.safetensors")
-    with pytest.raises(UserError, match=f"holds another model .*{key}"):
+    with pytest.raises(LeadlineError, match=f"holds another model .*{key}"):
         load_checkpoint(folder)
 
 
@@ -413,7 +421,7 @@ def test_a_run_stands_for_its_best_epoch(tmp_path: Path) -> None:
 def test_a_model_is_opened_as_what_is_quicker_to_predict_with(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "model", build(ENCODED), RECORD, "")
     quick = load_model(tmp_path / "model")
-    quicken(quick)
+    optimize_for_inference(quick)
     opened = open_model(tmp_path / "model", torch.device("cpu"))
     assert not opened.training
     assert [value.dtype for value in opened.parameters()] == [value.dtype for value in quick.parameters()]
@@ -421,28 +429,28 @@ def test_a_model_is_opened_as_what_is_quicker_to_predict_with(tmp_path: Path) ->
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(bundle: Path) -> None:
-    with pytest.raises(UserError, match="unknown model 'bsae': did you mean 'base'"):
+    with pytest.raises(LeadlineError, match="unknown model 'bsae': did you mean 'base'"):
         find_checkpoint("bsae")
 
 
 def test_a_model_like_no_other_is_answered_with_the_list(bundle: Path) -> None:
-    with pytest.raises(UserError, match="unknown model 'qqqqqq': choose from default, base, fast-nyu"):
+    with pytest.raises(LeadlineError, match="unknown model 'qqqqqq': choose from default, base, fast-nyu"):
         load_model("qqqqqq")
 
 
 def test_a_file_is_no_model(bundle: Path, folder: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown model '.*model\.safetensors'"):
+    with pytest.raises(LeadlineError, match=r"unknown model '.*model\.safetensors'"):
         find_checkpoint(folder / "model.safetensors")
 
 
 def test_without_a_bundle_there_is_no_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "BUNDLE", tmp_path / "none")
     assert checkpoint.bundled_models() == {}
-    with pytest.raises(UserError, match="unknown model"):
+    with pytest.raises(LeadlineError, match="unknown model"):
         load_model()
 
 
 def test_a_folder_that_is_no_checkpoint_is_said_when_it_is_loaded(tmp_path: Path) -> None:
     assert find_checkpoint(tmp_path) == tmp_path
-    with pytest.raises(UserError, match="no checkpoint at"):
+    with pytest.raises(LeadlineError, match="no checkpoint at"):
         load_model(tmp_path)

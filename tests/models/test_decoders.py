@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from leadline.errors import UserError
-from leadline.models.decoders import DPTDecoder, ReportDecoder, UpStep, build_decoder
+from leadline.errors import LeadlineError
+from leadline.models.decoders import DenseDepthDecoder, DPTDecoder, UpStep, build_decoder
 from leadline.models.encoders import build_encoder
 from leadline.models.settings import DecoderSettings, EncoderSettings
 
@@ -22,10 +22,10 @@ def pyramid(sizes: list[tuple[int, int]], num_pictures: int = 2) -> list[Tensor]
     ]
 
 
-def decoder(skips: bool = True) -> ReportDecoder:
+def decoder(skips: bool = True) -> DenseDepthDecoder:
     """A narrow one, the same each time."""
     torch.manual_seed(0)
-    return ReportDecoder(CHANNELS, DecoderSettings(width=32, skips=skips))
+    return DenseDepthDecoder(CHANNELS, DecoderSettings(width=32, skips=skips))
 
 
 def num_parameters(module: nn.Module) -> int:
@@ -114,7 +114,7 @@ def test_a_real_pyramid_goes_in(name: str, channels: tuple[int, ...]) -> None:
     assert encoder.channels == channels
     assert encoder.strides == (2, 4, 8, 16, 32)
     features = encoder(torch.rand(1, 3, 75, 97))
-    made = ReportDecoder(encoder.channels, DecoderSettings(width=32))
+    made = DenseDepthDecoder(encoder.channels, DecoderSettings(width=32))
     assert made(features).shape == (1, 2, *features[0].shape[-2:])
 
 
@@ -122,7 +122,7 @@ def test_a_real_pyramid_goes_in(name: str, channels: tuple[int, ...]) -> None:
 def test_features_keep_their_size_through_an_untrained_decoder(skips: bool) -> None:
     """With torch's own initialisation less than a tenth would be left."""
     torch.manual_seed(0)
-    made = ReportDecoder(CHANNELS, DecoderSettings(width=128, skips=skips))
+    made = DenseDepthDecoder(CHANNELS, DecoderSettings(width=128, skips=skips))
     assert 0.2 < made(pyramid(HALVED, num_pictures=8)).std() < 5
 
 
@@ -175,14 +175,14 @@ def test_dpt_leaves_out_levels_finer_than_four_pixels() -> None:
 
 def test_the_decoder_is_the_one_that_the_settings_name() -> None:
     assert isinstance(build_decoder(CHANNELS, STRIDES, DecoderSettings(kind="dpt", width=16)), DPTDecoder)
-    assert isinstance(build_decoder(CHANNELS, STRIDES, DecoderSettings(width=32)), ReportDecoder)
+    assert isinstance(build_decoder(CHANNELS, STRIDES, DecoderSettings(width=32)), DenseDepthDecoder)
 
 
 def test_the_reports_decoder_refuses_a_plain_vit() -> None:
-    with pytest.raises(UserError, match="wants a pyramid, got a plain ViT; give --model.decoder.kind dpt"):
+    with pytest.raises(LeadlineError, match="wants a pyramid, got a plain ViT; give --model.decoder.kind dpt"):
         build_decoder((6,) * 4, (14,) * 4, DecoderSettings(width=32))
 
 
 def test_dpt_refuses_fewer_than_four_levels() -> None:
-    with pytest.raises(UserError, match="wants an encoder of 4 levels, got 3"):
+    with pytest.raises(LeadlineError, match="wants an encoder of 4 levels, got 3"):
         build_decoder((6,) * 3, (2, 4, 8), DecoderSettings(kind="dpt", width=32))

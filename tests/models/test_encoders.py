@@ -12,7 +12,7 @@ from report_models import MODELS
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.resizing import resize
 from leadline.io.images import read_image
 from leadline.models.encoders import DenseNetEncoder, ViTEncoder, build_encoder, normalisation
@@ -161,7 +161,7 @@ def test_one_weight_missing_is_refused(tmp_path: Path, weights: dict[str, Tensor
     del weights[key]
     source = save(tmp_path / "lacking.safetensors", weights)
     with pytest.raises(
-        UserError, match=r"lacking.safetensors does not fit the encoder: 1 weights would stay"
+        LeadlineError, match=r"lacking.safetensors does not fit the encoder: 1 weights would stay"
     ) as caught:
         build("resnet10t", source)
     assert key.rsplit(".", 1)[0] in str(caught.value)
@@ -171,7 +171,7 @@ def test_one_weight_missing_is_refused(tmp_path: Path, weights: dict[str, Tensor
 def test_a_weight_of_another_shape_is_refused(tmp_path: Path, weights: dict[str, Tensor]) -> None:
     weights["layer1.0.conv1.weight"] = weights["layer1.0.conv1.weight"][:, :-1]
     with pytest.raises(
-        UserError, match=r"1 weights would stay random.*layer1.0.conv1.weight \(shape \(64, 63, 3, 3\)\)"
+        LeadlineError, match=r"1 weights would stay random.*layer1.0.conv1.weight \(shape \(64, 63, 3, 3\)\)"
     ):
         build("resnet10t", save(tmp_path / "narrow.safetensors", weights))
 
@@ -179,7 +179,7 @@ def test_a_weight_of_another_shape_is_refused(tmp_path: Path, weights: dict[str,
 def test_another_networks_file_is_refused(tmp_path: Path) -> None:
     source = save(tmp_path / "mobile.safetensors", classifier("mobilenetv3_small_050").state_dict())
     with pytest.raises(
-        UserError, match=r"mobile.safetensors does not fit the encoder: \d+ weights would stay random"
+        LeadlineError, match=r"mobile.safetensors does not fit the encoder: \d+ weights would stay random"
     ) as caught:
         build("resnet10t", source)
     assert "body.conv1.0.weight" in str(caught.value), "names what is lacking"
@@ -192,7 +192,7 @@ def test_no_file_is_said_in_one_line(tmp_path: Path, is_folder: bool) -> None:
     if is_folder:
         path.mkdir()
     with pytest.raises(
-        UserError, match=r"no weights at .*nowhere\.safetensors; give a \.safetensors file, a timm name"
+        LeadlineError, match=r"no weights at .*nowhere\.safetensors; give a \.safetensors file, a timm name"
     ):
         build("resnet10t", str(path))
 
@@ -201,13 +201,13 @@ def test_no_file_is_said_in_one_line(tmp_path: Path, is_folder: bool) -> None:
 def test_a_broken_file_is_refused(tmp_path: Path, weights: dict[str, Tensor], keep: int) -> None:
     path = Path(save(tmp_path / "broken.safetensors", weights))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(UserError, match=r"broken\.safetensors is not a whole \.safetensors file: "):
+    with pytest.raises(LeadlineError, match=r"broken\.safetensors is not a whole \.safetensors file: "):
         build("resnet10t", str(path))
 
 
 def test_a_pickle_is_refused_whatever_its_name(tmp_path: Path, weights: dict[str, Tensor]) -> None:
     torch.save(weights, tmp_path / "weights.pth")
-    with pytest.raises(UserError, match=r"weights\.pth is not a whole \.safetensors file"):
+    with pytest.raises(LeadlineError, match=r"weights\.pth is not a whole \.safetensors file"):
         build("resnet10t", str(tmp_path / "weights.pth"))
 
 
@@ -216,23 +216,23 @@ def test_a_pickle_is_refused_whatever_its_name(tmp_path: Path, weights: dict[str
 
 @pytest.mark.parametrize("name, near", [("densnet121", "densenet121"), ("legacy_xcepton", "legacy_xception")])
 def test_an_unknown_encoder_is_answered_with_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(UserError, match=f"unknown encoder '{name}': did you mean '{near}'"):
+    with pytest.raises(LeadlineError, match=f"unknown encoder '{name}': did you mean '{near}'"):
         build(name)
 
 
 def test_an_encoder_like_no_other_is_answered_in_one_readable_line() -> None:
-    with pytest.raises(UserError, match="unknown encoder 'qqqqqq'") as caught:
+    with pytest.raises(LeadlineError, match="unknown encoder 'qqqqqq'") as caught:
         build("qqqqqq")
     assert len(str(caught.value)) < 1000, "timm has 1,200 networks: no list of them"
 
 
 def test_an_unknown_name_of_weights_is_answered_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean 'resnet10t'"):
+    with pytest.raises(LeadlineError, match="did you mean 'resnet10t'"):
         build("resnet10t", "resnet10tt")
 
 
 def test_a_tag_that_timm_does_not_know_is_named() -> None:
-    with pytest.raises(UserError, match=r"timm cannot make 'resnet10t\.nonsense': Invalid pretrained tag"):
+    with pytest.raises(LeadlineError, match=r"timm cannot make 'resnet10t\.nonsense': Invalid pretrained tag"):
         build("resnet10t", "resnet10t.nonsense")
 
 
@@ -264,7 +264,9 @@ def test_a_hub_out_of_reach_is_one_line_with_a_remedy(monkeypatch: pytest.Monkey
         raise error
 
     from_hub(monkeypatch, fail)
-    with pytest.raises(UserError, match=r"timm cannot make 'resnet10t\.c3_in1k': .+; without a network give") as caught:
+    with pytest.raises(
+        LeadlineError, match=r"timm cannot make 'resnet10t\.c3_in1k': .+; without a network give"
+    ) as caught:
         build("resnet10t", "resnet10t.c3_in1k")
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     assert reason in str(caught.value)
@@ -355,7 +357,7 @@ def test_epsilon_of_the_real_encoders(model: str, eps: float) -> None:
 @needs_weights
 def test_the_real_files_are_not_taken_for_each_other() -> None:
     source = str(SHARED / "weights" / IMAGENET["xception"])
-    with pytest.raises(UserError, match=r"does not fit the encoder: \d+ weights would stay random"):
+    with pytest.raises(LeadlineError, match=r"does not fit the encoder: \d+ weights would stay random"):
         build("densenet121", source)
 
 
@@ -437,5 +439,5 @@ def test_a_vit_takes_any_size_and_its_patches_cover_the_whole_picture(
     ],
 )
 def test_what_no_vit_can_do_is_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         build_encoder(EncoderSettings(**settings))

@@ -7,8 +7,8 @@ from torch import nn
 from leadline.models import inference as quickened
 from leadline.models.build import build_model
 from leadline.models.device import has_native_bf16
-from leadline.models.inference import quicken
-from leadline.models.inference_block import QuickBlock
+from leadline.models.inference import optimize_for_inference
+from leadline.models.inference_block import FusedViTBlock
 from leadline.models.model import DepthModel
 from leadline.models.settings import DecoderSettings, EncoderSettings, HeadSettings, ModelSettings
 
@@ -41,7 +41,7 @@ def test_products_are_rounded_once_where_the_machine_multiplies_bfloat16(
     monkeypatch.setattr(quickened, "has_native_bf16", lambda device: native)
     loaded, image = trained(PYRAMID), torch.rand(1, 3, 36, 48)
     quick = deepcopy(loaded)
-    quicken(quick)
+    optimize_for_inference(quick)
     types = {name: value.dtype for name, value in quick.named_parameters()}
     assert types.pop("network.decoder.bottleneck.weight") is (torch.bfloat16 if native else torch.float32)
     assert types["head.conv.weight"] is torch.float32  # steps of a centimetre or three otherwise
@@ -53,7 +53,7 @@ def test_layers_scales_become_part_of_the_weights(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(quickened, "has_native_bf16", lambda device: False)
     loaded, image = trained(SCALED_VIT), torch.rand(2, 3, 60, 80)
     quick = deepcopy(loaded)
-    quicken(quick)
+    optimize_for_inference(quick)
     assert sum(name.endswith("gamma") for name, _ in loaded.named_parameters()) == 8
     assert not any(name.endswith("gamma") for name, _ in quick.named_parameters())
     with torch.inference_mode():
@@ -67,8 +67,8 @@ def test_layers_scales_become_part_of_the_weights(monkeypatch: pytest.MonkeyPatc
 def test_a_processor_that_multiplies_bfloat16_has_blocks_made_for_it() -> None:
     loaded, image = trained(SCALED_VIT), torch.rand(1, 3, 60, 80)
     quick = deepcopy(loaded)
-    quicken(quick)
-    assert sum(isinstance(module, QuickBlock) for module in quick.modules()) == 4
+    optimize_for_inference(quick)
+    assert sum(isinstance(module, FusedViTBlock) for module in quick.modules()) == 4
     with torch.inference_mode():
         wanted = loaded(image)
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -84,6 +84,6 @@ def test_scales_after_a_layer_of_an_unknown_kind_stay(monkeypatch: pytest.Monkey
     model = trained(SCALED_VIT)
     blocks = [module for module in model.modules() if hasattr(module, "ls1")]
     blocks[0].mlp = Strange()
-    quicken(model)
+    optimize_for_inference(model)
     assert [hasattr(block.ls2, "gamma") for block in blocks] == [True, False, False, False]
     assert not any(hasattr(block.ls1, "gamma") for block in blocks)

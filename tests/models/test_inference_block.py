@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from leadline.models.device import autocast, has_native_bf16
-from leadline.models.inference_block import QuickBlock, can_be_quick
-from leadline.models.vit_attention import attend_in_cache
+from leadline.models.inference_block import FusedViTBlock, supports_fused
+from leadline.models.vit_attention import chunked_attention
 
 CPU = torch.device("cpu")
 
@@ -20,7 +20,7 @@ def random_block(**settings: Any) -> Any:
     for name, value in made.named_parameters():
         if "norm" in name or name.endswith("bias"):
             nn.init.uniform_(value, 0.5, 1.5)
-    attend_in_cache(made.blocks)
+    chunked_attention(made.blocks)
     return made.blocks.eval()[0]
 
 
@@ -29,14 +29,14 @@ def test_it_answers_what_the_block_does(batch: int, num_tokens: int) -> None:
     block = random_block()
     tokens = torch.randn(batch, num_tokens, 48)
     with torch.inference_mode():
-        torch.testing.assert_close(QuickBlock(block)(tokens), block(tokens), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(FusedViTBlock(block)(tokens), block(tokens), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.skipif(not has_native_bf16(CPU), reason="the processor does not multiply bfloat16")
 def test_in_bfloat16_it_is_as_near_as_autocast() -> None:
     exact = random_block()
     rounded = deepcopy(exact).to(torch.bfloat16)
-    quick = QuickBlock(rounded)
+    quick = FusedViTBlock(rounded)
     tokens = torch.randn(1, 17, 48)
     with torch.inference_mode(), autocast(CPU):
         answered, usual = quick(tokens), exact(tokens)
@@ -48,7 +48,7 @@ def test_in_bfloat16_it_is_as_near_as_autocast() -> None:
 
 def test_outside_of_inference_mode_it_is_the_block() -> None:
     block = random_block()
-    quick, tokens = QuickBlock(block), torch.randn(1, 17, 48)
+    quick, tokens = FusedViTBlock(block), torch.randn(1, 17, 48)
     assert torch.equal(quick(tokens), block(tokens))
     quick(tokens).sum().backward()
     assert block.mlp.fc1.weight.grad.abs().sum() > 0
@@ -58,14 +58,14 @@ def test_outside_of_inference_mode_it_is_the_block() -> None:
 def test_a_mask_is_kept() -> None:
     block, tokens, mask = random_block(), torch.randn(1, 17, 48), torch.eye(17, dtype=torch.bool)
     with torch.inference_mode():
-        assert torch.equal(QuickBlock(block)(tokens, attn_mask=mask), block(tokens, attn_mask=mask))
+        assert torch.equal(FusedViTBlock(block)(tokens, attn_mask=mask), block(tokens, attn_mask=mask))
 
 
 def test_only_blocks_of_the_plain_kind_can_be_quick() -> None:
-    assert can_be_quick(random_block())
-    assert not can_be_quick(nn.Identity())
+    assert supports_fused(random_block())
+    assert not supports_fused(nn.Identity())
     for settings in ({"qk_norm": True}, {"init_values": 0.1}, {"qkv_bias": False}, {"act_layer": nn.ReLU}):
-        assert not can_be_quick(random_block(**settings)), settings
+        assert not supports_fused(random_block(**settings)), settings
     softer = random_block()
     softer.mlp.act = nn.GELU(approximate="tanh")
-    assert not can_be_quick(softer)
+    assert not supports_fused(softer)

@@ -365,37 +365,37 @@ def with_focal(focal_px: float | None, **changes: float) -> DepthModel:
     ],
 )
 def test_metres_follow_the_focal_length_by_hand(focal_px: float, height: int, width: int, factor: float) -> None:
-    look = with_focal(50.0).look(focal_px, height, width)
+    look = with_focal(50.0).view_size(focal_px, height, width)
     assert look.scale == pytest.approx(factor)
-    assert look[:2] == with_focal(50.0).look(torch.nan, height, width)[:2]
+    assert look[:2] == with_focal(50.0).view_size(torch.nan, height, width)[:2]
 
 
 def test_a_share_of_another_focal_length_goes_into_the_size() -> None:
     model = with_focal(50.0, focal_share=0.25)
     # Four times the focal length: half the pixels, about 33.9 × 45.3.
-    height, width, scale = model.look(200.0, 48, 64)
+    height, width, scale = model.view_size(200.0, 48, 64)
     assert (height, width) == (34, 45)
     assert scale == pytest.approx(4 * sqrt(34 * 45 / (48 * 64)))
     # Half of it: larger by the fourth root of 2, about 57.1 × 76.1.
-    height, width, scale = model.look(25.0, 48, 64)
+    height, width, scale = model.view_size(25.0, 48, 64)
     assert (height, width) == (57, 76)
     assert scale == pytest.approx(sqrt(57 * 76 / (48 * 64)) / 2)
-    assert model.look(50.0, 48, 64) == (48, 64, 1.0)
+    assert model.view_size(50.0, 48, 64) == (48, 64, 1.0)
 
 
 def test_steps_of_the_sides_are_made_up_for_in_metres() -> None:
     model = with_focal(50.0, focal_share=0.25, multiple_px=14)
     # As above, 33.9 × 45.3, to the nearest multiples.
-    height, width, scale = model.look(200.0, 48, 64)
+    height, width, scale = model.view_size(200.0, 48, 64)
     assert (height, width) == (42, 42)
     assert scale == pytest.approx(4 * sqrt(42 * 42 / (48 * 64)))
     assumed_px = model.assumed_focal_px(480, 640)
-    assert assumed_px is not None and model.look(assumed_px, 480, 640).scale == pytest.approx(1)
+    assert assumed_px is not None and model.view_size(assumed_px, 480, 640).scale == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("focal_px", "most"), [(0.0, 4**0.25), (1e-9, 4**0.25), (1e9, 4**-0.25)])
 def test_an_impossible_focal_length_makes_no_huge_picture(focal_px: float, most: float) -> None:
-    height, width, scale = with_focal(50.0, focal_share=0.25).look(focal_px, 480, 640)
+    height, width, scale = with_focal(50.0, focal_share=0.25).view_size(focal_px, 480, 640)
     assert height == pytest.approx(48 * most, abs=1) and width == pytest.approx(64 * most, abs=1)
     assert scale == pytest.approx(focal_px / 500 * height / 48, rel=0.01)
 
@@ -413,18 +413,18 @@ def test_each_picture_of_a_batch_has_its_own_focal_length() -> None:
 
 def test_resizing_a_picture_with_its_focal_length_changes_nothing() -> None:
     model = with_focal(50.0)
-    factors = [model.look(70.0 * zoom, int(90 * zoom), int(130 * zoom)).scale for zoom in (1, 2, 4, 10)]
+    factors = [model.view_size(70.0 * zoom, int(90 * zoom), int(130 * zoom)).scale for zoom in (1, 2, 4, 10)]
     assert factors == pytest.approx([factors[0]] * 4, rel=1e-5)
 
 
 def test_a_picture_of_the_assumed_focal_length_has_the_scale_it_would_have_without() -> None:
     model = with_focal(50.0)
     focal_px = model.assumed_focal_px(90, 130)
-    assert focal_px is not None and model.look(focal_px, 90, 130).scale == pytest.approx(1.0)
+    assert focal_px is not None and model.view_size(focal_px, 90, 130).scale == pytest.approx(1.0)
 
 
 def test_without_the_training_focal_length_metres_stay() -> None:
-    assert with_focal(None).look(100.0, HEIGHT, WIDTH).scale == 1.0
+    assert with_focal(None).view_size(100.0, HEIGHT, WIDTH).scale == 1.0
     assert with_focal(None).assumed_focal_px(HEIGHT, WIDTH) is None
 
 

@@ -7,7 +7,7 @@ from timm.models.vision_transformer import Attention
 from torch import nn
 
 from leadline.models import vit_attention as attention
-from leadline.models.vit_attention import CachedAttention, attend_in_cache
+from leadline.models.vit_attention import CachedAttention, chunked_attention
 
 
 def blocks(qk_norm: bool = False) -> nn.ModuleList:
@@ -31,7 +31,7 @@ def test_any_number_of_heads_at_a_time_gives_what_timm_gives(
     monkeypatch.setattr(attention, "SCORES_AT_ONCE", scores_at_once)  # one head, two and one, all
     plain = blocks(qk_norm)
     cached = deepcopy(plain)
-    attend_in_cache(cached)
+    chunked_attention(cached)
     assert all(type(block.attn) is CachedAttention for block in cached)
     assert list(cached.state_dict()) == list(plain.state_dict())
     tokens = torch.randn(2, 17, 48)
@@ -41,7 +41,7 @@ def test_any_number_of_heads_at_a_time_gives_what_timm_gives(
 def test_gradients_are_the_same() -> None:
     plain = blocks()
     cached = deepcopy(plain)
-    attend_in_cache(cached)
+    chunked_attention(cached)
     tokens = torch.randn(1, 17, 48)
     for layers in (plain, cached):
         through(layers, tokens).square().sum().backward()
@@ -52,7 +52,7 @@ def test_gradients_are_the_same() -> None:
 def test_a_processor_with_tiles_predicts_with_the_fused_one(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = blocks()
     cached = deepcopy(plain)
-    attend_in_cache(cached)
+    chunked_attention(cached)
     monkeypatch.setattr(attention, "SCORES_AT_ONCE", None)  # our own would stumble over it
     monkeypatch.setattr(attention, "multiplies_in_tiles", lambda: True)
     tokens = torch.randn(2, 17, 48)
@@ -79,5 +79,5 @@ def test_attention_of_another_kind_is_left_alone() -> None:
     layers = blocks()
     layers[1].attn.__class__ = Other
     layers[2].attn.norm = nn.LayerNorm(48)
-    attend_in_cache(layers)
+    chunked_attention(layers)
     assert [type(block.attn) for block in layers] == [CachedAttention, Other, Attention]

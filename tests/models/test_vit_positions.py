@@ -7,7 +7,7 @@ import torch
 from timm.models import vision_transformer
 from timm.models.vision_transformer import VisionTransformer
 
-from leadline.models.vit_positions import RememberedPositions, cubic_weights, remember_positions
+from leadline.models.vit_positions import RememberedPositions, cache_position_embeddings, cubic_weights
 
 
 def body(**settings: Any) -> Any:
@@ -38,7 +38,7 @@ def resampled(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_pictures_of_one_size_share_their_positions(resampled: list[Any], settings: dict[str, Any]) -> None:
     plain = body(**settings)
     quick = deepcopy(plain)
-    remember_positions(quick)
+    cache_position_embeddings(quick)
     assert type(quick) is RememberedPositions
     for height, width in ((3, 4), (3, 4), (5, 2)):
         patches = torch.randn(2, height, width, 48).to(torch.bfloat16)
@@ -53,7 +53,7 @@ def test_pictures_of_one_size_share_their_positions(resampled: list[Any], settin
 def test_what_is_exported_are_the_same_positions(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     plain = body(**settings)
     exported = deepcopy(plain)
-    remember_positions(exported)
+    cache_position_embeddings(exported)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     for height, width in ((3, 4), (14, 14), (5, 20)):
         patches = torch.randn(2, height, width, 48)
@@ -70,7 +70,7 @@ def test_cubic_weights_are_those_of_keys() -> None:
 
 def test_changed_weights_are_not_answered_with_old_positions() -> None:
     quick = body()
-    remember_positions(quick)
+    cache_position_embeddings(quick)
     patches, answers = torch.randn(1, 3, 4, 48), []
     with torch.no_grad():
         answers.append(quick._pos_embed(patches))
@@ -85,7 +85,7 @@ def test_changed_weights_are_not_answered_with_old_positions() -> None:
 
 def test_training_learns_the_positions() -> None:
     quick = body().train()
-    remember_positions(quick)
+    cache_position_embeddings(quick)
     quick._pos_embed(torch.randn(1, 3, 4, 48)).sum().backward()
     assert quick.pos_embed.grad.abs().sum() > 0
 
@@ -93,14 +93,14 @@ def test_training_learns_the_positions() -> None:
 def test_tensors_of_inference_mode_are_no_trouble() -> None:
     with torch.inference_mode():
         quick = body()
-        remember_positions(quick)
+        cache_position_embeddings(quick)
         patches = torch.randn(1, 3, 4, 48)
         assert torch.equal(quick._pos_embed(patches), VisionTransformer._pos_embed(quick, patches))
 
 
 def test_what_was_remembered_in_inference_mode_serves_outside() -> None:
     quick = body()
-    remember_positions(quick)
+    cache_position_embeddings(quick)
     patches = torch.randn(1, 3, 4, 48)
     with torch.inference_mode():
         wanted = quick._pos_embed(patches)
@@ -114,5 +114,5 @@ def test_another_kind_of_transformer_is_left_alone() -> None:
 
     made = body()
     made.__class__ = Other
-    remember_positions(made)
+    cache_position_embeddings(made)
     assert type(made) is Other

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.camera_files import Camera
 from leadline.io.depth_files import read_npz
 from leadline.io.discovery import CONTACT_SHEET
@@ -66,7 +66,7 @@ def test_many_files_give_what_one_gives(tmp_path: Path, tiny_model: DepthModel) 
 
 
 def test_an_unknown_format_is_refused_before_any_work(tmp_path: Path, tiny_model: DepthModel) -> None:
-    with pytest.raises(UserError, match="unknown format 'colour': did you mean 'color'"):
+    with pytest.raises(LeadlineError, match="unknown format 'colour': did you mean 'color'"):
         list(predict_files([tmp_path / "a.png"], tmp_path / "out", tiny_model, formats=["colour"]))
 
 
@@ -97,7 +97,7 @@ def test_pictures_on_two_drives_are_refused(tmp_path: Path, monkeypatch: pytest.
         raise ValueError("Paths don't have the same drive")
 
     monkeypatch.setattr("os.path.commonpath", refuse)
-    with pytest.raises(UserError, match="wanted pictures of one drive"):
+    with pytest.raises(LeadlineError, match="wanted pictures of one drive"):
         output_stems([tmp_path / "a.jpg", tmp_path / "b.jpg"], tmp_path)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.prediction.known_distances import read_distances
 
 
@@ -45,7 +45,7 @@ def test_a_header_can_change_order_and_say_straight_from_the_camera(tmp_path: Pa
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, text: str, picture: str | None, said: str) -> None:
-    with pytest.raises(UserError, match=r"points\.csv") as caught:
+    with pytest.raises(LeadlineError, match=r"points\.csv") as caught:
         read_distances(written(tmp_path, text), picture and Path(picture))
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
@@ -53,5 +53,5 @@ def test_mistakes_are_one_line(tmp_path: Path, text: str, picture: str | None, s
 def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "points.csv").write_bytes(b"\xff\xfe\x00")
     for path in (tmp_path / "points.csv", tmp_path, tmp_path / "nowhere.csv"):
-        with pytest.raises(UserError, match="cannot be read as lines of x,y,metres"):
+        with pytest.raises(LeadlineError, match="cannot be read as lines of x,y,metres"):
             read_distances(path)

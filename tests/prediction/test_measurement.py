@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models.model import DepthModel
 from leadline.prediction.measurement import at_size, depth_at, distance_between, measure
 from leadline.prediction.result import Prediction
@@ -74,18 +74,20 @@ def test_uncertainty_of_a_distance() -> None:
 def test_a_distance_needs_the_camera_and_a_depth_does_not() -> None:
     unknown = prediction(wall(), camera=None)
     assert depth_at(unknown, (5, 5)) == (2.0, None, "focal length unknown")
-    with pytest.raises(UserError, match="points in space need the camera: give --focal-px"):
+    with pytest.raises(LeadlineError, match="points in space need the camera: give --focal-px"):
         distance_between(unknown, (5, 5), (6, 6))
 
 
 @pytest.mark.parametrize("point", [(-1, 0), (60, 0), (0, 40), (0, -0.6), (float("nan"), 3)])
 def test_points_outside_are_refused(point: tuple[float, float]) -> None:
-    with pytest.raises(UserError, match="lies outside of this picture of 60×40 pixels: x goes from 0 to 59, y from"):
+    with pytest.raises(
+        LeadlineError, match="lies outside of this picture of 60×40 pixels: x goes from 0 to 59, y from"
+    ):
         depth_at(prediction(wall()), point)
 
 
 def test_a_point_without_depth_is_refused() -> None:
-    with pytest.raises(UserError, match="there is no depth at 5,6: name a point beside it"):
+    with pytest.raises(LeadlineError, match="there is no depth at 5,6: name a point beside it"):
         depth_at(prediction(wall(np.nan)), (5, 6))
 
 
@@ -102,7 +104,7 @@ def test_points_are_those_of_the_file_however_small_it_is_read(
     small = measure(path, *corners, model=flat_model, focal_px=200)
     assert small.metres == pytest.approx(2 * np.hypot(199, 149) / 100)
     assert small.focal == "focal 100 px (given)"
-    with pytest.raises(UserError, match="400,0 lies outside of this picture of 400×300"):
+    with pytest.raises(LeadlineError, match="400,0 lies outside of this picture of 400×300"):
         measure(path, (400, 0), model=flat_model)
 
 
@@ -113,5 +115,5 @@ def test_resized_points_keep_their_place() -> None:
 
 @pytest.mark.parametrize("points", [[], [(1, 1)] * 3])
 def test_one_point_or_two(points: list[tuple[float, float]], flat_model: DepthModel) -> None:
-    with pytest.raises(UserError, match=f"one point for its depth or two for their distance, got {len(points)}"):
+    with pytest.raises(LeadlineError, match=f"one point for its depth or two for their distance, got {len(points)}"):
         measure("nowhere.jpg", *points, model=flat_model)

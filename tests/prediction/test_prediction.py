@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
@@ -50,7 +50,7 @@ def test_files_arrays_tensors_and_pil_images_give_the_same(photo: Path, tiny_mod
     "given", [np.zeros((4, 4)), np.full((4, 4, 3), 7.0), torch.zeros(1, 3, 4, 4), np.zeros((4, 4, 4))]
 )
 def test_what_is_no_picture_is_refused(given: object, tiny_model: DepthModel) -> None:
-    with pytest.raises(UserError, match="a picture must be"):
+    with pytest.raises(LeadlineError, match="a picture must be"):
         predict(given, tiny_model)  # type: ignore[arg-type]
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_picture_is_refused(given: object, tiny_model: DepthModel) ->
     "given", [np.zeros((0, 5, 3), np.uint8), torch.zeros(3, 5, 0), Image.new("RGB", (0, 5)), np.zeros(0)]
 )
 def test_an_empty_picture_is_refused(given: object, tiny_model: DepthModel) -> None:
-    with pytest.raises(UserError, match="a picture must have pixels, got one of size"):
+    with pytest.raises(LeadlineError, match="a picture must have pixels, got one of size"):
         predict(given, tiny_model)  # type: ignore[arg-type]
 
 
@@ -94,7 +94,7 @@ def test_the_focal_length_of_exif_is_used(tmp_path: Path, tiny_model: DepthModel
 def test_impossible_cameras_are_refused(
     photo: Path, tiny_model: DepthModel, words: dict[str, float], message: str
 ) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         predict(photo, tiny_model, **words)  # type: ignore[arg-type]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.points import point_cloud
 from leadline.prediction import rerun as rerun_log
 from leadline.prediction.rerun import RerunLog
@@ -56,7 +56,7 @@ def test_metres_camera_and_points_are_those_of_the_prediction(tmp_path: Path, lo
 
 
 def test_points_of_large_pictures_are_thinned_out(logged: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leadline.prediction.rerun.MOST_POINTS", 300)
+    monkeypatch.setattr("leadline.prediction.rerun.MAX_POINTS", 300)
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(rerun, "spawn", lambda **_: None)
     with RerunLog() as log:
@@ -93,7 +93,7 @@ def test_an_interruption_leaves_no_file(tmp_path: Path) -> None:
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rerun", None)
-    with pytest.raises(UserError, match=r'pip install "leadline\[rerun\]"'):
+    with pytest.raises(LeadlineError, match=r'pip install "leadline\[rerun\]"'):
         RerunLog()
 
 
@@ -103,7 +103,10 @@ def test_a_viewer_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(rerun, "spawn", refuse)
     monkeypatch.setenv("DISPLAY", ":0")
-    with pytest.raises(UserError, match=r"^the rerun viewer does not start \(no viewer here\): save with"), RerunLog():
+    with (
+        pytest.raises(LeadlineError, match=r"^the rerun viewer does not start \(no viewer here\): save with"),
+        RerunLog(),
+    ):
         pass
 
 
@@ -114,5 +117,5 @@ def test_without_a_display_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -
     with socket.socket() as silent:  # bound, but not listening
         silent.bind(("127.0.0.1", 0))
         monkeypatch.setattr(rerun_log, "VIEWER_PORT", silent.getsockname()[1])
-        with pytest.raises(UserError, match=r"no display .*: save with --rerun FILE.rrd"), RerunLog():
+        with pytest.raises(LeadlineError, match=r"no display .*: save with --rerun FILE.rrd"), RerunLog():
             pass

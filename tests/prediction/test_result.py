@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.depth_files import read_npz
 from leadline.prediction.colors import colorize
 from leadline.prediction.result import FORMATS, Prediction
@@ -35,7 +35,7 @@ def test_uncertainty_goes_into_the_npz(tmp_path: Path) -> None:
 
 
 def test_a_model_that_gives_no_uncertainty_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="gives no uncertainty to write: leave that format out"):
+    with pytest.raises(LeadlineError, match="gives no uncertainty to write: leave that format out"):
         prediction().save(tmp_path / "a", ["uncertainty"])
     assert not list(tmp_path.iterdir())
 

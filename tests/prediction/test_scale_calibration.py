@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from leadline.data.datasets.folder import FolderDataset
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import evaluate
 from leadline.io.camera_files import given_camera
 from leadline.models.checkpoint import load_model, read_config
@@ -49,7 +49,7 @@ def test_a_picture_counts_once_however_many_pixels_it_has() -> None:
 
 @pytest.mark.parametrize("num", [0, 1, 2])
 def test_fewer_than_three_are_refused(num: int) -> None:
-    with pytest.raises(UserError, match=f"a scale needs at least 3 measurements, got {num}: measure more"):
+    with pytest.raises(LeadlineError, match=f"a scale needs at least 3 measurements, got {num}: measure more"):
         fit_scale(logs(*[1.0] * num), "")
 
 
@@ -84,7 +84,7 @@ def test_points_of_a_picture_are_left_out_together_where_there_are_enough(photo:
 
 
 def test_a_point_outside_names_its_picture(photo: Path, flat_model: DepthModel) -> None:
-    with pytest.raises(UserError, match=r"a\.png: the point 201,0 lies outside of this picture of 201×101 pixels"):
+    with pytest.raises(LeadlineError, match=r"a\.png: the point 201,0 lies outside of this picture of 201×101 pixels"):
         ratios_of_distances(flat_model, [KnownDistance(photo, (201, 0), 1.0, False)], given_camera(focal_px=100))
 
 
@@ -114,5 +114,5 @@ def test_a_calibrated_model_is_scaled_wherever_it_is_used(rooms: Path, tiny_chec
 
 def test_it_is_fitted_to_one_thing(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     for words in ({}, {"data": rooms, "distances": tmp_path / "a.csv"}):
-        with pytest.raises(UserError, match="a CSV file of distances or to a data set: name one of them"):
+        with pytest.raises(LeadlineError, match="a CSV file of distances or to a data set: name one of them"):
             calibrate(tiny_checkpoint, tmp_path / "out", **words)

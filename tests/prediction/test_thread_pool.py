@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from leadline.prediction import thread_pool as workers
-from leadline.prediction.thread_pool import Gate, in_order, num_workers
+from leadline.prediction.thread_pool import MemoryLimiter, num_workers, ordered_map
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_results_come_in_the_jobs_order_however_long_each_takes() -> None:
         time.sleep(0.02 * (number % 3 == 0))
         return number
 
-    assert list(in_order(((lambda number=number: job(number)) for number in range(10)), 3)) == list(range(10))
+    assert list(ordered_map(((lambda number=number: job(number)) for number in range(10)), 3)) == list(range(10))
 
 
 def test_jobs_are_taken_as_they_are_needed() -> None:
@@ -33,7 +33,7 @@ def test_jobs_are_taken_as_they_are_needed() -> None:
             taken.append(number)
             yield int
 
-    running = in_order(jobs(), 2)  # type: ignore[arg-type,var-annotated]
+    running = ordered_map(jobs(), 2)  # type: ignore[arg-type,var-annotated]
     next(running)
     assert len(taken) == 3
     running.close()  # type: ignore[attr-defined]
@@ -41,7 +41,7 @@ def test_jobs_are_taken_as_they_are_needed() -> None:
 
 
 def test_a_job_that_fails_is_heard_of_in_its_turn() -> None:
-    results = in_order([lambda: 1, lambda: 1 // 0, lambda: 3], 2)
+    results = ordered_map([lambda: 1, lambda: 1 // 0, lambda: 3], 2)
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
@@ -49,8 +49,8 @@ def test_a_job_that_fails_is_heard_of_in_its_turn() -> None:
 
 @pytest.mark.usefixtures("eight_threads")
 def test_threads_are_shared_out_and_given_back() -> None:
-    assert list(in_order([torch.get_num_threads] * 3, 4)) == [2, 2, 2]
-    assert list(in_order([torch.get_num_threads], 20)) == [1]
+    assert list(ordered_map([torch.get_num_threads] * 3, 4)) == [2, 2, 2]
+    assert list(ordered_map([torch.get_num_threads], 20)) == [1]
     assert torch.get_num_threads() == 8
     later: list[int] = []
     thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
@@ -69,7 +69,7 @@ def test_a_worker_for_each_core_within_reason(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("eight_threads")
 def test_a_large_job_is_alone_and_has_all_threads() -> None:
-    gate = Gate()
+    gate = MemoryLimiter()
     inside: set[int] = set()
     seen: list[tuple[bool, int, int]] = []
 
@@ -81,7 +81,7 @@ def test_a_large_job_is_alone_and_has_all_threads() -> None:
             seen.append((large, len(inside), torch.get_num_threads()))
             inside.remove(number)
 
-    list(in_order(((lambda number=number: job(number)) for number in range(12)), 4))
+    list(ordered_map(((lambda number=number: job(number)) for number in range(12)), 4))
     assert {it for it in seen if it[0]} == {(True, 1, 8)}
     assert {threads for large, _, threads in seen if not large} == {2}
     assert max(together for large, together, _ in seen if not large) > 1

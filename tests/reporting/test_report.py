@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.reporting.report import write_report
 from leadline.reporting.sheets import draw_sheets
 
@@ -31,7 +31,7 @@ def test_two_models_stand_side_by_side(rooms: Path, tiny_checkpoint: Path, tmp_p
 
 
 def test_a_mistake_writes_nothing(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="crops 480×640 depth maps"):
+    with pytest.raises(LeadlineError, match="crops 480×640 depth maps"):
         write_report([str(tiny_checkpoint)], rooms, "all", "nyu-eigen", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 
@@ -46,7 +46,7 @@ def test_two_models_of_one_name_are_refused_before_either_is_scored(
         (folder / "predictions.toml").write_text("scale = 0.01\n")
         for picture in (rooms / "rgb").iterdir():
             Image.new("L", (96, 72), 200).save(folder / f"{picture.stem}.png")
-    with pytest.raises(UserError, match="distinct names, got answers, answers: rename a folder"):
+    with pytest.raises(LeadlineError, match="distinct names, got answers, answers: rename a folder"):
         write_report([f"files:{it}" for it in folders], rooms, "all", "metric", tmp_path / "page.html")
 
 
@@ -55,8 +55,8 @@ def test_a_page_or_sheets_that_cannot_be_written_cost_no_evaluation(
 ) -> None:
     monkeypatch.setattr("leadline.reporting.report.evaluate_protocols", lambda *_, **__: pytest.fail("scored"))
     monkeypatch.setattr("leadline.reporting.sheets.evaluate", lambda *_, **__: pytest.fail("scored"))
-    with pytest.raises(UserError, match="is a folder, wanted a file to write"):
+    with pytest.raises(LeadlineError, match="is a folder, wanted a file to write"):
         write_report([str(tiny_checkpoint)], rooms, "all", "report", tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="is a file, wanted a folder to write"):
+    with pytest.raises(LeadlineError, match="is a file, wanted a folder to write"):
         draw_sheets(tiny_checkpoint, rooms, "all", "report", tmp_path / "file")

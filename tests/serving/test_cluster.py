@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from leadline.cli.main import main
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.depth_files import read_npz
 from leadline.io.remote import RemoteFolder
 from leadline.models.checkpoint import find_checkpoint, load_model
@@ -98,7 +98,7 @@ def test_what_cannot_be_looked_into_is_refused(
 ) -> None:
     monkeypatch.chdir(photos.parent)
     Path("empty").mkdir()
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(LeadlineError, match=told):
         jobs_left(source, "memory://out", formats)
 
 
@@ -212,9 +212,9 @@ def test_what_is_impossible_is_refused_before_a_cluster_starts(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     place = [Job("hall.png", "hall")], str(photos), "memory://out"
-    with pytest.raises(UserError, match="between 0 and 180 degrees"):
+    with pytest.raises(LeadlineError, match="between 0 and 180 degrees"):
         next(predict_on_cluster(*place, tiny_checkpoint, ["depth"], fov_deg=200.0))
-    with pytest.raises(UserError, match="unknown model 'nix'"):
+    with pytest.raises(LeadlineError, match="unknown model 'nix'"):
         next(predict_on_cluster(*place, "nix", ["depth"]))
-    with pytest.raises(UserError, match=r'pip install "leadline\[ray\]"'):
+    with pytest.raises(LeadlineError, match=r'pip install "leadline\[ray\]"'):
         next(predict_on_cluster(*place, tiny_checkpoint, ["depth"]))

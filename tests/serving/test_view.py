@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.prediction.colors import draw_depth
 from leadline.prediction.measurement import depth_at, distance_between
 from leadline.prediction.result import Prediction
@@ -53,7 +53,7 @@ def test_a_click_in_a_smaller_drawing_measures_the_whole_prediction():
 
 def test_a_click_on_the_scale_is_no_point():
     shown = show("slope", sloped())
-    with pytest.raises(UserError, match="click in the picture above it"):
+    with pytest.raises(LeadlineError, match="click in the picture above it"):
         click(shown, (20, 62))
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from conftest import TINY_MODEL
 from leadline import predict
 from leadline.cli.main import main
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.build import build_model
 from leadline.models.model import DepthModel
@@ -165,12 +165,12 @@ def test_a_port_in_use_is_named(tiny_checkpoint: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
-            UserError, match=f"cannot listen at 127.0.0.1, port {port} .*: name another --host or --port"
+            LeadlineError, match=f"cannot listen at 127.0.0.1, port {port} .*: name another --host or --port"
         ):
             served_page(tiny_checkpoint, "127.0.0.1", port).__enter__()
 
 
 def test_without_gradio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
-    with pytest.raises(UserError, match=r'pip install "leadline\[app\]"'):
+    with pytest.raises(LeadlineError, match=r'pip install "leadline\[app\]"'):
         served_page("default", "127.0.0.1", 0).__enter__()

@@ -215,7 +215,7 @@ def test_silog_by_focus(focus: float, value: float):
 
 def test_silog_with_focus_one_forgets_scale():
     _, target, valid = random_maps()
-    floor = losses.SMALLEST_VARIANCE**0.5
+    floor = losses.MIN_VARIANCE**0.5
     assert losses.silog(3 * target, target, valid, focus=1.0).item() == pytest.approx(floor)
     assert losses.silog(3 * target, target, valid, focus=0.85).item() == pytest.approx(math.sqrt(0.15) * math.log(3))
 

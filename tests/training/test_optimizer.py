@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models.build import build_model
 from leadline.models.model import DepthModel
 from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings
@@ -66,6 +66,6 @@ def test_the_rate_rises_and_falls() -> None:
 
 def test_layer_decay_needs_blocks() -> None:
     model = build_model(ModelSettings(network="unet", plain=PlainSettings(width=4, levels=2)))
-    with pytest.raises(UserError, match="layer_decay wants an encoder whose blocks timm can tell apart"):
+    with pytest.raises(LeadlineError, match="layer_decay wants an encoder whose blocks timm can tell apart"):
         build_optimizer(model, RATES.model_copy(update={"layer_decay": 0.9}), 10)
     assert isinstance(model.network, nn.Module)

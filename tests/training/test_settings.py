@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.metrics import METRICS
 from leadline.io.toml import read_toml
 from leadline.training.losses import TERMS
@@ -49,7 +49,7 @@ def write_recipe(folder: Path, text: str) -> str:
 
 
 def refusal(values: Mapping[str, Any]) -> str:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         parse_settings(values, "here")
     text = str(caught.value)
     assert text.startswith("here: ") and "\n" not in text
@@ -97,18 +97,18 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_suggests_the_nearest() -> None:
-    with pytest.raises(UserError, match="unknown recipe 'report-densnet': did you mean 'report-densenet'"):
+    with pytest.raises(LeadlineError, match="unknown recipe 'report-densnet': did you mean 'report-densenet'"):
         read_recipe("report-densnet")
 
 
 def test_a_recipe_like_none_lists_all() -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         read_recipe("?")
     assert f"choose from {', '.join(recipe_names())}" in str(caught.value)
 
 
 def test_a_missing_file_lists_the_recipes_that_come_along(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         read_recipe(str(tmp_path / "mine.toml"))
     assert "no recipe at" in str(caught.value) and ", ".join(recipe_names()) in str(caught.value)
 
@@ -116,7 +116,7 @@ def test_a_missing_file_lists_the_recipes_that_come_along(tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", [b"epochs = = 3", b"epochs", 'name = "caf\u00e9"'.encode("latin-1")])
 def test_what_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mine.toml").write_bytes(content)
-    with pytest.raises(UserError, match=r"mine\.toml is not valid TOML: "):
+    with pytest.raises(LeadlineError, match=r"mine\.toml is not valid TOML: "):
         resolve_settings(str(tmp_path / "mine.toml"))
 
 
@@ -139,7 +139,7 @@ def test_overrides_reach_sections_that_the_recipe_leaves_out(tmp_path: Path) -> 
 
 
 def test_a_wrong_override_names_the_recipe_and_the_setting() -> None:
-    with pytest.raises(UserError, match=r"^report-densenet: data\.batch_size: Input should be greater .* got 0$"):
+    with pytest.raises(LeadlineError, match=r"^report-densenet: data\.batch_size: Input should be greater .* got 0$"):
         resolve_settings(RECIPE, {"data": {"batch_size": 0}})
 
 
@@ -263,5 +263,5 @@ def test_a_recipe_extends_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize("base", ['"report-ca"', "3"])
 def test_a_recipe_that_extends_nothing_known_names_the_recipes(tmp_path: Path, base: str) -> None:
     (tmp_path / "mine.toml").write_text(f"extends = {base}\n", encoding="utf-8")
-    with pytest.raises(UserError, match="extends: unknown recipe"):
+    with pytest.raises(LeadlineError, match="extends: unknown recipe"):
         resolve_settings(str(tmp_path / "mine.toml"))

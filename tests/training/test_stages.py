@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import Trainer
 from safetensors.torch import load_file
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import evaluate_protocols
 from leadline.io.toml import read_toml
 from leadline.models.checkpoint import load_model, read_config
@@ -104,7 +104,7 @@ def test_runs_without_validation_are_averaged_too(rooms: Path, with_runs: list[R
 
 
 def test_runs_that_start_at_random_are_refused(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="2 runs that each start at random have no mean; give --init"):
+    with pytest.raises(LeadlineError, match="2 runs that each start at random have no mean; give --init"):
         train_stages(with_runs[1:], rooms, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -116,7 +116,7 @@ def test_runs_of_a_model_that_is_there_need_no_stages(
     best = train_stages([alone], rooms, tmp_path / "run")
     assert [it.name for it in trained_runs(tmp_path / "run")] == ["run-1", "run-2"]
     assert resume_stages(tmp_path / "run") == best
-    with pytest.raises(UserError, match="already holds a run"):
+    with pytest.raises(LeadlineError, match="already holds a run"):
         train_stages([alone], rooms, tmp_path / "run")
 
 
@@ -197,20 +197,20 @@ def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, stages: list[Ru
     (tmp_path / "run" / "stage-1").mkdir(parents=True)
     (tmp_path / "run" / "stage-1" / "settings.toml").write_text("")
     for wanted in (stages, stages[:1]):
-        with pytest.raises(UserError, match=f"^{tmp_path / 'run'} already holds a run"):
+        with pytest.raises(LeadlineError, match=f"^{tmp_path / 'run'} already holds a run"):
             train_stages(wanted, rooms, tmp_path / "run")
 
 
 def test_a_mistake_that_shows_before_the_first_step_leaves_the_folder_free(
     rooms: Path, stages: list[RunSettings], tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError):
+    with pytest.raises(LeadlineError):
         train_stages(stages, tmp_path / "nowhere", tmp_path / "run")
     train_stages([stage.model_copy(update={"max_steps": 1}) for stage in stages], rooms, tmp_path / "run")
 
 
 def test_a_plain_run_forgets_a_plan_that_never_began(rooms: Path, stages: list[RunSettings], tmp_path: Path) -> None:
-    with pytest.raises(UserError):
+    with pytest.raises(LeadlineError):
         train_stages(stages, tmp_path / "nowhere", tmp_path / "run")
     best = train_stages([stages[0].model_copy(update={"max_steps": 1})], rooms, tmp_path / "run")
     assert resume_stages(tmp_path / "run") == best
@@ -218,7 +218,7 @@ def test_a_plain_run_forgets_a_plan_that_never_began(rooms: Path, stages: list[R
 
 def test_a_plan_that_lacks_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "stages.toml").write_text('recipe = "mine"\n')
-    with pytest.raises(UserError, match=r"stages\.toml lacks 'data'; train again"):
+    with pytest.raises(LeadlineError, match=r"stages\.toml lacks 'data'; train again"):
         resume_stages(tmp_path)
 
 
@@ -270,13 +270,13 @@ def test_overrides_reach_every_stage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mistake", ["stages = []", "stages = 3", "stages = [1]", "[stages]\nepochs = 3"])
 def test_stages_that_are_no_tables_are_refused(tmp_path: Path, mistake: str) -> None:
     (tmp_path / "mine.toml").write_text(mistake)
-    with pytest.raises(UserError, match=r"wanted \[\[stages\]\] above each"):
+    with pytest.raises(LeadlineError, match=r"wanted \[\[stages\]\] above each"):
         resolve_stages(str(tmp_path / "mine.toml"))
 
 
 def test_an_unknown_setting_of_a_stage_suggests_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text("[[stages]]\nepoch = 3\n")
-    with pytest.raises(UserError, match="did you mean 'epochs'"):
+    with pytest.raises(LeadlineError, match="did you mean 'epochs'"):
         resolve_stages(str(tmp_path / "mine.toml"))
 
 

@@ -7,7 +7,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 import leadline.io.atomic
 import leadline.training.trainer
 from leadline.cli.main import main
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.training.run_folder import LAST_STATE
 from leadline.training.settings import RunSettings
 from leadline.training.trainer import WholeStates
@@ -45,7 +45,7 @@ def test_a_state_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mo
 @pytest.mark.parametrize("content", [b"", b"PK", b"no state"])
 def test_a_broken_state_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "last.ckpt").write_bytes(content)
-    with pytest.raises(UserError, match="is no whole state of a run") as caught:
+    with pytest.raises(LeadlineError, match="is no whole state of a run") as caught:
         WholeStates().load_checkpoint(tmp_path / "last.ckpt", weights_only=True)
     assert "\n" not in str(caught.value)
 

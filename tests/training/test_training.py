@@ -12,7 +12,7 @@ from pytorch_lightning import Trainer, seed_everything
 from safetensors.torch import load_file
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.metrics import named
 from leadline.models.build import build_model
 from leadline.models.checkpoint import load_model, read_config, save_checkpoint
@@ -201,7 +201,7 @@ def test_without_validation_pictures_the_last_weights_are_kept(
 
 def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("")
-    with pytest.raises(UserError, match="already holds a run; continue it with --resume"):
+    with pytest.raises(LeadlineError, match="already holds a run; continue it with --resume"):
         train(tiny_settings, rooms, tmp_path)
 
 
@@ -209,7 +209,7 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(
     tiny_settings: RunSettings, tmp_path: Path, rooms: Path
 ) -> None:
     data = tiny_settings.data.model_copy(update={"validation": 1.0})
-    with pytest.raises(UserError, match="split 'official' leaves none of the 32 pictures to train on"):
+    with pytest.raises(LeadlineError, match="split 'official' leaves none of the 32 pictures to train on"):
         train(tiny_settings.model_copy(update={"data": data}), rooms, tmp_path / "run")
 
 
@@ -245,7 +245,7 @@ def test_a_run_cannot_start_from_a_model_of_another_shape(
 ) -> None:
     wider = tiny_settings.model.model_copy(update={"plain": PlainSettings(width=8, levels=2)})
     changes = {"init": str(tiny_checkpoint), "model": wider}
-    with pytest.raises(UserError, match="is of another shape than the recipe"):
+    with pytest.raises(LeadlineError, match="is of another shape than the recipe"):
         train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "run")
 
 
@@ -282,20 +282,20 @@ def test_uncertainty_alone_wants_a_model_and_a_layer(
     head = tiny_settings.model.head.model_copy(update={"uncertainty": uncertainty})
     model = tiny_settings.model.model_copy(update={"head": head})
     settings = tiny_settings.model_copy(update={"uncertainty_only": True, "init": init, "model": model})
-    with pytest.raises(UserError, match="uncertainty_only wants a model to start from"):
+    with pytest.raises(LeadlineError, match="uncertainty_only wants a model to start from"):
         train(settings, rooms, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_resume_wants_a_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no run at"):
+    with pytest.raises(LeadlineError, match="no run at"):
         resume(tmp_path)
 
 
 def test_an_unknown_monitor_is_refused_before_anything_is_written(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="did you mean 'delta1'"):
+    with pytest.raises(LeadlineError, match="did you mean 'delta1'"):
         train(tiny_settings.model_copy(update={"monitor": "delta_1"}), rooms, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -306,7 +306,7 @@ def test_a_diverging_loss_stops_the_run_with_a_remedy(
     monkeypatch.setattr(
         "leadline.training.lightning_module.weighted_loss", lambda *_: torch.tensor(torch.nan, requires_grad=True)
     )
-    with pytest.raises(UserError, match="the loss became nan at step 0; lower --optimizer.learning-rate"):
+    with pytest.raises(LeadlineError, match="the loss became nan at step 0; lower --optimizer.learning-rate"):
         train(tiny_settings, rooms, tmp_path / "run")
 
 
@@ -317,7 +317,9 @@ def test_a_batch_too_small_for_a_batch_norm_stops_the_run_with_a_remedy(
     settings = tiny_settings.model_copy(
         update={"model": unet, "data": tiny_settings.data.model_copy(update={"batch_size": 1})}
     )
-    with pytest.raises(UserError, match="1 picture of 32x32 leaves a batch norm a single value .* --data.batch-size"):
+    with pytest.raises(
+        LeadlineError, match="1 picture of 32x32 leaves a batch norm a single value .* --data.batch-size"
+    ):
         train(settings, rooms, tmp_path / "run")
 
 

@@ -34,6 +34,6 @@ class Predictor(Protocol):
             Values for every pixel, at the pictures' own size.
 
         Raises:
-            UserError: if a picture cannot be answered.
+            LeadlineError: if a picture cannot be answered.
         """
         ...

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from leadline.backends.base import Answer
 from leadline.data import Batch
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Output, fov_deg_from_focal, resize_depth
 from leadline.models import pick_device
 
@@ -68,7 +68,7 @@ def open_hf(name: str) -> "HfPredictor":
         The model on the fastest device.
 
     Raises:
-        UserError: if `transformers` is not installed, the model cannot be had, is no depth model or lacks weights,
+        LeadlineError: if `transformers` is not installed, the model cannot be had, is no depth model or lacks weights,
             or nobody says what its values mean.
     """
     transformers = _import_transformers()
@@ -93,7 +93,7 @@ def _import_transformers() -> Any:
     try:
         import transformers
     except ImportError as error:
-        raise UserError('Hugging Face models need one more package: pip install "leadline[hf]"') from error
+        raise LeadlineError('Hugging Face models need one more package: pip install "leadline[hf]"') from error
     return transformers
 
 
@@ -128,7 +128,7 @@ def _one_line(place: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise UserError(
+        raise LeadlineError(
             f"cannot load {place!r} from Hugging Face ({_reason(error)}): wanted OWNER/NAME or a folder of a "
             "depth-estimation model with safetensors weights"
         ) from error
@@ -144,7 +144,7 @@ def _require_weights(place: str, model: Any, missing: set[str]) -> None:
     learnt = {name for name, _ in model.named_parameters()}
     lacking = sorted(name for name in learnt & set(missing) if not _UNUSED.search(name))
     if lacking:
-        raise UserError(
+        raise LeadlineError(
             f"{place!r} lacks {len(lacking)} of the weights of a depth model, such as {lacking[0]}: "
             "wanted a checkpoint that was trained for depth estimation"
         )
@@ -154,7 +154,7 @@ def _output(place: str, config: Any) -> Output:
     """What the values mean, by the configuration."""
     output = OUTPUTS.get(config.model_type, lambda config: None)(config)
     if output is None:
-        raise UserError(
+        raise LeadlineError(
             f"the configuration of {place!r} ({config.model_type}) does not tell what its values mean: "
             f"add one of {', '.join(f'#{kind}' for kind in Output)} to the name"
         )
@@ -191,7 +191,7 @@ class HfPredictor:
             Values at the pictures' own size.
 
         Raises:
-            UserError: if the model fails on a picture (as most do on tiny ones), or predicts no field of view and
+            LeadlineError: if the model fails on a picture (as most do on tiny ones), or predicts no field of view and
                 the focal length is unknown.
         """
         values = []
@@ -207,10 +207,10 @@ class HfPredictor:
         height, width = image.shape[-2:]
         try:
             return self.finish(self.infer(self.prepare(image)), focal_px, height, width)
-        except UserError:
+        except LeadlineError:
             raise
         except Exception as error:
-            raise UserError(f"{self.name} cannot answer a picture of {height}×{width}: {_reason(error)}") from error
+            raise LeadlineError(f"{self.name} cannot answer a picture of {height}×{width}: {_reason(error)}") from error
 
     def prepare(self, image: Tensor) -> Any:
         """What the model takes, on its device, from pictures (B, 3, H, W): the first step of an answer."""
@@ -234,7 +234,7 @@ class HfPredictor:
         """Horizontal fields of view in degrees, (B,): the pictures' own where their camera is known."""
         own_deg = torch.tensor([fov_deg_from_focal(focal, width) for focal in focal_px.tolist()])
         if predicted_deg is None and own_deg.isnan().any():
-            raise UserError(
+            raise LeadlineError(
                 f"{self.name} predicts no field of view, so it needs pictures of a known focal length: "
                 "use a data set with intrinsics"
             )

@@ -19,7 +19,7 @@ from leadline.backends.onnx_file import (
     reason,
 )
 from leadline.data import Batch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import Output, enlargement, resize, resize_depth
 
 
@@ -34,7 +34,7 @@ def open_onnx(path: Path) -> "FilePredictor":
         The network on CUDA where onnxruntime has it, else on the processor.
 
     Raises:
-        UserError: if onnxruntime is not installed, the file is missing or broken, its inputs and outputs are others,
+        LeadlineError: if onnxruntime is not installed, the file is missing or broken, its inputs and outputs others,
             or its metadata or TOML file holds what makes no sense.
     """
     session = open_session(path)
@@ -78,7 +78,7 @@ class FilePredictor:
             Values at the pictures' own size.
 
         Raises:
-            UserError: if the network fails on a picture or does not answer a depth map.
+            LeadlineError: if the network fails on a picture or does not answer a depth map.
         """
         focal_px = batch.intrinsics[:, 0, 0]
         values = self._answer_all(batch.image, focal_px)
@@ -105,7 +105,7 @@ class FilePredictor:
         try:
             values = self._network.run(feed)
         except Exception as error:  # as above
-            raise UserError(
+            raise LeadlineError(
                 f"{self._path} fails on a picture of {fed_height}×{fed_width} ({reason(error)}): "
                 "export it for a fixed size"
             ) from error

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import Output
 from leadline.io import as_record, read_toml
 
@@ -70,14 +70,14 @@ def open_session(path: Path, wanted: Sequence[str] = ("CUDAExecutionProvider", "
         wanted: onnxruntime's names of devices, best first.
 
     Raises:
-        UserError: if onnxruntime is not installed, or the file is missing or broken.
+        LeadlineError: if onnxruntime is not installed, or the file is missing or broken.
     """
     try:
         import onnxruntime
     except ImportError as error:
-        raise UserError('ONNX files need one more package: pip install "leadline[onnx]"') from error
+        raise LeadlineError('ONNX files need one more package: pip install "leadline[onnx]"') from error
     if not path.is_file():
-        raise UserError(f"{path} is no file: wanted an ONNX file; check the path")
+        raise LeadlineError(f"{path} is no file: wanted an ONNX file; check the path")
     available = onnxruntime.get_available_providers()
     providers = [name for name in wanted if name in available]
     options = onnxruntime.SessionOptions()
@@ -85,7 +85,9 @@ def open_session(path: Path, wanted: Sequence[str] = ("CUDAExecutionProvider", "
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no base of their own
-        raise UserError(f"{path} is no ONNX file that can be run ({reason(error)}): export or copy it again") from error
+        raise LeadlineError(
+            f"{path} is no ONNX file that can be run ({reason(error)}): export or copy it again"
+        ) from error
 
 
 def reason(error: Exception) -> str:
@@ -105,15 +107,15 @@ def check_input(path: Path, inputs: Sequence[tuple[str, str, Sequence[Any]]]) ->
         inputs: of each, its name, its type in the runtime's words, and its sizes, whole numbers where they are fixed.
 
     Raises:
-        UserError: unless there is one, a picture.
+        LeadlineError: unless there is one, a picture.
     """
     if len(inputs) != 1:
         names = ", ".join(name for name, *_ in inputs) or "none"
-        raise UserError(f"{path} must have one input, a picture, got {len(inputs)} ({names}): export it so")
+        raise LeadlineError(f"{path} must have one input, a picture, got {len(inputs)} ({names}): export it so")
     _, dtype, sizes = inputs[0]
     fixed = [size if isinstance(size, int) and size > 0 else None for size in sizes]
     if dtype not in FLOAT32 or len(fixed) != 4 or fixed[1] not in (None, 3) or fixed[0] not in (None, 1):
-        raise UserError(
+        raise LeadlineError(
             f"{path} must take float32 pictures (N, 3, H, W) with N dynamic or 1, got {dtype} {_shape(sizes)}: "
             "export it so"
         )
@@ -128,11 +130,11 @@ def check_output(path: Path, outputs: Sequence[tuple[str, Sequence[Any]]]) -> No
         outputs: of each, its name and its sizes, whole numbers where they are fixed.
 
     Raises:
-        UserError: if it is not so.
+        LeadlineError: if it is not so.
     """
     if len(outputs) != 1:
         names = ", ".join(name for name, _ in outputs)
-        raise UserError(f"{path} must have one output, the depth, got {len(outputs)} ({names}): export it so")
+        raise LeadlineError(f"{path} must have one output, the depth, got {len(outputs)} ({names}): export it so")
     sizes = outputs[0][1]
     if sizes and not is_map(sizes):  # a file need not tell its output's shape
         raise no_map(path, sizes)
@@ -143,9 +145,9 @@ def is_map(sizes: Sequence[int | str | None]) -> bool:
     return len(sizes) == 3 or (len(sizes) == 4 and (not isinstance(sizes[1], int) or sizes[1] == 1))
 
 
-def no_map(path: Path, sizes: Sequence[int | str | None]) -> UserError:
+def no_map(path: Path, sizes: Sequence[int | str | None]) -> LeadlineError:
     """The error for a file that answers something else than one map for each image."""
-    return UserError(f"{path} must answer depth (N, 1, H, W) or (N, H, W), got {_shape(sizes)}: export it so")
+    return LeadlineError(f"{path} must answer depth (N, 1, H, W) or (N, H, W), got {_shape(sizes)}: export it so")
 
 
 def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
@@ -156,7 +158,7 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
         metadata: words by names that begin with `PREFIX`.
 
     Raises:
-        UserError: if either makes no sense.
+        LeadlineError: if either makes no sense.
     """
     sidecar = path.with_suffix(".toml")
     stated, beside = _from_metadata(path, metadata), read_toml(sidecar) if sidecar.is_file() else {}
@@ -176,4 +178,4 @@ def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
     except json.JSONDecodeError as error:
-        raise UserError(f"{path}, metadata: mean, std and focal_px must be JSON, got {error.doc!r}") from error
+        raise LeadlineError(f"{path}, metadata: mean, std and focal_px must be JSON, got {error.doc!r}") from error

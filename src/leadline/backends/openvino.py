@@ -17,7 +17,7 @@ def open_openvino(path: Path) -> FilePredictor:
         The network on the processor, in float32.
 
     Raises:
-        UserError: as `leadline.backends.onnx.open_onnx`.
+        LeadlineError: as `leadline.backends.onnx.open_onnx`.
     """
     model = read_network(path)
     inputs = [(it.any_name, it.element_type.to_string(), sizes_of(it)) for it in model.inputs]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from leadline.backends.onnx_file import reason
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 
 def read_network(path: Path, weights: Path | None = None) -> Any:
@@ -15,18 +15,18 @@ def read_network(path: Path, weights: Path | None = None) -> Any:
         weights: the .bin file, if its name is another.
 
     Raises:
-        UserError: if openvino is not installed, or a file is missing or broken.
+        LeadlineError: if openvino is not installed, or a file is missing or broken.
     """
     try:
         import openvino
     except ImportError as error:
-        raise UserError('OpenVINO files need one more package: pip install "leadline[openvino]"') from error
+        raise LeadlineError('OpenVINO files need one more package: pip install "leadline[openvino]"') from error
     if not path.is_file():
-        raise UserError(f"{path} is no file: wanted an OpenVINO file; check the path")
+        raise LeadlineError(f"{path} is no file: wanted an OpenVINO file; check the path")
     try:
         return openvino.Core().read_model(path, *([weights] if weights else []))
     except Exception as error:  # openvino's errors have no base of their own
-        raise UserError(
+        raise LeadlineError(
             f"{path} is no OpenVINO file that can be read ({reason(error)}): export or copy it again, with its .bin"
         ) from error
 

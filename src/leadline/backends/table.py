@@ -68,7 +68,7 @@ def open_predictor(model: str | Path, dataset: "DepthDataset") -> "Predictor":
         dataset: the pictures that it will be asked about; "files" looks up their names.
 
     Raises:
-        UserError: if there is no such thing, or it cannot be opened.
+        LeadlineError: if there is no such thing, or it cannot be opened.
     """
     kind, colon, name = str(model).partition(":")
     if not colon or kind not in KINDS:

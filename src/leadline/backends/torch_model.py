@@ -41,6 +41,6 @@ def open_native(model: str | Path) -> NativePredictor:
         model: as `leadline.models.checkpoint.open_model`.
 
     Raises:
-        UserError: if there is no such model or its checkpoint is broken.
+        LeadlineError: if there is no such model or its checkpoint is broken.
     """
     return NativePredictor(open_model(model, pick_device()), str(model))

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from leadline.cli.console import print_table
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +56,7 @@ def bench(
     if out is not None:
         require_target(out)
     if data and size:
-        raise UserError("--size is that of made-up pictures, and --data names pictures: give one of them")
+        raise LeadlineError("--size is that of made-up pictures, and --data names pictures: give one of them")
     devices = _devices(device or [])
     height, width = _height_width(size or SYNTHETIC_SIZE)
     with TemporaryDirectory(prefix="leadline-bench-") as folder:
@@ -80,7 +80,7 @@ def bench(
 def _height_width(size: str) -> tuple[int, int]:
     height, _, width = size.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise UserError(f"--size must be HEIGHTxWIDTH in pixels such as {SYNTHETIC_SIZE}, got {size!r}")
+        raise LeadlineError(f"--size must be HEIGHTxWIDTH in pixels such as {SYNTHETIC_SIZE}, got {size!r}")
     return int(height), int(width)
 
 
@@ -92,7 +92,7 @@ def _devices(names: list[str]) -> "list[torch.device]":
 
     for name in names:
         if not _is_there(name):
-            raise UserError(f"no device {name!r} here: take {pick_device().type} or leave --device out")
+            raise LeadlineError(f"no device {name!r} here: take {pick_device().type} or leave --device out")
     return [torch.device(name) for name in names] or [pick_device()]
 
 

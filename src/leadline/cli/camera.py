@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 
 def measure(
@@ -26,7 +26,9 @@ def measure(
     """
     places = [_point(text) for text in points]
     if len(places) not in (1, 2):
-        raise UserError(f"wanted X,Y of one point for its depth or of two for their distance, got {len(places)} points")
+        raise LeadlineError(
+            f"wanted X,Y of one point for its depth or of two for their distance, got {len(places)} points"
+        )
 
     from leadline.prediction import WINDOW_PX
     from leadline.prediction import measure as run_measurement
@@ -62,7 +64,9 @@ def calibrate(
     """
     if len(paths) > 2 or (len(paths) == 0) == (data is None):
         got = " ".join(map(str, paths)) or "neither"
-        raise UserError(f"wanted PICTURE and a CSV file of x,y,metres, one of picture,x,y,metres, or --data; got {got}")
+        raise LeadlineError(
+            f"wanted PICTURE and a CSV file of x,y,metres, one of picture,x,y,metres, or --data; got {got}"
+        )
 
     from leadline.prediction import calibrate as run_calibration
 
@@ -80,5 +84,5 @@ def _point(text: str) -> tuple[float, float]:
     try:
         x, y = map(float, text.split(","))
     except ValueError as error:
-        raise UserError(f"a point is two numbers, X,Y, such as 320,240; got {text!r}") from error
+        raise LeadlineError(f"a point is two numbers, X,Y, such as 320,240; got {text!r}") from error
     return x, y

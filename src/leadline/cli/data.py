@@ -5,7 +5,7 @@ from pathlib import Path
 from cyclopts import App
 
 from leadline.cli.console import EXIT_USAGE
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 data_app = App(name="data", help="Prepare, check, make and download data sets.")
 
@@ -76,4 +76,4 @@ def check(root: Path, /) -> int:
 
 def _only_nyu(kind: str) -> None:
     if kind != "nyu":
-        raise UserError(f"unknown data set {kind!r}: only nyu can be prepared and downloaded")
+        raise LeadlineError(f"unknown data set {kind!r}: only nyu can be prepared and downloaded")

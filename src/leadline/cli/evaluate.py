@@ -86,13 +86,13 @@ def compare(
         out: folder for compare.md, compare.csv and compare.png.
     """
     from leadline.data import open_dataset
-    from leadline.errors import UserError
+    from leadline.errors import LeadlineError
     from leadline.evaluation import compare as run_comparison
     from leadline.io import atomic_file, require_target
     from leadline.reporting import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
 
     if len(models) < 2:  # said before minutes of evaluating the one
-        raise UserError(f"a comparison needs at least 2 models, got {', '.join(models) or 'none'}; name another")
+        raise LeadlineError(f"a comparison needs at least 2 models, got {', '.join(models) or 'none'}; name another")
     if out is not None:
         require_target(out, folder=True)
     dataset = open_dataset(data)

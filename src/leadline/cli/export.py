@@ -20,10 +20,10 @@ def export(model: str = "default", /, *, out: Path) -> int:
             written in it, and in docs/export.md.
     """
     from leadline.export import export_model
-    from leadline.io import refuse_foreign_results
+    from leadline.io import ensure_overwritable
 
     files = [out] if out.suffix.lower() != ".xml" else [out, out.with_suffix(".bin")]
-    refuse_foreign_results(files)
+    ensure_overwritable(files)
     checks = export_model(model, out)
     print_table(_table(checks))
     print(f"written to {out}, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")

@@ -20,7 +20,7 @@ from leadline.cli.export import export
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.reproduce import reproduce
-from leadline.errors import UserError, plain
+from leadline.errors import LeadlineError, unwrap_worker_error
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
-    except (UserError, CycloptsError, OSError) as error:
-        print(f"leadline: {' '.join(str(_in_our_words(error)).split())}", file=sys.stderr)
+    except (LeadlineError, CycloptsError, OSError) as error:
+        print(f"leadline: {' '.join(str(to_user_error(error)).split())}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -67,13 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _in_our_words(error: Exception) -> Exception:
+def to_user_error(error: Exception) -> Exception:
     """What pydantic or a worker process says, as one line; any other error as it is."""
     from pydantic import ValidationError
 
-    from leadline.training import first_mistake
+    from leadline.training import format_validation_error
 
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
-        return first_mistake(reason, "settings")
-    return plain(error)
+        return format_validation_error(reason, "settings")
+    return unwrap_worker_error(error)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from leadline.cli.console import EXIT_USAGE, depths
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 
 def predict(
@@ -63,9 +63,9 @@ def predict(
     paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
     streams = [path for path in paths if is_stream(path)]
     if len(recordings) > 1:
-        raise UserError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
+        raise LeadlineError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
     if seconds and not streams:
-        raise UserError("--seconds is how long to record a camera or a stream, and none is named: leave it out")
+        raise LeadlineError("--seconds is how long to record a camera or a stream, and none is named: leave it out")
     files = [path for path in paths if not is_stream(path)]
     found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
     videos = [path for path in found if is_video(path)]
@@ -87,7 +87,7 @@ def _do(jobs: Sequence[Callable[[], int]]) -> int:
     for job in jobs:
         try:
             num_broken += job()
-        except UserError as error:  # the others are still to be done
+        except LeadlineError as error:  # the others are still to be done
             num_broken += 1
             print(f"leadline: {error}", file=sys.stderr)
     return EXIT_USAGE if num_broken else 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.training import RunSettings, recipe_names, resolve_stages
 
 
@@ -33,13 +33,13 @@ def train(
     show_progress = sys.stderr.isatty()
     if resume is not None:
         if recipe or data or out or settings:
-            raise UserError("--resume RUN takes everything from the run; leave the recipe and other settings out")
+            raise LeadlineError("--resume RUN takes everything from the run; leave the recipe and other settings out")
         best = resume_stages(resume, show_progress)
     else:
         if recipe is None:
-            raise UserError(f"name a recipe or give --resume RUN; recipes: {', '.join(recipe_names())}")
+            raise LeadlineError(f"name a recipe or give --resume RUN; recipes: {', '.join(recipe_names())}")
         if data is None or out is None:
-            raise UserError("training needs --data DIR and --out RUN")
+            raise LeadlineError("training needs --data DIR and --out RUN")
         overrides = settings.model_dump(exclude_unset=True) if settings else {}
         best = train_stages(resolve_stages(recipe, overrides), data, out, Path(recipe).stem, show_progress)
     print(f"best checkpoint: {best}")

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 if TYPE_CHECKING:
     from leadline.data.sample import DepthDataset
@@ -70,10 +70,10 @@ def open_dataset(path: Path) -> "DepthDataset":
         path: folder, or NYU's .mat file.
 
     Raises:
-        UserError: if there is no data set of a known kind, or it is broken.
+        LeadlineError: if there is no data set of a known kind, or it is broken.
     """
     for kind in DATASETS.values():
         if kind.is_at(path):
             return kind.open(path)
     known = "; ".join(f"{kind.wanted} ({name})" for name, kind in DATASETS.items())
-    raise UserError(f"no data set at {path}: wanted a folder that holds {known}")
+    raise LeadlineError(f"no data set at {path}: wanted a folder that holds {known}")

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pooch
 from tqdm import tqdm
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 _TIMEOUT_S = 30.0
 _BLOCK_BYTES = 1 << 20
@@ -102,7 +102,7 @@ def fetch(file: RemoteFile, out: Path) -> Path:
         The path of the file in `out`.
 
     Raises:
-        UserError: if the address cannot be reached, the connection breaks, the folder or disk takes no
+        LeadlineError: if the address cannot be reached, the connection breaks, the folder or disk takes no
             more, or a checksum is wrong (the partial file is then removed).
     """
     target, part = out / file.name, out / f"{file.name}.part"
@@ -115,14 +115,14 @@ def fetch(file: RemoteFile, out: Path) -> Path:
         # URLError hides what went wrong in `reason`; HTTPError's own text has the status beside it.
         reason = error if isinstance(error, HTTPError) else getattr(error, "reason", error)
         reason_line = " ".join(str(reason).split()) or type(reason).__name__
-        raise UserError(
+        raise LeadlineError(
             f"could not fetch {file.address}: {reason_line}; try again (it goes on where it stopped), "
             f"or download it by hand and put it at {target}"
         ) from error
     wrong = _mismatch(part, file)
     if wrong is not None:
         part.unlink()
-        raise UserError(
+        raise LeadlineError(
             f"what {file.address} sent {wrong}; it has been removed: try again, "
             f"or download {file.name} by hand from another place and put it at {target}"
         )
@@ -141,6 +141,6 @@ def download_nyu(out: Path, files: Sequence[RemoteFile] = NYU_FILES) -> list[Pat
         The paths, in the order of `files`.
 
     Raises:
-        UserError: as `fetch`.
+        LeadlineError: as `fetch`.
     """
     return [fetch(file, out) for file in files]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from leadline.data.sample import DepthDataset
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 
 PARTS = ("train", "val", "test")
 Splits = dict[str, list[int]]  # part -> indices, ascending
@@ -28,13 +28,13 @@ def split_official(dataset: DepthDataset, seed: int, validation: float) -> Split
         validation: share of the training pictures to take, at the least.
 
     Raises:
-        UserError: if the data set names no official split.
+        LeadlineError: if the data set names no official split.
     """
     train, makers_val, test = (
         [index for index, part in enumerate(dataset.official_splits) if part == wanted] for wanted in PARTS
     )
     if not train and not test:
-        raise UserError("this data set names no official split; add an official_split column, or split by scene")
+        raise LeadlineError("this data set names no official split; add an official_split column, or split by scene")
     val = makers_val or _take_scenes(dataset, train, seed, round(validation * len(train)))
     return {"train": sorted(set(train) - set(val)), "val": val, "test": test}
 
@@ -84,7 +84,7 @@ def make_splits(dataset: DepthDataset, rule: str, seed: int = 0, validation: flo
         Indices of train, val and test, ascending.
 
     Raises:
-        UserError: if the rule is unknown or cannot be followed.
+        LeadlineError: if the rule is unknown or cannot be followed.
     """
     if rule not in RULES:
         raise unknown_name("split", rule, RULES)
@@ -104,7 +104,7 @@ def select(dataset: DepthDataset, selection: str, seed: int = 0, validation: flo
         Indices, in the order of the data set.
 
     Raises:
-        UserError: if nothing is chosen, or the selection or an id is unknown.
+        LeadlineError: if nothing is chosen, or the selection or an id is unknown.
     """
     if selection == "all":
         return list(range(len(dataset)))
@@ -117,7 +117,7 @@ def select(dataset: DepthDataset, selection: str, seed: int = 0, validation: flo
     chosen = make_splits(dataset, rule, seed, validation)[part]
     if not chosen:
         why = ": the model was trained with nothing kept for validation" if validation == 0 and part == "val" else ""
-        raise UserError(f"split {selection!r} holds no picture of this data set{why}")
+        raise LeadlineError(f"split {selection!r} holds no picture of this data set{why}")
     return chosen
 
 
@@ -125,13 +125,13 @@ def _indices_of_ids(dataset: DepthDataset, path: Path) -> list[int]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read as a list of ids: {error}") from error
+        raise LeadlineError(f"{path} cannot be read as a list of ids: {error}") from error
     wanted = [line.strip() for line in lines if line.strip()]
     place = {name: index for index, name in enumerate(dataset.ids)}
     missing = [name for name in wanted if name not in place]
     if missing or not wanted:
         what = f"ids that the data set lacks, such as {missing[0]!r}" if missing else "no id"
-        raise UserError(f"{path} lists {what}; wanted one id of the data set a line")
+        raise LeadlineError(f"{path} lists {what}; wanted one id of the data set a line")
     return sorted(place[name] for name in set(wanted))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from leadline.geometry import Output, depth_to_disparity, disparity_to_depth
 
 # An aligned disparity at or below zero means "beyond everything", not "unknown": 1 km.
-SMALLEST_DISPARITY = 1e-3
+MIN_DISPARITY = 1e-3
 
 
 def median_scale(pred: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ def _as_metres(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) 
 
 
 def _align_median(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) -> Tensor:
-    depth = disparity_to_depth(values.clamp_min(SMALLEST_DISPARITY)) if output is Output.DISPARITY else values
+    depth = disparity_to_depth(values.clamp_min(MIN_DISPARITY)) if output is Output.DISPARITY else values
     return _scale(depth, median_scale(depth, target_m, valid))
 
 
@@ -105,7 +105,7 @@ def _align_scale_shift(values: Tensor, output: Output, target_m: Tensor, valid: 
     if output is not Output.DISPARITY:
         return _scale(values, *fit_scale_and_shift(values, target_m, valid))
     disparity = _scale(values, *fit_scale_and_shift(values, depth_to_disparity(target_m), valid))
-    return disparity_to_depth(disparity.clamp_min(SMALLEST_DISPARITY))
+    return disparity_to_depth(disparity.clamp_min(MIN_DISPARITY))
 
 
 ALIGNMENTS: dict[str, Callable[[Tensor, Output, Tensor, Tensor], Tensor]] = {

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.data import DepthDataset
-from leadline.errors import UserError
-from leadline.evaluation.evaluation import Report
+from leadline.errors import LeadlineError
+from leadline.evaluation.evaluation import Evaluation
 from leadline.evaluation.metrics import METRICS
 
 NUM_RESAMPLES = 10_000
@@ -47,15 +47,15 @@ class Scores:
     """Hash of the true depth; "" where unknown."""
 
     def __post_init__(self) -> None:
-        """Refuse lists of different lengths (ValueError) and an id that comes twice (UserError)."""
+        """Refuse lists of different lengths (ValueError) and an id that comes twice (LeadlineError)."""
         if len(self.rows) != len(self.ids) or len(self.scenes) not in (0, len(self.ids)):
             raise ValueError(f"got {len(self.ids)} ids, {len(self.rows)} rows and {len(self.scenes)} scenes")
         if len(set(self.ids)) < len(self.ids):
             twice = next(name for place, name in enumerate(self.ids) if name in self.ids[:place])
-            raise UserError(f"the scores of {self.model} hold the picture {twice!r} twice; evaluate it again")
+            raise LeadlineError(f"the scores of {self.model} hold the picture {twice!r} twice; evaluate it again")
 
     @classmethod
-    def of_report(cls, report: Report) -> "Scores":
+    def of_report(cls, report: Evaluation) -> "Scores":
         """Take them from an evaluation's report."""
         return cls(
             model=report.model,
@@ -78,13 +78,13 @@ def read_scores(folder: Path) -> Scores:
     """Read an evaluation back.
 
     Args:
-        folder: with `metrics.json` and `per_image.csv`, as `Report.save` writes them.
+        folder: with `metrics.json` and `per_image.csv`, as `Evaluation.save` writes them.
 
     Returns:
         The scores; the files hold no scenes, so these are unknown.
 
     Raises:
-        UserError: if a file is missing, broken, or not of the same evaluation as the other.
+        LeadlineError: if a file is missing, broken, or not of the same evaluation as the other.
     """
     try:
         about = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -97,13 +97,13 @@ def read_scores(folder: Path) -> Scores:
         num_images = about["num_images"]
     except (FileNotFoundError, NotADirectoryError) as error:
         wanted = "metrics.json and per_image.csv, as leadline evaluate --out writes them"
-        raise UserError(f"no evaluation at {folder}: wanted {wanted}") from error
+        raise LeadlineError(f"no evaluation at {folder}: wanted {wanted}") from error
     except KeyError as error:
-        raise UserError(f"the evaluation at {folder} lacks {error}; evaluate again") from error
+        raise LeadlineError(f"the evaluation at {folder} lacks {error}; evaluate again") from error
     except (ValueError, TypeError, csv.Error) as error:
-        raise UserError(f"the evaluation at {folder} is broken ({error}); evaluate again") from error
+        raise LeadlineError(f"the evaluation at {folder} is broken ({error}); evaluate again") from error
     if num_images != len(rows):
-        raise UserError(f"{folder}: metrics.json is of {num_images} pictures, per_image.csv of {len(rows)}")
+        raise LeadlineError(f"{folder}: metrics.json is of {num_images} pictures, per_image.csv of {len(rows)}")
     return Scores(ids=ids, rows=rows, **words)
 
 
@@ -183,11 +183,11 @@ def compare(first: Scores, *others: Scores) -> list[Comparison]:
         A comparison for each of the others, in their order.
 
     Raises:
-        UserError: if there is no other, the data, splits, protocols or pictures differ, or fewer than 2 pictures
+        LeadlineError: if there is no other, the data, splits, protocols or pictures differ, or fewer than 2 pictures
             have a score from both.
     """
     if not others:
-        raise UserError(f"a comparison needs at least 2 models, got only {first.model}; name another")
+        raise LeadlineError(f"a comparison needs at least 2 models, got only {first.model}; name another")
     return [_compare_two(first, other) for other in others]
 
 
@@ -200,7 +200,9 @@ def _compare_two(first: Scores, other: Scores) -> Comparison:
     kept = scored[0] & scored[1]
     if kept.sum() < 2:
         both = f"{first.model} and {other.model}"
-        raise UserError(f"wanted at least 2 pictures scored by both {both}, got {kept.sum()}; choose a larger split")
+        raise LeadlineError(
+            f"wanted at least 2 pictures scored by both {both}, got {kept.sum()}; choose a larger split"
+        )
     before, after, ids = before[kept], after[kept], list(compress(first.ids, kept))
     scenes = first.scenes or [other.scenes[place] for place in order if other.scenes]
     resampled, units = _units(ids, list(compress(scenes, kept)))
@@ -235,18 +237,20 @@ def _require_alike(first: Scores, other: Scores) -> None:
             continue
         wanted, got = getattr(first, key), getattr(other, key)
         if wanted != got:
-            raise UserError(f"{first.model} has the {key} {wanted!r}, {other.model} {got!r}; evaluate both alike")
+            raise LeadlineError(f"{first.model} has the {key} {wanted!r}, {other.model} {got!r}; evaluate both alike")
     for one, two in ((first, other), (other, first)):
         lacking = sorted(set(one.ids) - set(two.ids))
         if lacking:
-            raise UserError(
+            raise LeadlineError(
                 f"the scores of {two.model} lack {len(lacking)} of the {len(one.ids)} pictures of {one.model}, "
                 f"such as {lacking[0]!r}; evaluate both on the same pictures"
             )
     for key, what in {"protocol_digest": "rules of the protocol", "data_digest": "true depth"}.items():
         hashes = {getattr(it, key) for it in (first, other)} - {""}
         if len(hashes) > 1:
-            raise UserError(f"the {what} of {first.model} and {other.model} differ, by their hashes; evaluate both now")
+            raise LeadlineError(
+                f"the {what} of {first.model} and {other.model} differ, by their hashes; evaluate both now"
+            )
 
 
 def _matrix(scores: Scores) -> NDArray[np.float64]:

@@ -15,18 +15,18 @@ from tqdm import tqdm
 from leadline._version import __version__
 from leadline.backends import open_predictor
 from leadline.data import DepthDataset, open_dataset, select
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.breakdown import Breakdown, Groups, by_scene
 from leadline.evaluation.metrics import METRICS, metrics_from_sums, named
 from leadline.evaluation.protocols import Protocol, get_protocol
-from leadline.evaluation.scoring import PictureScore, score_in_processes, score_on_cluster, score_pictures
+from leadline.evaluation.scoring import ImageScore, score_images, score_in_processes, score_on_cluster
 from leadline.evaluation.training_split import trained_division
 from leadline.evaluation.uncertainty import calibration_error
 from leadline.io import atomic_file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class Evaluation:
     """The result of an evaluation."""
 
     model: str
@@ -111,7 +111,7 @@ def evaluate(
     processes: int = 1,
     cluster: bool = False,
     show_progress: bool = False,
-) -> Report:
+) -> Evaluation:
     """Score a model.
 
     Args:
@@ -130,7 +130,7 @@ def evaluate(
         The report.
 
     Raises:
-        UserError: if model, data, split or protocol is unknown, a file is broken, or the protocol does not fit.
+        LeadlineError: if model, data, split or protocol is unknown, a file is broken, or the protocol does not fit.
     """
     return evaluate_protocols(
         model,
@@ -153,7 +153,7 @@ def evaluate_protocols(
     cluster: bool = False,
     details: bool = False,
     show_progress: bool = False,
-) -> list[Report]:
+) -> list[Evaluation]:
     """Score a model under several protocols, predicting each picture only once for all that treat it alike.
 
     Args:
@@ -170,7 +170,7 @@ def evaluate_protocols(
         A report for each protocol, in their order.
 
     Raises:
-        UserError: as `evaluate`.
+        LeadlineError: as `evaluate`.
     """
     rules = [get_protocol(name) for name in protocols]
     dataset = open_dataset(Path(data))
@@ -182,7 +182,7 @@ def evaluate_protocols(
         elif processes == 1:
             predictor = open_predictor(model, dataset)
             name, rows = predictor.name, []
-            for row in score_pictures(predictor, dataset, chosen, rules, details):
+            for row in score_images(predictor, dataset, chosen, rules, details):
                 rows.append(row)
                 bar.update()
         else:
@@ -196,8 +196,8 @@ def reports(
     dataset: DepthDataset,
     split: str,
     protocols: Sequence[Protocol],
-    rows: Iterable[PictureScore],
-) -> list[Report]:
+    rows: Iterable[ImageScore],
+) -> list[Evaluation]:
     """Put pictures' scores together; their order does not matter.
 
     Args:
@@ -222,14 +222,14 @@ def reports(
         scores = [row.scores[place] for row in ordered]
         sums = torch.stack([score.sums for score in scores])
         if not sums[:, 0].any():
-            raise UserError(
+            raise LeadlineError(
                 f"protocol {rules.name!r} scores no pixel of these pictures: is their depth valid, and in metres "
                 f"within {rules.valid_range_m}? 'leadline data check' tells"
             )
         boundaries = [score.boundaries for score in scores if score.boundaries is not None]
         calibrations = [score.calibration for score in scores if score.calibration is not None]
         found.append(
-            Report(
+            Evaluation(
                 model=name,
                 data=data.resolve().name,
                 split=Path(split).name if split.endswith(".txt") else split,
@@ -247,7 +247,7 @@ def reports(
     return found
 
 
-def _groups(rows: Sequence[PictureScore], place: int, sums: Tensor, scenes: Sequence[str]) -> dict[str, Groups]:
+def _groups(rows: Sequence[ImageScore], place: int, sums: Tensor, scenes: Sequence[str]) -> dict[str, Groups]:
     breakdown = Breakdown()
     for row in rows:
         breakdown.add(row.index, row.scores[place].groups)

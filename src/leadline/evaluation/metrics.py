@@ -36,7 +36,7 @@ METRICS: dict[str, MetricInfo] = {
 }
 
 
-def goodness(name: str, value: float) -> float:
+def ranking_value(name: str, value: float) -> float:
     """A metric's value such that more is better; NaN is worst.
 
     Args:
@@ -52,7 +52,7 @@ SUMS = ("count", "delta1", "delta2", "delta3", "abs_rel", "sq_rel", "square", "l
 """The columns of `error_sums`."""
 
 # Predictions at or below zero have no logarithm; InvPT and TaskPrompter use the same floor.
-SMALLEST_DEPTH_M = 1e-9
+MIN_DEPTH_M = 1e-9
 
 
 class ErrorTerms(NamedTuple):
@@ -83,7 +83,7 @@ def error_terms(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> ErrorTerms:
         raise ValueError(f"prediction, truth and mask must have one shape, got {shapes}")
     # Pixels that do not count become a perfect prediction of 1 m, so that every error there is exactly 0.
     truth = torch.where(valid, target_m, 1.0).double()
-    guess = torch.where(valid, pred_m, 1.0).double().clamp_min(SMALLEST_DEPTH_M)
+    guess = torch.where(valid, pred_m, 1.0).double().clamp_min(MIN_DEPTH_M)
     error, quotient = guess - truth, guess / truth
     log_error, ratio = quotient.log(), torch.maximum(quotient, quotient.reciprocal())
     square, relative = error.square(), error.abs() / truth

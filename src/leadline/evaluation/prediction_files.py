@@ -15,7 +15,7 @@ from torch import Tensor
 
 from leadline.backends import Answer
 from leadline.data import Batch, DepthDataset
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import Output, resize_depth
 from leadline.io import as_record, decode_image, read_exr, read_toml
 
@@ -51,10 +51,10 @@ class FilesPredictor:
             dataset: the pictures.
 
         Raises:
-            UserError: if there is no such folder or its `predictions.toml` is wrong.
+            LeadlineError: if there is no such folder or its `predictions.toml` is wrong.
         """
         if not folder.is_dir():
-            raise UserError(f"no folder of predictions at {folder}: wanted a file for each picture, such as ID.npz")
+            raise LeadlineError(f"no folder of predictions at {folder}: wanted a file for each picture, such as ID.npz")
         self.folder = folder
         self.info = _read_info(folder)
         self.output = self.info.output
@@ -69,7 +69,7 @@ class FilesPredictor:
         """The stored maps at the pictures' size, as `Predictor` says; `flip` changes nothing.
 
         Raises:
-            UserError: if a picture has no file, or it is broken.
+            LeadlineError: if a picture has no file, or it is broken.
         """
         maps = [self._read(name, *batch.image.shape[-2:]) for name in batch.id]
         uncertainties = [uncertainty for _, uncertainty in maps if uncertainty is not None]
@@ -80,18 +80,18 @@ class FilesPredictor:
         stem = self._stem_of[name]
         found = self._find(stem)
         if found is None:
-            raise UserError(
+            raise LeadlineError(
                 f"{self.folder} holds no prediction of {name!r}: wanted {stem} with one of {', '.join(READERS)}"
             )
         if self._times[stem] > 1:
-            raise UserError(
+            raise LeadlineError(
                 f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
             )
         path, read = found
         stored, uncertainty = read(path)
         for values in (stored,) if uncertainty is None else (stored, uncertainty):
             if values.ndim != 2 or values.dtype.kind not in "uif":
-                raise UserError(f"{path} must hold one map of numbers (H, W), got {values.dtype} {values.shape}")
+                raise LeadlineError(f"{path} must hold one map of numbers (H, W), got {values.dtype} {values.shape}")
         scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
         depth = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
         return depth, None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
@@ -115,7 +115,7 @@ def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
             uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
             return arrays[key], uncertainty
     except (*_DAMAGE, zipfile.BadZipFile, zlib.error, KeyError) as error:
-        raise UserError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
+        raise LeadlineError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
 
 
 def _depth_among(names: Sequence[str]) -> str:
@@ -129,7 +129,7 @@ def _read_npy(path: Path) -> tuple[NDArray[Any], None]:
     try:
         return np.load(path, allow_pickle=False), None
     except _DAMAGE as error:
-        raise UserError(f"{path} is no whole .npy file: {error}") from error
+        raise LeadlineError(f"{path} is no whole .npy file: {error}") from error
 
 
 def _read_picture(path: Path) -> tuple[NDArray[Any], None]:

@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 from leadline.evaluation.alignment import ALIGNMENTS
 from leadline.geometry import Output
 from leadline.io import as_record, read_toml
@@ -157,7 +157,7 @@ def get_protocol(name: str) -> Protocol:
     The file's keys are the fields of `Protocol`; what it leaves out has their defaults.
 
     Raises:
-        UserError: if there is none of that name (it names the nearest), or the file describes none.
+        LeadlineError: if there is none of that name (it names the nearest), or the file describes none.
     """
     if name.endswith(".toml"):
         return _read_protocol(Path(name))
@@ -168,7 +168,7 @@ def get_protocol(name: str) -> Protocol:
 
 def _read_protocol(path: Path) -> Protocol:
     if not path.is_file():
-        raise UserError(f"no protocol at {path}; the named ones: {', '.join(PROTOCOLS)}")
+        raise LeadlineError(f"no protocol at {path}; the named ones: {', '.join(PROTOCOLS)}")
     return as_record(Protocol, {"name": path.stem, **read_toml(path)}, str(path))
 
 
@@ -184,7 +184,7 @@ def scored_pixels(protocol: Protocol, target_m: Tensor, valid: Tensor) -> Tensor
         bool (B, 1, H, W).
 
     Raises:
-        UserError: if the protocol crops maps of a size that the truth has not.
+        LeadlineError: if the protocol crops maps of a size that the truth has not.
     """
     near_m, far_m = protocol.valid_range_m
     if protocol.includes_ends:
@@ -206,7 +206,7 @@ def _window(protocol: Protocol, height: int, width: int) -> tuple[int, int, int,
         return 0, height, 0, width
     if (height, width) != protocol.size:
         wanted = "×".join(map(str, protocol.size))
-        raise UserError(
+        raise LeadlineError(
             f"protocol {protocol.name!r} crops {wanted} depth maps, got {height}×{width}; "
             "use one without a crop, such as 'report'"
         )
@@ -227,7 +227,7 @@ def scored_prediction(protocol: Protocol, values: Tensor, output: Output, target
         Metres, (B, 1, H, W).
 
     Raises:
-        UserError: if the values are not metres and the protocol aligns nothing.
+        LeadlineError: if the values are not metres and the protocol aligns nothing.
     """
     check_output(protocol, output)
     pred_m = ALIGNMENTS[protocol.alignment](values, output, target_m, scored)
@@ -238,10 +238,10 @@ def check_output(protocol: Protocol, output: Output) -> None:
     """Refuse to score values without a unit as if they were metres.
 
     Raises:
-        UserError: if the values are not metres and the protocol aligns nothing.
+        LeadlineError: if the values are not metres and the protocol aligns nothing.
     """
     if output is not Output.METRES and protocol.alignment == "none":
-        raise UserError(
+        raise LeadlineError(
             f"protocol {protocol.name!r} wants metres, got {output.value} up to scale and shift; "
             "use one that aligns, such as 'relative' or 'median'"
         )

@@ -21,7 +21,7 @@ from leadline.evaluation.metrics import error_sums
 from leadline.evaluation.protocols import Protocol, check_output, scored_pixels, scored_prediction
 from leadline.evaluation.uncertainty import reliability_sums
 from leadline.geometry import Output
-from leadline.prediction import in_order, ray_cluster
+from leadline.prediction import ordered_map, ray_cluster
 
 DECODERS = 2
 """Threads that decode pictures; a single one would use all of PyTorch's own threads, in the network's way."""
@@ -44,7 +44,7 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureScore:
+class ImageScore:
     """What one picture adds to a report of each protocol."""
 
     index: int
@@ -52,13 +52,13 @@ class PictureScore:
     scores: list[Score]
 
 
-def score_pictures(
+def score_images(
     predictor: Predictor,
     dataset: DepthDataset,
     indices: Sequence[int],
     protocols: Sequence[Protocol],
     details: bool = False,
-) -> Iterator[PictureScore]:
+) -> Iterator[ImageScore]:
     """Score pictures one after the other; only the scores are kept, never a picture.
 
     Args:
@@ -72,14 +72,14 @@ def score_pictures(
         A score for each picture, in order.
 
     Raises:
-        UserError: if a file is broken, or a protocol does not fit the truth or the answer.
+        LeadlineError: if a file is broken, or a protocol does not fit the truth or the answer.
     """
     for rules in protocols:
         check_output(rules, predictor.output)
     for index, batch in _decoded(dataset, indices):
         answers = {flip: predictor(batch, flip) for flip in {rules.flip for rules in protocols}}
         scores = [_score(predictor, answers[rules.flip], batch, rules, details) for rules in protocols]
-        yield PictureScore(index=index, truth_digest=_truth_digest(batch), scores=scores)
+        yield ImageScore(index=index, truth_digest=_truth_digest(batch), scores=scores)
 
 
 def _decoded(dataset: DepthDataset, indices: Sequence[int]) -> Iterator[tuple[int, Batch]]:
@@ -88,7 +88,7 @@ def _decoded(dataset: DepthDataset, indices: Sequence[int]) -> Iterator[tuple[in
     By threads: a forked process, as PyTorch's loader would have, can hang where torch has started threads before.
     """
     jobs = (partial(dataset.__getitem__, index) for index in indices)
-    for index, sample in zip(indices, in_order(jobs, DECODERS), strict=True):
+    for index, sample in zip(indices, ordered_map(jobs, DECODERS), strict=True):
         yield index, collate([sample])
 
 
@@ -124,7 +124,7 @@ def score_in_processes(
     processes: int,
     details: bool,
     progress: Callable[[int], Any],
-) -> tuple[str, list[PictureScore]]:
+) -> tuple[str, list[ImageScore]]:
     """Share the pictures out: each process opens the model for itself and scores every n-th of them.
 
     Args:
@@ -133,17 +133,17 @@ def score_in_processes(
         chosen: indices of its pictures.
         protocols: the rules.
         processes: how many.
-        details: as `score_pictures`.
+        details: as `score_images`.
         progress: is told of every so many pictures that are done.
 
     Returns:
         What the model is called, and a score for each picture, in any order.
 
     Raises:
-        UserError: as `score_pictures`.
+        LeadlineError: as `score_images`.
     """
     num_threads = max(1, (os.cpu_count() or 1) // processes)
-    rows: list[PictureScore] = []
+    rows: list[ImageScore] = []
     # A forked copy of a process in which torch has started threads can hang.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         shares = [
@@ -164,7 +164,7 @@ def score_on_cluster(
     protocols: Sequence[Protocol],
     details: bool,
     progress: Callable[[int], Any],
-) -> tuple[str, list[PictureScore]]:
+) -> tuple[str, list[ImageScore]]:
     """Share the pictures out on a Ray cluster, whose machines all see the model and the data under the same names.
 
     Args:
@@ -179,13 +179,13 @@ def score_on_cluster(
         As `score_in_processes`.
 
     Raises:
-        UserError: as `score_pictures`, or if Ray is not installed.
+        LeadlineError: as `score_images`, or if Ray is not installed.
         OSError: if the cluster fails.
     """
     # Its workers may stand in another folder.
     model = str(Path(model).absolute()) if Path(model).exists() else model
     num_shares = -(-len(chosen) // SHARE)
-    rows: list[PictureScore] = []
+    rows: list[ImageScore] = []
     with ray_cluster() as cluster:
         score = cluster.ray.remote(**cluster.share)(_score_share)
         waiting = [
@@ -207,9 +207,9 @@ def _score_share(
     protocols: Sequence[Protocol],
     details: bool,
     num_threads: int | None,
-) -> tuple[str, list[PictureScore]]:
+) -> tuple[str, list[ImageScore]]:
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     dataset = open_dataset(data)
     predictor = open_predictor(model, dataset)
-    return predictor.name, list(score_pictures(predictor, dataset, indices, protocols, details))
+    return predictor.name, list(score_images(predictor, dataset, indices, protocols, details))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from leadline.data import DepthDataset, ids_digest
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models import find_checkpoint, read_config
 
 
@@ -22,11 +22,11 @@ def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selec
         this rule.
 
     Raises:
-        UserError: if the data set has other pictures now, which are divided another way.
+        LeadlineError: if the data set has other pictures now, which are divided another way.
     """
     try:
         record = read_config(find_checkpoint(model)).get("record", {})
-    except UserError:  # no leadline model; or none at all, as whatever opens it will say
+    except LeadlineError:  # no leadline model; or none at all, as whatever opens it will say
         return {}
     settings, (rule, _, part) = record.get("settings", {}).get("data", {}), selection.partition("/")
     if settings.get("split") != rule or selection == "official/test":  # which is the makers' to divide
@@ -35,7 +35,7 @@ def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selec
     if trained_ids == ids_digest(dataset) or (has_name and trained_ids is None):
         return {"seed": settings["split_seed"], "validation": settings["validation"]}
     if has_name:
-        raise UserError(
+        raise LeadlineError(
             f"{data} has other pictures than when {model} was trained on it, so that {selection} may hold some that it "
             f"has seen: give the list that its run kept, --split RUN/splits/{part}.txt"
         )

@@ -7,7 +7,7 @@ BIN_EDGES = tuple(0.005 * 2 ** (step / 2) for step in range(17))  # relative err
 """Between which expected errors pixels are taken together; the first and last bin are open."""
 NUM_BINS = len(BIN_EDGES) + 1
 COLUMNS = ("num_pixels", "expected", "actual")
-SMALLEST_DEPTH_M = 1e-3
+MIN_DEPTH_M = 1e-3
 
 
 def reliability_sums(pred_m: Tensor, target_m: Tensor, scored: Tensor, relative_error: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def reliability_sums(pred_m: Tensor, target_m: Tensor, scored: Tensor, relative_
     """
     counted = scored & relative_error.isfinite()
     expected = relative_error[counted].double()
-    actual = (pred_m[counted].clamp_min(SMALLEST_DEPTH_M).double().log() - target_m[counted].double().log()).abs()
+    actual = (pred_m[counted].clamp_min(MIN_DEPTH_M).double().log() - target_m[counted].double().log()).abs()
     bins = torch.bucketize(expected, torch.tensor(BIN_EDGES, dtype=torch.float64))
     values = torch.stack([torch.ones_like(expected), expected, actual], dim=1)
     return torch.zeros(NUM_BINS, len(COLUMNS), dtype=torch.float64).index_add_(0, bins, values)

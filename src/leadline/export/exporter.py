@@ -19,19 +19,19 @@ from torch import Tensor, nn
 
 from leadline._version import __version__
 from leadline.backends import FOCAL, PREFIX, compile_network, open_session, read_network, save_network
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.export.onnx_graph import ANSWER, DEPTH, IR_VERSION, OPSET, PICTURE, WORKING, around
-from leadline.geometry import SMALLEST_PX, Output
+from leadline.geometry import MIN_SIDE_PX, Output
 from leadline.io import SOFTWARE, atomic_file, require_target
 from leadline.models import DepthModel, ModelSettings, find_checkpoint, load_model, read_config
 
-MOST_DIFFERENT = 1e-3
+MAX_DIFFERENCE = 1e-3
 """Largest relative difference between file and model, in any pixel, that is rounding; 1e-6 to 1e-5 is usual."""
 
 OPTIONAL = "may be left out"
 """What a file says of its focal length, if that is so."""
 
-MOST_BYTES = 2**31
+MAX_BYTES = 2**31
 """Of a protobuf message, which an ONNX file is."""
 
 _PICTURES = ((1, 480, 640, 1.0), (2, 501, 375, 0.6), (1, 90, 160, 1.7))
@@ -68,22 +68,22 @@ def export_model(model: str | Path, path: Path) -> list[Check]:
         How the file answered pictures of three sizes, in float32 on the processor.
 
     Raises:
-        UserError: if a package is missing, the model or the path is none, or the file answers otherwise than the
+        LeadlineError: if a package is missing, the model or the path is none, or the file answers otherwise than the
             model, which then is not kept.
     """
     if path.suffix.lower() not in WRITERS:
-        raise UserError(f"--out must be a file whose name ends in {' or '.join(WRITERS)}, got {path}")
+        raise LeadlineError(f"--out must be a file whose name ends in {' or '.join(WRITERS)}, got {path}")
     write, extra, packages = WRITERS[path.suffix.lower()]
     require_target(path)
     try:
         for package in packages:
             import_module(package)
     except ImportError as error:
-        raise UserError(f'export needs {error.name}: pip install "leadline[{extra}]"') from error
+        raise LeadlineError(f'export needs {error.name}: pip install "leadline[{extra}]"') from error
     depth_model = _without_edges(load_model(model))
     num_bytes = 4 * sum(parameter.numel() for parameter in depth_model.parameters())
-    if num_bytes >= MOST_BYTES:
-        raise UserError(
+    if num_bytes >= MAX_BYTES:
+        raise LeadlineError(
             f"{model} has {num_bytes / 1e9:.1f} GB of weights, and one ONNX file holds at most 2: train a smaller one"
         )
     whole = around(_trace(depth_model), depth_model.settings)
@@ -91,10 +91,10 @@ def export_model(model: str | Path, path: Path) -> list[Check]:
     with write(whole, path) as run:
         checks = [_check(run, depth_model, *picture) for picture in _PICTURES]
         worst = max(checks, key=lambda check: check.difference)
-        if not worst.difference <= MOST_DIFFERENT:
-            raise UserError(
+        if not worst.difference <= MAX_DIFFERENCE:
+            raise LeadlineError(
                 f"the exported file differs from {model} by {worst.difference:.2g} of the depth at {worst.height}×"
-                f"{worst.width}, wanted at most {MOST_DIFFERENT:g}; it is not kept: please report it with your "
+                f"{worst.width}, wanted at most {MAX_DIFFERENCE:g}; it is not kept: please report it with your "
                 f"versions, torch {torch.__version__} and {_versions()}"
             )
     return checks
@@ -174,7 +174,7 @@ def _trace(model: DepthModel) -> Any:
     """The network as an ONNX model from `WORKING` to `ANSWER`: any number of pictures, of any multiple of its step."""
     multiple = model.settings.multiple_px
     height, width = (round(side / multiple) * multiple for side in (model.settings.height, model.settings.width))
-    least = -(-SMALLEST_PX // multiple)
+    least = -(-MIN_SIDE_PX // multiple)
     sides = [multiple * torch.export.Dim(name, min=least) for name in ("steps_down", "steps_across")]
     try:
         with _quietly():
@@ -189,7 +189,7 @@ def _trace(model: DepthModel) -> Any:
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        raise UserError(
+        raise LeadlineError(
             f"torch {torch.__version__} cannot export {model.settings.encoder.name}: {_cause(error)}"
         ) from error
     network = cast(Any, program).model_proto

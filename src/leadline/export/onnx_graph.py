@@ -9,8 +9,8 @@ import math
 from typing import Any
 
 from leadline.backends import FOCAL
-from leadline.geometry import SMALLEST_PX
-from leadline.models import MOST_RESIZED, ModelSettings
+from leadline.geometry import MIN_SIDE_PX
+from leadline.models import MAX_RESIZED, ModelSettings
 
 OPSET, IR_VERSION = 20, 10
 """The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
@@ -76,12 +76,12 @@ def _unknown_focal() -> list[str]:
 
 
 def _known_focal(settings: ModelSettings) -> list[str]:
-    """`DepthModel.look`: a part of the ratio of focal lengths goes into the size, the rest into the metres."""
+    """`DepthModel.view_size`: a part of the ratio of focal lengths goes into the size, the rest into the metres."""
     return [
         f"trained = Constant <value = double[1] {{{settings.focal_px!r}}}> ()",
         "one = Constant <value = double[1] {1.0}> ()",
-        f"most = Constant <value = double {{{MOST_RESIZED!r}}}> ()",
-        f"least_resized = Constant <value = double {{{1 / MOST_RESIZED!r}}}> ()",
+        f"most = Constant <value = double {{{MAX_RESIZED!r}}}> ()",
+        f"least_resized = Constant <value = double {{{1 / MAX_RESIZED!r}}}> ()",
         f"share = Constant <value = double[1] {{{-2 * settings.focal_share!r}}}> ()",  # of an area, hence twice
         f"unknown = IsNaN ({FOCAL})",
         f"focal = Cast <to={_FLOAT64}> ({FOCAL})",
@@ -111,7 +111,7 @@ def _focal_ratio(name: str) -> list[str]:
 
 def _size_with_area(name: str, multiple: int) -> list[str]:
     """`leadline.geometry.resizing.size_with_area`: NAME_size, of NAME_area and with the aspect of `sides`."""
-    least = -(-SMALLEST_PX // multiple) * multiple
+    least = -(-MIN_SIDE_PX // multiple) * multiple
     return [
         f"{name}_multiple = Constant <value = double[1] {{{multiple}}}> ()",
         f"{name}_least = Constant <value = double[1] {{{least}}}> ()",

@@ -16,7 +16,7 @@ from .points import known_camera as known_camera
 from .points import on_surface as on_surface
 from .points import point_cloud as point_cloud
 from .points import vertices_of as vertices_of
-from .resizing import SMALLEST_PX as SMALLEST_PX
+from .resizing import MIN_SIDE_PX as MIN_SIDE_PX
 from .resizing import enlargement as enlargement
 from .resizing import resize as resize
 from .resizing import resize_depth as resize_depth

@@ -11,7 +11,7 @@ from math import atan, degrees, inf, radians, tan
 import torch
 from torch import Tensor
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 
 def pinhole(focal_px: float, height: int, width: int) -> Tensor:
@@ -26,10 +26,10 @@ def pinhole(focal_px: float, height: int, width: int) -> Tensor:
         Intrinsics, float32 (3, 3).
 
     Raises:
-        UserError: if the focal length is not positive and finite.
+        LeadlineError: if the focal length is not positive and finite.
     """
     if not 0 < focal_px < inf:
-        raise UserError(f"a focal length is a positive number of pixels, got {focal_px}: check the unit")
+        raise LeadlineError(f"a focal length is a positive number of pixels, got {focal_px}: check the unit")
     return torch.tensor([[focal_px, 0.0, (width - 1) / 2], [0.0, focal_px, (height - 1) / 2], [0.0, 0.0, 1.0]])
 
 
@@ -44,10 +44,10 @@ def focal_px_from_fov(fov_deg: float, width_px: int) -> float:
         The focal length in pixels: (width / 2) / tan(fov / 2).
 
     Raises:
-        UserError: unless the field of view lies between 0 and 180 degrees.
+        LeadlineError: unless the field of view lies between 0 and 180 degrees.
     """
     if not 0 < fov_deg < 180:
-        raise UserError(
+        raise LeadlineError(
             f"a horizontal field of view lies between 0 and 180 degrees, got {fov_deg}: "
             f"about 65 fits a phone's main camera"
         )

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-MOST_MM = 65535
+MAX_MM = 65535
 """What 16 bits can hold."""
 
 
@@ -67,10 +67,10 @@ def to_millimetres(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> ND
         valid: bool, of the same shape.
     """
     millimetres = np.rint(np.where(valid & np.isfinite(depth_m), depth_m, 0) * np.float32(1000))
-    return np.where((millimetres > 0) & (millimetres <= MOST_MM), millimetres, 0).astype(np.uint16)
+    return np.where((millimetres > 0) & (millimetres <= MAX_MM), millimetres, 0).astype(np.uint16)
 
 
-_MOST_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
+_MAX_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain
 
 
 class DepthSummary(NamedTuple):
@@ -94,6 +94,6 @@ def summarize_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> D
     depths_m = depth_m[valid & np.isfinite(depth_m)]
     if depths_m.size == 0:
         return DepthSummary(nan, nan, nan)
-    step = ceil(depths_m.size / _MOST_SAMPLES)
+    step = ceil(depths_m.size / _MAX_SAMPLES)
     near_m, median_m, far_m = np.percentile(depths_m[::step], (2, 50, 98))
     return DepthSummary(float(near_m), float(median_m), float(far_m))

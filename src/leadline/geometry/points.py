@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.camera import depth_to_points
 
 FLYING_RATIO = 1.08
@@ -49,10 +49,10 @@ def known_camera(intrinsics: NDArray[np.float32] | None) -> NDArray[np.float32]:
     """The intrinsics, where they are known.
 
     Raises:
-        UserError: if they are None or NaN.
+        LeadlineError: if they are None or NaN.
     """
     if intrinsics is None or not np.isfinite(intrinsics).all():
-        raise UserError(
+        raise LeadlineError(
             "points in space need the camera: give --focal-px, --fov or --intrinsics, or a picture whose EXIF tells"
         )
     return intrinsics
@@ -76,7 +76,7 @@ def point_cloud(
         The points that lie on a surface.
 
     Raises:
-        UserError: if the camera is unknown.
+        LeadlineError: if the camera is unknown.
     """
     kept = on_surface(depth_m, valid)
     return Cloud(vertices_of(depth_m, intrinsics)[kept], rgb[kept])

@@ -5,7 +5,7 @@ from math import floor, sqrt
 from torch import Tensor
 from torch.nn import functional
 
-SMALLEST_PX = 32
+MIN_SIDE_PX = 32
 """No side of a working size is shorter."""
 
 
@@ -42,7 +42,7 @@ def resize_depth(depth_m: Tensor, height: int, width: int) -> Tensor:
 
 
 def size_with_area(
-    height: int, width: int, area_px: int, multiple: int = 1, smallest: int = SMALLEST_PX
+    height: int, width: int, area_px: int, multiple: int = 1, smallest: int = MIN_SIDE_PX
 ) -> tuple[int, int]:
     """The size of about `area_px` pixels with the aspect of a picture.
 

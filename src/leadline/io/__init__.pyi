@@ -31,7 +31,7 @@ from .mesh import write_ply as write_ply
 from .mesh import write_points_glb as write_points_glb
 from .png import encode_png as encode_png
 from .provenance import COMMENT as COMMENT
-from .provenance import refuse_foreign_results as refuse_foreign_results
+from .provenance import ensure_overwritable as ensure_overwritable
 from .remote import RemoteFolder as RemoteFolder
 from .remote import describe_error as describe_error
 from .remote import files_below as files_below

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 SOFTWARE = "leadline"
 """What files say of who wrote them."""
@@ -21,18 +21,18 @@ def require_target(path: Path, folder: bool = False) -> None:
         folder: whether a folder is to be written, not a file.
 
     Raises:
-        UserError: if the other kind of thing is there, or what is above it is no folder that may be written.
+        LeadlineError: if the other kind of thing is there, or what is above it is no folder that may be written.
     """
     if folder and path.is_file():
-        raise UserError(f"{path} is a file, wanted a folder to write: name another --out")
+        raise LeadlineError(f"{path} is a file, wanted a folder to write: name another --out")
     if not folder and path.is_dir():
-        raise UserError(f"{path} is a folder, wanted a file to write: name a file in it as --out")
+        raise LeadlineError(f"{path} is a folder, wanted a file to write: name a file in it as --out")
     whole = Path(os.path.abspath(path))
     above = next(it for it in ([whole] if folder else []) + list(whole.parents) if it.exists())
     if not above.is_dir():
-        raise UserError(f"{above} is a file, wanted a folder for {path}: name another --out")
+        raise LeadlineError(f"{above} is a file, wanted a folder for {path}: name another --out")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise UserError(f"{above} may not be written, wanted a folder for {path}: name another --out")
+        raise LeadlineError(f"{above} may not be written, wanted a folder for {path}: name another --out")
 
 
 FILE_BROWSERS_OWN = {".DS_Store", "Thumbs.db", "desktop.ini"}
@@ -47,14 +47,14 @@ def require_only(folder: Path, names: Collection[str]) -> None:
         names: what may be in it.
 
     Raises:
-        UserError: if it holds something else, or is a file.
+        LeadlineError: if it holds something else, or is a file.
     """
     if folder.is_file():
-        raise UserError(f"{folder} must be a folder, got a file; choose another place")
+        raise LeadlineError(f"{folder} must be a folder, got a file; choose another place")
     present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     foreign = sorted(present - set(names) - FILE_BROWSERS_OWN)
     if foreign:
-        raise UserError(f"{folder} holds {foreign[0]!r}, which would be lost; choose a new or an empty folder")
+        raise LeadlineError(f"{folder} holds {foreign[0]!r}, which would be lost; choose a new or an empty folder")
 
 
 def _temporary_beside(path: Path) -> Path:

@@ -13,7 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import focal_px_from_fov, pinhole, resize_intrinsics
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
@@ -48,15 +48,15 @@ def given_camera(
         intrinsics: the camera, its file or its matrix.
 
     Returns:
-        What gives each picture its intrinsics. It raises a `UserError` for a picture that the camera does not fit.
+        What gives each picture its intrinsics. It raises a `LeadlineError` for a picture that the camera does not fit.
 
     Raises:
-        UserError: if more than one is given, or it is impossible.
+        LeadlineError: if more than one is given, or it is impossible.
     """
     told = {f"the focal length ({focal_px} px)": focal_px, f"the field of view ({fov_deg}°)": fov_deg}
     words = [word for word, value in {**told, "the intrinsics": intrinsics}.items() if value is not None]
     if len(words) > 1:
-        raise UserError(f"give {' or '.join(words)}, not {'both' if len(words) == 2 else 'all'}")
+        raise LeadlineError(f"give {' or '.join(words)}, not {'both' if len(words) == 2 else 'all'}")
     if intrinsics is not None:
         return partial(fit_camera, as_camera(intrinsics))
     if focal_px is not None:
@@ -72,7 +72,7 @@ def as_camera(intrinsics: Intrinsics) -> Camera:
     """Read a camera file, or check a matrix.
 
     Raises:
-        UserError: as `read_camera`, or if the matrix is none of a pinhole camera.
+        LeadlineError: as `read_camera`, or if the matrix is none of a pinhole camera.
     """
     if isinstance(intrinsics, Camera):
         return intrinsics
@@ -81,7 +81,7 @@ def as_camera(intrinsics: Intrinsics) -> Camera:
     try:
         return Camera(_matrix(np.asarray(intrinsics, dtype=np.float64).ravel().tolist()))
     except ValueError as error:
-        raise UserError(f"these are no intrinsics ({error}): wanted a pinhole matrix (3, 3) in pixels") from error
+        raise LeadlineError(f"these are no intrinsics ({error}): wanted a pinhole matrix (3, 3) in pixels") from error
 
 
 def read_camera(path: Path) -> Camera:
@@ -95,17 +95,17 @@ def read_camera(path: Path) -> Camera:
         path: the file.
 
     Raises:
-        UserError: if the file is missing or holds something else.
+        LeadlineError: if the file is missing or holds something else.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
         values, size = _parse(_tree(text))
         return Camera(_matrix(values), size)
     except FileNotFoundError as error:
-        raise UserError(f"no camera file at {path}: check the path") from error
+        raise LeadlineError(f"no camera file at {path}: check the path") from error
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise UserError(
+        raise LeadlineError(
             f"{path} is no camera file ({reason}): wanted the 9 numbers of a 3×3 matrix or fx fy cx cy, in pixels; "
             f"or JSON with fx, fy, cx, cy or K, and width and height"
         ) from error
@@ -123,12 +123,12 @@ def fit_camera(camera: Camera, height: int, width: int) -> Tensor:
         Intrinsics in pixels of this picture, (3, 3).
 
     Raises:
-        UserError: if the camera's pictures have another aspect, or it looks past this one.
+        LeadlineError: if the camera's pictures have another aspect, or it looks past this one.
     """
     if camera.size is None:
         cx, cy = camera.intrinsics[:2, 2].tolist()
         if not (-0.5 <= cx <= width - 0.5 and -0.5 <= cy <= height - 0.5):
-            raise UserError(
+            raise LeadlineError(
                 f"the intrinsics' centre ({cx:g}, {cy:g}) is outside of this picture of {width}×{height} pixels: "
                 f"write the width and height of the pictures that they are for into the camera file"
             )
@@ -136,7 +136,7 @@ def fit_camera(camera: Camera, height: int, width: int) -> Tensor:
     rows, columns = camera.size
     # Sizes are whole numbers, so that one of two pictures of one aspect may be a pixel off.
     if abs(height - rows * width / columns) > max(1.0, height / rows):
-        raise UserError(
+        raise LeadlineError(
             f"the intrinsics are for pictures of {columns}×{rows} pixels, got {width}×{height}, which is another "
             f"shape: give those of this picture"
         )

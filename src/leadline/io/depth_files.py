@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import to_millimetres
 from leadline.io.atomic import SOFTWARE, atomic_file
 from leadline.io.images import decode_image
@@ -17,7 +17,7 @@ from leadline.io.png import encode_png
 
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
-_MOST_MM = 65535
+_MAX_MM = 65535
 _FAST_PNG = 1  # zlib's level: 5 times faster than the default
 
 
@@ -92,14 +92,14 @@ def read_depth_png(path: Path) -> DepthMap:
         Depth in metres and where it is valid.
 
     Raises:
-        UserError: if the file cannot be read, is not 16-bit grey, or names another unit.
+        LeadlineError: if the file cannot be read, is not 16-bit grey, or names another unit.
     """
     picture = decode_image(path)
     unit = picture.info.get("unit", _PNG_UNIT)
     if not picture.mode.startswith("I"):
-        raise UserError(f"{path} is no depth map: wanted a 16-bit grey PNG, got mode {picture.mode}")
+        raise LeadlineError(f"{path} is no depth map: wanted a 16-bit grey PNG, got mode {picture.mode}")
     if unit != _PNG_UNIT:
-        raise UserError(f"{path} holds depth in {unit}, wanted {_PNG_UNIT}: convert it first")
+        raise LeadlineError(f"{path} holds depth in {unit}, wanted {_PNG_UNIT}: convert it first")
     millimetres = np.asarray(picture).astype(np.float32)
     return DepthMap(millimetres / np.float32(1000), millimetres > 0)
 
@@ -148,7 +148,7 @@ def read_npz(path: Path) -> DepthFile:
         Depth in metres, its mask, its camera and, where the file holds it, its uncertainty.
 
     Raises:
-        UserError: if the file is missing, damaged, or holds something else.
+        LeadlineError: if the file is missing, damaged, or holds something else.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -158,9 +158,9 @@ def read_npz(path: Path) -> DepthFile:
             require_map(result.depth_m, result.valid, result.uncertainty_m)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
-        raise UserError(
+        raise LeadlineError(
             f"{path} cannot be read as depth ({reason}): wanted an NPZ file with depth_m, valid, intrinsics, unit"
         ) from error
     if unit != _NPZ_UNIT:
-        raise UserError(f"{path} holds depth in {unit}, wanted {_NPZ_UNIT}: convert it first")
+        raise LeadlineError(f"{path} holds depth in {unit}, wanted {_NPZ_UNIT}: convert it first")
     return result

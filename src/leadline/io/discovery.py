@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"),
@@ -30,7 +30,7 @@ def natural_order(path: PurePath) -> list[list[str | int]]:
 
 
 def _refuse_folder(error: OSError) -> None:
-    raise UserError(f"{error.filename} may not be looked into ({error.strerror}): change its permissions")
+    raise LeadlineError(f"{error.filename} may not be looked into ({error.strerror}): change its permissions")
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -58,7 +58,7 @@ def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
     elif os.path.exists(path):
         return [path]
     elif not glob.has_magic(str(given)):
-        raise UserError(f"{path} does not exist: check the path")
+        raise LeadlineError(f"{path} does not exist: check the path")
     else:
         matches = [Path(match) for match in glob.glob(str(given), recursive=True)]
         below = [file for match in matches if match.is_dir() for file in _files_below(match)]
@@ -69,13 +69,13 @@ def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
     return sorted(kept, key=natural_order)
 
 
-def _nothing_found(given: Path | str, num_outputs: int, suffixes: Sequence[str]) -> UserError:
+def _nothing_found(given: Path | str, num_outputs: int, suffixes: Sequence[str]) -> LeadlineError:
     if num_outputs:
-        return UserError(
+        return LeadlineError(
             f"no pictures in {given} but {num_outputs} named *{' or *'.join(_OUTPUT_ENDINGS)}, "
             f"which are taken for our own results: name such a file itself to use it"
         )
-    return UserError(f"no pictures in {given}: wanted {', '.join(suffixes)}")
+    return LeadlineError(f"no pictures in {given}: wanted {', '.join(suffixes)}")
 
 
 def find_images(paths: Sequence[Path | str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
@@ -93,11 +93,11 @@ def find_images(paths: Sequence[Path | str], suffixes: Sequence[str] = IMAGE_SUF
         Each picture once: in the order of `paths`, and in natural order (2 before 10) within each.
 
     Raises:
-        UserError: if one of `paths` does not exist, or if a folder or pattern holds no picture.
+        LeadlineError: if one of `paths` does not exist, or if a folder or pattern holds no picture.
     """
     found = [file for given in paths for file in _expand(given, suffixes)]
     if not found:
-        raise UserError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
+        raise LeadlineError("no pictures given: name files, folders or patterns such as 'photos/*.jpg'")
     once: dict[str, Path] = {}
     for file in found:
         once.setdefault(os.path.abspath(file), file)  # "a.jpg" and "b/../a.jpg" are one

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.atomic import atomic_file
 
 COMMENTS = "Z is depth along the optical axis in metres; NaN where there is none"
@@ -22,7 +22,7 @@ def write_exr(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]
         valid: bool, (H, W); the rest becomes NaN.
 
     Raises:
-        UserError: if OpenEXR is not installed.
+        LeadlineError: if OpenEXR is not installed.
         OSError: if the file cannot be written; nothing of it stays.
     """
     openexr = _library()
@@ -47,23 +47,23 @@ def read_exr(path: Path) -> NDArray[Any]:
         The channel's numbers, (H, W).
 
     Raises:
-        UserError: if OpenEXR is not installed, or the file is broken or holds no channel.
+        LeadlineError: if OpenEXR is not installed, or the file is broken or holds no channel.
     """
     openexr = _library()
     try:
         with openexr.File(str(path)) as file:
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # the library raises plain Exceptions
-        raise UserError(f"{path} is no whole EXR file: {error}") from error
+        raise LeadlineError(f"{path} is no whole EXR file: {error}") from error
     for name in ("Z", "Y", *channels):
         if name in channels:
             return channels[name]
-    raise UserError(f"{path} holds no channel; wanted one named Z")
+    raise LeadlineError(f"{path} holds no channel; wanted one named Z")
 
 
 def _library() -> Any:
     try:
         import OpenEXR
     except ImportError as error:
-        raise UserError('.exr files need OpenEXR: pip install "leadline[exr]"') from error
+        raise LeadlineError('.exr files need OpenEXR: pip install "leadline[exr]"') from error
     return OpenEXR

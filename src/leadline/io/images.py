@@ -17,7 +17,7 @@ import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.exif import focal_px_from_exif
 
 # Only these of Pillow's readers are let near a file: some of the others start external programs.
@@ -25,7 +25,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "PPM")
 _HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 
 # A picture of 400 megapixels takes 1.6 GB once decoded; the largest phone cameras give 200.
-_MOST_PIXELS_IN_FILE = 400_000_000
+_MAX_PIXELS_IN_FILE = 400_000_000
 _guard_lock = threading.Lock()
 
 # Pillow's readers and its EXIF parser raise all of these on damaged files.
@@ -63,13 +63,13 @@ def _require_file(path: Path) -> None:
     `os.path` answers False where `Path` raises (a name too long, a parent that may not be searched).
     """
     if os.path.isdir(path):
-        raise UserError(f"{path} is a folder, wanted a picture: name a file in it")
+        raise LeadlineError(f"{path} is a folder, wanted a picture: name a file in it")
     if not os.path.exists(path):
-        raise UserError(f"{path} does not exist: check the path")
+        raise LeadlineError(f"{path} does not exist: check the path")
     if not os.access(path, os.R_OK):
-        raise UserError(f"{path} may not be read: no permission; change it with chmod or copy the file")
+        raise LeadlineError(f"{path} may not be read: no permission; change it with chmod or copy the file")
     if path.is_file() and path.stat().st_size == 0:
-        raise UserError(f"{path} is empty (0 bytes): copy or download it again")
+        raise LeadlineError(f"{path} is empty (0 bytes): copy or download it again")
 
 
 @functools.cache
@@ -93,10 +93,10 @@ def _open(path: Path) -> Image.Image:
             Image.MAX_IMAGE_PIXELS = limit
 
 
-def _not_a_picture(path: Path) -> UserError:
+def _not_a_picture(path: Path) -> LeadlineError:
     if path.suffix.lower() in _HEIF_SUFFIXES and "HEIF" not in _readable_formats():
-        return UserError(f"{path} is HEIC, which needs one more package: pip install pillow-heif")
-    return UserError(
+        return LeadlineError(f"{path} is HEIC, which needs one more package: pip install pillow-heif")
+    return LeadlineError(
         f"{path} is no picture that can be read, whatever its name says: "
         f"wanted {', '.join(_readable_formats())}; save it again as PNG or JPEG"
     )
@@ -114,21 +114,21 @@ def _decode(path: Path, max_pixels: int) -> _Decoded:
     try:
         with _open(path) as image:
             size = image.size
-            if size[0] * size[1] > _MOST_PIXELS_IN_FILE:
-                raise UserError(
+            if size[0] * size[1] > _MAX_PIXELS_IN_FILE:
+                raise LeadlineError(
                     f"{path} has {size[0]} x {size[1]} pixels, wanted at most "
-                    f"{_MOST_PIXELS_IN_FILE // 1_000_000} million: make it smaller or cut it up"
+                    f"{_MAX_PIXELS_IN_FILE // 1_000_000} million: make it smaller or cut it up"
                 )
             image.draft(None, _size_within(size, max_pixels))
             image.load()
             return _Decoded(image, size, _exif(image))
-    except UserError:
+    except LeadlineError:
         raise
     except UnidentifiedImageError as error:
         raise _not_a_picture(path) from error
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is damaged or cut short ({reason}): copy or download it again") from error
+        raise LeadlineError(f"{path} is damaged or cut short ({reason}): copy or download it again") from error
 
 
 def decode_image(path: Path) -> Image.Image:
@@ -141,9 +141,9 @@ def decode_image(path: Path) -> Image.Image:
         The picture in the file's own mode; of an animation, the first frame.
 
     Raises:
-        UserError: if the file is missing, empty, damaged, no picture, too large or may not be read.
+        LeadlineError: if the file is missing, empty, damaged, no picture, too large or may not be read.
     """
-    return _decode(path, _MOST_PIXELS_IN_FILE).image
+    return _decode(path, _MAX_PIXELS_IN_FILE).image
 
 
 def num_pixels(path: Path, most: int) -> int:
@@ -180,7 +180,7 @@ def _grey_in_unit_range(image: Image.Image, name: str) -> Image.Image:
     top = 1.0 if image.mode == "F" else 65535.0
     low, high = float(values.min()), float(values.max())
     if not (low >= 0 and high <= top):
-        raise UserError(
+        raise LeadlineError(
             f"{name} holds numbers from {low:g} to {high:g}, wanted a picture from 0 to {top:g}: "
             f"scale it to that range, or save it as 8 or 16 bits (is it a depth map?)"
         )
@@ -197,7 +197,9 @@ def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image if image.mode == "RGB" else image.convert("RGB")
     except ValueError as error:
-        raise UserError(f"{name} has colours of a kind that cannot be read ({image.mode}): save it as RGB") from error
+        raise LeadlineError(
+            f"{name} has colours of a kind that cannot be read ({image.mode}): save it as RGB"
+        ) from error
 
 
 def _to_tensor(image: Image.Image) -> Tensor:
@@ -225,7 +227,7 @@ def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
         The picture and its focal length in pixels.
 
     Raises:
-        UserError: if the file is missing, empty, damaged, no picture, too large or may not be read, or if its
+        LeadlineError: if the file is missing, empty, damaged, no picture, too large or may not be read, or if its
             numbers are no colours.
     """
     return _looked_at(_decode(path, max_pixels), str(path), max_pixels)
@@ -235,12 +237,12 @@ def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:
     """What `read_image` makes of a file, of a picture that Pillow has opened.
 
     Raises:
-        UserError: if its numbers are no colours, or it is damaged.
+        LeadlineError: if its numbers are no colours, or it is damaged.
     """
     try:
         image.load()
     except _DAMAGE as error:
-        raise UserError(f"the picture is damaged or cut short ({error}): open it again") from error
+        raise LeadlineError(f"the picture is damaged or cut short ({error}): open it again") from error
     return _looked_at(_Decoded(image, image.size, _exif(image)), "the picture", max_pixels)
 
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import Cloud, on_surface, vertices_of
 from leadline.io.atomic import SOFTWARE, atomic_file
 
-MOST_VERTICES = 2_000_000
+MAX_VERTICES = 2_000_000
 """What few viewers open more of; a larger picture's points stay all."""
-MOST_TEXTURE_PX = 4096
+MAX_TEXTURE_PX = 4096
 GLTF_AXES = np.array([1.0, -1.0, -1.0], dtype=np.float32)
 """glTF looks along −z with y up; ours looks along z with y down."""
 
@@ -23,7 +23,7 @@ def write_ply(path: Path, cloud: Cloud) -> None:
     """Write points as binary PLY, in camera space: x right, y down, z forward, in metres.
 
     Raises:
-        UserError: if there are no points.
+        LeadlineError: if there are no points.
         OSError: if the file cannot be written; nothing of it stays.
     """
     import trimesh
@@ -38,7 +38,7 @@ def write_points_glb(path: Path, cloud: Cloud) -> None:
     """Write points as binary glTF, in metres, turned to its axes: x right, y up, looking along −z.
 
     Raises:
-        UserError: if there are no points.
+        LeadlineError: if there are no points.
         OSError: if the file cannot be written; nothing of it stays.
     """
     import trimesh
@@ -49,7 +49,7 @@ def write_points_glb(path: Path, cloud: Cloud) -> None:
 
 def _require_points(path: Path, cloud: Cloud) -> None:
     if not len(cloud.points_m):
-        raise UserError(f"{path}: no points to write: no pixel lies on a surface; leave that format out")
+        raise LeadlineError(f"{path}: no points to write: no pixel lies on a surface; leave that format out")
 
 
 def write_mesh_glb(
@@ -58,7 +58,7 @@ def write_mesh_glb(
     depth_m: NDArray[np.float32],
     valid: NDArray[np.bool_],
     intrinsics: NDArray[np.float32] | None,
-    most_vertices: int = MOST_VERTICES,
+    most_vertices: int = MAX_VERTICES,
 ) -> None:
     """Write the visible surface as binary glTF with the picture as its texture; axes as `write_points_glb`.
 
@@ -71,7 +71,7 @@ def write_mesh_glb(
         most_vertices: a larger picture becomes a coarser surface.
 
     Raises:
-        UserError: if the camera is unknown, or no surface is left.
+        LeadlineError: if the camera is unknown, or no surface is left.
         OSError: if the file cannot be written; nothing of it stays.
     """
     import trimesh
@@ -82,11 +82,11 @@ def write_mesh_glb(
     grid = np.ix_(rows, columns)
     faces = _faces(on_surface(depth_m, valid)[grid])
     if not len(faces):
-        raise UserError(f"{path}: no surface to write: no two neighbouring pixels have a like depth")
+        raise LeadlineError(f"{path}: no surface to write: no two neighbouring pixels have a like depth")
     # glTF's v runs from the top, trimesh's from the bottom.
     u, v = np.meshgrid((columns + 0.5) / width, 1 - (rows + 0.5) / height)
     texture = Image.fromarray(rgb)
-    texture.thumbnail((MOST_TEXTURE_PX, MOST_TEXTURE_PX))
+    texture.thumbnail((MAX_TEXTURE_PX, MAX_TEXTURE_PX))
     # Lit by its own picture alone: the light of the room is in it already.
     material = trimesh.visual.material.PBRMaterial(
         baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True

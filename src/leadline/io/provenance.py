@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.atomic import SOFTWARE
 from leadline.io.exr import COMMENTS as EXR_COMMENTS
 
@@ -24,18 +24,18 @@ _MARKS = {
 """What stands at the beginning or the end of leadline's files, by their ending; all of it."""
 
 
-def refuse_foreign_results(paths: Iterable[Path]) -> None:
+def ensure_overwritable(paths: Iterable[Path]) -> None:
     """Keep what is not leadline's: a sensor's depth may lie beside its picture under the very name of a result.
 
     Args:
         paths: files that are about to be written, of the formats that `predict` writes.
 
     Raises:
-        UserError: at the first that is there and is none of leadline's results.
+        LeadlineError: at the first that is there and is none of leadline's results.
     """
     for path in paths:
         if path.exists() and not _is_own(path):
-            raise UserError(f"{path} is there and not leadline's own: choose another --out, or move it away")
+            raise LeadlineError(f"{path} is there and not leadline's own: choose another --out, or move it away")
 
 
 def _is_own(path: Path) -> bool:

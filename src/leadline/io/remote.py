@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 """File systems without folders, in which a file is there once it is whole."""
@@ -24,7 +24,7 @@ class RemoteFolder:
         try:
             self._system, root = url_to_fs(url)
         except (ImportError, ValueError) as error:  # a package for it is missing, or no such protocol
-            raise UserError(f"{url} cannot be reached: {error}") from error
+            raise LeadlineError(f"{url} cannot be reached: {error}") from error
         self._local = isinstance(self._system, LocalFileSystem)
         self._root = root.rstrip("/")
         # What other machines find it by, wherever their processes stand.
@@ -44,12 +44,12 @@ class RemoteFolder:
         with self._reached(root):
             if not self._system.exists(root):
                 if wanted:
-                    raise UserError(f"{root} does not exist: check the path")
+                    raise LeadlineError(f"{root} does not exist: check the path")
                 return []
             # Of the others few leave out what may not be looked into, and fewer take the word.
             found = self._system.find(root, **({"on_error": "raise"} if self._local else {}))
         if found == [root]:
-            raise UserError(f"{root} is a file: name the folder or the bucket that it is in")
+            raise LeadlineError(f"{root} is a file: name the folder or the bucket that it is in")
         return [path.removeprefix(f"{self._root}/") for path in found]
 
     def holds(self, name: str) -> bool:
@@ -91,7 +91,7 @@ class RemoteFolder:
         try:
             with self._turn:
                 yield
-        except UserError:
+        except LeadlineError:
             raise
         except Exception as error:
             raise OSError(f"{path} ({describe_error(error)})") from error
@@ -108,4 +108,4 @@ def files_below(url: str, wanted: bool) -> list[str]:
     try:
         return RemoteFolder(url).files(wanted)
     except OSError as error:
-        raise UserError(f"{url} cannot be looked into: {error}") from error
+        raise LeadlineError(f"{url} cannot be looked into: {error}") from error

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.video import pyav, size_of_squares, upright
 
 CAMERA = "camera:"
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 SILENCE_S = 10.0
 """How long a stream may send nothing."""
-LONGEST_PACE_S = 1.0
+MAX_PACE_S = 1.0
 """A stream's clock that jumps farther is set anew."""
 
 
@@ -74,7 +74,7 @@ class NewestFrames:
         """Open a stream.
 
         Raises:
-            UserError: if it cannot be opened.
+            LeadlineError: if it cannot be opened.
         """
         self.num_seen, self.broken = 0, ""
         self._container = _open(source)
@@ -156,7 +156,7 @@ class _Pace:
 
     def __call__(self, frame_s: float) -> float:
         ahead_s = 0.0 if self._offset_s is None else frame_s + self._offset_s - time.monotonic()
-        if self._offset_s is None or abs(ahead_s) > LONGEST_PACE_S:
+        if self._offset_s is None or abs(ahead_s) > MAX_PACE_S:
             self._offset_s, ahead_s = time.monotonic() - frame_s, 0.0
         return max(0.0, ahead_s)
 
@@ -167,10 +167,10 @@ def _open(source: str) -> Any:
         container = _open_camera(source.removeprefix(CAMERA)) if source.startswith(CAMERA) else _open_address(source)
     except (av.FFmpegError, ValueError) as error:
         remedy = _known_cameras() if source.startswith(CAMERA) else "check the address, and that it is on"
-        raise UserError(f"{redact_url(source)} cannot be opened ({_reason(error)}): {remedy}") from error
+        raise LeadlineError(f"{redact_url(source)} cannot be opened ({_reason(error)}): {remedy}") from error
     if not container.streams.video:
         container.close()
-        raise UserError(f"{redact_url(source)} holds no moving picture; wanted a video stream")
+        raise LeadlineError(f"{redact_url(source)} holds no moving picture; wanted a video stream")
     container.streams.video[0].thread_type = "AUTO"
     return container
 
@@ -210,5 +210,7 @@ def _known_cameras() -> str:
 
 def _system() -> System:
     if sys.platform not in SYSTEMS:
-        raise UserError(f"cameras are known on {', '.join(SYSTEMS)}, not on {sys.platform}: give a stream's address")
+        raise LeadlineError(
+            f"cameras are known on {', '.join(SYSTEMS)}, not on {sys.platform}: give a stream's address"
+        )
     return SYSTEMS[sys.platform]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -16,13 +16,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        UserError: if it is no TOML.
+        LeadlineError: if it is no TOML.
         OSError: if it cannot be read.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from error
+        raise LeadlineError(f"{path} is not valid TOML: {error}") from error
 
 
 def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Record:
@@ -34,7 +34,7 @@ def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Rec
         source: where they are from, for the message.
 
     Raises:
-        UserError: at the first unknown or impossible value; it lists the known keys.
+        LeadlineError: at the first unknown or impossible value; it lists the known keys.
     """
     try:
         return kind.model_validate(values)
@@ -43,4 +43,4 @@ def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Rec
         where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
         reason = first["msg"].removeprefix("Value error, ")
         known = ", ".join(kind.model_fields)
-        raise UserError(f"{source}: {where + ': ' if where else ''}{reason}; known keys: {known}") from error
+        raise LeadlineError(f"{source}: {where + ': ' if where else ''}{reason}; known keys: {known}") from error

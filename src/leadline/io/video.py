@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 
 def pyav() -> Any:
     """The library that reads and writes video.
 
     Raises:
-        UserError: if it is not installed.
+        LeadlineError: if it is not installed.
     """
     try:
         import av
     except ImportError as error:
-        raise UserError('videos need PyAV: pip install "leadline[video]"') from error
+        raise LeadlineError('videos need PyAV: pip install "leadline[video]"') from error
     return av
 
 
@@ -28,17 +28,17 @@ def open_clip(path: Path, stack: ExitStack) -> Any:
     """Open a video file until the stack closes.
 
     Raises:
-        UserError: if it is missing, no video, or has no picture.
+        LeadlineError: if it is missing, no video, or has no picture.
     """
     av = pyav()
     if not path.is_file():
-        raise UserError(f"{path} does not exist: check the path")
+        raise LeadlineError(f"{path} does not exist: check the path")
     try:
         container = stack.enter_context(av.open(f"file:{path}"))  # else "10:30.mkv" is of a protocol named 10
     except (av.FFmpegError, ValueError) as error:
-        raise UserError(f"{path} is no video that can be read: {error}") from error
+        raise LeadlineError(f"{path} is no video that can be read: {error}") from error
     if not container.streams.video:
-        raise UserError(f"{path} holds no moving picture; wanted a video")
+        raise LeadlineError(f"{path} holds no moving picture; wanted a video")
     container.streams.video[0].thread_type = "AUTO"
     return container
 
@@ -49,7 +49,7 @@ def read_frames(path: Path) -> Iterator[tuple[Any, tuple[int, int]]]:
     That is the size of the first, its pixels made square.
 
     Raises:
-        UserError: if the clip is broken.
+        LeadlineError: if the clip is broken.
     """
     av = pyav()
     with ExitStack() as stack:
@@ -59,14 +59,16 @@ def read_frames(path: Path) -> Iterator[tuple[Any, tuple[int, int]]]:
             for frame in container.decode(video):
                 # Streams without a container tell no times, old containers of new codecs wrong ones.
                 if frame.pts is None or (last_pts is not None and frame.pts <= last_pts):
-                    raise UserError(f"{path} has frames without a rising time; put it into a container such as .mp4")
+                    raise LeadlineError(
+                        f"{path} has frames without a rising time; put it into a container such as .mp4"
+                    )
                 size, last_pts = size or size_of_squares(video, frame), frame.pts
                 num_frames += 1
                 yield frame, size
         except av.FFmpegError as error:
-            raise UserError(f"{path} is broken after {num_frames} frames: {error}") from error
+            raise LeadlineError(f"{path} is broken after {num_frames} frames: {error}") from error
         if not num_frames:
-            raise UserError(f"{path} holds no frame")
+            raise LeadlineError(f"{path} holds no frame")
 
 
 def size_of_squares(video: Any, frame: Any) -> tuple[int, int]:

@@ -14,6 +14,6 @@ def build_model(settings: ModelSettings) -> DepthModel:
         A model in training mode on the CPU.
 
     Raises:
-        UserError: if timm does not know the encoder, or its weights cannot be had or do not fit.
+        LeadlineError: if timm does not know the encoder, or its weights cannot be had or do not fit.
     """
     return DepthModel(settings)

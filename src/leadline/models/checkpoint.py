@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from leadline._version import __version__
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 from leadline.io import atomic_file, atomic_folder, require_only
 from leadline.models.build import build_model
-from leadline.models.inference import quicken
+from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
-from leadline.models.quantization import Precision, pack, unpack
+from leadline.models.quantization import Precision, dequantize, quantize
 from leadline.models.settings import ModelSettings
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
@@ -36,12 +36,12 @@ def save_checkpoint(
         model: what to save.
         record: how it came about (data, split, encoder weights, numbers); JSON values.
         card: the model card, Markdown.
-        precision: how weights are stored; see `leadline.models.quantization.pack`.
+        precision: how weights are stored; see `leadline.models.quantization.quantize`.
 
     Raises:
         OSError: if the folder cannot be written.
     """
-    weights = pack(model.state_dict(), precision)
+    weights = quantize(model.state_dict(), precision)
     settings = model.settings.without_weights()
     config = {"format": FORMAT, "leadline": __version__, "model": settings.model_dump(), "record": record}
     with atomic_folder(folder) as temporary:
@@ -59,7 +59,7 @@ def save_record(folder: Path, record: dict[str, Any], card: str) -> None:
         card: the model card, Markdown.
 
     Raises:
-        UserError: if it is no checkpoint.
+        LeadlineError: if it is no checkpoint.
         OSError: if the folder cannot be written.
     """
     config = {**read_config(folder), "record": record}
@@ -79,19 +79,21 @@ def load_checkpoint(folder: Path) -> DepthModel:
         The model in evaluation mode, on the CPU, channels last.
 
     Raises:
-        UserError: if the folder is no whole checkpoint, or its weights do not fit its settings.
+        LeadlineError: if the folder is no whole checkpoint, or its weights do not fit its settings.
     """
     settings = _read_settings(folder)
     try:
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again") from error
+        raise LeadlineError(
+            f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again"
+        ) from error
     model = build_model(settings)
     try:
-        model.load_state_dict(unpack(weights))
+        model.load_state_dict(dequantize(weights))
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
-        raise UserError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
+        raise LeadlineError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
     return model.eval().to(memory_format=torch.channels_last)
 
 
@@ -103,13 +105,13 @@ def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any],
 
     Args:
         source: a checkpoint.
-        folder: where to; see `refuse_foreign`.
+        folder: where to; see `ensure_checkpoint_overwritable`.
         scale: positive.
         how: how the scale came about; JSON values.
         note: the same in words, below the model card.
 
     Raises:
-        UserError: if the source is no whole checkpoint.
+        LeadlineError: if the source is no whole checkpoint.
         OSError: if the folder cannot be written.
     """
     config, settings = read_config(source), _read_settings(source)
@@ -125,7 +127,7 @@ def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any],
         (temporary / CARD).write_text(f"{card}\n{note}\n", encoding="utf-8")
 
 
-def refuse_foreign(folder: Path, source: Path) -> None:
+def ensure_checkpoint_overwritable(folder: Path, source: Path) -> None:
     """Refuse to write a checkpoint where something else is, or onto the one it is made from.
 
     Args:
@@ -133,19 +135,19 @@ def refuse_foreign(folder: Path, source: Path) -> None:
         source: what it is made from.
 
     Raises:
-        UserError: if the folder holds anything but another checkpoint's files, or is a file.
+        LeadlineError: if the folder holds anything but another checkpoint's files, or is a file.
     """
     if folder.resolve() == source.resolve():
-        raise UserError(f"{folder} is the model itself, which is kept as it is: name another folder")
+        raise LeadlineError(f"{folder} is the model itself, which is kept as it is: name another folder")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_checkpoint(folder)):
-        raise UserError(f"{folder} holds something else than a checkpoint: name a new or an empty folder")
+        raise LeadlineError(f"{folder} holds something else than a checkpoint: name a new or an empty folder")
     require_only(folder, (WEIGHTS, CONFIG, CARD))
 
 
 def _is_checkpoint(folder: Path) -> bool:
     try:
         read_config(folder)
-    except UserError:
+    except LeadlineError:
         return False
     return True
 
@@ -157,23 +159,23 @@ def _read_settings(folder: Path) -> ModelSettings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "model"
-        raise UserError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
+        raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Read a checkpoint's `config.json`.
 
     Raises:
-        UserError: if it is missing or not what `save_checkpoint` writes.
+        LeadlineError: if it is missing or not what `save_checkpoint` writes.
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
+        raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder / CONFIG} is not valid JSON: {error}") from error
+        raise LeadlineError(f"{folder / CONFIG} is not valid JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
-        raise UserError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
+        raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
     return config
 
 
@@ -189,7 +191,7 @@ def find_checkpoint(model: str | Path) -> Path:
         model: "default", the name of a bundled model, a checkpoint's folder, or a run's (its best epoch).
 
     Raises:
-        UserError: if there is none.
+        LeadlineError: if there is none.
     """
     bundled = bundled_models()
     name = DEFAULT if model == "default" else str(model)
@@ -213,7 +215,7 @@ def load_model(model: str | Path = "default") -> DepthModel:
         The model in evaluation mode, on the CPU.
 
     Raises:
-        UserError: if there is no such model or its checkpoint is broken.
+        LeadlineError: if there is no such model or its checkpoint is broken.
     """
     return load_checkpoint(find_checkpoint(model))
 
@@ -226,13 +228,13 @@ def open_model(model: str | Path, device: torch.device) -> DepthModel:
         device: where it shall run.
 
     Returns:
-        The model in evaluation mode, as `quicken` leaves it.
+        The model in evaluation mode, as `optimize_for_inference` leaves it.
 
     Raises:
-        UserError: if there is no such model or its checkpoint is broken.
+        LeadlineError: if there is no such model or its checkpoint is broken.
     """
     opened = load_model(model).to(device)
-    quicken(opened)
+    optimize_for_inference(opened)
     return opened
 
 

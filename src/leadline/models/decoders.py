@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models.settings import DecoderSettings
 
 LEAK = 0.2
@@ -33,7 +33,7 @@ class UpStep(nn.Module):
         return self.convs(torch.cat([features, skip], dim=1) if self.takes_skip else features)  # type: ignore[no-any-return]
 
 
-class ReportDecoder(nn.Module):
+class DenseDepthDecoder(nn.Module):
     """The report's decoder: a 1×1 convolution on the deepest features, then a step up for every skip.
 
     Attributes:
@@ -127,7 +127,7 @@ class DPTDecoder(nn.Module):
         return self.out(F.interpolate(features, scale_factor=2.0, mode="bilinear"))  # type: ignore[no-any-return]
 
 
-Decoder = ReportDecoder | DPTDecoder
+Decoder = DenseDepthDecoder | DPTDecoder
 
 
 def build_decoder(encoder_channels: Sequence[int], strides: Sequence[int], settings: DecoderSettings) -> Decoder:
@@ -139,15 +139,17 @@ def build_decoder(encoder_channels: Sequence[int], strides: Sequence[int], setti
         settings: kind and sizes.
 
     Raises:
-        UserError: if the decoder cannot use such levels.
+        LeadlineError: if the decoder cannot use such levels.
     """
     if settings.kind == "dpt":
         if len(strides) < len(DPTDecoder.SCALES):
-            raise UserError(f"the dpt decoder wants an encoder of 4 levels, got {len(strides)}; choose another encoder")
+            raise LeadlineError(
+                f"the dpt decoder wants an encoder of 4 levels, got {len(strides)}; choose another encoder"
+            )
         return DPTDecoder(encoder_channels, strides, settings)
     if len(set(strides)) == 1:
-        raise UserError("the report's decoder wants a pyramid, got a plain ViT; give --model.decoder.kind dpt")
-    return ReportDecoder(encoder_channels, settings)
+        raise LeadlineError("the report's decoder wants a pyramid, got a plain ViT; give --model.decoder.kind dpt")
+    return DenseDepthDecoder(encoder_channels, settings)
 
 
 def _rescale(in_channels: int, scale: float, width: int) -> nn.Module:

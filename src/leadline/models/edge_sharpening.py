@@ -17,7 +17,7 @@ from torch import Tensor
 
 USUAL_AREA_PX = 640 * 480
 """Area of a picture in which a radius is as many pixels as it says; in a larger one it grows with the sides."""
-LARGEST_AREA_PX = 4 * USUAL_AREA_PX
+MAX_AREA_PX = 4 * USUAL_AREA_PX
 """Larger pictures are sharpened at this size: what it costs grows with the area, and a radius with it."""
 EDGE_RATIO = 1.08
 """Of the depths within a radius, to be an edge."""

@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 from leadline.models.settings import NO_WEIGHTS, EncoderSettings
-from leadline.models.vit_attention import attend_in_cache
-from leadline.models.vit_positions import remember_positions
+from leadline.models.vit_attention import chunked_attention
+from leadline.models.vit_positions import cache_position_embeddings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class TimmEncoder(nn.Module):
             name: timm's name.
 
         Raises:
-            UserError: if timm has no such network, or it gives no such features.
+            LeadlineError: if timm has no such network, or it gives no such features.
         """
         super().__init__()
         self.body = _create(name, features_only=True)
@@ -104,18 +104,20 @@ class ViTEncoder(nn.Module):
             num_blocks: how many blocks are used, from the first; None for all.
 
         Raises:
-            UserError: if timm has no such network, or it is no plain vision transformer of so many blocks.
+            LeadlineError: if timm has no such network, or it is no plain vision transformer of so many blocks.
         """
         super().__init__()
         try:
             self.body = _create(name, num_classes=0, dynamic_img_size=True)
         except TypeError as error:  # what other networks say to `dynamic_img_size`
-            raise UserError(f"{name!r} is no plain vision transformer that takes any size; choose another") from error
+            raise LeadlineError(
+                f"{name!r} is no plain vision transformer that takes any size; choose another"
+            ) from error
         if num_blocks is not None and num_blocks > len(self.body.blocks):
-            raise UserError(f"{name!r} has {len(self.body.blocks)} blocks, wanted {num_blocks}; ask for fewer")
+            raise LeadlineError(f"{name!r} has {len(self.body.blocks)} blocks, wanted {num_blocks}; ask for fewer")
         self.body.blocks = self.body.blocks[:num_blocks]
-        attend_in_cache(self.body.blocks)
-        remember_positions(self.body)
+        chunked_attention(self.body.blocks)
+        cache_position_embeddings(self.body)
         num_blocks = len(self.body.blocks)
         self.taps = [num_blocks * level // self.NUM_LEVELS - 1 for level in range(1, self.NUM_LEVELS + 1)]
         self.patch_px: int = self.body.patch_embed.patch_size[0]
@@ -149,7 +151,7 @@ def build_encoder(settings: EncoderSettings) -> Encoder:
         The encoder, in training mode.
 
     Raises:
-        UserError: if the network is unknown, or its weights cannot be had or leave a weight random.
+        LeadlineError: if the network is unknown, or its weights cannot be had or leave a weight random.
     """
     encoder = _create_encoder(settings)
     if settings.norm_eps is not None:
@@ -165,7 +167,7 @@ def _create_encoder(settings: EncoderSettings) -> Encoder:
     if settings.name.startswith(PLAIN_VIT):
         return ViTEncoder(settings.name, settings.num_blocks)
     if settings.num_blocks is not None:
-        raise UserError(f"num_blocks is for plain ViTs, got {settings.name!r}; leave it out")
+        raise LeadlineError(f"num_blocks is for plain ViTs, got {settings.name!r}; leave it out")
     return (DenseNetEncoder if settings.name in DENSENETS else TimmEncoder)(settings.name)
 
 
@@ -186,7 +188,7 @@ def read_weights(source: str) -> dict[str, Tensor]:
         Tensors by timm's names.
 
     Raises:
-        UserError: if the file is missing or broken, the name unknown, or the hub out of reach.
+        LeadlineError: if the file is missing or broken, the name unknown, or the hub out of reach.
     """
     path = Path(source).expanduser()
     if path.suffix == ".safetensors" or path.exists():
@@ -207,7 +209,7 @@ def load_weights(encoder: nn.Module, weights: Mapping[str, Tensor], source: str)
         source: where they came from, for messages.
 
     Raises:
-        UserError: if a weight of the encoder is missing or of another shape; the first few are named.
+        LeadlineError: if a weight of the encoder is missing or of another shape; the first few are named.
     """
     given = {_plain_name(key): key for key in weights}
     loaded, lacking, used = {}, [], set()
@@ -220,7 +222,7 @@ def load_weights(encoder: nn.Module, weights: Mapping[str, Tensor], source: str)
             lacking.append(key if name is None else f"{key} (shape {tuple(weights[name].shape)})")
     unused = [key for key in weights if key not in used]
     if lacking:
-        raise UserError(
+        raise LeadlineError(
             f"{source} does not fit the encoder: {len(lacking)} weights would stay random, such as "
             f"{', '.join(lacking[:3])}; not used: {', '.join(unused[:3]) or 'none'}"
         )
@@ -235,11 +237,11 @@ def _require_pyramid(encoder: TimmEncoder, name: str) -> None:
         with torch.no_grad():
             channels = [level.shape[1] for level in encoder.eval()(torch.zeros(1, 3, 64, 96))]
     except (AssertionError, RuntimeError, ValueError) as error:
-        raise UserError(f"{name!r} takes pictures of one size only; choose a convolutional timm network") from error
+        raise LeadlineError(f"{name!r} takes pictures of one size only; choose a convolutional timm network") from error
     finally:
         encoder.train()
     if channels != list(encoder.channels):
-        raise UserError(f"{name!r} gives no maps of (B, C, h, w); choose a convolutional timm network")
+        raise LeadlineError(f"{name!r} gives no maps of (B, C, h, w); choose a convolutional timm network")
 
 
 def _plain_name(key: str) -> str:
@@ -248,11 +250,11 @@ def _plain_name(key: str) -> str:
 
 def _read_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise UserError(f"no weights at {path}; give a .safetensors file, a timm name, or 'none'")
+        raise LeadlineError(f"no weights at {path}; give a .safetensors file, a timm name, or 'none'")
     try:
         weights: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a whole .safetensors file: {error}") from error
+        raise LeadlineError(f"{path} is not a whole .safetensors file: {error}") from error
     return weights
 
 
@@ -266,4 +268,4 @@ def _create(name: str, **kwargs: Any) -> Any:
     except (RuntimeError, OSError, ValueError, AttributeError, AssertionError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         hint = "; without a network give a .safetensors file" if kwargs.get("pretrained") else ""
-        raise UserError(f"timm cannot make {name!r}: {reason}{hint}") from error
+        raise LeadlineError(f"timm cannot make {name!r}: {reason}{hint}") from error

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from leadline.models.device import has_native_bf16
 from leadline.models.encoders import ViTEncoder
-from leadline.models.inference_block import QuickBlock, can_be_quick
+from leadline.models.inference_block import FusedViTBlock, supports_fused
 from leadline.models.model import DepthModel
 
 _PRODUCTS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 
 
-def quicken(model: DepthModel) -> None:
+def optimize_for_inference(model: DepthModel) -> None:
     """Change a model on its device for predicting under `leadline.models.device.autocast`; it can be trained no more.
 
     The scales of a vision transformer's layers become part of the weights before them. Where the device multiplies
@@ -30,7 +30,7 @@ def quicken(model: DepthModel) -> None:
             layer.to(torch.bfloat16)
     for encoder in list(model.network.modules()):
         if isinstance(encoder, ViTEncoder):
-            blocks = (QuickBlock(block) if can_be_quick(block) else block for block in encoder.body.blocks)
+            blocks = (FusedViTBlock(block) if supports_fused(block) else block for block in encoder.body.blocks)
             encoder.body.blocks = nn.Sequential(*blocks)
 
 

@@ -32,7 +32,7 @@ class _Product(NamedTuple):
         return torch.ops.mkldnn._linear_pointwise.binary(x, other, self.weight, self.bias, "add")  # type: ignore[no-any-return]
 
 
-class QuickBlock(nn.Module):
+class FusedViTBlock(nn.Module):
     """timm's block with its tokens in its weights' precision, and each product in one step with what follows it.
 
     The steps are those that `torch.compile` makes of such a block, without a compiler: GELU and the sums are done while
@@ -40,7 +40,7 @@ class QuickBlock(nn.Module):
     """
 
     def __init__(self, block: Any) -> None:
-        """Lay out the weights of a block that `can_be_quick`.
+        """Lay out the weights of a block that `supports_fused`.
 
         Args:
             block: one whose scales are folded into its weights. It keeps these, and answers outside of inference mode.
@@ -73,7 +73,7 @@ def _norm(layer: nn.LayerNorm) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.native_layer_norm(x, layer.normalized_shape, weight, bias, layer.eps)[0]
 
 
-def can_be_quick(block: object) -> bool:
+def supports_fused(block: object) -> bool:
     """Whether it is a block of the plain kind, on a processor for which PyTorch has the steps."""
     return (
         type(block) is Block

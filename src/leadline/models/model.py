@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from leadline.geometry import enlargement, resize, resize_depth, size_with_area
 from leadline.models.autoencoder import ConvAutoencoder
 from leadline.models.decoders import build_decoder
-from leadline.models.edge_sharpening import LARGEST_AREA_PX, sharpen_edges
+from leadline.models.edge_sharpening import MAX_AREA_PX, sharpen_edges
 from leadline.models.encoders import build_encoder, normalisation
 from leadline.models.heads import DepthHead, Estimate, Features
 from leadline.models.settings import ModelSettings
@@ -18,12 +18,12 @@ from leadline.models.unet import UNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-MOST_RESIZED = 4.0
+MAX_RESIZED = 4.0
 """Ratio of focal lengths beyond which the picture's size changes no more: fish eyes and telescopes, and mistakes, whose
 pictures would become too large for the memory."""
 
 
-class Look(NamedTuple):
+class ViewSize(NamedTuple):
     """At which size the network sees a picture, and what its answer is multiplied by."""
 
     height: int
@@ -95,7 +95,7 @@ class DepthModel(nn.Module):
         """Predict depth, and how far off it may be, at the picture's own size.
 
         The picture is brought to the working number of pixels, its aspect kept, and the depth back: so the
-        apparent focal length stays what the model was trained with. Where it is another, see `look`.
+        apparent focal length stays what the model was trained with. Where it is another, see `view_size`.
 
         Args:
             image: RGB in [0, 1], (B, 3, H, W), any size.
@@ -111,17 +111,17 @@ class DepthModel(nn.Module):
         if image.ndim != 4 or image.shape[1] != 3:
             raise ValueError(f"image must be (B, 3, H, W), got {tuple(image.shape)}; add a batch dimension")
         height, width = image.shape[-2:]
-        looks = [self.look(focal, height, width) for focal in ([nan] if focal_px is None else focal_px.tolist())]
-        if len(set(looks)) == 1:
-            return self.finish(self.infer(self.prepare(image, looks[0])), image, looks[0])
+        views = [self.view_size(focal, height, width) for focal in ([nan] if focal_px is None else focal_px.tolist())]
+        if len(set(views)) == 1:
+            return self.finish(self.infer(self.prepare(image, views[0])), image, views[0])
         parts = [
-            self.finish(self.infer(self.prepare(each[None], look)), each[None], look)
-            for each, look in zip(image, looks, strict=True)
+            self.finish(self.infer(self.prepare(each[None], view)), each[None], view)
+            for each, view in zip(image, views, strict=True)
         ]
         errors = [part.relative_error for part in parts if part.relative_error is not None]
         return Estimate(torch.cat([part.depth_m for part in parts]), torch.cat(errors) if errors else None)
 
-    def look(self, focal_px: float, height: int, width: int) -> Look:
+    def view_size(self, focal_px: float, height: int, width: int) -> ViewSize:
         """How to look at a picture of some focal length.
 
         A camera with twice the focal length shows a thing twice as large, and the network takes it for half as far
@@ -137,11 +137,11 @@ class DepthModel(nn.Module):
         usual = self._working_size(height, width)
         trained_px = self.settings.focal_px
         if trained_px is None or isnan(focal_px):
-            return Look(*usual, 1.0)
+            return ViewSize(*usual, 1.0)
         ratio = focal_px * enlargement(height, width, *usual) / trained_px
-        resized = min(max(ratio, 1 / MOST_RESIZED), MOST_RESIZED) ** -self.settings.focal_share
+        resized = min(max(ratio, 1 / MAX_RESIZED), MAX_RESIZED) ** -self.settings.focal_share
         size = self._working_size(height, width, resized)
-        return Look(*size, focal_px * enlargement(height, width, *size) / trained_px)
+        return ViewSize(*size, focal_px * enlargement(height, width, *size) / trained_px)
 
     def assumed_focal_px(self, height: int, width: int) -> float | None:
         """Focal length in pixels that a picture is taken to have where its own is unknown; None if training's is."""
@@ -163,27 +163,27 @@ class DepthModel(nn.Module):
         trained_px = self.settings.focal_px
         return torch.ones_like(focal_px) if trained_px is None else (focal_px / trained_px).nan_to_num(1.0)
 
-    def prepare(self, image: Tensor, look: Look | None = None) -> Tensor:
-        """Bring pictures (B, 3, H, W) to a look's size and normalise them: the first step of `estimate`."""
-        look = look or self.look(nan, *image.shape[-2:])
-        return self._normalise(resize(image, look.height, look.width))
+    def prepare(self, image: Tensor, view: ViewSize | None = None) -> Tensor:
+        """Bring pictures (B, 3, H, W) to a view size and normalise them: the first step of `estimate`."""
+        view = view or self.view_size(nan, *image.shape[-2:])
+        return self._normalise(resize(image, view.height, view.width))
 
     def infer(self, prepared: Tensor) -> Estimate:
         """Answer prepared pictures at their own, the working size: the second step of `estimate`."""
         return cast(Estimate, self.head(self.network(prepared), *prepared.shape[-2:]))
 
-    def finish(self, estimate: Estimate, image: Tensor, look: Look | None = None) -> Estimate:
+    def finish(self, estimate: Estimate, image: Tensor, view: ViewSize | None = None) -> Estimate:
         """Bring an answer to the pictures' size, edges and focal length: the last step of `estimate`."""
         height, width = image.shape[-2:]
         depth_m = estimate.depth_m
         if self.settings.edge_radius_px > 0:
-            size = size_with_area(height, width, min(height * width, LARGEST_AREA_PX), smallest=1)
+            size = size_with_area(height, width, min(height * width, MAX_AREA_PX), smallest=1)
             depth_m = sharpen_edges(resize_depth(depth_m, *size), resize(image, *size), self.settings.edge_radius_px)
         # Rounding can step over an end of the range by a bit.
         limits_m = (self.settings.head.min_depth_m, self.settings.head.max_depth_m)
         depth_m = resize_depth(depth_m, height, width).clamp(*limits_m)
-        if look is not None and look.scale != 1:
-            depth_m = depth_m * look.scale
+        if view is not None and view.scale != 1:
+            depth_m = depth_m * view.scale
         error = estimate.relative_error
         return Estimate(depth_m, None if error is None else resize_depth(error, height, width))
 

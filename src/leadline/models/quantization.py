@@ -9,7 +9,7 @@ from torch import Tensor
 Precision = Literal["float32", "float16", "int8"]
 
 SCALE_SUFFIX = ".int8_scale"
-LEAST_ROUNDED = 100_000
+MIN_ROUNDED = 100_000
 """Weights of a tensor that is stored as integers; smaller ones save little and matter as much."""
 GROUP = 32
 """Weights that share a scale. Rows of a transformer hold single weights a hundred times as large as the rest, beside
@@ -17,7 +17,7 @@ which a scale for the whole row would round the others away: depth of `fast` bec
 _LARGEST_INT8 = 127
 
 
-def pack(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
+def quantize(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:
     """Weights as they are stored. Vectors (biases, norms, statistics) keep their precision.
 
     int8 is symmetric, with a float32 scale for every `GROUP` weights that follow each other in a row (an index of the
@@ -38,8 +38,8 @@ def pack(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, Tenso
     return packed
 
 
-def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in float32, from what `pack` gave, whatever its precision."""
+def dequantize(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in float32, from what `quantize` gave, whatever its precision."""
     weights = {}
     for name, tensor in packed.items():
         if name.endswith(SCALE_SUFFIX):
@@ -58,7 +58,7 @@ def _half(tensor: Tensor) -> dict[str, Tensor]:
 
 
 def _int8(tensor: Tensor) -> dict[str, Tensor]:
-    if tensor.ndim < 2 or tensor.shape[0] == 1 or tensor.numel() < LEAST_ROUNDED:
+    if tensor.ndim < 2 or tensor.shape[0] == 1 or tensor.numel() < MIN_ROUNDED:
         return _half(tensor)
     row = tensor[0].numel()
     groups = tensor.reshape(-1, GROUP if row % GROUP == 0 else row)

@@ -85,7 +85,8 @@ class ModelSettings(BaseModel):
     focal_px: Annotated[float, Field(gt=0)] | None = None
     """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """How much of another focal length is met by resizing the picture, not by scaling metres; see `DepthModel.look`."""
+    """How much of another focal length is met by resizing the picture, not by scaling metres; see
+    `DepthModel.view_size`."""
     edge_radius_px: Annotated[float, Field(ge=0, le=32)] = 0.0
     """Edges are made sharp by the picture's shades, within so many pixels of one of 640×480; 0 leaves them soft."""
     encoder: EncoderSettings = EncoderSettings()

@@ -69,7 +69,7 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
 
 
-def attend_in_cache(blocks: Iterable[Any]) -> None:
+def chunked_attention(blocks: Iterable[Any]) -> None:
     """Give timm's blocks `CachedAttention`; their weights and the names of these stay.
 
     Args:

@@ -62,7 +62,7 @@ def cubic_weights(num_own: int, num_wanted: int) -> Tensor:
     return weights / weights.sum(1, keepdim=True)
 
 
-def remember_positions(body: Any) -> None:
+def cache_position_embeddings(body: Any) -> None:
     """Make timm's plain vision transformer one of `RememberedPositions`; other kinds are left alone."""
     if type(body) is VisionTransformer and body.pos_embed is not None:
         body.__class__ = RememberedPositions

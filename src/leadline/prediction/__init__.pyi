@@ -27,5 +27,5 @@ from .result import Prediction as Prediction
 from .result import check_formats as check_formats
 from .result import output_paths as output_paths
 from .scale_calibration import calibrate as calibrate
-from .thread_pool import in_order as in_order
 from .thread_pool import num_workers as num_workers
+from .thread_pool import ordered_map as ordered_map

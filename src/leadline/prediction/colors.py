@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import summarize_depth
 from leadline.io import require_map, save_png
 from leadline.prediction.color_map import MAGMA_REVERSED
@@ -19,7 +19,7 @@ COLOR_MAP = "magma_r"  # matplotlib's name of it
 INVALID_RGB = (128, 128, 128)
 _INK = (32, 32, 32)
 _FONT_PX = 14
-_SMALLEST_BAR_PX = 240
+_MIN_BAR_PX = 240
 ADAPTING_S = 3.0  # how long colours take to follow a scene, by two thirds
 
 
@@ -110,10 +110,10 @@ def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: flo
         RGB, uint8 (H, W, 3), even in metres between the ends.
 
     Raises:
-        UserError: unless near_m < far_m.
+        LeadlineError: unless near_m < far_m.
     """
     if not near_m < far_m:
-        raise UserError(f"colours need near < far in metres, got {near_m} and {far_m}: swap or move them")
+        raise LeadlineError(f"colours need near < far in metres, got {near_m} and {far_m}: swap or move them")
     paintable = valid & np.isfinite(depth_m)
     share = np.where(paintable, depth_m, np.float32(near_m))
     share -= near_m  # in place, since a large picture's depth is large
@@ -199,10 +199,10 @@ def draw_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: f
         RGB, whose first H rows are the depth map, pixel for pixel, starting at the left; see `colorize`.
 
     Raises:
-        UserError: unless near_m < far_m.
+        LeadlineError: unless near_m < far_m.
     """
     height, width = depth_m.shape
-    bar = scale_bar(near_m, far_m, max(width, _SMALLEST_BAR_PX), max(_FONT_PX, round(sqrt(height * width) / 32)))
+    bar = scale_bar(near_m, far_m, max(width, _MIN_BAR_PX), max(_FONT_PX, round(sqrt(height * width) / 32)))
     drawing = Image.new("RGB", (bar.width, height + bar.height), "white")
     drawing.paste(Image.fromarray(colorize(depth_m, valid, near_m, far_m)), (0, 0))
     drawing.paste(bar, (0, height))
@@ -223,7 +223,7 @@ def write_color_png(
 
     Raises:
         ValueError: if the shapes are others.
-        UserError: unless near_m < far_m.
+        LeadlineError: unless near_m < far_m.
         OSError: if the file cannot be written; nothing of it stays.
     """
     require_map(depth_m, valid)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import summarize_depth
 from leadline.io import require_map, save_png
 from leadline.prediction.colors import colorize, depth_limits, load_font, scale_bar
@@ -100,11 +100,11 @@ def write_contact_sheet(path: Path, rows: Sequence[SheetRow]) -> None:
 
     Raises:
         ValueError: if the shapes are others.
-        UserError: if there are no rows.
+        LeadlineError: if there are no rows.
         OSError: if the file cannot be written; nothing of it stays.
     """
     if not rows:
-        raise UserError("a contact sheet needs at least one picture, got none")
+        raise LeadlineError("a contact sheet needs at least one picture, got none")
     for row in rows:
         require_map(row.depth_m, row.valid)
         if row.rgb.shape != (*row.depth_m.shape, 3):

@@ -11,14 +11,14 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, size_with_area
-from leadline.io import CONTACT_SHEET, Intrinsics, given_camera, num_pixels, read_image, refuse_foreign_results
+from leadline.io import CONTACT_SHEET, Intrinsics, ensure_overwritable, given_camera, num_pixels, read_image
 from leadline.models import DepthModel
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
 from leadline.prediction.prediction import MAX_PIXELS, predict_picture
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
-from leadline.prediction.thread_pool import Gate, in_order, num_workers
+from leadline.prediction.thread_pool import MemoryLimiter, num_workers, ordered_map
 
 P = TypeVar("P", bound=PurePath)
 
@@ -92,7 +92,7 @@ def predict_files(
         A result for each picture that was predicted, in order.
 
     Raises:
-        UserError: if a format is unknown or shows what the model does not say, or the camera is impossible.
+        LeadlineError: if a format is unknown or shows what the model does not say, or the camera is impossible.
         OSError: if a result cannot be written.
     """
     check_formats(formats)
@@ -104,21 +104,21 @@ def predict_files(
         left = [place for place, stem in enumerate(stems) if not _all_there(output_paths(stem, formats))]
         num_skipped = len(paths) - len(left)
         paths, stems = [paths[place] for place in left], [stems[place] for place in left]
-    gate = Gate()
+    gate = MemoryLimiter()
 
     def job(path: Path, stem: Path) -> _Done:
         try:
             with gate.entered(num_pixels(path, max_pixels) > LARGE_PIXELS):
-                refuse_foreign_results(output_paths(stem, formats))
+                ensure_overwritable(output_paths(stem, formats))
                 prediction = predict_picture(read_image(path, max_pixels), model, given, tiled)
                 result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
-        except UserError as error:
+        except LeadlineError as error:
             return _Done(FileResult(path, [], None, "", str(error)), None, None)
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
         return _Done(result, row, prediction if show else None)
 
     jobs = (partial(job, path, stem) for path, stem in zip(paths, stems, strict=True))
-    for result, row, prediction in in_order(jobs, min(len(paths), num_workers(model.mean.device)) or 1):
+    for result, row, prediction in ordered_map(jobs, min(len(paths), num_workers(model.mean.device)) or 1):
         if row and len(rows) < MAX_SHEET_ROWS:
             rows.append(row)
         if show and prediction:
@@ -145,14 +145,14 @@ def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:
         out: folder for the results.
 
     Raises:
-        UserError: if the pictures are on several drives.
+        LeadlineError: if the pictures are on several drives.
     """
     # A link has its own name, wherever it leads.
     whole = [Path(os.path.abspath(path)) for path in paths]
     try:
         common = Path(os.path.commonpath([path.parent for path in whole])) if whole else out
     except ValueError as error:  # Windows has a tree of folders for each drive
-        raise UserError(
+        raise LeadlineError(
             f"wanted pictures of one drive, got some of several ({error}): name each drive's alone"
         ) from error
     return distinct_stems([out / path.relative_to(common) for path in whole])

@@ -5,7 +5,7 @@ from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 ALONG_AXIS, FROM_CAMERA = "metres", "distance_m"
 """Names of the last column: depth along the optical axis; or straight from the camera, as a tape or a laser has it."""
@@ -32,24 +32,24 @@ def read_distances(path: Path, picture: Path | None = None) -> list[KnownDistanc
         picture: of lines that name none.
 
     Raises:
-        UserError: if the file cannot be read, or a line is something else; it names the line.
+        LeadlineError: if the file cannot be read, or a line is something else; it names the line.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             rows = [(reader.line_num, row) for row in reader if any(row) and not row[0].startswith("#")]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as lines of {WANTED}: {error}") from error
+        raise LeadlineError(f"{path} cannot be read as lines of {WANTED}: {error}") from error
     columns = _columns(path, rows[0][1]) if rows else []
     if columns:
         rows = rows[1:]
     elif rows:
         columns = ["picture", "x", "y", ALONG_AXIS][4 - len(rows[0][1]) :]
     if not rows:
-        raise UserError(f"{path} holds no distance: wanted lines of {WANTED}")
+        raise LeadlineError(f"{path} holds no distance: wanted lines of {WANTED}")
     if ("picture" in columns) == (picture is not None):
         remedy = "do not name one beside the file" if picture else "name the picture before the file"
-        raise UserError(f"{path} holds {','.join(columns)}: {remedy}")
+        raise LeadlineError(f"{path} holds {','.join(columns)}: {remedy}")
     return [_known(path, number, columns, row, picture) for number, row in rows]
 
 
@@ -60,10 +60,10 @@ def _columns(path: Path, first: list[str]) -> list[str]:
     except ValueError:
         names = [name.strip() for name in first]
         if set(names) - {"picture"} not in ({"x", "y", ALONG_AXIS}, {"x", "y", FROM_CAMERA}):
-            raise UserError(f"{path} has the columns {','.join(names)}: wanted {WANTED}") from None
+            raise LeadlineError(f"{path} has the columns {','.join(names)}: wanted {WANTED}") from None
         return names
     if len(first) not in (3, 4):
-        raise UserError(f"{path} has {len(first)} columns: wanted {WANTED}")
+        raise LeadlineError(f"{path} has {len(first)} columns: wanted {WANTED}")
     return []
 
 
@@ -73,7 +73,7 @@ def _known(path: Path, number: int, columns: list[str], row: list[str], picture:
         metres = float(cells[FROM_CAMERA] if FROM_CAMERA in cells else cells[ALONG_AXIS])
         point = (float(cells["x"]), float(cells["y"]))
     except ValueError as error:
-        raise UserError(f"{path}, line {number}: wanted {','.join(columns)}, got {','.join(row)}") from error
+        raise LeadlineError(f"{path}, line {number}: wanted {','.join(columns)}, got {','.join(row)}") from error
     if not 0 < metres < inf:
-        raise UserError(f"{path}, line {number}: a distance is a positive number of metres, got {metres:g}")
+        raise LeadlineError(f"{path}, line {number}: a distance is a positive number of metres, got {metres:g}")
     return KnownDistance(picture or path.parent / cells["picture"], point, metres, FROM_CAMERA in cells)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import known_camera
 from leadline.io import Intrinsics
 from leadline.models import DepthModel
@@ -55,11 +55,11 @@ def measure(
         Of one point, metres along the optical axis; of two, how far they are apart in space.
 
     Raises:
-        UserError: if the picture cannot be read, a point lies outside of it or has no depth, the camera is
+        LeadlineError: if the picture cannot be read, a point lies outside of it or has no depth, the camera is
             impossible, or the distance between two points needs one and none is known.
     """
     if len(points) not in (1, 2):
-        raise UserError(f"wanted one point for its depth or two for their distance, got {len(points)}")
+        raise LeadlineError(f"wanted one point for its depth or two for their distance, got {len(points)}")
     shot = as_picture(picture, MAX_PIXELS)
     for point in points:
         require_inside(point, shot.full_size)
@@ -76,7 +76,7 @@ def depth_at(prediction: Prediction, point: Point) -> Measurement:
         point: in pixels of the prediction.
 
     Raises:
-        UserError: if the point lies outside, or nothing around it is valid.
+        LeadlineError: if the point lies outside, or nothing around it is valid.
     """
     require_inside(point, prediction.valid.shape)
     column, row = (round(value) for value in point)
@@ -84,7 +84,7 @@ def depth_at(prediction: Prediction, point: Point) -> Measurement:
     window = np.s_[max(0, row - reach) : row + reach + 1, max(0, column - reach) : column + reach + 1]
     valid = prediction.valid[window]
     if not valid.any():
-        raise UserError(f"there is no depth at {_words(point)}: name a point beside it")
+        raise LeadlineError(f"there is no depth at {_words(point)}: name a point beside it")
 
     def median(values: NDArray[np.float32]) -> float:
         return float(np.median(values[window][valid]))
@@ -105,7 +105,7 @@ def distance_between(prediction: Prediction, first: Point, second: Point) -> Mea
         second: likewise.
 
     Raises:
-        UserError: as `depth_at`, or if the camera is unknown.
+        LeadlineError: as `depth_at`, or if the camera is unknown.
     """
     ends = [(depth_at(prediction, point), ray(prediction, point)) for point in (first, second)]
     apart_m = ends[0][0].metres * ends[0][1] - ends[1][0].metres * ends[1][1]
@@ -120,7 +120,7 @@ def ray(prediction: Prediction, point: Point) -> NDArray[np.float64]:
     """Where a point of depth 1 m is in camera space, (3,): x right, y down, z = 1.
 
     Raises:
-        UserError: if the camera is unknown.
+        LeadlineError: if the camera is unknown.
     """
     matrix = known_camera(prediction.intrinsics).astype(np.float64)
     along: NDArray[np.float64] = np.linalg.solve(matrix, np.array([*point, 1.0]))
@@ -131,11 +131,11 @@ def require_inside(point: Point, size: tuple[int, ...]) -> None:
     """Refuse a point outside of a picture of a height and width.
 
     Raises:
-        UserError: with the range of both coordinates.
+        LeadlineError: with the range of both coordinates.
     """
     height, width = size
     if not (0 <= point[0] <= width - 1 and 0 <= point[1] <= height - 1):
-        raise UserError(
+        raise LeadlineError(
             f"the point {_words(point)} lies outside of this picture of {width}×{height} pixels: "
             f"x goes from 0 to {width - 1}, y from 0 to {height - 1}"
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import pinhole, resize_depth, resize_intrinsics
 from leadline.io import GivenCamera, Intrinsics, Picture, as_seen, given_camera, read_image
 from leadline.models import DepthModel, Estimate, autocast, open_model, pick_device
@@ -52,7 +52,7 @@ def predict(
         The prediction, at the picture's own size.
 
     Raises:
-        UserError: if the picture cannot be read, or the camera is impossible or does not fit it.
+        LeadlineError: if the picture cannot be read, or the camera is impossible or does not fit it.
     """
     given = given_camera(focal_px, fov_deg, intrinsics)
     network = model if isinstance(model, DepthModel) else open_model(model, pick_device())
@@ -70,7 +70,7 @@ def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | No
         tiled: whether tiles add details, see `predict`.
 
     Raises:
-        UserError: if the camera does not fit the picture.
+        LeadlineError: if the camera does not fit the picture.
     """
     height, width = picture.rgb.shape[-2:]
     intrinsics, source = _choose_intrinsics(picture, model, given)
@@ -129,7 +129,7 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
         max_pixels: larger picture files are read smaller.
 
     Raises:
-        UserError: if it cannot be read, or is no picture.
+        LeadlineError: if it cannot be read, or is no picture.
     """
     if isinstance(picture, Picture):
         return picture
@@ -137,14 +137,14 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
         return read_image(Path(picture), max_pixels)
     shape = picture.size if isinstance(picture, Image.Image) else picture.shape
     if 0 in shape:
-        raise UserError(f"a picture must have pixels, got one of size {tuple(shape)}: give one that is not empty")
+        raise LeadlineError(f"a picture must have pixels, got one of size {tuple(shape)}: give one that is not empty")
     if isinstance(picture, Image.Image):
         return as_seen(picture, max_pixels)
     if isinstance(picture, np.ndarray):
         picture = torch.from_numpy(picture.copy()).permute(2, 0, 1) if picture.ndim == 3 else torch.empty(0)
     if picture.ndim != 3 or picture.shape[0] != 3:
-        raise UserError("a picture must be (H, W, 3) as an array or (3, H, W) as a tensor; convert it to RGB")
+        raise LeadlineError("a picture must be (H, W, 3) as an array or (3, H, W) as a tensor; convert it to RGB")
     rgb = picture / 255 if picture.dtype == torch.uint8 else picture
     if not rgb.is_floating_point() or not bool(((rgb >= 0) & (rgb <= 1)).all()):
-        raise UserError(f"a picture must be 8-bit, or float in [0, 1]; got {picture.dtype} outside of it")
+        raise LeadlineError(f"a picture must be 8-bit, or float in [0, 1]; got {picture.dtype} outside of it")
     return Picture(rgb.float(), None, (rgb.shape[-2], rgb.shape[-1]))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 
 class Cluster(NamedTuple):
@@ -22,7 +22,7 @@ def ray_cluster() -> Iterator[Cluster]:
     """Connect to the cluster of the environment variable RAY_ADDRESS, or make one of this machine, for the block.
 
     Raises:
-        UserError: if Ray is not installed.
+        LeadlineError: if Ray is not installed.
         OSError: if the cluster cannot be reached, or fails.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would tell its makers of each start
@@ -31,7 +31,7 @@ def ray_cluster() -> Iterator[Cluster]:
         import ray
         import ray.data
     except ImportError as error:
-        raise UserError('a cluster needs Ray: pip install "leadline[ray]"') from error
+        raise LeadlineError('a cluster needs Ray: pip install "leadline[ray]"') from error
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except (ValueError, RuntimeError, OSError) as error:
@@ -45,7 +45,7 @@ def ray_cluster() -> Iterator[Cluster]:
         yield Cluster(ray, max(1, int(resources.get(unit, 1))), {f"num_{unit.lower()}s": 1})
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None)
-        if isinstance(cause, UserError | OSError):
+        if isinstance(cause, LeadlineError | OSError):
             raise cause from error
         # Below pages of what every process was doing stands what went wrong.
         raise OSError(f"the cluster failed: {str(error).strip().splitlines()[-1]}") from error

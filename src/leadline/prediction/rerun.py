@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import on_surface, point_cloud
 from leadline.io import atomic_file
 from leadline.prediction.colors import depth_limits
 from leadline.prediction.result import Prediction
 
 RERUN_SUFFIX = ".rrd"
-MOST_POINTS = 100_000
+MAX_POINTS = 100_000
 """Points of one picture; a clip of 10 s has 300 pictures."""
 JPEG_QUALITY = 90
 PICTURES = "picture"
@@ -43,7 +43,7 @@ class RerunLog:
             path: the file, .rrd, which appears whole when the block ends; None for the viewer's window.
 
         Raises:
-            UserError: if rerun is not installed.
+            LeadlineError: if rerun is not installed.
         """
         self._rr, self._path, self._num_pictures = _library(), path, 0
         self._stack = ExitStack()
@@ -52,7 +52,7 @@ class RerunLog:
         """Open the window or begin the file.
 
         Raises:
-            UserError: if the viewer cannot be started.
+            LeadlineError: if the viewer cannot be started.
             OSError: if the file's folder cannot be written.
         """
         self._recording = self._rr.RecordingStream("leadline")
@@ -96,14 +96,14 @@ class RerunLog:
 
     def _open_window(self) -> None:
         if not _can_show():
-            raise UserError("there is no display to open the rerun viewer on: save with --rerun FILE.rrd")
+            raise LeadlineError("there is no display to open the rerun viewer on: save with --rerun FILE.rrd")
         # The package brings the viewer along, in a folder that PATH need not hold.
         viewer = shutil.which("rerun", path=Path(sys.executable).parent) or shutil.which("rerun")
         try:
             self._rr.spawn(executable_path=viewer, default_blueprint=_layout(), recording=self._recording)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
-            raise UserError(f"the rerun viewer does not start ({reason}): save with --rerun FILE.rrd") from error
+            raise LeadlineError(f"the rerun viewer does not start ({reason}): save with --rerun FILE.rrd") from error
 
     def _show(self, name: str, prediction: Prediction) -> None:
         rr, log = self._rr, self._recording.log
@@ -123,8 +123,8 @@ class RerunLog:
 
 
 def _thinned(prediction: Prediction) -> NDArray[np.bool_]:
-    """Pixels on surfaces, evenly thinned out to `MOST_POINTS`, (H, W)."""
-    step = ceil(sqrt(prediction.depth_m.size / MOST_POINTS))
+    """Pixels on surfaces, evenly thinned out to `MAX_POINTS`, (H, W)."""
+    step = ceil(sqrt(prediction.depth_m.size / MAX_POINTS))
     kept = np.zeros_like(prediction.valid)
     kept[::step, ::step] = on_surface(prediction.depth_m, prediction.valid)[::step, ::step]
     return kept
@@ -160,5 +160,5 @@ def _library() -> Any:
     try:
         import rerun
     except ImportError as error:
-        raise UserError('--rerun needs one more package: pip install "leadline[rerun]"') from error
+        raise LeadlineError('--rerun needs one more package: pip install "leadline[rerun]"') from error
     return rerun

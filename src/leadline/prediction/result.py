@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Cloud, DepthSummary, point_cloud, summarize_depth
 from leadline.io import write_depth_png, write_exr, write_mesh_glb, write_npz, write_ply, write_points_glb
 from leadline.prediction.colors import depth_limits, write_color_png
@@ -57,7 +57,7 @@ class Prediction:
             The files.
 
         Raises:
-            UserError: if a format is unknown, or shows what the model does not say.
+            LeadlineError: if a format is unknown, or shows what the model does not say.
             OSError: if a file cannot be written; nothing of it stays.
         """
         check_formats(formats)
@@ -74,7 +74,9 @@ def _write_color(path: Path, prediction: Prediction) -> None:
 
 def _write_uncertainty(path: Path, prediction: Prediction) -> None:
     if prediction.uncertainty_m is None:
-        raise UserError("this model gives no uncertainty to write: leave that format out, or name a model that does")
+        raise LeadlineError(
+            "this model gives no uncertainty to write: leave that format out, or name a model that does"
+        )
     limits_m = depth_limits(prediction.uncertainty_m, prediction.valid)
     write_color_png(path, prediction.uncertainty_m, prediction.valid, *limits_m)
 
@@ -108,7 +110,7 @@ def check_formats(formats: Sequence[str]) -> None:
     """Refuse formats that are not in `FORMATS`.
 
     Raises:
-        UserError: at the first one; it names the nearest.
+        LeadlineError: at the first one; it names the nearest.
     """
     for name in formats:
         if name not in FORMATS:

@@ -10,18 +10,25 @@ from numpy.typing import NDArray
 
 from leadline.backends import NativePredictor
 from leadline.data import DepthDataset, collate, open_dataset, select
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation import trained_division
 from leadline.io import GivenCamera, Intrinsics, given_camera, read_image
-from leadline.models import DepthModel, find_checkpoint, load_checkpoint, pick_device, refuse_foreign, save_rescaled
+from leadline.models import (
+    DepthModel,
+    ensure_checkpoint_overwritable,
+    find_checkpoint,
+    load_checkpoint,
+    pick_device,
+    save_rescaled,
+)
 from leadline.prediction.known_distances import KnownDistance, read_distances
 from leadline.prediction.measurement import at_size, depth_at, ray, require_inside
 from leadline.prediction.prediction import MAX_PIXELS, predict_picture
 from leadline.prediction.result import Prediction
 
-FEWEST = 3
+MIN_DISTANCES = 3
 """Fewer measurements fit any scale, and leave nothing to check it on."""
-MOST_SAMPLES = 10_000
+MAX_SAMPLES = 10_000
 """Pixels of a labelled picture that are looked at, evenly over it."""
 
 LogRatios = NDArray[np.float64]
@@ -63,10 +70,10 @@ def fit_scale(groups: Sequence[LogRatios], measured: str) -> Calibration:
         measured: what they are of, in words.
 
     Raises:
-        UserError: if there are fewer than `FEWEST` groups.
+        LeadlineError: if there are fewer than `MIN_DISTANCES` groups.
     """
-    if len(groups) < FEWEST:
-        raise UserError(f"a scale needs at least {FEWEST} measurements, got {len(groups)}: measure more")
+    if len(groups) < MIN_DISTANCES:
+        raise LeadlineError(f"a scale needs at least {MIN_DISTANCES} measurements, got {len(groups)}: measure more")
     centres = np.array([np.median(ratios) for ratios in groups])
     others = [np.median(np.delete(centres, index)) for index in range(len(groups))]
     # |prediction - truth| / truth, the prediction times a scale whose logarithm is `shift`.
@@ -111,11 +118,11 @@ def calibrate(
         The calibration; `helps` tells whether it was written.
 
     Raises:
-        UserError: if a file cannot be read, a point lies outside of its picture, there are too few measurements, or
+        LeadlineError: if a file cannot be read, a point lies outside of its picture, there are too few measurements, or
             `out` holds something else than a checkpoint.
     """
     source = find_checkpoint(model)
-    refuse_foreign(out, source)
+    ensure_checkpoint_overwritable(out, source)
     given = given_camera(focal_px, fov_deg, intrinsics)
     if distances is not None and data is None:
         known = read_distances(distances, picture)
@@ -124,13 +131,13 @@ def calibrate(
         measured = f"{len(known)} distances in {num_pictures} picture{'s' * (num_pictures > 1)}"
     elif data is not None and distances is None:
         if given is not None:
-            raise UserError("a data set tells its own cameras: give no focal length, field of view or intrinsics")
+            raise LeadlineError("a data set tells its own cameras: give no focal length, field of view or intrinsics")
         dataset = open_dataset(data)
         chosen = select(dataset, split, **trained_division(model, data, dataset, split))
         groups = ratios_of_pictures(_loaded(source), dataset, chosen)
         measured = f"{len(groups)} pictures of {data.resolve().name}"
     else:
-        raise UserError("a scale is fitted to a CSV file of distances or to a data set: name one of them")
+        raise LeadlineError("a scale is fitted to a CSV file of distances or to a data set: name one of them")
     found = fit_scale(groups, measured)
     if found.helps:
         note = f"Calibrated since; the range and the numbers above are without it: {found}."
@@ -151,10 +158,10 @@ def ratios_of_distances(
         given: the camera of all pictures; else each picture's own, as `leadline.predict` has it.
 
     Returns:
-        The ratios of each picture; of each point where there are fewer than `FEWEST` pictures.
+        The ratios of each picture; of each point where there are fewer than `MIN_DISTANCES` pictures.
 
     Raises:
-        UserError: if a picture cannot be read, or a point lies outside of it or has no depth.
+        LeadlineError: if a picture cannot be read, or a point lies outside of it or has no depth.
     """
     by_picture: dict[Path, list[KnownDistance]] = {}
     for it in known:
@@ -165,9 +172,9 @@ def ratios_of_distances(
         prediction = predict_picture(shot, model, given)
         try:
             groups.append(np.array([_log_ratio(prediction, it, shot.full_size) for it in here]))
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from error
-    return groups if len(groups) >= FEWEST else [ratio[None] for ratios in groups for ratio in ratios]
+        except LeadlineError as error:
+            raise LeadlineError(f"{path}: {error}") from error
+    return groups if len(groups) >= MIN_DISTANCES else [ratio[None] for ratios in groups for ratio in ratios]
 
 
 def ratios_of_pictures(model: DepthModel, dataset: DepthDataset, indices: Sequence[int]) -> list[LogRatios]:
@@ -179,10 +186,10 @@ def ratios_of_pictures(model: DepthModel, dataset: DepthDataset, indices: Sequen
         indices: its pictures.
 
     Returns:
-        The ratios of each picture that has valid depth, of `MOST_SAMPLES` pixels at the most.
+        The ratios of each picture that has valid depth, of `MAX_SAMPLES` pixels at the most.
 
     Raises:
-        UserError: if a file is missing or broken.
+        LeadlineError: if a file is missing or broken.
     """
     predictor = NativePredictor(model, "")
     groups = []
@@ -191,7 +198,7 @@ def ratios_of_pictures(model: DepthModel, dataset: DepthDataset, indices: Sequen
         answer = predictor(batch, False)
         predicted_m, true_m = (maps[batch.valid].double().numpy() for maps in (answer.values, batch.depth_m))
         if true_m.size:
-            some = slice(None, None, ceil(true_m.size / MOST_SAMPLES))
+            some = slice(None, None, ceil(true_m.size / MAX_SAMPLES))
             groups.append(np.log(true_m[some] / predicted_m[some]))
     return groups
 

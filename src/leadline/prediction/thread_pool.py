@@ -26,7 +26,7 @@ def num_workers(device: torch.device) -> int:
     return min(torch.get_num_threads(), MOST) if device.type == "cpu" else ON_AN_ACCELERATOR
 
 
-def in_order(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
+def ordered_map(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
     """Run jobs on several threads, PyTorch's own threads shared out among them.
 
     Args:
@@ -52,7 +52,7 @@ def in_order(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
         torch.set_num_threads(total)
 
 
-class Gate:
+class MemoryLimiter:
     """Lets in any number of small jobs at a time, or a single large one with all of PyTorch's threads."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leadline.geometry import resize, resize_depth, size_with_area
 
-MOST_ENLARGED = 2.0
+MAX_ENLARGED = 2.0
 """A tile shows things at most so many times as large as the whole does: a network that sees a piece of wall and
 nothing around it knows nothing of its shape. (Of a panorama the whole shows so little that its tiles, which are as
 high as it is, may show more.)"""
@@ -50,7 +50,7 @@ def tiled_depth(image: Tensor, ask: Callable[[Tensor], Tensor], height: int, wid
     whole_m = ask(resize(image, *working))
     shrunk = sqrt(full[0] * full[1] / (working[0] * working[1]))  # pixels per pixel of the whole's look
     # The same of a tile's look; tiles keep the working aspect, hence fit into a panorama.
-    per_pixel = max(1.0, min(shrunk / MOST_ENLARGED, full[0] / height, full[1] / width))
+    per_pixel = max(1.0, min(shrunk / MAX_ENLARGED, full[0] / height, full[1] / width))
     rows, columns = (
         _axis(min(side, round(per_pixel * of)), side) for side, of in zip(full, (height, width), strict=True)
     )

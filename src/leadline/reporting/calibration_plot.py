@@ -5,13 +5,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from leadline.evaluation import Report, calibration_error
+from leadline.evaluation import Evaluation, calibration_error
 from leadline.reporting.plots import finished, model_colours, new_axes, plain_text
 
-LEAST_SHARE = 1e-3  # of the pixels; bins of fewer are not drawn
+MIN_SHARE = 1e-3  # of the pixels; bins of fewer are not drawn
 
 
-def save_report(report: Report, out: Path) -> None:
+def save_report(report: Evaluation, out: Path) -> None:
     """Save an evaluation, and expected against actual error as `calibration.png` where the model expects one."""
     sums = report.calibration
     report.save(out, None if sums is None else reliability_figure({report.model: sums}))
@@ -29,7 +29,7 @@ def reliability_figure(sums: Mapping[str, Tensor]) -> bytes:
     figure, axis = new_axes(4.6)
     ends: list[float] = []
     for (name, it), colour in zip(sums.items(), model_colours(len(sums)), strict=True):
-        drawn = it[it[:, 0] > LEAST_SHARE * it[:, 0].sum()]
+        drawn = it[it[:, 0] > MIN_SHARE * it[:, 0].sum()]
         expected, actual = (drawn[:, 1] / drawn[:, 0]).tolist(), (drawn[:, 2] / drawn[:, 0]).tolist()
         shares = drawn[:, 0] / it[:, 0].sum()
         label = f"{plain_text(name)} (calibration error {calibration_error(it):.3f})"

@@ -27,8 +27,8 @@ READING = (
 )
 ARROWS = {"higher": "↑", "lower": "↓"}
 COLOURS = {"better": "#0072b2", "worse": "#d55e00", "unclear": "0.5"}  # apart for the colour-blind too
-SMALLEST_SHOWN = 1e-4  # of a relative error; a logarithmic axis has no place for 0
-WIDEST_NAME, WIDEST_TITLE = 44, 130  # letters
+MIN_SHOWN = 1e-4  # of a relative error; a logarithmic axis has no place for 0
+MAX_NAME, MAX_TITLE = 44, 130  # letters
 
 
 def about(comparison: Comparison) -> str:
@@ -169,15 +169,15 @@ def draw_comparisons(path: Path, comparisons: Sequence[Comparison]) -> None:
         pictures, intervals = part.subplots(1, 2, width_ratios=(4, 5))
         _draw_pictures(pictures, comparison)
         _draw_intervals(intervals, comparison)
-        title = _wrapped(f"{comparison.other} against {comparison.first}", WIDEST_TITLE)
-        part.suptitle(f"{title}\n{_wrapped(about(comparison), WIDEST_TITLE)}", fontsize=10, parse_math=False)
+        title = _wrapped(f"{comparison.other} against {comparison.first}", MAX_TITLE)
+        part.suptitle(f"{title}\n{_wrapped(about(comparison), MAX_TITLE)}", fontsize=10, parse_math=False)
     save_figure(figure, path)
 
 
 def _draw_pictures(axis: Any, comparison: Comparison) -> None:
     """A dot for each picture; below the diagonal the other model is better."""
-    firsts = [max(change.first, SMALLEST_SHOWN) for change in comparison.changes]
-    others = [max(change.other, SMALLEST_SHOWN) for change in comparison.changes]
+    firsts = [max(change.first, MIN_SHOWN) for change in comparison.changes]
+    others = [max(change.other, MIN_SHOWN) for change in comparison.changes]
     ends = min(firsts + others) / 1.15, max(firsts + others) * 1.15
     axis.plot(ends, ends, color="0.3", linewidth=1)
     axis.scatter(firsts, others, s=9, alpha=0.5, color="0.25", linewidths=0)
@@ -186,8 +186,8 @@ def _draw_pictures(axis: Any, comparison: Comparison) -> None:
     for one in (axis.xaxis, axis.yaxis):
         one.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
         one.set_ticks([], minor=True)
-    axis.set_xlabel(f"{RANKED_BY} of\n{_wrapped(comparison.first, WIDEST_NAME)}", parse_math=False)
-    axis.set_ylabel(f"{RANKED_BY} of\n{_wrapped(comparison.other, WIDEST_NAME)}", parse_math=False)
+    axis.set_xlabel(f"{RANKED_BY} of\n{_wrapped(comparison.first, MAX_NAME)}", parse_math=False)
+    axis.set_ylabel(f"{RANKED_BY} of\n{_wrapped(comparison.other, MAX_NAME)}", parse_math=False)
     won = next(it.won for it in comparison.differences if it.metric == RANKED_BY)
     label = {"transform": axis.transAxes, "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}}
     axis.text(0.97, 0.03, f"better on {won:.1%}", color=COLOURS["better"], ha="right", va="bottom", **label)
@@ -220,7 +220,7 @@ def _draw_intervals(axis: Any, comparison: Comparison) -> None:
     axis.set_yticks(range(len(shown)), [f"{it.metric} {ARROWS[METRICS[it.metric].better]}" for it in shown])
     axis.invert_yaxis()
     axis.grid(alpha=0.3, axis="x")
-    axis.set_xlabel(f"mean difference in % of the mean of\n{_wrapped(comparison.first, WIDEST_NAME)}", parse_math=False)
+    axis.set_xlabel(f"mean difference in % of the mean of\n{_wrapped(comparison.first, MAX_NAME)}", parse_math=False)
     handles = [axis.barh(0, 0, color=colour, label=verdict) for verdict, colour in COLOURS.items()]
     axis.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles), frameon=False)
 

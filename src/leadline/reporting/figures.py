@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from leadline.evaluation import goodness
+from leadline.evaluation import ranking_value
 from leadline.io import atomic_file
 from leadline.prediction import COLOR_MAP
 
@@ -75,7 +75,7 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         if key == monitor:
-            best = max(range(len(values)), key=[goodness(key, value) for value in values].__getitem__)
+            best = max(range(len(values)), key=[ranking_value(key, value) for value in values].__getitem__)
             axis.plot(epochs[best], values[best], "*", markersize=13, label=f"best: {values[best]:.3f}")
             axis.legend()
     save_figure(figure, path)

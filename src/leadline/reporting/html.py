@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from leadline.errors import UserError
-from leadline.evaluation import METRICS, Groups, goodness, named
+from leadline.errors import LeadlineError
+from leadline.evaluation import METRICS, Groups, named, ranking_value
 from leadline.io import atomic_file
 from leadline.reporting.calibration_plot import reliability_figure
 from leadline.reporting.figures import ERROR_END, ScoredPicture
@@ -51,7 +51,7 @@ class Page:
     """What a page shows. Any text may hold any character.
 
     Raises:
-        UserError: if there is no model, or two have one name.
+        LeadlineError: if there is no model, or two have one name.
     """
 
     title: str
@@ -74,10 +74,10 @@ def require_distinct(names: Sequence[str]) -> None:
     """Refuse models that a page could not tell apart.
 
     Raises:
-        UserError: if there is no name, or one comes twice.
+        LeadlineError: if there is no name, or one comes twice.
     """
     if not names or len(set(names)) < len(names):
-        raise UserError(
+        raise LeadlineError(
             f"a page needs models of distinct names, got {', '.join(names) or 'none'}: "
             f"rename a folder, or say name in predictions.toml"
         )
@@ -120,7 +120,7 @@ def _header(page: Page) -> str:
 
 def _numbers(page: Page) -> str:
     best = {
-        (averaging, metric): max(goodness(metric, getattr(model, averaging)[metric]) for model in page.models)
+        (averaging, metric): max(ranking_value(metric, getattr(model, averaging)[metric]) for model in page.models)
         for averaging in AVERAGINGS
         for metric in METRICS
     }
@@ -129,7 +129,7 @@ def _numbers(page: Page) -> str:
         name = f'<th scope="rowgroup" rowspan="{len(AVERAGINGS)}">{escape(model.name)}</th>'
         for averaging, words in AVERAGINGS.items():
             values = getattr(model, averaging)
-            bold = [len(page.models) > 1 and goodness(it, values[it]) == best[averaging, it] for it in METRICS]
+            bold = [len(page.models) > 1 and ranking_value(it, values[it]) == best[averaging, it] for it in METRICS]
             cells = [_cell(values[metric], is_best) for metric, is_best in zip(METRICS, bold, strict=True)]
             star = " *" if averaging == page.averaging else ""
             rows.append([name, f"<td>{words}{star}</td>", *cells])

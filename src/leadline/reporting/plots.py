@@ -22,8 +22,8 @@ DOTS_PER_INCH = 130
 WIDTH_IN = 5.6
 PANEL_WIDTH_PX = 360
 NUM_BINS = 30
-MOST_LABELLED = 2  # values above the bars of more models than this would overlap
-MOST_LABELS_ACROSS = 10
+MAX_LABELLED = 2  # values above the bars of more models than this would overlap
+MAX_LABELS_ACROSS = 10
 _INVALID_RGB = (128, 128, 128)
 
 
@@ -41,9 +41,9 @@ def group_bars(groups: Mapping[str, Groups], metric: str) -> bytes:
     first = next(iter(groups.values()))
     for name, offset, width, values, colour in _clusters(groups, metric):
         bars = axis.bar(np.arange(len(values)) + offset, values, width, color=colour, label=plain_text(name))
-        if len(groups) <= MOST_LABELLED:
+        if len(groups) <= MAX_LABELLED:
             # Upright where many thin bars stand side by side, so that no number runs into the next.
-            upright = 90 if len(groups) * len(values) > MOST_LABELS_ACROSS else 0
+            upright = 90 if len(groups) * len(values) > MAX_LABELS_ACROSS else 0
             axis.bar_label(bars, [_number(value) for value in values], fontsize=7, padding=2, rotation=upright)
     ticks = [f"{plain_text(label)}\n{_percent(share)}" for label, share in zip(first.labels, first.shares, strict=True)]
     axis.set_xticks(range(len(ticks)), ticks, fontsize=8)
@@ -71,7 +71,7 @@ def group_rows(groups: Mapping[str, Groups], metric: str) -> bytes:
     for name, offset, width, values, colour in _clusters(groups, metric):
         rows = [places[place] + offset for place in range(len(values))]
         bars = axis.barh(rows, values, width, color=colour, label=plain_text(name))
-        if len(groups) <= MOST_LABELLED:
+        if len(groups) <= MAX_LABELLED:
             axis.bar_label(bars, [_number(value) for value in values], fontsize=7, padding=1)
     axis.set_yticks(range(len(places)), [plain_text(first.labels[place]) for place in places], fontsize=8)
     axis.set_ylim(len(places) - 0.4, -0.6)

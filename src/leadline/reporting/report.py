@@ -6,7 +6,7 @@ from pathlib import Path
 from leadline._version import __version__
 from leadline.backends import open_predictor
 from leadline.data import open_dataset
-from leadline.evaluation import Report, evaluate_protocols, get_protocol
+from leadline.evaluation import Evaluation, evaluate_protocols, get_protocol
 from leadline.io import require_target
 from leadline.reporting.html import Page, ScoredModel, require_distinct, write_html
 from leadline.reporting.protocol_text import protocol_rules
@@ -39,7 +39,7 @@ def write_report(
         The file.
 
     Raises:
-        UserError: as `evaluate`, or if two models have one name or `out` cannot be written; these before any is scored.
+        LeadlineError: as `evaluate`, or if two models have one name or `out` cannot be written; before any is scored.
     """
     require_target(out)
     models = list(dict.fromkeys(models))
@@ -75,7 +75,7 @@ def write_report(
     return out
 
 
-def _facts(report: Report) -> list[tuple[str, str]]:
+def _facts(report: Evaluation) -> list[tuple[str, str]]:
     return [
         ("data", report.data),
         ("split", report.split),
@@ -87,7 +87,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def _scored_model(report: Report) -> ScoredModel:
+def _scored_model(report: Evaluation) -> ScoredModel:
     boundaries = None
     if report.boundaries is not None:
         precision, recall, f1 = report.boundaries.nanmean(0).tolist()  # NaN where a truth has no edge

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from leadline.backends import Predictor, open_predictor
 from leadline.data import DepthDataset, collate, open_dataset
-from leadline.errors import UserError
-from leadline.evaluation import Protocol, Report, evaluate, get_protocol, scored_pixels, scored_prediction
+from leadline.errors import LeadlineError
+from leadline.evaluation import Evaluation, Protocol, evaluate, get_protocol, scored_pixels, scored_prediction
 from leadline.io import require_target
 from leadline.reporting.calibration_plot import save_report
 from leadline.reporting.figures import ScoredPicture, depth_sheet
@@ -38,10 +38,10 @@ def draw_sheets(
         The sheets.
 
     Raises:
-        UserError: as `evaluate`, and if `num_rows` is not positive or `out` cannot be written; these before any work.
+        LeadlineError: as `evaluate`, and if `num_rows` is not positive or `out` cannot be written; before any work.
     """
     if num_rows < 1:
-        raise UserError(f"a sheet needs at least one row, got {num_rows}")
+        raise LeadlineError(f"a sheet needs at least one row, got {num_rows}")
     require_target(out, folder=True)
     report = evaluate(model, data=data, split=split, protocol=protocol, show_progress=show_progress)
     save_report(report, out)
@@ -50,7 +50,7 @@ def draw_sheets(
     return _draw(scored_pictures(model, report, data, get_protocol(protocol), choices), out)
 
 
-def rank_pictures(report: Report, num_rows: int) -> dict[str, list[str]]:
+def rank_pictures(report: Evaluation, num_rows: int) -> dict[str, list[str]]:
     """Ids of the "best", "median" and "worst" pictures by relative error, `num_rows` of each."""
     ranked = _ranked(_errors(report))
     middle = max(0, (len(ranked) - num_rows) // 2)
@@ -62,7 +62,7 @@ def rank_pictures(report: Report, num_rows: int) -> dict[str, list[str]]:
 
 
 def scored_pictures(
-    model: str | Path, report: Report, data: Path, rules: Protocol, choices: Mapping[str, Sequence[str]]
+    model: str | Path, report: Evaluation, data: Path, rules: Protocol, choices: Mapping[str, Sequence[str]]
 ) -> dict[str, list[ScoredPicture]]:
     """Predict pictures once more, to draw them.
 
@@ -79,7 +79,7 @@ def scored_pictures(
     return _predicted(choices, _errors(report), model, data, rules)
 
 
-def _errors(report: Report) -> dict[str, float]:
+def _errors(report: Evaluation) -> dict[str, float]:
     return {name: row["abs_rel"] for name, row in zip(report.ids, report.rows(), strict=True)}
 
 

@@ -12,16 +12,16 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import (
     RemoteFolder,
     describe_error,
+    ensure_overwritable,
     files_below,
     given_camera,
     is_picture_below,
     natural_order,
     read_camera,
-    refuse_foreign_results,
 )
 from leadline.models import find_checkpoint, load_model, open_model, pick_device
 from leadline.prediction import FileResult, check_formats, distinct_stems, output_paths, predict_files, ray_cluster
@@ -62,13 +62,13 @@ def jobs_left(source: str, target: str, formats: Sequence[str]) -> tuple[list[Jo
         The pictures whose results are not all there, in natural order, and how many pictures are done.
 
     Raises:
-        UserError: if a format is unknown, a place cannot be looked into, or there are no pictures.
+        LeadlineError: if a format is unknown, a place cannot be looked into, or there are no pictures.
     """
     check_formats(formats)
     found = [PurePosixPath(path) for path in files_below(source, wanted=True)]
     pictures = sorted(filter(is_picture_below, found), key=natural_order)
     if not pictures:
-        raise UserError(f"no pictures in {source}: name a folder or a bucket that holds some")
+        raise LeadlineError(f"no pictures in {source}: name a folder or a bucket that holds some")
     there = set(files_below(target, wanted=False))
     jobs = [Job(str(path), str(stem)) for path, stem in zip(pictures, distinct_stems(pictures), strict=True)]
     left = [job for job in jobs if not _outputs(job.stem, formats) or not there.issuperset(_outputs(job.stem, formats))]
@@ -95,7 +95,7 @@ def predict_on_cluster(
         What became of each picture, in the order in which they are ready.
 
     Raises:
-        UserError: if Ray is not installed, there is no such model, or the camera is impossible.
+        LeadlineError: if Ray is not installed, there is no such model, or the camera is impossible.
         OSError: if the cluster fails.
     """
     given_camera(**camera)  # refuses an impossible one here and now
@@ -159,7 +159,7 @@ class _Worker:
             for name in _outputs(job.stem, self._formats):
                 self._refuse_foreign(name, file.with_name(f"{file.stem}.there") / PurePosixPath(name).name)
             self._source.fetch(job.picture, file)
-        except UserError as error:
+        except LeadlineError as error:
             return f"{job.picture}: {error}"
         except OSError as error:
             return f"{job.picture} cannot be fetched: {error}"
@@ -169,9 +169,9 @@ class _Worker:
         if self._target.holds(name):
             self._target.fetch(name, file)
             try:
-                refuse_foreign_results([file])
-            except UserError as error:
-                raise UserError(str(error).replace(str(file), self._target.whole(name))) from error
+                ensure_overwritable([file])
+            except LeadlineError as error:
+                raise LeadlineError(str(error).replace(str(file), self._target.whole(name))) from error
 
     def _finish(self, results: dict[Path, FileResult], mistakes: dict[Path, str], job: Job, file: Path) -> Done:
         result = results.get(file)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.prediction import (
     Measurement,
     Point,
@@ -26,7 +26,7 @@ SHOWN_PX = 1024
 _INK = (20, 20, 20)
 
 
-class Shown(NamedTuple):
+class ViewState(NamedTuple):
     """What somebody looks at."""
 
     name: str
@@ -36,14 +36,14 @@ class Shown(NamedTuple):
     points: tuple[Point, ...] = ()  # where was clicked: none, one or two, in pixels of the drawing
 
 
-def show(name: str, prediction: Prediction) -> Shown:
+def show(name: str, prediction: Prediction) -> ViewState:
     """Draw a prediction, large ones smaller.
 
     Args:
         name: what it is called.
         prediction: what is shown.
     """
-    return Shown(name, prediction, *_drawn(prediction.depth_m, prediction.valid))
+    return ViewState(name, prediction, *_drawn(prediction.depth_m, prediction.valid))
 
 
 def draw_expected_error(prediction: Prediction) -> Image.Image | None:
@@ -59,7 +59,7 @@ def describe(prediction: Prediction) -> str:
     return f"near {near_m:.2f} m, median {median_m:.2f} m, far {far_m:.2f} m; {prediction.focal}"
 
 
-def click(shown: Shown, place: Point) -> tuple[Shown, Measurement]:
+def click(shown: ViewState, place: Point) -> tuple[ViewState, Measurement]:
     """Measure at a point: its depth, or after one point the distance from there; a third starts anew.
 
     Args:
@@ -70,10 +70,10 @@ def click(shown: Shown, place: Point) -> tuple[Shown, Measurement]:
         The same with the point, and what was measured.
 
     Raises:
-        UserError: if there is no depth at that point, or a distance needs the camera and it is unknown.
+        LeadlineError: if there is no depth at that point, or a distance needs the camera and it is unknown.
     """
     if place[1] >= shown.size[0]:
-        raise UserError("the scale has no depth: click in the picture above it")
+        raise LeadlineError("the scale has no depth: click in the picture above it")
     require_inside(place, shown.size)
     points = (*shown.points, place) if len(shown.points) == 1 else (place,)
     places = [at_size(point, shown.size, shown.prediction.valid.shape) for point in points]
@@ -81,7 +81,7 @@ def click(shown: Shown, place: Point) -> tuple[Shown, Measurement]:
     return shown._replace(points=points), found
 
 
-def draw_points(shown: Shown, words: str) -> Image.Image:
+def draw_points(shown: ViewState, words: str) -> Image.Image:
     """The drawing with the points that were clicked, a line between two, and words below.
 
     Args:

@@ -14,17 +14,17 @@ from typing import Any
 
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import write_mesh_glb
 from leadline.models import DepthModel, open_model, pick_device
 from leadline.prediction import FORMATS, predict
-from leadline.serving.view import Shown, click, describe, draw_expected_error, draw_points, show
+from leadline.serving.view import ViewState, click, describe, draw_expected_error, draw_points, show
 
 SURFACE_VERTICES = 250_000
 """Of the surface on the page: what a browser turns smoothly and loads in a moment."""
-MOST_PIXELS = 12_000_000
+MAX_PIXELS = 12_000_000
 """Larger pictures are looked at smaller: for each visitor one is kept, with up to 15 bytes a pixel."""
-MOST_VISITORS = 16
+MAX_VISITORS = 16
 """Whose last picture is kept, to be measured in."""
 HOUR_S = 3600
 HINT = "Click in the depth: how far is that point? A second click: how far is it from the first?"
@@ -35,7 +35,7 @@ BUTTONS = ["download", "fullscreen"]  # without the one that sends the picture t
 BACKGROUND = (0.85, 0.85, 0.85, 1.0)
 GONE = "there is no depth to go on with: give a picture, and press Look"
 
-Answer = tuple[Shown | None, Image.Image | None, Image.Image | None, str | None, str]
+Answer = tuple[ViewState | None, Image.Image | None, Image.Image | None, str | None, str]
 """What looking at a picture gives: state, depth, expected error, surface, words."""
 NOTHING: Answer = (None, None, None, None, "")
 
@@ -53,7 +53,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
         The page's address.
 
     Raises:
-        UserError: if gradio is not installed, there is no such model, or the address cannot be listened at.
+        LeadlineError: if gradio is not installed, there is no such model, or the address cannot be listened at.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks its own server whether it is up
     _pass_no_proxy(host)
@@ -61,7 +61,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
     try:
         import gradio
     except ImportError as error:
-        raise UserError('the page needs gradio: pip install "leadline[app]"') from error
+        raise LeadlineError('the page needs gradio: pip install "leadline[app]"') from error
     _require_free(host, port)
     with TemporaryDirectory(prefix="leadline-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "gradio"))  # visitors' pictures go with the page
@@ -72,7 +72,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
             prevent_thread_lock=True,
             quiet=True,
             share=False,  # else hosted notebooks open a tunnel for all the world
-            state_session_capacity=MOST_VISITORS,
+            state_session_capacity=MAX_VISITORS,
             footer_links=["api"],
             # Other fonts would be fetched.
             theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
@@ -93,7 +93,7 @@ def _require_free(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise UserError(
+        raise LeadlineError(
             f"cannot listen at {host}, port {port} ({error.strerror or error}): name another --host or --port"
         ) from error
 
@@ -135,7 +135,7 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
                 write = gr.Button("Write files")
             files = gr.Files(label="At the picture's own size, 12 megapixels at most", interactive=False)
 
-        def measure(shown: Shown | None, event: gr.SelectData) -> tuple[Shown, Image.Image, str]:
+        def measure(shown: ViewState | None, event: gr.SelectData) -> tuple[ViewState, Image.Image, str]:
             return _measure(shown, event.index)
 
         answer = [shown, depth, error, surface, words]
@@ -174,7 +174,7 @@ def _look(
             model,
             fov_deg=_number(fov_deg),
             focal_px=_number(focal_px),
-            max_pixels=MOST_PIXELS,
+            max_pixels=MAX_PIXELS,
             tiled=tiled,
         )
     shown = show(_short(Path(path).stem), prediction)
@@ -185,7 +185,7 @@ def _look(
     try:
         it = prediction
         write_mesh_glb(surface, it.rgb, it.depth_m, it.valid, it.intrinsics, SURFACE_VERTICES)
-    except UserError as mistake:  # the rest can be shown all the same
+    except LeadlineError as mistake:  # the rest can be shown all the same
         words.append(f"No surface: {mistake}")
     found = str(surface) if surface.exists() else None
     return shown, shown.drawing, draw_expected_error(prediction), found, "\n\n".join(words)
@@ -195,7 +195,7 @@ def _number(text: str | None) -> float | None:
     try:
         return float(text) if text and text.strip() else None
     except ValueError as error:
-        raise UserError(f"a field of view and a focal length are numbers, got {text!r}: write 70, say") from error
+        raise LeadlineError(f"a field of view and a focal length are numbers, got {text!r}: write 70, say") from error
 
 
 def _short(stem: str) -> str:
@@ -209,26 +209,26 @@ def _uploaded(uploads: Path, payload: Any) -> str | None:
         return None
     with _mistakes_shown():
         if not payload.path or not Path(payload.path).resolve().is_relative_to(uploads.resolve()):
-            raise UserError("a picture must be sent to this page, got something else: choose or drop a picture")
+            raise LeadlineError("a picture must be sent to this page, got something else: choose or drop a picture")
     return str(payload.path)
 
 
-def _measure(shown: Shown | None, place: list[int]) -> tuple[Shown, Image.Image, str]:
+def _measure(shown: ViewState | None, place: list[int]) -> tuple[ViewState, Image.Image, str]:
     with _mistakes_shown():
         marked, found = click(_still_there(shown), (place[0], place[1]))
     what = "from point to point" if len(marked.points) == 2 else "along the optical axis"
     return marked, draw_points(marked, str(found)), f"{describe(marked.prediction)}\n\n**{found}** {what}\n\n{HINT}"
 
 
-def _write(folder: Path, shown: Shown | None, formats: list[str]) -> list[str]:
+def _write(folder: Path, shown: ViewState | None, formats: list[str]) -> list[str]:
     with _mistakes_shown():
         it = _still_there(shown)
         return [str(path) for path in it.prediction.save(_empty_folder(folder) / it.name, formats)]
 
 
-def _still_there(shown: Shown | None) -> Shown:
+def _still_there(shown: ViewState | None) -> ViewState:
     if shown is None:
-        raise UserError(GONE)
+        raise LeadlineError(GONE)
     return shown
 
 
@@ -252,6 +252,6 @@ def _mistakes_shown(path: str = "") -> Iterator[None]:
 
     try:
         yield
-    except UserError as error:
+    except LeadlineError as error:
         told = str(error).replace(path, Path(path).name) if path else str(error)
         raise gradio.Error(told, print_exception=False) from error

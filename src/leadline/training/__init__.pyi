@@ -1,5 +1,5 @@
 from .settings import RunSettings as RunSettings
-from .settings import first_mistake as first_mistake
+from .settings import format_validation_error as format_validation_error
 from .settings import recipe_names as recipe_names
 from .settings import resolve_stages as resolve_stages
 from .stages import resume_stages as resume_stages

@@ -7,7 +7,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from leadline.data import Batch
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models import ERROR_LAYER, DepthModel, Estimate
 from leadline.training.losses import error_nll, weighted_loss
 from leadline.training.optimizer import build_optimizer
@@ -42,7 +42,7 @@ class DepthTraining(LightningModule):
         That is the camera whose metres the network answers; `DepthModel.estimate` brings them to the picture's own.
 
         Raises:
-            UserError: if the loss is no longer a finite number, or a batch norm sees one pixel of one picture.
+            LeadlineError: if the loss is no longer a finite number, or a batch norm sees one pixel of one picture.
         """
         pred_m, relative_error = self._estimate(batch.image)
         head = self.settings.model.head
@@ -55,7 +55,7 @@ class DepthTraining(LightningModule):
             if relative_error is not None:
                 loss = loss + error_nll(pred_m, relative_error, depth_m, batch.valid)
         if not torch.isfinite(loss):
-            raise UserError(
+            raise LeadlineError(
                 f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
             )
         self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.id))
@@ -67,7 +67,7 @@ class DepthTraining(LightningModule):
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise
-            raise UserError(
+            raise LeadlineError(
                 f"{len(image)} picture of {image.shape[-2]}x{image.shape[-1]} leaves a batch norm a single value at "
                 "the network's deepest level; raise --data.batch-size, --model.height or --model.width"
             ) from error

@@ -18,8 +18,8 @@ SSIM_K1 = 0.01
 SSIM_K2 = 0.03
 
 # Logarithms and square roots need a floor to keep their gradients finite.
-SMALLEST_DEPTH_M = 1e-3
-SMALLEST_VARIANCE = 1e-6
+MIN_DEPTH_M = 1e-3
+MIN_VARIANCE = 1e-6
 
 
 def l1(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def silog(pred_m: Tensor, target_m: Tensor, valid: Tensor, focus: float = 0.85) 
     error = _log_error(pred_m, target_m, valid)
     mean = _masked_sum(error, valid) / _count(valid)
     mean_square = _masked_sum(error.square(), valid) / _count(valid)
-    return (mean_square - focus * mean.square()).clamp_min(SMALLEST_VARIANCE).sqrt() * valid.any()
+    return (mean_square - focus * mean.square()).clamp_min(MIN_VARIANCE).sqrt() * valid.any()
 
 
 def log_gradient(pred_m: Tensor, target_m: Tensor, valid: Tensor, num_scales: int = 4) -> Tensor:
@@ -175,7 +175,7 @@ def _difference_sum(error: Tensor, valid: Tensor) -> Tensor:
 def _log_error(pred_m: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
     """Log of prediction minus log of truth; 0 where invalid, so that no infinity enters a gradient."""
     truth = torch.where(valid, target_m, 1.0)
-    guess = torch.where(valid, pred_m, 1.0).clamp_min(SMALLEST_DEPTH_M)
+    guess = torch.where(valid, pred_m, 1.0).clamp_min(MIN_DEPTH_M)
     return guess.log() - truth.log()
 
 

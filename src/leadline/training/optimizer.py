@@ -7,7 +7,7 @@ from timm.optim import param_groups_layer_decay  # type: ignore[attr-defined]
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models import DepthModel
 from leadline.training.settings import OptimizerSettings
 
@@ -26,7 +26,7 @@ def build_optimizer(
         The optimiser and its schedule, to be stepped once a batch.
 
     Raises:
-        UserError: if `settings.layer_decay` asks for what the encoder cannot do.
+        LeadlineError: if `settings.layer_decay` asks for what the encoder cannot do.
     """
     rest = [value for name, value in model.named_parameters() if ".encoder." not in name]
     groups = [{"params": rest}, *_encoder_groups(model, settings)]
@@ -47,7 +47,9 @@ def _encoder_groups(model: DepthModel, settings: OptimizerSettings) -> list[dict
     body = getattr(encoder, "body", None)
     if not isinstance(body, nn.Module) or not hasattr(body, "group_matcher"):
         name = model.settings.encoder.name
-        raise UserError(f"layer_decay wants an encoder whose blocks timm can tell apart, got {name!r}; leave it at 1")
+        raise LeadlineError(
+            f"layer_decay wants an encoder whose blocks timm can tell apart, got {name!r}; leave it at 1"
+        )
     groups = param_groups_layer_decay(body, settings.weight_decay, layer_decay=settings.layer_decay)
     return [
         {"params": group["params"], "weight_decay": group["weight_decay"], "lr": highest * group["lr_scale"]}

@@ -17,7 +17,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 
 from leadline.data import DepthDataset, ids_digest
-from leadline.evaluation import goodness, named
+from leadline.evaluation import named, ranking_value
 from leadline.io import atomic_file
 from leadline.models import save_checkpoint
 from leadline.reporting import ScoredPicture, depth_sheet, learning_curves
@@ -168,7 +168,7 @@ class RunRecorder(Callback):
 
     def _write_rows(self, pl_module: Any) -> None:
         monitor = pl_module.settings.monitor
-        scores = [goodness(monitor, row[monitor]) for row in self._rows]
+        scores = [ranking_value(monitor, row[monitor]) for row in self._rows]
         if scores[-1] >= max(scores):
             self._save_best(pl_module)
         with atomic_file(self._out / METRICS_FILE) as temporary, temporary.open("w", newline="") as file:

@@ -11,7 +11,7 @@ import torch
 
 from leadline._version import __version__
 from leadline.data import PARTS, DepthDataset, Splits, select
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import atomic_file
 from leadline.models import NO_WEIGHTS, find_checkpoint, read_config
 from leadline.training.settings import RunSettings, write_settings
@@ -40,10 +40,10 @@ def refuse_another_run(folder: Path, out: Path) -> None:
         out: the run that it is a part of, which the message names.
 
     Raises:
-        UserError: if `folder` holds a run.
+        LeadlineError: if `folder` holds a run.
     """
     if (folder / SETTINGS_FILE).exists():
-        raise UserError(f"{out} already holds a run; continue it with --resume {out}, or choose another --out")
+        raise LeadlineError(f"{out} already holds a run; continue it with --resume {out}, or choose another --out")
 
 
 def write_run(out: Path, settings: RunSettings, data: Path, recipe: str, ids_of: Mapping[str, Sequence[str]]) -> None:
@@ -76,7 +76,7 @@ def read_splits(out: Path, dataset: DepthDataset) -> Splits:
     """The pictures of each part as a run has written them down, whatever has come to the data set since.
 
     Raises:
-        UserError: if one is no longer there.
+        LeadlineError: if one is no longer there.
     """
     lists = {part: out / "splits" / f"{part}.txt" for part in PARTS}
     return {part: select(dataset, str(path)) if path.stat().st_size else [] for part, path in lists.items()}
@@ -90,7 +90,7 @@ def encoder_origin(settings: RunSettings) -> str:
     """Where the encoder's weights are from, a file or a hub name; of what goes on from a model, where that had them.
 
     Raises:
-        UserError: if there is no such model.
+        LeadlineError: if there is no such model.
     """
     weights = settings.model.encoder.weights
     if settings.init and weights == NO_WEIGHTS:

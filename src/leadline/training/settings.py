@@ -8,7 +8,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leadline.data import DataSettings
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 from leadline.io import atomic_file, read_toml
 from leadline.models import NO_WEIGHTS, ModelSettings
 
@@ -110,14 +110,14 @@ def read_recipe(recipe: str) -> dict[str, Any]:
         Nested settings, not yet validated.
 
     Raises:
-        UserError: if there is none of that name, or the file is no TOML.
+        LeadlineError: if there is none of that name, or the file is no TOML.
     """
     values = read_toml(_recipe_file(recipe))
     base = values.pop("extends", None)
     if base is None:
         return values
     if base not in recipe_names() or base == recipe:
-        raise UserError(f"{recipe}: extends: {unknown_name('recipe', str(base), recipe_names())}")
+        raise LeadlineError(f"{recipe}: extends: {unknown_name('recipe', str(base), recipe_names())}")
     merged = merge(read_recipe(base), values)
     if STAGES not in values and isinstance(merged.get(STAGES), list):
         merged[STAGES] = [merge(stage, values) for stage in merged[STAGES]]
@@ -128,7 +128,7 @@ def _recipe_file(recipe: str) -> Path:
     known = recipe_names()
     if recipe.endswith(".toml"):
         if not Path(recipe).is_file():
-            raise UserError(f"no recipe at {recipe}; the ones that come with leadline: {', '.join(known)}")
+            raise LeadlineError(f"no recipe at {recipe}; the ones that come with leadline: {', '.join(known)}")
         return Path(recipe)
     for name in (recipe, f"report-{recipe}"):
         if name in known:
@@ -144,7 +144,7 @@ def resolve_settings(recipe: str, overrides: Mapping[str, Any] | None = None) ->
         overrides: nested settings that go before the recipe's.
 
     Raises:
-        UserError: if a setting is unknown (it names the nearest) or its value impossible.
+        LeadlineError: if a setting is unknown (it names the nearest) or its value impossible.
     """
     return resolve_stages(recipe, overrides)[-1]
 
@@ -163,12 +163,12 @@ def resolve_stages(recipe: str, overrides: Mapping[str, Any] | None = None) -> l
         At least one stage; those after the first have `init` empty and no encoder weights.
 
     Raises:
-        UserError: if a setting is unknown (it names the nearest) or its value impossible.
+        LeadlineError: if a setting is unknown (it names the nearest) or its value impossible.
     """
     values = read_recipe(recipe)
     stages = values.pop(STAGES, [{}])
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
-        raise UserError(f"{recipe}: stages must be tables, wanted [[stages]] above each, got {stages!r}")
+        raise LeadlineError(f"{recipe}: stages must be tables, wanted [[stages]] above each, got {stages!r}")
     first, *later = (merge(merge(values, stage), overrides or {}) for stage in stages)
     goes_on = {"init": "", "model": {"encoder": {"weights": NO_WEIGHTS}}}
     return [parse_settings(stage, recipe) for stage in (first, *(merge(stage, goes_on) for stage in later))]
@@ -182,12 +182,12 @@ def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:
         source: where they come from, for messages.
 
     Raises:
-        UserError: at the first unknown setting or impossible value.
+        LeadlineError: at the first unknown setting or impossible value.
     """
     try:
         return RunSettings.model_validate(values)
     except ValidationError as error:
-        raise first_mistake(error, source) from error
+        raise format_validation_error(error, source) from error
 
 
 def write_settings(path: Path, settings: RunSettings) -> None:
@@ -205,7 +205,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def first_mistake(error: ValidationError, source: str) -> UserError:
+def format_validation_error(error: ValidationError, source: str) -> LeadlineError:
     """The first of pydantic's complaints about run settings as one line.
 
     Args:
@@ -220,6 +220,6 @@ def first_mistake(error: ValidationError, source: str) -> UserError:
         for parent in parents:
             part = part.model_fields[parent].annotation
         above = "".join(f"{parent}." for parent in parents)
-        return UserError(f"{source}: {unknown_name('setting', name, part.model_fields, above)}")
+        return LeadlineError(f"{source}: {unknown_name('setting', name, part.model_fields, above)}")
     reason = first["msg"].removeprefix("Value error, ")
-    return UserError(f"{source}: {dotted}: {reason}" + (f", got {first['input']!r}" if "got" not in reason else ""))
+    return LeadlineError(f"{source}: {dotted}: {reason}" + (f", got {first['input']!r}" if "got" not in reason else ""))

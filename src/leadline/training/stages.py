@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tomli_w
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import atomic_file, read_toml
 from leadline.training.distributed import is_first_process
 from leadline.training.run_folder import SETTINGS_FILE, Interrupted, refuse_another_run
@@ -69,12 +69,12 @@ def train_stages(
         The folder of the last stage's best checkpoint.
 
     Raises:
-        UserError: if `out` holds a run, a setting does not fit the data, the loss diverges, or there are several runs
+        LeadlineError: if `out` holds a run, a setting does not fit the data, the loss diverges, or there are several
             of what has no common start.
         Interrupted: after Ctrl-C; the state is saved.
     """
     if stages[0].runs > 1 and not stages[0].init:
-        raise UserError(
+        raise LeadlineError(
             f"{stages[0].runs} runs that each start at random have no mean; give --init MODEL, or set runs in a later "
             "stage"
         )
@@ -105,7 +105,7 @@ def resume_stages(out: Path, show_progress: bool = False) -> Path:
         The folder of the last stage's best checkpoint.
 
     Raises:
-        UserError: if there is no run to continue.
+        LeadlineError: if there is no run to continue.
         Interrupted: after Ctrl-C; the state is saved.
     """
     if not (out / STAGES_FILE).is_file():
@@ -158,4 +158,4 @@ def _read_plan(path: Path) -> tuple[str, Path, list[RunSettings]]:
     try:
         return plan["recipe"], Path(plan["data"]), [parse_settings(stage, str(path)) for stage in plan[STAGES]]
     except KeyError as error:
-        raise UserError(f"{path} lacks {error}; train again into another folder") from error
+        raise LeadlineError(f"{path} lacks {error}; train again into another folder") from error

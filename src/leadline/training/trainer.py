@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from leadline.data import Splits
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import atomic_file
 from leadline.models import has_native_bf16, pick_device
 from leadline.training.distributed import trainer_processes
@@ -37,13 +37,13 @@ class WholeStates(TorchCheckpointIO):
         """Read a state.
 
         Raises:
-            UserError: if it is not whole.
+            LeadlineError: if it is not whole.
         """
         try:
             return super().load_checkpoint(path, *args, **kwargs)
         except (EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
             reason = " ".join(str(error).split())[:160]
-            raise UserError(
+            raise LeadlineError(
                 f"{path} is no whole state of a run ({reason}); delete it, and --resume begins the run again"
             ) from error
 

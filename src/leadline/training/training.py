@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning import seed_everything
 
 from leadline.data import DepthDataModule, DepthDataset, Splits, make_splits, open_dataset, to_working_size
-from leadline.errors import UserError, unknown_name
+from leadline.errors import LeadlineError, unknown_name
 from leadline.evaluation import METRICS
 from leadline.io import read_toml
 from leadline.models import ERROR_LAYER, DepthModel, ModelSettings, build_model, find_checkpoint, load_model
@@ -26,7 +26,7 @@ from leadline.training.run_folder import (
 )
 from leadline.training.settings import RunSettings, parse_settings
 from leadline.training.trainer import build_trainer
-from leadline.training.weight_averaging import load_mean
+from leadline.training.weight_averaging import load_weight_average
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +48,13 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
         The folder of the best checkpoint.
 
     Raises:
-        UserError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
+        LeadlineError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
         Interrupted: after Ctrl-C; the state is saved.
     """
     if is_first_process():
         refuse_another_run(out, out)
     if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
-        raise UserError(
+        raise LeadlineError(
             "uncertainty_only wants a model to start from and a head that learns it: give --init and "
             "--model.head.uncertainty"
         )
@@ -63,7 +63,7 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
     dataset = open_dataset(data)
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     if not splits["train"]:
-        raise UserError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
+        raise LeadlineError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
     median_m, focal_px = _probe(dataset, splits["train"], settings.model)
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     seed_everything(settings.seed, verbose=False)
@@ -85,11 +85,11 @@ def resume(out: Path, show_progress: bool = False) -> Path:
         The folder of the best checkpoint.
 
     Raises:
-        UserError: if there is no run to continue.
+        LeadlineError: if there is no run to continue.
         Interrupted: after Ctrl-C; the state is saved.
     """
     if not (out / SETTINGS_FILE).is_file():
-        raise UserError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
+        raise LeadlineError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
     settings = parse_settings(read_toml(out / SETTINGS_FILE), str(out / SETTINGS_FILE))
     dataset = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
     splits = read_splits(out, dataset)
@@ -104,7 +104,7 @@ def resume(out: Path, show_progress: bool = False) -> Path:
 
 
 def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, recipe: str = "") -> Path:
-    """Keep the mean of the best weights of several runs from one start, validated; see `load_mean`.
+    """Keep the mean of the best weights of several runs from one start, validated; see `load_weight_average`.
 
     Args:
         runs: folders of whole runs of one shape, on the same pictures.
@@ -117,11 +117,11 @@ def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, 
         The folder of its checkpoint.
 
     Raises:
-        UserError: if one of the runs has no checkpoint.
+        LeadlineError: if one of the runs has no checkpoint.
         Interrupted: after Ctrl-C; the mean is whole.
     """
     dataset = open_dataset(data)
-    splits, model = read_splits(runs[0], dataset), load_mean([find_checkpoint(str(run)) for run in runs])
+    splits, model = read_splits(runs[0], dataset), load_weight_average([find_checkpoint(str(run)) for run in runs])
     focal_px = model.settings.focal_px
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     if is_first_process():
@@ -149,7 +149,7 @@ def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
     try:
         model.load_state_dict(own | weights)
     except RuntimeError as error:
-        raise UserError(f"{settings.init} is of another shape than the recipe; give its own recipe") from error
+        raise LeadlineError(f"{settings.init} is of another shape than the recipe; give its own recipe") from error
     return model
 
 
@@ -197,7 +197,7 @@ def _probe(dataset: DepthDataset, indices: list[int], model: ModelSettings) -> t
     samples = [to_working_size(dataset[index], model.height * model.width, model.multiple_px) for index in chosen]
     medians = [sample.depth_m[sample.valid].median() for sample in samples if sample.valid.any()]
     if not medians:
-        raise UserError("no valid depth in the training pictures; run 'leadline data check' on the data set")
+        raise LeadlineError("no valid depth in the training pictures; run 'leadline data check' on the data set")
     focals_px = torch.stack([sample.intrinsics[0, 0] for sample in samples])
     num_unknown = int(focals_px.isnan().sum())
     if 0 < num_unknown < len(focals_px):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.models import DepthModel, load_checkpoint
 
 
-def load_mean(folders: Sequence[Path]) -> DepthModel:
+def load_weight_average(folders: Sequence[Path]) -> DepthModel:
     """The mean of the weights of several models, batch norms' statistics included.
 
     Trainings that begin at the same weights end in one basin, in whose middle errors are smaller (Wortsman et al.,
@@ -23,12 +23,12 @@ def load_mean(folders: Sequence[Path]) -> DepthModel:
         The model, as `load_checkpoint`.
 
     Raises:
-        UserError: if one is no whole checkpoint, or they are not of one kind and camera.
+        LeadlineError: if one is no whole checkpoint, or they are not of one kind and camera.
     """
     models = [load_checkpoint(folder) for folder in folders]
     for folder, model in zip(folders, models, strict=True):
         if model.settings != models[0].settings:
-            raise UserError(f"{folder} has other settings than {folders[0]}: wanted models of one kind and camera")
+            raise LeadlineError(f"{folder} has other settings than {folders[0]}: wanted models of one kind and camera")
     states = [model.state_dict() for model in models]
     models[0].load_state_dict(
         {

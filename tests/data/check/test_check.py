@@ -9,7 +9,7 @@ from PIL import Image
 
 from leadline.data.check.check import check_folder
 from leadline.data.synthetic.dataset import SyntheticDataset, synthesize
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 NYU = Path(__file__).parents[3] / ".." / "shared" / "data" / "nyu-v2-labelled"
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -203,7 +203,7 @@ def test_a_bad_toml_is_a_problem_but_not_the_end(root: Path):
 def test_without_an_index_there_is_nothing_to_check(tmp_path: Path, index: str | None):
     if index:
         (tmp_path / "index.csv").write_text(index)
-    with pytest.raises(UserError, match="index.csv"):
+    with pytest.raises(LeadlineError, match="index.csv"):
         check_folder(tmp_path)
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from leadline.data.datasets.folder import FolderDataset, FolderInfo, read_dataset_toml, read_depth, read_index
 from leadline.data.splits import PARTS
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 NYU = Path(__file__).parents[3] / ".." / "shared" / "data" / "nyu-v2-labelled"
 needs_nyu = pytest.mark.skipif(not NYU.is_dir(), reason="the labelled NYU pictures are not beside the repository")
@@ -28,14 +28,14 @@ def write_set(root: Path, rows: str = "a,rgb.png,depth.png", header: str = "id,r
 
 
 def refusal_of_index(root: Path) -> str:
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         read_index(root)
     return str(caught.value)
 
 
 def refusal_of_toml(root: Path, text: str | bytes) -> str:
     (root / "dataset.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(LeadlineError) as caught:
         read_dataset_toml(root)
     assert str(root / "dataset.toml") in str(caught.value)
     assert "\n" not in str(caught.value).strip()
@@ -180,13 +180,15 @@ def test_all_zero_depth_is_all_invalid(tmp_path: Path) -> None:
 
 def test_colour_picture_is_no_depth(tmp_path: Path) -> None:
     write_set(tmp_path, rows="a,rgb.png,rgb.png")
-    with pytest.raises(UserError, match=r"must have one channel, got shape \(2, 3, 3\); store depth, not its colours"):
+    with pytest.raises(
+        LeadlineError, match=r"must have one channel, got shape \(2, 3, 3\); store depth, not its colours"
+    ):
         FolderDataset(tmp_path)[0]
 
 
 def test_npy_of_three_axes_is_no_depth(tmp_path: Path) -> None:
     np.save(tmp_path / "depth.npy", np.ones((1, 2, 3)))
-    with pytest.raises(UserError, match=r"must have one channel, got shape \(1, 2, 3\)"):
+    with pytest.raises(LeadlineError, match=r"must have one channel, got shape \(1, 2, 3\)"):
         read_depth(tmp_path / "depth.npy", FolderInfo())
 
 
@@ -194,7 +196,7 @@ def test_npy_of_three_axes_is_no_depth(tmp_path: Path) -> None:
 def test_broken_npy_is_refused(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "depth.npy").write_bytes(content)
-    with pytest.raises(UserError, match=r"depth\.npy is missing or no \.npy array"):
+    with pytest.raises(LeadlineError, match=r"depth\.npy is missing or no \.npy array"):
         read_depth(tmp_path / "depth.npy", FolderInfo())
 
 
@@ -209,7 +211,7 @@ class Trap:
 
 def test_npy_is_never_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "depth.npy", np.array([[Trap()]], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match="missing or no .npy array"):
+    with pytest.raises(LeadlineError, match="missing or no .npy array"):
         read_depth(tmp_path / "depth.npy", FolderInfo())
     assert not Trap.sprung
 
@@ -223,7 +225,7 @@ def test_npy_that_holds_no_numbers_is_refused(tmp_path: Path, kind: str) -> None
             np.save(file, np.array([["near", "far"]]))
     try:
         read_depth(tmp_path / "depth.npy", FolderInfo())
-    except UserError:
+    except LeadlineError:
         return
     pytest.fail("was read")
 
@@ -270,21 +272,21 @@ def test_changing_one_sample_leaves_the_next_alone(tmp_path: Path, toml: str) ->
 
 def test_camera_that_is_no_number_names_the_picture(tmp_path: Path) -> None:
     write_set(tmp_path, "a,rgb.png,depth.png,wide,8,1.5,0.5", "id,rgb,depth,fx,fy,cx,cy")
-    with pytest.raises(UserError, match="id a: fx, fy, cx, cy must be numbers .*'wide'"):
+    with pytest.raises(LeadlineError, match="id a: fx, fy, cx, cy must be numbers .*'wide'"):
         FolderDataset(tmp_path)[0]
 
 
 def test_depth_of_another_size_is_refused(tmp_path: Path) -> None:
     write_set(tmp_path)
     Image.fromarray(MILLIMETRES.T).save(tmp_path / "depth.png")
-    with pytest.raises(UserError, match=r"depth\.png must be 2×3 as its picture is, got 3×2"):
+    with pytest.raises(LeadlineError, match=r"depth\.png must be 2×3 as its picture is, got 3×2"):
         FolderDataset(tmp_path)[0]
 
 
 @pytest.mark.parametrize("name", ["rgb.png", "depth.png"])
 def test_text_named_png_is_refused(tmp_path: Path, name: str) -> None:
     (write_set(tmp_path) / name).write_text("nothing to see here")
-    with pytest.raises(UserError, match=rf"{name} is no picture that can be read"):
+    with pytest.raises(LeadlineError, match=rf"{name} is no picture that can be read"):
         FolderDataset(tmp_path)[0]
 
 
@@ -293,7 +295,7 @@ def test_missing_file_is_named_when_it_is_needed(tmp_path: Path, name: str) -> N
     (write_set(tmp_path) / name).unlink()
     dataset = FolderDataset(tmp_path)
     assert len(dataset) == 1
-    with pytest.raises(UserError, match=rf"{name} does not exist"):
+    with pytest.raises(LeadlineError, match=rf"{name} does not exist"):
         dataset[0]
 
 
@@ -333,19 +335,19 @@ def test_numbers_with_a_fraction_are_metres_where_nothing_is_said(tmp_path: Path
 
 def test_places_in_a_list_of_colours_are_no_depth(tmp_path: Path) -> None:
     Image.fromarray(np.array([[1, 2, 3]], np.uint8)).convert("P").save(tmp_path / "depth.png")
-    with pytest.raises(UserError, match="holds places in a list of colours, wanted numbers: save depth as grey"):
+    with pytest.raises(LeadlineError, match="holds places in a list of colours, wanted numbers: save depth as grey"):
         read_depth(tmp_path / "depth.png", FolderInfo())
 
 
 @pytest.mark.parametrize("camera", ["500,,,", "0,8,1.5,0.5", "8,-8,1.5,0.5", "8,8,inf,0.5", "nan,8,1.5,0.5"])
 def test_a_camera_that_cannot_be_is_refused(tmp_path: Path, camera: str) -> None:
     write_set(tmp_path, f"a,rgb.png,depth.png,{camera}", "id,rgb,depth,fx,fy,cx,cy")
-    with pytest.raises(UserError, match="id a: fx, fy, cx, cy must be numbers or all be left out"):
+    with pytest.raises(LeadlineError, match="id a: fx, fy, cx, cy must be numbers or all be left out"):
         FolderDataset(tmp_path)[0]
 
 
 def test_a_data_sets_camera_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"intrinsics: fx, fy, cx, cy must be finite, and fx and fy positive"):
+    with pytest.raises(LeadlineError, match=r"intrinsics: fx, fy, cx, cy must be finite, and fx and fy positive"):
         FolderDataset(write_set(tmp_path, toml="intrinsics = [0, 0, 32, 24]"))
 
 
@@ -362,7 +364,9 @@ def test_depth_that_lies_on_the_stored_picture_is_not_laid_on_the_turned(
         Image.fromarray(np.rot90(MILLIMETRES, -1).copy()).save(tmp_path / "depth.png")
         assert FolderDataset(tmp_path)[0].depth_m.shape == (1, 3, 2)
         return
-    with pytest.raises(UserError, match=r"rgb\.png is turned by its EXIF block, and its depth says nothing of that"):
+    with pytest.raises(
+        LeadlineError, match=r"rgb\.png is turned by its EXIF block, and its depth says nothing of that"
+    ):
         FolderDataset(tmp_path)[0]
 
 
@@ -372,7 +376,9 @@ def test_official_parts_are_read_as_they_are_meant(tmp_path: Path) -> None:
     )
     assert FolderDataset(write_set(tmp_path, rows, "id,rgb,depth,official_split")).official_splits == list(PARTS)
     write_set(tmp_path, "a,rgb.png,depth.png,training", "id,rgb,depth,official_split")
-    with pytest.raises(UserError, match="line 2: official_split must be train, val, test or nothing, got 'training'"):
+    with pytest.raises(
+        LeadlineError, match="line 2: official_split must be train, val, test or nothing, got 'training'"
+    ):
         FolderDataset(tmp_path)
 
 

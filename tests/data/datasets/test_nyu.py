@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from leadline.data.datasets.folder import FolderDataset
 from leadline.data.datasets.nyu import NyuDataset, prepare_nyu, read_nyu_splits
 from leadline.data.sample import collate
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 REAL = Path(__file__).parents[3] / ".." / "shared" / "data" / "nyu-v2-labelled"
 
@@ -213,7 +213,7 @@ def test_preparing_again_replaces_the_earlier_folder(tmp_path, mat, splits):
 
 def test_preparing_refuses_a_folder_with_other_things(tmp_path, mat, splits):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="holds 'thesis.txt', which would be lost") as caught:
+    with pytest.raises(LeadlineError, match="holds 'thesis.txt', which would be lost") as caught:
         prepare_nyu(mat, splits, tmp_path)
     assert "choose a new or an empty folder" in one_line(caught)
     assert (tmp_path / "thesis.txt").exists()
@@ -221,7 +221,7 @@ def test_preparing_refuses_a_folder_with_other_things(tmp_path, mat, splits):
 
 def test_preparing_refuses_a_file_as_folder(tmp_path, mat, splits):
     (tmp_path / "out").write_text("")
-    with pytest.raises(UserError, match="must be a folder, got a file"):
+    with pytest.raises(LeadlineError, match="must be a folder, got a file"):
         prepare_nyu(mat, splits, tmp_path / "out")
 
 
@@ -232,14 +232,14 @@ def test_a_failed_preparation_leaves_nothing(tmp_path):
     with mat.open("r+b") as raw:
         raw.seek(chunk.byte_offset + 600)
         raw.write(b"\0" * 64)
-    with pytest.raises(UserError, match="picture 1 of rawDepths cannot be read") as caught:
+    with pytest.raises(LeadlineError, match="picture 1 of rawDepths cannot be read") as caught:
         prepare_nyu(mat, write_splits(tmp_path / "s.mat", [1], []), tmp_path / "out")
     assert "leadline data download" in one_line(caught)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mat", "s.mat"]
 
 
 def test_missing_mat(tmp_path):
-    with pytest.raises(UserError, match="no file at .*nowhere.mat; wanted the makers'") as caught:
+    with pytest.raises(LeadlineError, match="no file at .*nowhere.mat; wanted the makers'") as caught:
         NyuDataset(tmp_path / "nowhere.mat")
     assert "nyu_depth_v2_labeled.mat" in one_line(caught)
 
@@ -247,7 +247,7 @@ def test_missing_mat(tmp_path):
 def test_mat_of_another_kind(tmp_path, splits):
     (tmp_path / "empty.mat").write_bytes(b"")
     for path in (splits, tmp_path / "empty.mat"):
-        with pytest.raises(UserError, match=r"is no MATLAB 7.3 \(HDF5\) file") as caught:
+        with pytest.raises(LeadlineError, match=r"is no MATLAB 7.3 \(HDF5\) file") as caught:
             NyuDataset(path)
         one_line(caught)
 
@@ -257,14 +257,14 @@ def test_truncated_mat(tmp_path, mat, share):
     content = mat.read_bytes()
     short = tmp_path / "short.mat"
     short.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(UserError, match="is broken: its beginning cannot be read .*truncated file") as caught:
+    with pytest.raises(LeadlineError, match="is broken: its beginning cannot be read .*truncated file") as caught:
         NyuDataset(short)
     assert "leadline data download" in one_line(caught)
 
 
 def test_missing_arrays_are_named(tmp_path):
     mat = broken_mat(tmp_path / "a.mat", lambda arrays: arrays.pop("depths"))
-    with pytest.raises(UserError, match=r"lacks depths \(it holds images, rawDepths, scenes\)") as caught:
+    with pytest.raises(LeadlineError, match=r"lacks depths \(it holds images, rawDepths, scenes\)") as caught:
         NyuDataset(mat)
     one_line(caught)
 
@@ -272,7 +272,7 @@ def test_missing_arrays_are_named(tmp_path):
 def test_raw_depth_is_wanted_only_for_preparing(tmp_path):
     mat = broken_mat(tmp_path / "a.mat", lambda arrays: arrays.pop("rawDepths"))
     assert len(NyuDataset(mat)) == 1
-    with pytest.raises(UserError, match="lacks rawDepths"):
+    with pytest.raises(LeadlineError, match="lacks rawDepths"):
         prepare_nyu(mat, write_splits(tmp_path / "s.mat", [1], []), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -281,7 +281,7 @@ def test_transposed_arrays_are_refused(tmp_path):
     def turn(arrays):
         arrays["images"] = arrays["images"].transpose(0, 2, 1, 3)
 
-    with pytest.raises(UserError, match=r"images must be uint8 of shape \(1, 3, 640, 480\), got uint8 of shape"):
+    with pytest.raises(LeadlineError, match=r"images must be uint8 of shape \(1, 3, 640, 480\), got uint8 of shape"):
         NyuDataset(broken_mat(tmp_path / "a.mat", turn))
 
 
@@ -289,7 +289,7 @@ def test_another_number_type_is_refused(tmp_path):
     def widen(arrays):
         arrays["depths"] = arrays["depths"].astype(np.float64)
 
-    with pytest.raises(UserError, match="depths must be float32 of shape .*got float64 of shape"):
+    with pytest.raises(LeadlineError, match="depths must be float32 of shape .*got float64 of shape"):
         NyuDataset(broken_mat(tmp_path / "a.mat", widen))
 
 
@@ -298,7 +298,7 @@ def test_scenes_that_are_no_references_are_refused(tmp_path):
     with h5py.File(mat, "r+") as file:
         del file["scenes"]
         file["scenes"] = np.zeros((1, 1))
-    with pytest.raises(UserError, match="is broken: its list of arrays cannot be read") as caught:
+    with pytest.raises(LeadlineError, match="is broken: its list of arrays cannot be read") as caught:
         NyuDataset(mat)
     one_line(caught)
 
@@ -323,24 +323,24 @@ def test_pictures_in_no_split_have_none(tmp_path):
 @pytest.mark.parametrize("number", [0, 7, -1, 2.5, float("nan")])
 def test_split_numbers_that_no_picture_has(tmp_path, mat, number):
     splits = write_splits(tmp_path / "s.mat", [1, number], [3])
-    with pytest.raises(UserError, match=f"train names picture {number}, wanted whole numbers from 1 to 6"):
+    with pytest.raises(LeadlineError, match=f"train names picture {number}, wanted whole numbers from 1 to 6"):
         NyuDataset(mat, splits)
 
 
 def test_split_overlap(tmp_path):
     splits = write_splits(tmp_path / "s.mat", [1, 2], [3, 2])
-    with pytest.raises(UserError, match="test names picture 2, which train has named already") as caught:
+    with pytest.raises(LeadlineError, match="test names picture 2, which train has named already") as caught:
         read_nyu_splits(splits, 3)
     assert "leadline data download" in one_line(caught)
 
 
 def test_split_repetition(tmp_path):
-    with pytest.raises(UserError, match="train names picture 1, which train has named already"):
+    with pytest.raises(LeadlineError, match="train names picture 1, which train has named already"):
         read_nyu_splits(write_splits(tmp_path / "s.mat", [1, 1], [3]), 3)
 
 
 def test_missing_splits(tmp_path):
-    with pytest.raises(UserError, match="no file at .*s.mat; wanted the makers' splits.mat"):
+    with pytest.raises(LeadlineError, match="no file at .*s.mat; wanted the makers' splits.mat"):
         read_nyu_splits(tmp_path / "s.mat", 3)
 
 
@@ -349,18 +349,18 @@ def test_splits_of_another_kind(tmp_path, mat, splits):
     (tmp_path / "empty.mat").write_bytes(b"")
     (tmp_path / "short.mat").write_bytes(splits.read_bytes()[:150])
     for path in (mat, *tmp_path.iterdir()):
-        with pytest.raises(UserError, match="is no MATLAB 5 file|lacks trainNdxs") as caught:
+        with pytest.raises(LeadlineError, match="is no MATLAB 5 file|lacks trainNdxs") as caught:
             read_nyu_splits(path, 3)
         assert "leadline data download" in one_line(caught)
 
 
 def test_splits_without_a_part(tmp_path):
     scipy.io.savemat(tmp_path / "s.mat", {"trainNdxs": np.array([[1]])})
-    with pytest.raises(UserError, match="lacks testNdxs"):
+    with pytest.raises(LeadlineError, match="lacks testNdxs"):
         read_nyu_splits(tmp_path / "s.mat", 3)
 
 
 def test_splits_that_hold_no_numbers(tmp_path):
     scipy.io.savemat(tmp_path / "s.mat", {"trainNdxs": ["one"], "testNdxs": [[2]]})
-    with pytest.raises(UserError, match="train must hold numbers, got <U3"):
+    with pytest.raises(LeadlineError, match="train must hold numbers, got <U3"):
         read_nyu_splits(tmp_path / "s.mat", 3)

@@ -12,7 +12,7 @@ from leadline.data.synthetic import dataset as synthetic
 from leadline.data.synthetic.dataset import SyntheticDataset, synthesize
 from leadline.data.synthetic.raycast import Look, Pose, Room, Solid, camera_rays, cast_rays, look_at, solid_windows
 from leadline.data.synthetic.shading import light_map, render
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry.camera import focal_px_from_fov
 
 GREY = Look("plain", (0.5, 0.5, 0.5), (0.4, 0.4, 0.4), 0.5)
@@ -229,7 +229,7 @@ def test_furniture_takes_light_from_the_floor_under_it():
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, float], message: str):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         SyntheticDataset(**settings)
 
 
@@ -276,13 +276,15 @@ def test_nothing_but_rendered_rooms_is_ever_replaced(tmp_path: Path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="holds 'chapter.txt', which would be lost; choose a new or an empty folder"):
+    with pytest.raises(
+        LeadlineError, match="holds 'chapter.txt', which would be lost; choose a new or an empty folder"
+    ):
         synthesize(tmp_path / "thesis", 1, 0, 8, 8)
-    with pytest.raises(UserError, match="must be a folder, got a file"):
+    with pytest.raises(LeadlineError, match="must be a folder, got a file"):
         synthesize(tmp_path / "file", 1, 0, 8, 8)
     assert (tmp_path / "thesis" / "chapter.txt").read_text() == "years of work"
     (tmp_path / "empty").mkdir()
     assert synthesize(tmp_path / "empty", 1, 0, 8, 8) == 1
     (tmp_path / "empty" / "runs").mkdir()
-    with pytest.raises(UserError, match="holds 'runs', which would be lost"):
+    with pytest.raises(LeadlineError, match="holds 'runs', which would be lost"):
         synthesize(tmp_path / "empty", 1, 0, 8, 8)

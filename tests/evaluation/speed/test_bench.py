@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from leadline.cli.main import main
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.speed import bench as module
 from leadline.evaluation.speed.bench import benchmark, make_pictures, side_by_side, stage_by_stage
 from leadline.evaluation.speed.phases import Stages, open_stages
@@ -85,7 +85,7 @@ def test_batches_are_filled_up_and_must_be_of_one_size(tmp_path: Path, tiny_chec
     run = module._Run(open_stages(str(tiny_checkpoint), CPU), paths, 2)
     assert run.batches == [[paths[0], paths[1]], [paths[2], paths[0]]]
     Image.new("RGB", (80, 50)).save(paths[1])
-    with pytest.raises(UserError, match="one size, got 40×60, 50×80: take a batch of 1"):
+    with pytest.raises(LeadlineError, match="one size, got 40×60, 50×80: take a batch of 1"):
         run.one_round(tmp_path / "out", counted=True)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.speed.phases import Stages, open_stages
 from leadline.models.model import DepthModel
 
@@ -51,7 +51,7 @@ def test_the_stages_of_a_leadline_model_make_its_answer(tiny_checkpoint: Path, t
     # Trained with 40 px at 36×48: twice that, at (80/48)² of the area, is a scale of 2.
     twice_px = 80 * 80 / 48
     torch.testing.assert_close(run(stages, image, torch.full((2,), twice_px)), 2 * run(stages, image, NAN))
-    with pytest.raises(UserError, match="must have one focal length"):
+    with pytest.raises(LeadlineError, match="must have one focal length"):
         stages.prepare(image, torch.tensor([twice_px, torch.nan]))
 
 
@@ -68,11 +68,11 @@ def test_a_hugging_face_model_answers_batches_in_stages(tmp_path: Path) -> None:
     assert together.shape == (2, 1, 70, 100) and together.dtype == torch.float32
     torch.testing.assert_close(together[1:], run(stages, image[1:], NAN[1:]), rtol=1e-4, atol=1e-5)
     assert stages.num_multiply_adds(stages.prepare(image[:1], NAN[:1])) > 0
-    with pytest.raises(UserError, match=r"hf:.* cannot answer these pictures \("):
+    with pytest.raises(LeadlineError, match=r"hf:.* cannot answer these pictures \("):
         run(stages, torch.rand(1, 3, 20, 20), NAN[:1])
 
 
 @pytest.mark.parametrize("name", ["files:somewhere", "net.onnx"])
 def test_what_has_no_stages_is_refused(name: str) -> None:
-    with pytest.raises(UserError, match="has no stages that can be timed: wanted a leadline model or hf:NAME"):
+    with pytest.raises(LeadlineError, match="has no stages that can be timed: wanted a leadline model or hf:NAME"):
         open_stages(name, CPU)

@@ -5,7 +5,7 @@ import av
 import numpy as np
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.discovery import is_video
 from leadline.models.model import DepthModel
 from leadline.prediction.prediction import predict
@@ -96,11 +96,11 @@ def test_a_clip_without_sound_has_none_after(tiny_model: DepthModel, tmp_path: P
 def test_mistakes_are_one_line_and_leave_nothing(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("this is text")
     out = tmp_path / "out" / "clip"
-    with pytest.raises(UserError, match="text.mp4 is no video that can be read"):
+    with pytest.raises(LeadlineError, match="text.mp4 is no video that can be read"):
         predict_video(tmp_path / "text.mp4", out, tiny_model)
-    with pytest.raises(UserError, match="none.mp4 does not exist"):
+    with pytest.raises(LeadlineError, match="none.mp4 does not exist"):
         predict_video(tmp_path / "none.mp4", out, tiny_model)
-    with pytest.raises(UserError, match="is a video: wanted one of the formats color, depth, got npz"):
+    with pytest.raises(LeadlineError, match="is a video: wanted one of the formats color, depth, got npz"):
         predict_video(clip, out, tiny_model, formats=["npz"])
     assert not out.parent.exists() or not list(out.parent.iterdir())
 
@@ -108,7 +108,7 @@ def test_mistakes_are_one_line_and_leave_nothing(clip: Path, tiny_model: DepthMo
 def test_a_recording_of_a_sensor_is_kept(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
     measured = tmp_path / "clip_depth.mkv"
     measured.write_bytes(b"measured")
-    with pytest.raises(UserError, match=r"clip_depth\.mkv is there and not leadline's own"):
+    with pytest.raises(LeadlineError, match=r"clip_depth\.mkv is there and not leadline's own"):
         predict_video(clip, tmp_path / "clip", tiny_model, formats=["depth"])
     assert measured.read_bytes() == b"measured"
     measured.unlink()

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io.streams import NewestFrames, is_stream, redact_url
 from leadline.models.model import DepthModel
 from leadline.prediction.prediction import predict
@@ -149,7 +149,7 @@ def test_the_second_ctrl_c_leaves_nothing(address: str, tiny_model: DepthModel, 
     ],
 )
 def test_what_is_not_there_is_one_line(source: str, message: str, tiny_model: DepthModel, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(LeadlineError, match=message):
         predict_stream(source, tmp_path / "out" / "x", tiny_model)
     assert not (tmp_path / "out").exists()
 
@@ -160,7 +160,7 @@ def test_a_stream_that_sends_nothing_is_given_up(
     monkeypatch.setattr("leadline.io.streams.SILENCE_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"http://127.0.0.1:{mute.getsockname()[1]}/x.mp4"
-        with pytest.raises(UserError, match=r"cannot be opened \(nothing came for 0.3 s\): check the address"):
+        with pytest.raises(LeadlineError, match=r"cannot be opened \(nothing came for 0.3 s\): check the address"):
             predict_stream(address, tmp_path / "x", tiny_model)
 
 
@@ -179,7 +179,7 @@ def test_what_came_before_a_stream_broke_off_is_kept(
 
 
 def test_formats_that_no_clip_has_are_refused(address: str, tiny_model: DepthModel, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is a video: wanted one of the formats color, depth, got ply"):
+    with pytest.raises(LeadlineError, match="is a video: wanted one of the formats color, depth, got ply"):
         predict_stream(address, tmp_path / "x", tiny_model, formats=["ply"])
 
 

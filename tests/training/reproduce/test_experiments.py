@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.training.reproduce.experiments import EXPERIMENTS, REFERENCE, STUDIES, TABLE_1, choose_experiments
 from leadline.training.settings import RunSettings, resolve_settings
 
@@ -22,7 +22,7 @@ def test_studies_and_experiments_mix_without_doubles() -> None:
 
 
 def test_an_unknown_experiment_names_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"did you mean 'densenet'\?"):
+    with pytest.raises(LeadlineError, match=r"did you mean 'densenet'\?"):
         choose_experiments(["densnet"])
 
 

@@ -12,7 +12,7 @@ from leadline.cli.main import main
 from leadline.data.catalog import open_dataset
 from leadline.data.splits import select
 from leadline.data.synthetic.dataset import synthesize
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.training.reproduce.experiments import EXPERIMENTS, Experiment
 from leadline.training.reproduce.run import reproduce
 from leadline.training.run_folder import Interrupted, read_rows
@@ -77,7 +77,7 @@ def test_the_cost_is_written(out: Path) -> None:
 
 
 def test_a_second_call_does_nothing_again(out: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("train_stages", "resume_stages", "evaluate_protocols", "score_pictures"):
+    for name in ("train_stages", "resume_stages", "evaluate_protocols", "score_images"):
         monkeypatch.delattr(module, name)
     assert reproduce(rooms, out, ["cae", "unet"], epochs=1).is_file()
 
@@ -114,7 +114,7 @@ def test_a_run_on_other_data_is_refused(out: Path, rooms: Path, tmp_path: Path) 
     reproduce(tmp_path / "elsewhere", out, ["cae"], epochs=1)  # the same data by another way
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "index.csv").write_bytes((rooms / "index.csv").read_bytes())
-    with pytest.raises(UserError, match="data rooms, wanted others"):
+    with pytest.raises(LeadlineError, match="data rooms, wanted others"):
         reproduce(tmp_path / "others", out, ["cae"], epochs=1)
 
 
@@ -143,7 +143,7 @@ def test_missing_encoder_weights_are_found_before_anything_is_trained(
 
 def test_a_data_set_that_leaves_nothing_for_validation_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     synthesize(tmp_path / "few", 8, seed=0, height=48, width=64)
-    with pytest.raises(UserError, match="'official/val' holds no picture"):
+    with pytest.raises(LeadlineError, match="'official/val' holds no picture"):
         reproduce(tmp_path / "few", tmp_path / "out", ["cae-official"])
     assert not (tmp_path / "out").exists()
 
@@ -155,7 +155,7 @@ def test_epochs_must_be_positive(rooms: Path, tmp_path: Path, capsys: pytest.Cap
 
 def test_weights_of_an_encoder_that_no_experiment_uses_are_a_mistake(rooms: Path, tmp_path: Path) -> None:
     given = {"legacy-xception": tmp_path / "x.safetensors"}
-    with pytest.raises(UserError, match="did you mean '--encoder-weights.legacy_xception'"):
+    with pytest.raises(LeadlineError, match="did you mean '--encoder-weights.legacy_xception'"):
         reproduce(rooms, tmp_path / "out", ["xception"], encoder_weights=given)
 
 
@@ -176,5 +176,5 @@ def test_an_experiment_of_two_stages_is_trained_once(
     for name in ("train_stages", "resume_stages"):
         monkeypatch.delattr(module, name)
     reproduce(rooms, out)
-    with pytest.raises(UserError, match=r"stage-1 holds a run with epochs 1, wanted 3"):
+    with pytest.raises(LeadlineError, match=r"stage-1 holds a run with epochs 1, wanted 3"):
         reproduce(rooms, out, epochs=3)

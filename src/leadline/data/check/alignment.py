@@ -14,10 +14,10 @@ GRID = 96
 """Most columns of the maps that are compared."""
 REACH = 12
 """Largest shift looked for, in cells of that grid."""
-LEAST_SHIFT = 2
+MIN_SHIFT = 2
 """Smallest shift that is reported, in cells: less is within what sensors do."""
-LEAST_PICTURES = 8
-LEAST_SIGMA = 5.0
+MIN_IMAGES = 8
+MIN_SIGMA = 5.0
 """How many standard errors the better fit must be better by."""
 MARGIN = 0.05
 """Share of each side that is not looked at: many sets have frames."""
@@ -97,13 +97,13 @@ def describe_misalignment(edges: Sequence[Edges]) -> str | None:
     """
     shapes = Counter(pair.picture.shape for pair in edges)
     edges = [pair for pair in edges if pair.picture.shape == shapes.most_common(1)[0][0]]
-    if len(edges) < LEAST_PICTURES:
+    if len(edges) < MIN_IMAGES:
         return None
     fits = np.stack([_correlations(picture, depth) for picture, depth, _ in edges])
     turn, row, column = np.unravel_index(fits.mean(axis=0).argmax(), fits.shape[1:])
     as_given = fits[:, 0, REACH, REACH]
     down, right = int(row) - REACH, int(column) - REACH
-    if (turn or max(abs(down), abs(right)) >= LEAST_SHIFT) and _clearly_more(fits[:, turn, row, column], as_given):
+    if (turn or max(abs(down), abs(right)) >= MIN_SHIFT) and _clearly_more(fits[:, turn, row, column], as_given):
         cell_px = edges[0].cell_px
         shift = f", moved {right * cell_px} px right and {down * cell_px} px down" if down or right else ""
         name = list(TURNS)[turn]
@@ -111,7 +111,7 @@ def describe_misalignment(edges: Sequence[Edges]) -> str | None:
     half = len(edges) // 2
     strangers = [edges[k - half].depth for k in range(len(edges))]
     by_chance = np.array([(pair.picture * depth).sum() for pair, depth in zip(edges, strangers, strict=True)])
-    if len(edges) >= 2 * LEAST_PICTURES and (as_given - by_chance).mean() < 2 * _standard_error(as_given - by_chance):
+    if len(edges) >= 2 * MIN_IMAGES and (as_given - by_chance).mean() < 2 * _standard_error(as_given - by_chance):
         return "the depth maps fit their own pictures no better than others: is the order of the pairs right?"
     return None
 
@@ -123,4 +123,4 @@ def _standard_error(values: np.ndarray) -> float:
 def _clearly_more(values: np.ndarray, others: np.ndarray) -> bool:
     """Whether paired values are larger in nearly all pictures and beyond doubt in their mean."""
     gain = values - others
-    return bool((gain > 0).mean() > 0.8 and gain.mean() > LEAST_SIGMA * _standard_error(gain) and values.mean() > 0.05)
+    return bool((gain > 0).mean() > 0.8 and gain.mean() > MIN_SIGMA * _standard_error(gain) and values.mean() > 0.05)

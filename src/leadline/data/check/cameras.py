@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from leadline.data.datasets.folder import FolderInfo, row_camera
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import fov_deg_from_focal
 
 
@@ -29,7 +29,7 @@ def look_at_cameras(rows: Sequence[dict[str, str]], info: FolderInfo, sizes: Map
     for row in rows:
         try:
             camera = row_camera(row, info)
-        except UserError as error:
+        except LeadlineError as error:
             impossible.append(str(error))
             continue
         if camera is None:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
 from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
-from leadline.data.check.depths import DepthSummary, depth_lines, summarise_depth, unit_note, unit_problem
+from leadline.data.check.depths import DepthStatistics, depth_lines, summarise_depth, unit_note, unit_problem
 from leadline.data.datasets.folder import (
     REQUIRED_COLUMNS,
     FolderInfo,
@@ -26,13 +26,13 @@ from leadline.data.datasets.folder import (
     read_stored,
     refuse_turned,
 )
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import read_image
 
-MOST_SAMPLED = 300
+MAX_SAMPLED = 300
 """Pictures that are decoded for the statistics, evenly over the index."""
 VALUES_PER_PICTURE = 5000
-MOST_NAMED = 3
+MAX_NAMED = 3
 """Files named in one problem; the others are counted."""
 # what Pillow and NumPy raise on damaged or foreign files
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError)
@@ -43,7 +43,7 @@ Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class DataCheck:
     """What was found in a folder data set."""
 
     num_pictures: int
@@ -54,7 +54,7 @@ class CheckReport:
     """How many pictures have each size (width, height)."""
     depth_sizes: Mapping[Size, int]
     """How many depth maps have each size (width, height)."""
-    depth: DepthSummary | None
+    depth: DepthStatistics | None
     """None if no depth could be read."""
     cameras: Cameras
     num_scenes: int
@@ -97,10 +97,10 @@ class _Look(NamedTuple):
     edges: Edges | None
 
 
-def check_folder(root: Path) -> CheckReport:
+def check_folder(root: Path) -> DataCheck:
     """Look through a folder data set.
 
-    Existence and size of every file are checked; depths are taken from at most `MOST_SAMPLED` pictures.
+    Existence and size of every file are checked; depths are taken from at most `MAX_SAMPLED` pictures.
 
     Args:
         root: the folder that holds `index.csv`.
@@ -109,7 +109,7 @@ def check_folder(root: Path) -> CheckReport:
         What was found; `problems` says what must be mended.
 
     Raises:
-        UserError: if there is no index, or it lists no pictures.
+        LeadlineError: if there is no index, or it lists no pictures.
     """
     problems: list[str] = []
     info, rows = _info(root, problems), _rows(root, problems)
@@ -117,7 +117,7 @@ def check_folder(root: Path) -> CheckReport:
         headers = _for_each(pool, rows, lambda row: _header(root, row), "heads of files")
         problems += _header_problems(rows, headers)
         sound = [row for row, header in zip(rows, headers, strict=True) if _is_sound(header)]
-        sampled = _evenly(sound, MOST_SAMPLED)
+        sampled = _evenly(sound, MAX_SAMPLED)
         info = _with_scale(root, sampled, info)
         seen = _for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
     problems += [problem for problem in seen if isinstance(problem, str)]
@@ -129,7 +129,7 @@ def check_folder(root: Path) -> CheckReport:
     picture_sizes = _count_sizes([header.picture for header in headers])
     cameras = look_at_cameras(rows, info, picture_sizes)
     problems += [*([unit] if unit else []), *cameras.problems]
-    return CheckReport(
+    return DataCheck(
         num_pictures=len(rows),
         num_sampled=len(looks),
         picture_sizes=picture_sizes,
@@ -151,7 +151,7 @@ def _for_each(pool: Executor, rows: Sequence[Row], work: Callable[[Row], T], wha
 def _info(root: Path, problems: list[str]) -> FolderInfo:
     try:
         return read_dataset_toml(root)
-    except UserError as error:
+    except LeadlineError as error:
         problems.append(str(error))
         return FolderInfo()
 
@@ -160,7 +160,7 @@ def _rows(root: Path, problems: list[str]) -> list[Row]:
     """The rows of the index; with a problem in it, those that can be used all the same."""
     try:
         return read_index(root)
-    except UserError as error:
+    except LeadlineError as error:
         rows = _usable_rows(root / "index.csv")
         if not rows:
             raise
@@ -173,7 +173,7 @@ def _with_scale(root: Path, rows: Sequence[Row], info: FolderInfo) -> FolderInfo
     """With the scale that depth is read with, where that hangs on the first map's type of number."""
     try:
         return info.model_copy(update={"depth_scale": info.metres_per_unit(read_stored(root / rows[0]["depth"]).dtype)})
-    except (UserError, IndexError):  # which is reported elsewhere
+    except (LeadlineError, IndexError):  # which is reported elsewhere
         return info
 
 
@@ -235,8 +235,8 @@ def _is_sound(header: _Header) -> bool:
 
 
 def _listing(what: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{what}: {', '.join(names[:MOST_NAMED])}{more}"
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"{what}: {', '.join(names[:MAX_NAMED])}{more}"
 
 
 def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
@@ -245,7 +245,7 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
         depth_m, valid = read_depth(root / row["depth"], info)
         picture = read_image(root / row["rgb"])
         refuse_turned(picture, root / row["rgb"], depth_m.shape)
-    except UserError as error:
+    except LeadlineError as error:
         return str(error)
     rgb = picture.rgb.numpy()
     values_m = depth_m[valid]
@@ -272,7 +272,5 @@ def _count_sizes(sizes: Sequence[Size | str]) -> Counter[Size]:
 
 def _size_counts(sizes: Mapping[Size, int]) -> str:
     common = sorted(sizes.items(), key=lambda item: -item[1])
-    shown = [f"{width}x{height} ({number})" for (width, height), number in common[:MOST_NAMED]]
-    return (
-        ", ".join(shown + ([f"{len(common) - MOST_NAMED} other sizes"] if len(common) > MOST_NAMED else [])) or "none"
-    )
+    shown = [f"{width}x{height} ({number})" for (width, height), number in common[:MAX_NAMED]]
+    return ", ".join(shown + ([f"{len(common) - MAX_NAMED} other sizes"] if len(common) > MAX_NAMED else [])) or "none"

@@ -19,12 +19,12 @@ METRES_PER_UNIT = {
     "metres": 1.0,
 }
 """Known ways of storing depth."""
-MOST_BINS = 15
+MAX_BINS = 15
 BAR_WIDTH = 40
 """Longest bar of the histogram, in characters."""
 
 
-class DepthSummary(NamedTuple):
+class DepthStatistics(NamedTuple):
     """The depths of many pictures, in metres."""
 
     min_m: float
@@ -36,7 +36,7 @@ class DepthSummary(NamedTuple):
     shares: tuple[float, ...]  # of the valid pixels, one a bin; the last one has all that is farther, too
 
 
-def summarise_depth(values_m: Sequence[np.ndarray], valid_shares: Sequence[float]) -> DepthSummary | None:
+def summarise_depth(values_m: Sequence[np.ndarray], valid_shares: Sequence[float]) -> DepthStatistics | None:
     """Sum up the depths of many pictures.
 
     Args:
@@ -50,12 +50,14 @@ def summarise_depth(values_m: Sequence[np.ndarray], valid_shares: Sequence[float
     if not pooled.size:
         return None
     low, median, high, most = np.percentile(pooled, (0, 50, 99, 100)).tolist()
-    bin_m = _round_step((high - low) / MOST_BINS) if high > low else high
+    bin_m = _round_step((high - low) / MAX_BINS) if high > low else high
     first = floor(low / bin_m)
     num_bins = max(1, ceil(high / bin_m) - first)
     bins = np.clip(np.floor(pooled / bin_m) - first, 0, num_bins - 1).astype(int)
     shares = np.bincount(bins, minlength=num_bins) / pooled.size
-    return DepthSummary(low, median, most, float(np.mean(valid_shares)), bin_m, first * bin_m, tuple(shares.tolist()))
+    return DepthStatistics(
+        low, median, most, float(np.mean(valid_shares)), bin_m, first * bin_m, tuple(shares.tolist())
+    )
 
 
 def _round_step(least: float) -> float:
@@ -64,7 +66,7 @@ def _round_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
 
 
-def depth_lines(summary: DepthSummary) -> list[str]:
+def depth_lines(summary: DepthStatistics) -> list[str]:
     """The summary as text, with a histogram of bars."""
     _, _, _, valid, bin_m, first_m, shares = summary
     tallest = max(shares)

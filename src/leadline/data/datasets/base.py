@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import read_image
 
 Pinhole = tuple[float, float, float, float]
@@ -39,12 +39,12 @@ class FrameDataset(ABC):
             wanted: what should be in the folder, for the error.
 
         Raises:
-            UserError: if there is no picture.
+            LeadlineError: if there is no picture.
         """
         self.root = root
         self._frames = list(frames)
         if not self._frames:
-            raise UserError(f"{root} holds no picture with depth: wanted {wanted}")
+            raise LeadlineError(f"{root} holds no picture with depth: wanted {wanted}")
 
     @property
     def ids(self) -> list[str]:
@@ -70,7 +70,7 @@ class FrameDataset(ABC):
 
         Raises:
             IndexError: if there is no such picture.
-            UserError: if a file is missing or broken, or the two differ in size.
+            LeadlineError: if a file is missing or broken, or the two differ in size.
         """
         frame = self._frames[index]
         image = read_image(self._rgb_path(frame)).rgb
@@ -107,11 +107,11 @@ def require_size(path: Path, values: NDArray[Any], size: tuple[int, ...], of: st
         of: whose they are, "picture" or "depth map".
 
     Raises:
-        UserError: if the two differ.
+        LeadlineError: if the two differ.
     """
     if values.shape != tuple(size):
         wanted, got = "×".join(map(str, size)), "×".join(map(str, values.shape))
-        raise UserError(f"{path} must be {wanted} as its {of} is, got {got}")
+        raise LeadlineError(f"{path} must be {wanted} as its {of} is, got {got}")
 
 
 def read_numbers(path: Path, num: int) -> list[float]:
@@ -122,18 +122,18 @@ def read_numbers(path: Path, num: int) -> list[float]:
         num: how many it must hold.
 
     Raises:
-        UserError: if the file is missing, no text, or holds anything else.
+        LeadlineError: if the file is missing, no text, or holds anything else.
     """
     if not path.is_file():
-        raise UserError(f"{path} does not exist: unpack the makers' archive again")
+        raise LeadlineError(f"{path} does not exist: unpack the makers' archive again")
     try:
         numbers = [float(word) for word in path.read_text(encoding="utf-8").replace(",", " ").split()]
     except (OSError, ValueError) as error:
-        raise UserError(
+        raise LeadlineError(
             f"{path} cannot be read as {num} numbers ({error}): unpack the makers' archive again"
         ) from error
     if len(numbers) != num:
-        raise UserError(f"{path} must hold {num} numbers, got {len(numbers)}: unpack the makers' archive again")
+        raise LeadlineError(f"{path} must hold {num} numbers, got {len(numbers)}: unpack the makers' archive again")
     return numbers
 
 

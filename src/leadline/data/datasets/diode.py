@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, require_size
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 INTRINSICS_PX = (886.81, 927.06, 512.0, 384.0)
 """fx, fy, cx, cy of the 1024x768 pictures: intrinsics.txt of the makers' development kit."""
@@ -32,7 +32,7 @@ class DiodeDataset(FrameDataset):
         root: holds `train`, `val` or both.
 
     Raises:
-        UserError: if there is no picture.
+        LeadlineError: if there is no picture.
     """
 
     def __init__(self, root: Path) -> None:
@@ -62,7 +62,7 @@ def _read_map(path: Path) -> NDArray[Any]:
     try:
         values: NDArray[Any] = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is missing or no .npy array ({error}): unpack DIODE's archive again") from error
+        raise LeadlineError(f"{path} is missing or no .npy array ({error}): unpack DIODE's archive again") from error
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "buif":
-        raise UserError(f"{path} must be one array of numbers: unpack DIODE's archive again")
+        raise LeadlineError(f"{path} must be one array of numbers: unpack DIODE's archive again")
     return values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
 from leadline.data.splits import PARTS
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import Picture, as_record, decode_image, read_image, read_toml
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
@@ -69,7 +69,7 @@ def read_dataset_toml(root: Path) -> FolderInfo:
         root: the folder of the data set.
 
     Raises:
-        UserError: if the file is no TOML or holds an unknown or impossible value.
+        LeadlineError: if the file is no TOML or holds an unknown or impossible value.
     """
     path = root / "dataset.toml"
     if not path.is_file():
@@ -84,31 +84,33 @@ def read_index(root: Path) -> list[dict[str, str]]:
         root: the folder of the data set.
 
     Raises:
-        UserError: if the index is missing, empty, lacks a column or repeats an id.
+        LeadlineError: if the index is missing, empty, lacks a column or repeats an id.
     """
     path = root / "index.csv"
     if not path.is_file():
-        raise UserError(f"no data set at {root}: wanted an index.csv with the columns id, rgb, depth")
+        raise LeadlineError(f"no data set at {root}: wanted an index.csv with the columns id, rgb, depth")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV file: {error}") from error
+        raise LeadlineError(f"{path} is not a CSV file: {error}") from error
     if not rows:
-        raise UserError(f"{path} lists no pictures: wanted a header line and a line for each picture")
+        raise LeadlineError(f"{path} lists no pictures: wanted a header line and a line for each picture")
     missing = [name for name in REQUIRED_COLUMNS if name not in rows[0]]
     if missing:
-        raise UserError(f"{path} lacks the column {', '.join(missing)}; wanted id, rgb, depth")
+        raise LeadlineError(f"{path} lacks the column {', '.join(missing)}; wanted id, rgb, depth")
     for number, row in enumerate(rows, start=2):
         if not all(row[name] for name in REQUIRED_COLUMNS):
-            raise UserError(f"{path}, line {number}: id, rgb and depth must all be given")
+            raise LeadlineError(f"{path}, line {number}: id, rgb and depth must all be given")
         if _official_part(row) not in ("", *PARTS):
             part = row["official_split"]
-            raise UserError(f"{path}, line {number}: official_split must be train, val, test or nothing, got {part!r}")
+            raise LeadlineError(
+                f"{path}, line {number}: official_split must be train, val, test or nothing, got {part!r}"
+            )
     if len({row["id"] for row in rows}) < len(rows):
         ids = [row["id"] for row in rows]
         twice = next(name for name in ids if ids.count(name) > 1)
-        raise UserError(f"{path} repeats the id {twice!r}; each id must stand for one picture")
+        raise LeadlineError(f"{path} repeats the id {twice!r}; each id must stand for one picture")
     return rows
 
 
@@ -127,7 +129,7 @@ def read_depth(path: Path, info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
         Depth in metres, float32 (H, W), 0 where invalid; and which pixels are valid, bool (H, W).
 
     Raises:
-        UserError: if the file is missing, broken or not one channel.
+        LeadlineError: if the file is missing, broken or not one channel.
     """
     value = read_stored(path)
     depth_m = value.astype(np.float32) * np.float32(info.metres_per_unit(value.dtype)) + np.float32(info.depth_offset)
@@ -139,11 +141,11 @@ def read_stored(path: Path) -> np.ndarray:
     """The numbers of a depth file as they are stored, (H, W).
 
     Raises:
-        UserError: if the file is missing, broken or not one channel.
+        LeadlineError: if the file is missing, broken or not one channel.
     """
     value = _read_array(path) if path.suffix == ".npy" else _read_picture(path)
     if value.ndim != 2:
-        raise UserError(f"{path} must have one channel, got shape {value.shape}; store depth, not its colours")
+        raise LeadlineError(f"{path} must have one channel, got shape {value.shape}; store depth, not its colours")
     return value
 
 
@@ -156,10 +158,10 @@ def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> 
         depth_size: height and width of its depth.
 
     Raises:
-        UserError: if the depth has the size that the picture had before.
+        LeadlineError: if the depth has the size that the picture had before.
     """
     if picture.turned_from == depth_size:
-        raise UserError(
+        raise LeadlineError(
             f"{path} is turned by its EXIF block, and its depth says nothing of that: "
             "save the picture as its depth lies, without an orientation"
         )
@@ -168,7 +170,9 @@ def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> 
 def _read_picture(path: Path) -> np.ndarray:
     picture = decode_image(path)
     if picture.mode in ("P", "1"):
-        raise UserError(f"{path} holds places in a list of colours, wanted numbers: save depth as grey of 8 or 16 bits")
+        raise LeadlineError(
+            f"{path} holds places in a list of colours, wanted numbers: save depth as grey of 8 or 16 bits"
+        )
     return np.asarray(picture)
 
 
@@ -176,9 +180,9 @@ def _read_array(path: Path) -> np.ndarray:
     try:
         value: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is missing or no .npy array: {error}") from error
+        raise LeadlineError(f"{path} is missing or no .npy array: {error}") from error
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "uif":
-        raise UserError(f"{path} must be one .npy array of numbers; save it with numpy.save")
+        raise LeadlineError(f"{path} must be one .npy array of numbers; save it with numpy.save")
     return value
 
 
@@ -193,7 +197,7 @@ def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:
     """fx, fy, cx, cy of one picture: the columns where the index fills them, else the data set's; None if unknown.
 
     Raises:
-        UserError: if some but not all of them are given, or a camera cannot have them.
+        LeadlineError: if some but not all of them are given, or a camera cannot have them.
     """
     given = [text for text in ((row.get(key) or "").strip() for key in CAMERA_COLUMNS) if text]
     if not given:
@@ -203,7 +207,7 @@ def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:
             raise ValueError(f"got {len(given)} of the four")
         return possible_camera([float(text) for text in given])
     except ValueError as error:
-        raise UserError(
+        raise LeadlineError(
             f"index.csv, id {row['id']}: fx, fy, cx, cy must be numbers or all be left out ({error})"
         ) from error
 
@@ -215,7 +219,7 @@ class FolderDataset:
         root: the folder that holds `index.csv`.
 
     Raises:
-        UserError: as `read_index` and `read_dataset_toml`.
+        LeadlineError: as `read_index` and `read_dataset_toml`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -254,7 +258,7 @@ class FolderDataset:
         """Decode one picture and its depth.
 
         Raises:
-            UserError: if a file is missing or broken, or the two differ in size, or may be turned to each other.
+            LeadlineError: if a file is missing or broken, or the two differ in size, or may be turned to each other.
         """
         row = self._rows[index]
         picture = read_image(self.root / row["rgb"])
@@ -263,7 +267,7 @@ class FolderDataset:
         refuse_turned(picture, self.root / row["rgb"], depth_m.shape)
         if depth_m.shape != image.shape[-2:]:
             wanted, got = "×".join(map(str, image.shape[-2:])), "×".join(map(str, depth_m.shape))
-            raise UserError(f"{self.root / row['depth']} must be {wanted} as its picture is, got {got}")
+            raise LeadlineError(f"{self.root / row['depth']} must be {wanted} as its picture is, got {got}")
         return Sample(
             image,
             torch.from_numpy(depth_m)[None],

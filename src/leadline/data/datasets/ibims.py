@@ -30,7 +30,7 @@ class IbimsDataset(FrameDataset):
         root: `ibims1_core_raw`.
 
     Raises:
-        UserError: if there is no picture.
+        LeadlineError: if there is no picture.
     """
 
     def __init__(self, root: Path) -> None:

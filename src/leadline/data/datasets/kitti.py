@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, read_numbers
 from leadline.data.datasets.folder import FolderInfo, read_depth
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 _DEPTH = FolderInfo(depth_scale=1 / 256)
 _CAMERAS = ("image_02", "image_03")  # the left and the right colour camera
@@ -35,7 +35,7 @@ class KittiDataset(FrameDataset):
             `2011_09_26/2011_09_26_drive_0001_sync`, ..., and `2011_09_26/calib_cam_to_cam.txt`.
 
     Raises:
-        UserError: if there is no depth map whose drive has its pictures.
+        LeadlineError: if there is no depth map whose drive has its pictures.
     """
 
     def __init__(self, root: Path) -> None:
@@ -63,7 +63,7 @@ class KittiSelectionDataset(FrameDataset):
         root: `val_selection_cropped` of data_depth_selection.zip: `image`, `groundtruth_depth`, `intrinsics`.
 
     Raises:
-        UserError: if there is no depth map.
+        LeadlineError: if there is no depth map.
     """
 
     def __init__(self, root: Path) -> None:
@@ -103,10 +103,10 @@ def _read_projection(path: Path, key: str) -> Pinhole:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {remedy}") from error
+        raise LeadlineError(f"{path} cannot be read: {remedy}") from error
     try:
         numbers = next([float(word) for word in line.split()[1:]] for line in lines if line.startswith(f"{key}:"))
         fx, _, cx, _, _, fy, cy, *_ = numbers
     except (StopIteration, ValueError) as error:
-        raise UserError(f"{path} has no line '{key}:' of twelve numbers: {remedy}") from error
+        raise LeadlineError(f"{path} has no line '{key}:' of twelve numbers: {remedy}") from error
     return fx, fy, cx, cy

@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from leadline.data.sample import Sample
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import atomic_folder, require_only
 
 INTRINSICS_PX = (518.8579, 519.4696, 325.5824, 253.7362)
@@ -48,19 +48,19 @@ def _reading(mat: str | Path, what: str) -> Iterator[None]:
     """Turn the many things that h5py raises on a damaged file into one line."""
     try:
         yield
-    except UserError:
+    except LeadlineError:
         raise
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{mat} is broken: {what} cannot be read ({_one_line(error)}); {_MAT_REMEDY}") from error
+        raise LeadlineError(f"{mat} is broken: {what} cannot be read ({_one_line(error)}); {_MAT_REMEDY}") from error
 
 
 @contextmanager
 def _open_mat(mat: Path) -> Iterator[h5py.File]:
     """Open the HDF5 file, or say in one line why it is not one."""
     if not mat.is_file():
-        raise UserError(f"no file at {mat}; {_MAT_REMEDY}")
+        raise LeadlineError(f"no file at {mat}; {_MAT_REMEDY}")
     if not h5py.is_hdf5(mat):
-        raise UserError(f"{mat} is no MATLAB 7.3 (HDF5) file; {_MAT_REMEDY}")
+        raise LeadlineError(f"{mat} is no MATLAB 7.3 (HDF5) file; {_MAT_REMEDY}")
     with _reading(mat, "its beginning"):
         file = h5py.File(mat, "r")
     with file:
@@ -72,14 +72,14 @@ def _check_layout(file: h5py.File, names: Sequence[str]) -> int:
     missing = [name for name in (*names, "scenes") if not isinstance(file.get(name), h5py.Dataset)]
     if missing:
         got = ", ".join(key for key in file if not key.startswith("#")) or "nothing"
-        raise UserError(f"{file.filename} lacks {', '.join(missing)} (it holds {got}); {_MAT_REMEDY}")
+        raise LeadlineError(f"{file.filename} lacks {', '.join(missing)} (it holds {got}); {_MAT_REMEDY}")
     num_pictures = int(file["scenes"].size)
     for name in names:
         (dtype, size), array = _ARRAYS[name], file[name]
         shape = (num_pictures, *size)
         if (array.dtype, array.shape) != (dtype, shape):
             wanted, got = f"{dtype} of shape {shape}", f"{array.dtype} of shape {array.shape}"
-            raise UserError(f"{file.filename}: {name} must be {wanted}, got {got}; {_MAT_REMEDY}")
+            raise LeadlineError(f"{file.filename}: {name} must be {wanted}, got {got}; {_MAT_REMEDY}")
     return num_pictures
 
 
@@ -96,18 +96,18 @@ def _read_picture(file: h5py.File, name: str, index: int) -> NDArray[Any]:
 
 def _read_split_ids(splits: Path) -> dict[str, NDArray[Any]]:
     if not splits.is_file():
-        raise UserError(f"no file at {splits}; {_SPLITS_REMEDY}")
+        raise LeadlineError(f"no file at {splits}; {_SPLITS_REMEDY}")
     try:
         contents = scipy.io.loadmat(splits, appendmat=False, variable_names=list(_SPLIT_KEYS.values()))
     except Exception as error:  # scipy lets through whatever its parser trips over
-        raise UserError(f"{splits} is no MATLAB 5 file ({_one_line(error)}); {_SPLITS_REMEDY}") from error
+        raise LeadlineError(f"{splits} is no MATLAB 5 file ({_one_line(error)}); {_SPLITS_REMEDY}") from error
     missing = [key for key in _SPLIT_KEYS.values() if key not in contents]
     if missing:
-        raise UserError(f"{splits} lacks {', '.join(missing)}; {_SPLITS_REMEDY}")
+        raise LeadlineError(f"{splits} lacks {', '.join(missing)}; {_SPLITS_REMEDY}")
     ids = {part: np.ravel(contents[key]) for part, key in _SPLIT_KEYS.items()}
     for part, numbers in ids.items():
         if numbers.dtype.kind not in "iuf":
-            raise UserError(f"{splits}: {part} must hold numbers, got {numbers.dtype}; {_SPLITS_REMEDY}")
+            raise LeadlineError(f"{splits}: {part} must hold numbers, got {numbers.dtype}; {_SPLITS_REMEDY}")
     return ids
 
 
@@ -122,16 +122,16 @@ def read_nyu_splits(splits: Path, num_pictures: int) -> list[str]:
         "train" or "test" for every picture in order; "" for one that the file does not name.
 
     Raises:
-        UserError: if the file is missing or broken, or names a picture twice or one that does not exist.
+        LeadlineError: if the file is missing or broken, or names a picture twice or one that does not exist.
     """
     part_of: dict[int, str] = {}
     for part, ids in _read_split_ids(splits).items():
         for number in ids.tolist():
             found = f"{splits}: {part} names picture {number}"
             if number not in range(1, num_pictures + 1):
-                raise UserError(f"{found}, wanted whole numbers from 1 to {num_pictures}; {_SPLITS_REMEDY}")
+                raise LeadlineError(f"{found}, wanted whole numbers from 1 to {num_pictures}; {_SPLITS_REMEDY}")
             if number in part_of:
-                raise UserError(f"{found}, which {part_of[number]} has named already; {_SPLITS_REMEDY}")
+                raise LeadlineError(f"{found}, which {part_of[number]} has named already; {_SPLITS_REMEDY}")
             part_of[int(number)] = part
     return [part_of.get(number, "") for number in range(1, num_pictures + 1)]
 
@@ -151,7 +151,7 @@ class NyuDataset:
         splits: `splits.mat`; without it `official_splits` are empty.
 
     Raises:
-        UserError: if a file is missing, broken or not what its name says.
+        LeadlineError: if a file is missing, broken or not what its name says.
     """
 
     def __init__(self, mat: Path, splits: Path | None = None) -> None:
@@ -186,7 +186,7 @@ class NyuDataset:
 
         Raises:
             IndexError: if there is no such picture.
-            UserError: if the file is broken at this picture.
+            LeadlineError: if the file is broken at this picture.
         """
         index = range(len(self))[index]
         # An open HDF5 file survives neither fork nor pickle; opening costs a hundredth of the decoding.
@@ -254,7 +254,7 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
         The number of pictures.
 
     Raises:
-        UserError: if a file is missing, broken or not what its name says, or `out` holds other things.
+        LeadlineError: if a file is missing, broken or not what its name says, or `out` holds other things.
         OSError: if `out` cannot be written.
     """
     require_only(out, {*_FOLDERS, "index.csv", "dataset.toml"})

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset
 from leadline.data.datasets.folder import FolderInfo, read_depth
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 _DEPTH = FolderInfo(depth_scale=0.001, depth_invalid=65535)  # 0 is no depth either
 
@@ -33,7 +33,7 @@ class SevenScenesDataset(FrameDataset):
         root: a scene (it holds seq-01, ..., TrainSplit.txt and TestSplit.txt), or a folder of scenes.
 
     Raises:
-        UserError: if there is no frame, or a scene's split is missing or broken.
+        LeadlineError: if there is no frame, or a scene's split is missing or broken.
     """
 
     def __init__(self, root: Path) -> None:
@@ -72,5 +72,7 @@ def _read_splits(folder: Path) -> dict[str, str]:
             lines = path.read_text(encoding="utf-8").split()
             split_of |= {f"seq-{int(line.removeprefix('sequence')):02d}": part for line in lines}
         except (OSError, ValueError) as error:
-            raise UserError(f"{path} is no list of lines like sequence1: unpack the scene's archive again") from error
+            raise LeadlineError(
+                f"{path} is no list of lines like sequence1: unpack the scene's archive again"
+            ) from error
     return split_of

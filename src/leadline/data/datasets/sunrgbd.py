@@ -16,7 +16,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, read_numbers
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.io import decode_image
 
 SENSORS = ("kv1", "kv2", "realsense", "xtion")
@@ -37,7 +37,7 @@ class SunRgbdDataset(FrameDataset):
             is read; else there is none.
 
     Raises:
-        UserError: if there is no picture, or the split is broken.
+        LeadlineError: if there is no picture, or the split is broken.
     """
 
     def __init__(self, root: Path) -> None:
@@ -71,14 +71,14 @@ def read_allsplit(path: Path) -> dict[str, str]:
         "train" or "test" of the pictures' folders below SUNRGBD.
 
     Raises:
-        UserError: if the file is broken or not what its name says.
+        LeadlineError: if the file is broken or not what its name says.
     """
     try:
         contents = scipy.io.loadmat(path, appendmat=False, squeeze_me=True, variable_names=[*_SPLIT_KEYS.values()])
         paths = {part: [str(name) for name in np.atleast_1d(contents[key])] for part, key in _SPLIT_KEYS.items()}
     except Exception as error:  # scipy lets through whatever its parser trips over
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
+        raise LeadlineError(
             f"{path} is no list of alltrain and alltest ({reason}): unpack SUNRGBDtoolbox.zip again"
         ) from error
     return {
@@ -107,14 +107,14 @@ def _first_file(folder: Path, pattern: str) -> Path:
     """The only file of its kind; of several the first, as the makers' toolbox does."""
     files = sorted(folder.glob(pattern))
     if not files:
-        raise UserError(f"{folder} holds no {pattern}: unpack SUNRGBD.zip again")
+        raise LeadlineError(f"{folder} holds no {pattern}: unpack SUNRGBD.zip again")
     return files[0]
 
 
 def _read_turned(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
     value = np.asarray(decode_image(path))
     if value.ndim != 2:
-        raise UserError(f"{path} must have one channel, got shape {value.shape}: unpack SUNRGBD.zip again")
+        raise LeadlineError(f"{path} must have one channel, got shape {value.shape}: unpack SUNRGBD.zip again")
     value = value.astype(np.uint16)
     depth_m = ((value >> 3) | (value << 13)).astype(np.float32) * np.float32(0.001)
     return depth_m, value > 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole
 from leadline.data.datasets.folder import FolderInfo, read_depth
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 
 _DEPTH = FolderInfo(depth_scale=1 / 5000)
 
@@ -25,7 +25,7 @@ INTRINSICS_PX = {
 }
 """fx, fy, cx, cy of the 640x480 pictures: the makers' calibration of their colour cameras, lens distortion apart."""
 
-MOST_APART_S = 0.02
+MAX_APART_S = 0.02
 """Longest time between a picture and its depth: the default of the makers' associate.py."""
 
 
@@ -46,7 +46,7 @@ class TumDataset(FrameDataset):
         root: a sequence (it holds rgb.txt), or a folder of sequences.
 
     Raises:
-        UserError: if there is no pair, or a list is missing or broken.
+        LeadlineError: if there is no pair, or a list is missing or broken.
     """
 
     def __init__(self, root: Path) -> None:
@@ -68,18 +68,18 @@ def associate(colours: list[Stamped], depths: list[Stamped]) -> list[tuple[Stamp
         depths: lines of depth.txt.
 
     Returns:
-        Pairs less than `MOST_APART_S` apart, in order of time.
+        Pairs less than `MAX_APART_S` apart, in order of time.
     """
     depths = sorted(depths)
     times_s = np.array([depth.time_s for depth in depths])
     near = []
     for place, colour in enumerate(colours):
-        first, last = np.searchsorted(times_s, [colour.time_s - MOST_APART_S, colour.time_s + MOST_APART_S])
+        first, last = np.searchsorted(times_s, [colour.time_s - MAX_APART_S, colour.time_s + MAX_APART_S])
         near += [(abs(depths[other].time_s - colour.time_s), place, other) for other in range(first, last)]
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     for apart_s, place, other in sorted(near):
-        if apart_s < MOST_APART_S and place not in pairs and other not in taken:
+        if apart_s < MAX_APART_S and place not in pairs and other not in taken:
             pairs[place] = other
             taken.add(other)
     return sorted((colours[place], depths[other]) for place, other in pairs.items())
@@ -97,7 +97,7 @@ def _read_list(path: Path) -> list[Stamped]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: unpack the sequence's .tgz again") from error
+        raise LeadlineError(f"{path} cannot be read: unpack the sequence's .tgz again") from error
     stamped = []
     for number, line in enumerate(lines, start=1):
         if line.startswith("#") or not line.strip():
@@ -106,5 +106,5 @@ def _read_list(path: Path) -> list[Stamped]:
             time_s, file = line.split(maxsplit=1)
             stamped.append(Stamped(float(time_s), file.strip()))
         except ValueError as error:
-            raise UserError(f"{path}, line {number}: wanted a time and a file, got {line!r}") from error
+            raise LeadlineError(f"{path}, line {number}: wanted a time and a file, got {line!r}") from error
     return stamped

@@ -27,7 +27,7 @@ from leadline.data.sample import Sample
 from leadline.data.synthetic.layout import draw_pose, draw_room
 from leadline.data.synthetic.raycast import Pose, Room
 from leadline.data.synthetic.shading import Rendering, render
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import focal_px_from_fov, pinhole
 from leadline.io import atomic_folder, require_only
 
@@ -43,7 +43,7 @@ class SyntheticDataset:
     Sample `i` depends on the seed, the size and the field of view, not on the count.
 
     Raises:
-        UserError: if a setting is out of range.
+        LeadlineError: if a setting is out of range.
     """
 
     count: int = 32
@@ -62,9 +62,9 @@ class SyntheticDataset:
         least = {"count": 1, "seed": 0, "height": 8, "width": 8}
         for name, low in least.items():
             if getattr(self, name) < low:
-                raise UserError(f"{name} must be at least {low}, got {getattr(self, name)}; give a larger one")
+                raise LeadlineError(f"{name} must be at least {low}, got {getattr(self, name)}; give a larger one")
         if not 10 <= self.fov_deg <= 130:
-            raise UserError(f"fov_deg must be from 10 to 130 degrees, got {self.fov_deg}; phones have about 65")
+            raise LeadlineError(f"fov_deg must be from 10 to 130 degrees, got {self.fov_deg}; phones have about 65")
 
     @property
     def ids(self) -> list[str]:
@@ -153,7 +153,7 @@ def synthesize(out: Path, count: int, seed: int, height: int = 480, width: int =
         The number of pictures written.
 
     Raises:
-        UserError: if a setting is out of range, or `out` holds anything but a set of rendered rooms.
+        LeadlineError: if a setting is out of range, or `out` holds anything but a set of rendered rooms.
         OSError: if the folder cannot be written.
     """
     dataset, out = SyntheticDataset(count, seed, height, width, fov_deg), out.resolve()
@@ -173,7 +173,7 @@ def _refuse_foreign(out: Path) -> None:
     """What is replaced is lost, so that it must be something that can be rendered again."""
     require_only(out, {"rgb", "depth", "index.csv", "dataset.toml"})
     if out.exists() and any(out.iterdir()) and read_dataset_toml(out).depth_kind != DEPTH_KIND:
-        raise UserError(f"{out} holds something else than rendered rooms; name a new or an empty folder")
+        raise LeadlineError(f"{out} holds something else than rendered rooms; name a new or an empty folder")
 
 
 def _in_order(work: Callable[[int], None], count: int) -> Iterator[None]:

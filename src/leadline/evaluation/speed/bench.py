@@ -19,13 +19,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline._version import __version__
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.evaluation.speed.phases import Stages, open_stages
 from leadline.evaluation.speed.results import END_TO_END, PEAK_SIDE, STAGES, Benchmark, Entry
 from leadline.io import Picture, read_image, write_depth_png
-from leadline.prediction import MAX_PIXELS, in_order, num_workers
+from leadline.prediction import MAX_PIXELS, num_workers, ordered_map
 
-_MOST_M = 65.0
+_MAX_M = 65.0
 _SYNCHRONIZE: dict[str, Callable[[], None]] = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}
 
 
@@ -74,7 +74,7 @@ def benchmark(
         show_progress: whether to draw a bar.
 
     Raises:
-        UserError: if a model cannot be opened or answer, a picture cannot be read, or the pictures of a batch differ
+        LeadlineError: if a model cannot be opened or answer, a picture cannot be read, or those of a batch differ
             in size.
         OSError: if the temporary folder cannot be written.
     """
@@ -115,7 +115,7 @@ class _Run:
             apart = stage_by_stage(self.stages, self.batches, out)
             whole = side_by_side(self.stages, self.batches, out)
         except torch.OutOfMemoryError as error:
-            raise UserError(
+            raise LeadlineError(
                 f"{self.stages.name} does not fit into {self.stages.device}'s memory {self.batch} pictures at a time: "
                 "take a smaller batch"
             ) from error
@@ -192,7 +192,7 @@ def side_by_side(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -
     workers = min(len(batches), num_workers(stages.device))
     # A place for each of those that can be under way at a time.
     jobs = (partial(job, number % (workers + 1), paths) for number, paths in enumerate(batches))
-    deque(in_order(jobs, workers), maxlen=0)
+    deque(ordered_map(jobs, workers), maxlen=0)
     return time.perf_counter() - start
 
 
@@ -244,12 +244,12 @@ def stack(pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
     """Pictures of one size as a batch (B, 3, H, W), and their focal lengths in pixels (B,), NaN where unknown.
 
     Raises:
-        UserError: if the sizes differ.
+        LeadlineError: if the sizes differ.
     """
     sizes = {tuple(picture.rgb.shape[-2:]) for picture in pictures}
     if len(sizes) > 1:
         listed = ", ".join(f"{height}×{width}" for height, width in sorted(sizes))
-        raise UserError(f"the pictures of a batch must have one size, got {listed}: take a batch of 1")
+        raise LeadlineError(f"the pictures of a batch must have one size, got {listed}: take a batch of 1")
     focal_px = [float("nan") if picture.focal_px is None else picture.focal_px for picture in pictures]
     return torch.stack([picture.rgb for picture in pictures]), torch.tensor(focal_px)
 
@@ -260,7 +260,7 @@ def _decode(paths: Sequence[Path]) -> list[Picture]:
 
 def _write(out: Path, values: NDArray[np.float32]) -> None:
     # Values without a unit can exceed 16 bits of millimetres: as they are they would be written as nothing, too fast.
-    values = values * min(1.0, _MOST_M / max(float(values.max()), 1e-9))
+    values = values * min(1.0, _MAX_M / max(float(values.max()), 1e-9))
     for place, depth in enumerate(values[:, 0]):
         write_depth_png(out / f"{place}.png", depth, np.isfinite(depth))
 

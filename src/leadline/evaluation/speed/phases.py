@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from leadline.errors import UserError
-from leadline.models import Look, autocast, has_native_bf16, open_model
+from leadline.errors import LeadlineError
+from leadline.models import ViewSize, autocast, has_native_bf16, open_model
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ def open_stages(model: str, device: torch.device) -> Stages:
         device: where it shall run.
 
     Raises:
-        UserError: if there is no such model, it cannot be opened, or it has no stages to be timed.
+        LeadlineError: if there is no such model, it cannot be opened, or it has no stages to be timed.
     """
     kind, _, name = model.partition(":")
     if kind == "hf":
         return _of_hf(model, name, device)
     if kind == "files" or model.endswith(".onnx"):
-        raise UserError(f"{model} has no stages that can be timed: wanted a leadline model or hf:NAME")
+        raise LeadlineError(f"{model} has no stages that can be timed: wanted a leadline model or hf:NAME")
     return _of_leadline(model, device)
 
 
@@ -69,17 +69,17 @@ def _of_leadline(name: str, device: torch.device) -> Stages:
     """As `leadline.prediction.prediction` runs it."""
     model = open_model(name, device)
 
-    def look(focal_px: Tensor, height: int, width: int) -> Look:
-        looks = {model.look(focal, height, width) for focal in focal_px.tolist()}
-        if len(looks) > 1:
-            raise UserError("the pictures of a batch must have one focal length, got several: take a batch of 1")
-        return looks.pop()
+    def view_size(focal_px: Tensor, height: int, width: int) -> ViewSize:
+        views = {model.view_size(focal, height, width) for focal in focal_px.tolist()}
+        if len(views) > 1:
+            raise LeadlineError("the pictures of a batch must have one focal length, got several: take a batch of 1")
+        return views.pop()
 
     def prepare(image: Tensor, focal_px: Tensor) -> Tensor:
-        return model.prepare(image.to(device), look(focal_px, *image.shape[-2:]))
+        return model.prepare(image.to(device), view_size(focal_px, *image.shape[-2:]))
 
     def finish(estimate: Any, image: Tensor, focal_px: Tensor) -> Tensor:
-        return model.finish(estimate, image.to(device), look(focal_px, *image.shape[-2:])).depth_m.float().cpu()
+        return model.finish(estimate, image.to(device), view_size(focal_px, *image.shape[-2:])).depth_m.float().cpu()
 
     return Stages(
         name, device, torch.bfloat16 if has_native_bf16(device) else torch.float32, model,
@@ -121,10 +121,10 @@ def _in_one_line(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any) -> Any:
         try:
             return step(*arguments)
-        except (UserError, torch.OutOfMemoryError):
+        except (LeadlineError, torch.OutOfMemoryError):
             raise
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(" .:")
-            raise UserError(f"{name} cannot answer these pictures ({reason}): try larger or other ones") from error
+            raise LeadlineError(f"{name} cannot answer these pictures ({reason}): try larger or other ones") from error
 
     return run

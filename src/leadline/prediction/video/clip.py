@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.geometry import DepthSummary, summarize_depth
-from leadline.io import Intrinsics, as_camera, open_clip, read_frames, refuse_foreign_results, upright
+from leadline.io import Intrinsics, as_camera, ensure_overwritable, open_clip, read_frames, upright
 from leadline.models import DepthModel
 from leadline.prediction.colors import depth_limits
 from leadline.prediction.prediction import predict
@@ -67,12 +67,12 @@ def predict_video(
         What was written.
 
     Raises:
-        UserError: if the clip cannot be read, has no picture, no wanted format fits a video, or a
+        LeadlineError: if the clip cannot be read, has no picture, no wanted format fits a video, or a
             result would replace a file that is not leadline's.
         OSError: if a result cannot be written; nothing of it stays.
     """
     wanted = clip_paths(stem, formats, str(path))
-    refuse_foreign_results(wanted.values())
+    ensure_overwritable(wanted.values())
     camera = None if intrinsics is None else as_camera(intrinsics)
     ask = partial(predict, model=model, focal_px=focal_px, fov_deg=fov_deg, intrinsics=camera)
     looked_at = np.stack([ask(rgb).depth_m for rgb in _sample(path)])

@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, summarize_depth
 from leadline.io import CAMERA, Intrinsics, NewestFrames, as_camera, redact_url
 from leadline.models import DepthModel
@@ -88,7 +88,7 @@ def predict_stream(
         What was recorded; the files are whole.
 
     Raises:
-        UserError: if the stream cannot be opened or gives no picture, or no wanted format fits a video.
+        LeadlineError: if the stream cannot be opened or gives no picture, or no wanted format fits a video.
         OSError: if a result cannot be written; nothing of it stays.
     """
     name = redact_url(source)
@@ -115,7 +115,7 @@ def predict_stream(
         if prediction is None and stopped.is_set():
             raise KeyboardInterrupt
         if prediction is None:
-            raise UserError(f"{name} gave no picture{newest.broken and f' ({newest.broken})'}: check that it is on")
+            raise LeadlineError(f"{name} gave no picture{newest.broken and f' ({newest.broken})'}: check that it is on")
     summary = summarize_depth(prediction.depth_m, prediction.valid)
     num_dropped = newest.num_seen - num_frames
     return Recording(list(wanted.values()), num_frames, num_dropped, now_s, summary, prediction.focal, newest.broken)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-SMALLEST_SHARE = 0.2
+MIN_SHARE = 0.2
 """What a new frame weighs where nothing moves: noise from frame to frame falls to a seventh of what it was."""
 STILL, MOVING = 0.015, 0.04
 """Changes of brightness below which a place stands still and above which it moves. They are averaged with their sign
@@ -21,7 +21,7 @@ JUMP = 0.15
 class TemporalFilter:
     """Averages depth over time where the picture stands still, and takes the new depth where it moves.
 
-    An exponential average in log depth whose weight follows each pixel: `SMALLEST_SHARE` where the smoothed change of
+    An exponential average in log depth whose weight follows each pixel: `MIN_SHARE` where the smoothed change of
     the picture is below `STILL` and the depth agrees, 1 where it is above `MOVING` or the depth jumps, and everywhere
     if the camera moves.
     """
@@ -56,7 +56,7 @@ def _share(brighter: NDArray[np.float32], farther: NDArray[np.float32]) -> NDArr
     moving = (change - STILL) / (MOVING - STILL)
     everything = (np.mean(moving > 0) - FEW) / (MANY - FEW)
     jump = (np.abs(farther) - JUMP / 2) / (JUMP / 2)
-    share: NDArray[np.float32] = np.clip(np.maximum(np.maximum(moving, jump), everything), SMALLEST_SHARE, 1).astype(
+    share: NDArray[np.float32] = np.clip(np.maximum(np.maximum(moving, jump), everything), MIN_SHARE, 1).astype(
         np.float32
     )
     return share

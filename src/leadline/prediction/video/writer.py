@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leadline.errors import UserError
+from leadline.errors import LeadlineError
 from leadline.geometry import to_millimetres
 from leadline.io import COMMENT, atomic_file, open_clip, pyav
 from leadline.prediction.colors import colorize, scale_bar
@@ -57,11 +57,11 @@ def clip_paths(stem: Path, formats: Sequence[str], source: str) -> dict[str, Pat
         Paths by format.
 
     Raises:
-        UserError: if none of the formats fits a video.
+        LeadlineError: if none of the formats fits a video.
     """
     wanted = {name: stem.with_name(stem.name + ending) for name, ending in ENDINGS.items() if name in formats}
     if not wanted:
-        raise UserError(
+        raise LeadlineError(
             f"{source} is a video: wanted one of the formats {', '.join(ENDINGS)}, got {', '.join(formats)}"
         )
     return wanted
@@ -173,7 +173,7 @@ def writing_clips(
         A writer for each.
 
     Raises:
-        UserError: if the encoder fails.
+        LeadlineError: if the encoder fails.
         OSError: if a file cannot be written; nothing of it stays.
     """
     av = pyav()
@@ -188,7 +188,7 @@ def writing_clips(
             for writer in writers:
                 writer.finish()
     except av.FFmpegError as error:
-        raise UserError(f"the depth of {name} cannot be written as video: {error}") from error
+        raise LeadlineError(f"the depth of {name} cannot be written as video: {error}") from error
 
 
 def _bar(near_m: float, far_m: float, height: int, width: int) -> NDArray[np.uint8]:

@@ -93,7 +93,7 @@ def choose_experiments(only: Sequence[str]) -> list[Experiment]:
         The experiments, each once.
 
     Raises:
-        UserError: if a name is neither.
+        LeadlineError: if a name is neither.
     """
     chosen: dict[str, Experiment] = {}
     for name in only or ["table1"]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from leadline.evaluation import goodness
+from leadline.evaluation import ranking_value
 from leadline.io import atomic_file, read_toml
 from leadline.reporting import compare_curves
 from leadline.training.reproduce.experiments import REFERENCE, STUDIES, TABLE_1, Experiment
@@ -19,7 +19,7 @@ CEILING = "ceiling"
 
 SHOWN = {"delta1": "δ1 ↑", "delta2": "δ2 ↑", "delta3": "δ3 ↑", "abs_rel": "rel ↓", "rms": "rms ↓", "log10": "log10 ↓"}
 """The report's six metrics, under its names."""
-SMALLEST_SHOWN = 0.0005
+MIN_SHOWN = 0.0005
 FIGURES = {
     "figure_1": "Figure 1: the best model, from small errors to large (10th, 35th, 65th and 90th hundredth by rel).",
     "figure_5": "Figure 5: its best, median and worst picture.",
@@ -69,7 +69,7 @@ def _numbers(values: Mapping[str, float]) -> list[str]:
 
 
 def _num_better(values: Mapping[str, float], reported: Mapping[str, float]) -> str:
-    count = sum(goodness(name, values[name]) > goodness(name, reported[name]) for name in reported)
+    count = sum(ranking_value(name, values[name]) > ranking_value(name, reported[name]) for name in reported)
     return f"{count} of {len(reported)}"
 
 
@@ -156,8 +156,8 @@ def _beyond(values: Mapping[str, float], seeds: Sequence[Mapping[str, float]]) -
         return ""
     found = []
     for name, shown in SHOWN.items():
-        gain = goodness(name, values[name]) - fmean(goodness(name, seed[name]) for seed in seeds)
-        if abs(gain) > max(_spread(name, seeds), SMALLEST_SHOWN):
+        gain = ranking_value(name, values[name]) - fmean(ranking_value(name, seed[name]) for seed in seeds)
+        if abs(gain) > max(_spread(name, seeds), MIN_SHOWN):
             found.append(f"{shown.split()[0]} {'better' if gain > 0 else 'worse'}")
     return ", ".join(found) or "none"
 

@@ -13,8 +13,8 @@ import torch
 
 from leadline.backends import Answer
 from leadline.data import Batch, open_dataset, select
-from leadline.errors import UserError, unknown_name
-from leadline.evaluation import PROTOCOLS, evaluate_protocols, reports, score_pictures
+from leadline.errors import LeadlineError, unknown_name
+from leadline.evaluation import PROTOCOLS, evaluate_protocols, reports, score_images
 from leadline.geometry import Output
 from leadline.io import atomic_file, read_toml
 from leadline.models import NO_WEIGHTS, HeadSettings, autocast, build_encoder, open_model, pick_device
@@ -56,7 +56,7 @@ def reproduce(
         The page, OUT/report.md.
 
     Raises:
-        UserError: if an experiment is unknown, `out` holds a run of one with other settings or data, or the data set is
+        LeadlineError: if an experiment is unknown, `out` holds a run of one with other settings or data, or the data is
             so small that no picture is kept for validation.
         Interrupted: after Ctrl-C; the state is saved.
     """
@@ -111,7 +111,7 @@ def _check_same(folder: Path, settings: RunSettings, data: Path) -> None:
     old["data"], new["data"] = data_there, data.resolve().name
     for name in new.keys() - NO_MATTER:
         if old[name] != new[name]:
-            raise UserError(
+            raise LeadlineError(
                 f"{folder} holds a run with {name} {old[name]}, wanted {new[name]}; "
                 "give the same options as then, or another --out"
             )
@@ -173,7 +173,7 @@ def _score_ceiling(folder: Path, data: Path) -> None:
         return
     oracle, dataset, split = Oracle(resolve_settings("report-cae").model.head), open_dataset(data), "report/test"
     rules = [PROTOCOLS["report"]]
-    rows = score_pictures(oracle, dataset, select(dataset, split), rules)
+    rows = score_images(oracle, dataset, select(dataset, split), rules)
     (report,) = reports(oracle.name, data, dataset, split, rules, rows)
     save_report(report, folder / "report")
 
