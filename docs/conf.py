@@ -12,6 +12,7 @@ BUILD = Path(__file__).parent / "_build"
 project = "leadline"
 author = "The leadline developers"
 copyright = author
+smartquotes = False  # they would make one dash of the two of a flag
 version = release = leadline.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
