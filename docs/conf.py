@@ -5,7 +5,7 @@ from pathlib import Path
 from cyclopts.docs import generate_markdown_docs
 
 import leadline
-from leadline.cli import app
+from leadline.cli.main import app
 
 BUILD = Path(__file__).parent / "_build"
 

@@ -7,6 +7,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from leadline import __version__
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -25,16 +27,16 @@ def test_constraints_satisfy_every_requirement():
         str(requirement)
         for requirement in wanted
         if requirement.name != PROJECT["name"]
-        and not requirement.specifier.contains(pinned[requirement.name.lower()], prereleases=True)
+        and not requirement.specifier.contains(pinned[requirement.name.lower().replace("_", "-")], prereleases=True)
     ]
     assert outside == []
 
 
 def test_citation_and_changelog_name_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["version"] == PROJECT["version"]
+    assert citation["version"] == __version__
     assert citation["authors"] == PROJECT["authors"]
-    assert f"## [{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_metadata_gives_no_address():
