@@ -1,7 +1,7 @@
 r"""A model whose encoder has gone part of the way back to the weights that it was pretrained with, as a checkpoint.
 
-    python scripts/restore_encoder.py runs/fifth --weights depth_anything_v2_small_encoder.safetensors --share 0.6 \
-        --out runs/restored
+    python scripts/release/restore_encoder.py runs/fifth --share 0.6 --out runs/restored \
+        --weights depth_anything_v2_small_encoder.safetensors
 
 Long tuning on few pictures wears away what the encoder knew of all others. Between both lie encoders that know both
 (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022); a few gentle epochs let the decoder follow.

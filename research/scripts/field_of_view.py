@@ -1,6 +1,6 @@
 """How far the same rendered rooms are through lenses of 50, 63 and 80 degrees, the focal length being known.
 
-    python scripts/field_of_view.py base
+    python research/scripts/field_of_view.py base
 
 Prints the median ratio, over eight rooms, of the predicted depth of their middle to that through 63 degrees: for each
 share of the ratio of focal lengths that goes into the picture's size, from 0 (metres multiplied only) to 1 (picture

@@ -1,6 +1,6 @@
 """How well a model knows the metres of windows of a data set's pictures: the same things seen larger.
 
-    python scripts/near_things.py base --data nyu-labelled --split official/train
+    python research/scripts/near_things.py base --data nyu-labelled --split official/train
 
 Each window is shown as a longer lens would show it, whose focal length is known ("lens"), and as the usual lens would
 show things so many times nearer ("nearer"; their depth is divided). Prints, as means over every N-th picture, abs_rel,

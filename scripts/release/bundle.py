@@ -1,9 +1,9 @@
 r"""Put a checkpoint, or a run's best one, into the package, with the numbers that this very file scores.
 
-    python scripts/bundle.py runs/base base --data nyu-labelled --precision int8 --validation-error 0.112 \
+    python scripts/release/bundle.py runs/base base --data nyu-labelled --precision int8 --validation-error 0.112 \
         --encoder-licence Apache-2.0 --protocol nyu-eigen
 
-Writes src/leadline/bundled/NAME and docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, and calibration.png
+Writes src/leadline/bundled/NAME and research/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, and calibration.png
 where the model says how far off it is.
 """
 

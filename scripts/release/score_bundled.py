@@ -1,9 +1,9 @@
 r"""Score a model that is in the package, and write what it scored where it is read.
 
-    python scripts/score_bundled.py base --data nyu-labelled --protocol nyu-eigen
+    python scripts/release/score_bundled.py base --data nyu-labelled --protocol nyu-eigen
 
-Writes docs/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, calibration.png where the model says how far off it is,
-and the model's card and record; its weights stay as they are.
+Writes research/results/NAME/PROTOCOL/{metrics.json,per_image.csv}, calibration.png where the model has an expected
+error, and the model's card and record; its weights stay as they are.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from leadline.evaluation.evaluation import evaluate_protocols
 from leadline.models.checkpoint import BUNDLE, read_config, save_record
 from leadline.training.model_card import model_card
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
+RESULTS = Path(__file__).parents[2] / "research" / "results"
 
 
 def score(name: str, data: Path, split: str, protocols: list[str], processes: int = 1) -> None:

@@ -2,7 +2,7 @@ r"""Copy what `leadline reproduce` wrote into the repository: tables, curves, se
 
 No weights, and no sheets: those show the data set's pictures, which are not ours to pass on.
 
-    python scripts/keep_results.py OUT docs/results/table1
+    python scripts/release/keep_results.py OUT research/results/table1
 
 Of each experiment: settings.toml, metrics.csv and curves.png of each stage and run, cost.json, and metrics.json and
 per_image.csv of each protocol.

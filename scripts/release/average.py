@@ -1,6 +1,6 @@
 r"""The mean of the weights of several models that were trained from the same start, as one checkpoint.
 
-    python scripts/average.py runs/fifth-a runs/fifth-b --out runs/fifth
+    python scripts/release/average.py runs/fifth-a runs/fifth-b --out runs/fifth
 
 A recipe's `runs` does the same within a training; this is for models that were trained apart.
 """

@@ -1,0 +1,64 @@
+"""The scripts of examples/ run as a user runs them, on tiny data."""
+
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import leadline
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(script: str, *arguments: object) -> str:
+    """What an example prints."""
+    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    assert found, text
+    return float(found[1])
+
+
+def test_predict_prints_what_it_saves(tmp_path: Path):
+    image = tmp_path / "hall.jpg"
+    Image.open(EXAMPLES / "room_1.jpg").resize((160, 120)).save(image)
+
+    text = run("predict.py", image, tmp_path / "out")
+
+    with np.load(tmp_path / "out" / "hall.npz") as saved:
+        depth_m = saved["depth_m"]
+    assert depth_m.shape == (120, 160)
+    assert number(r"median ([\d.]+) m", text) == pytest.approx(float(np.median(depth_m)), abs=0.01)
+    assert number(r"depth at \(80, 60\): ([\d.]+) m", text) == pytest.approx(float(depth_m[60, 80]), abs=0.01)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"hall.npz", "hall_depth.png", "hall_color.png"}
+
+
+def test_own_data_trains_and_scores_by_scene(tmp_path: Path):
+    text = run("own_data.py", tmp_path, "--max-steps", 2)
+
+    assert "16 images" in text
+    assert math.isfinite(number(r"abs_rel on 4 test images: ([\d.]+)", text))
+    assert (tmp_path / "run" / "checkpoints" / "best" / "model.safetensors").is_file()
+
+
+def test_evaluate_names_the_better_model_of_each_image(rooms: Path, tmp_path: Path):
+    ids = leadline.open_dataset(rooms).ids[:2]
+    split = tmp_path / "two.txt"
+    split.write_text("\n".join(ids), encoding="utf-8")
+
+    text = run("evaluate.py", rooms, split, "metric")
+
+    scores = [leadline.evaluate(name, data=rooms, split=str(split), protocol="metric") for name in ("base", "fast")]
+    base, fast = ([row["abs_rel"] for row in evaluation.rows()] for evaluation in scores)
+    better = ["base" if first < second else "fast" for first, second in zip(base, fast, strict=True)]
+    assert text.splitlines()[2:] == [f"{image}: {name} is better" for image, name in zip(ids, better, strict=True)]
