@@ -14,8 +14,8 @@ from torch import Tensor
 from leadline.backends.hf import open_hf
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import pinhole
 from leadline.geometry.depth import Output
+from leadline.geometry.intrinsics import pinhole
 from leadline.models.device import pick_device
 
 transformers = pytest.importorskip("transformers", reason="needs the extra hf")

@@ -10,8 +10,8 @@ from torch import Tensor
 from leadline.backends.onnx import open_onnx
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import pinhole
 from leadline.geometry.depth import Output
+from leadline.geometry.intrinsics import pinhole
 
 onnx = pytest.importorskip("onnx", reason="needs onnx to build the files")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")

@@ -10,7 +10,7 @@ from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
 from leadline.data.settings import AugmentSettings
 from leadline.data.synthetic.dataset import SyntheticDataset
 from leadline.data.transforms import CHANNEL_ORDERS, at_most, mirror, rotate, to_working_size
-from leadline.geometry.camera import depth_to_points
+from leadline.geometry.intrinsics import depth_to_points
 
 NOTHING = AugmentSettings(mirror=0, permute_channels=0)
 EVERYTHING = AugmentSettings(mirror=0.5, permute_channels=0.5, colour=1, zoom=1.5, rotate_deg=20)

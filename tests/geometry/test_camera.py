@@ -1,195 +1,64 @@
-from math import hypot, nan
+"""Cameras by hand-worked numbers."""
 
+import numpy as np
 import pytest
-import torch
-from PIL import ExifTags, Image
 
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import (
-    crop_intrinsics,
-    depth_to_points,
-    focal_px_from_fov,
-    fov_deg_from_focal,
-    mirror_intrinsics,
-    pinhole,
-    resize_intrinsics,
-)
-from leadline.geometry.resizing import resize
-from leadline.io.exif import focal_px_from_exif
+from leadline.geometry.camera import Camera, CameraSource, choose_camera
 
-KINECT = torch.tensor([[518.0, 2.0, 325.5], [0.0, 519.0, 253.5], [0.0, 0.0, 1.0]])
-UNKNOWN = torch.full((3, 3), nan)
+VGA = Camera(fx=500.0, fy=400.0, cx=300.0, cy=200.0, width=640, height=480)
 
 
-def project(points_m: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
-    """Pixel coordinates (x, y) of points (..., 3)."""
-    pixels = points_m @ intrinsics.T
-    return pixels[..., :2] / pixels[..., 2:]
+def test_a_focal_length_makes_a_camera_that_looks_through_the_middle() -> None:
+    camera = Camera.from_focal_px(500.0, 640, 480)
+    assert camera.matrix.tolist() == [[500, 0, 319.5], [0, 500, 239.5], [0, 0, 1]]
+    assert camera.source == "given"
 
 
-POINTS_M = torch.tensor([[0.3, -0.2, 2.0], [-0.7, 0.5, 3.5], [0.0, 0.0, 1.0]])
+def test_a_right_angle_has_half_the_width_as_focal_length() -> None:
+    camera = Camera.from_fov_deg(90.0, 640, 480)
+    assert camera.focal_px == pytest.approx(320.0)
+    assert camera.fov_deg == pytest.approx(90.0)
 
 
-def exif(**tags: object) -> Image.Exif:
-    """A block as read from a file, with values that no writer would put there."""
-    block = Image.Exif()
-    found = {ExifTags.Base[name]: value for name, value in tags.items()}
-    block.get_ifd = lambda tag: found if tag == ExifTags.IFD.Exif else {}  # type: ignore[method-assign]
-    return block
+def test_a_matrix_goes_in_and_comes_out() -> None:
+    matrix = [[500.0, 2.0, 300.0], [0.0, 400.0, 200.0], [0.0, 0.0, 1.0]]
+    camera = Camera.from_matrix(matrix, 640, 480, CameraSource.DATA_SET)
+    np.testing.assert_array_equal(camera.matrix, np.float32(matrix))
+    assert camera.source == "data set"
 
 
-def test_pinhole_looks_through_the_middle():
-    assert pinhole(500.0, height=480, width=641).tolist() == [[500, 0, 320], [0, 500, 239.5], [0, 0, 1]]
+def test_a_resize_keeps_the_outer_edges() -> None:
+    half = VGA.resized(320, 240)
+    assert (half.fx, half.fy) == (250.0, 200.0)
+    assert (half.cx, half.cy) == (149.75, 99.75)  # (300 + .5) / 2 - .5
+    assert half.resized(640, 480) == VGA
 
 
-@pytest.mark.parametrize("focal_px", [0.0, -5.0, nan])
-def test_pinhole_refuses_a_focal_length_that_is_none(focal_px):
-    with pytest.raises(LeadlineError, match=r"positive number of pixels, got .*: check the unit"):
-        pinhole(focal_px, 4, 4)
+def test_a_crop_moves_the_centre() -> None:
+    part = VGA.cropped(left=100, top=-20, width=300, height=200)
+    assert (part.cx, part.cy, part.width, part.height, part.fx) == (200.0, 220.0, 300, 200, 500.0)
 
 
-def test_a_right_angle_sees_twice_the_focal_length():
-    assert focal_px_from_fov(90.0, 640) == pytest.approx(320.0)
-    assert fov_deg_from_focal(320.0, 640) == pytest.approx(90.0)
+def test_a_mirror_turns_the_centre_over() -> None:
+    assert VGA.mirrored().cx == 339.0
+    assert VGA.mirrored().mirrored() == VGA
 
 
-@pytest.mark.parametrize("fov_deg", [1.0, 63.4, 179.0])
-def test_field_of_view_there_and_back(fov_deg):
-    assert fov_deg_from_focal(focal_px_from_fov(fov_deg, 640), 640) == pytest.approx(fov_deg)
+def test_square_pixels_keep_the_width() -> None:
+    square = VGA.squared()
+    assert (square.width, square.height, square.fx, square.fy) == (640, 600, 500.0, 500.0)
+    assert square.cy == pytest.approx(200.5 * 1.25 - 0.5)
 
 
-@pytest.mark.parametrize("fov_deg", [0.0, 180.0, -10.0, nan])
-def test_a_field_of_view_that_is_none_is_refused(fov_deg):
-    with pytest.raises(LeadlineError, match=r"between 0 and 180 degrees, got"):
-        focal_px_from_fov(fov_deg, 640)
+def test_the_best_known_camera_is_chosen() -> None:
+    exif = Camera.from_focal_px(3.0, 4, 5, CameraSource.EXIF)
+    assert choose_camera(None, VGA, exif) is VGA
+    assert choose_camera(exif=exif, assumed=VGA) is exif
+    assert choose_camera() is None
 
 
-def test_halving_moves_the_centre_by_the_half_pixel_rule():
-    half = resize_intrinsics(KINECT, (480, 640), (240, 320))
-    # cx: (325.5 + 0.5) / 2 - 0.5 = 162.5; cy: (253.5 + 0.5) / 2 - 0.5 = 126.5
-    torch.testing.assert_close(half, torch.tensor([[259.0, 1.0, 162.5], [0.0, 259.5, 126.5], [0.0, 0.0, 1.0]]))
-
-
-def test_the_middle_stays_the_middle():
-    resized = resize_intrinsics(pinhole(500.0, 480, 640), (480, 640), (100, 77))
-    assert resized[:2, 2].tolist() == pytest.approx([38.0, 49.5])
-
-
-def test_resized_intrinsics_point_where_the_resized_picture_has_the_point():
-    # A smooth ramp holds each pixel's own x and y, so the resized ramp tells where every pixel came from.
-    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(64.0), indexing="ij")
-    new = (24, 16)
-    ramp = resize(torch.stack((x, y))[None], *new)[0]
-    matrix = pinhole(50.0, 48, 64)
-    old_xy = project(POINTS_M, matrix)
-    new_xy = project(POINTS_M, resize_intrinsics(matrix, (48, 64), new))
-    for (old_x, old_y), (new_x, new_y) in zip(old_xy.tolist(), new_xy.tolist(), strict=True):
-        column, row = round(new_x), round(new_y)
-        assert ramp[0, row, column] + (new_x - column) * 4 == pytest.approx(old_x, abs=1e-3)
-        assert ramp[1, row, column] + (new_y - row) * 2 == pytest.approx(old_y, abs=1e-3)
-
-
-def test_a_crop_moves_points_by_its_corner():
-    moved = project(POINTS_M, crop_intrinsics(KINECT, top=45, left=41)) - project(POINTS_M, KINECT)
-    torch.testing.assert_close(moved, torch.tensor([[-41.0, -45.0]]).expand(3, 2), rtol=0, atol=1e-4)
-
-
-def test_padding_is_a_crop_from_a_negative_corner():
-    torch.testing.assert_close(crop_intrinsics(crop_intrinsics(KINECT, -3, -5), 3, 5), KINECT)
-
-
-def test_a_mirrored_scene_falls_on_mirrored_pixels():
-    mirrored = mirror_intrinsics(KINECT, width=640)
-    assert mirrored[0].tolist() == [518.0, -2.0, 639 - 325.5]
-    there, here = project(POINTS_M * torch.tensor([-1.0, 1.0, 1.0]), mirrored), project(POINTS_M, KINECT)
-    torch.testing.assert_close(there, torch.stack((639 - here[:, 0], here[:, 1]), dim=1))
-    torch.testing.assert_close(mirror_intrinsics(mirrored, 640), KINECT)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda matrix: resize_intrinsics(matrix, (480, 640), (50, 70)),
-        lambda matrix: crop_intrinsics(matrix, 3, 4),
-        lambda matrix: mirror_intrinsics(matrix, 640),
-    ],
-)
-def test_batches_are_changed_each_alone_and_unknown_stays_unknown(change):
-    both = change(torch.stack((KINECT, UNKNOWN)))
-    torch.testing.assert_close(both[0], change(KINECT))
-    assert both[1].isnan().all()
-    assert both.shape == (2, 3, 3)
-
-
-def test_points_of_a_hand_worked_pixel():
-    depth_m = torch.zeros(1, 1, 3, 4)
-    depth_m[0, 0, 2, 3] = 2.0
-    matrix = torch.tensor([[[4.0, 0.0, 1.0], [0.0, 8.0, 1.0], [0.0, 0.0, 1.0]]])
-    points_m = depth_to_points(depth_m, matrix)
-    assert points_m.shape == (1, 3, 3, 4)
-    assert points_m[0, :, 2, 3].tolist() == [1.0, 0.25, 2.0]  # ((3 - 1) / 4 * 2, (2 - 1) / 8 * 2, 2)
-    assert points_m[0, :, 0, 0].tolist() == [0.0, 0.0, 0.0]
-
-
-def test_points_project_back_onto_their_pixels():
-    depth_m = torch.rand(2, 1, 5, 7, generator=torch.Generator().manual_seed(0)) + 0.5
-    matrices = torch.stack((KINECT, pinhole(9.0, 5, 7)))
-    points_m = depth_to_points(depth_m, matrices)
-    y, x = torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="ij")
-    for points, matrix in zip(points_m, matrices, strict=True):
-        torch.testing.assert_close(project(points.permute(1, 2, 0), matrix), torch.stack((x, y), -1), rtol=0, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("depth_shape", "matrix_shape"),
-    [((2, 1, 3, 3), (1, 3, 3)), ((1, 3, 3), (1, 3, 3)), ((1, 2, 3, 3), (1, 3, 3))],
-)
-def test_points_of_other_shapes_are_refused(depth_shape, matrix_shape):
-    with pytest.raises(ValueError, match=r"wanted a depth of \(B, 1, H, W\).*got"):
-        depth_to_points(torch.ones(depth_shape), torch.ones(matrix_shape))
-
-
-def test_focal_length_from_the_35_mm_equivalent_goes_by_the_diagonal():
-    expected = 26 * hypot(4000, 3000) / hypot(36, 24)  # 3004.6 pixels
-    assert focal_px_from_exif(exif(FocalLengthIn35mmFilm=26), (4000, 3000)) == pytest.approx(expected)
-    assert focal_px_from_exif(exif(FocalLengthIn35mmFilm=26), (3000, 4000)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("unit", "per_unit"), [(2, 25400.0), (3, 10000.0), (4, 1000.0), (5, 1.0), (1, 25400.0), (99, 25400.0)]
-)
-def test_focal_length_from_the_sensor(unit, per_unit):
-    # 1000 pixels per mm and a lens of 4.2 mm: 4200 pixels
-    block = exif(FocalLength=4.2, FocalPlaneXResolution=per_unit, FocalPlaneResolutionUnit=unit)
-    assert focal_px_from_exif(block, (4000, 3000)) == pytest.approx(4200.0)
-
-
-def test_focal_length_from_the_sensor_counts_inches_by_default():
-    assert focal_px_from_exif(exif(FocalLength=4.2, FocalPlaneXResolution=25400.0), (4000, 3000)) == pytest.approx(
-        4200.0
-    )
-
-
-def test_focal_length_from_the_sensor_follows_a_later_resize():
-    block = exif(FocalLength=4.2, FocalPlaneXResolution=25400.0, ExifImageWidth=4000, ExifImageHeight=3000)
-    assert focal_px_from_exif(block, (1000, 750)) == pytest.approx(1050.0)
-    assert focal_px_from_exif(block, (750, 1000)) == pytest.approx(1050.0)
-
-
-@pytest.mark.parametrize(
-    "tags",
-    [
-        {},
-        {"FocalLengthIn35mmFilm": 0},  # EXIF's "unknown"
-        {"FocalLengthIn35mmFilm": nan},
-        {"FocalLengthIn35mmFilm": "wide"},
-        {"FocalLengthIn35mmFilm": (26, 26)},
-        {"FocalLengthIn35mmFilm": -26},
-        {"FocalLengthIn35mmFilm": 1},  # 0.03 of the long side: no lens
-        {"FocalLength": 4.2},
-        {"FocalPlaneXResolution": 25400.0},
-        {"FocalLength": 4.2, "FocalPlaneXResolution": 1e12},
-    ],
-)
-def test_a_focal_length_that_is_missing_or_absurd_is_unknown(tags):
-    assert focal_px_from_exif(exif(**tags), (4000, 3000)) is None
+@pytest.mark.parametrize("change", [{"fx": 0.0}, {"fy": float("nan")}, {"cx": float("inf")}, {"width": 0}])
+def test_what_is_no_camera_is_refused(change: dict[str, float]) -> None:
+    with pytest.raises(LeadlineError):
+        Camera(**{**VGA.__dict__, **change})

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import pinhole
+from leadline.geometry.intrinsics import pinhole
 from leadline.io.provenance import ensure_overwritable
 from leadline.prediction.result import FORMATS, Prediction, output_paths
 from leadline.prediction.video.writer import WRITERS, Frame, writing_clips

@@ -1,4 +1,6 @@
 from .base import Answer as Answer
+from .base import Backend as Backend
+from .base import Estimate as Estimate
 from .base import Predictor as Predictor
 from .hf import open_hf as open_hf
 from .onnx_file import FOCAL as FOCAL

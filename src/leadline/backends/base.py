@@ -1,13 +1,53 @@
-"""What evaluation asks of anything that answers depth: a name, the kind of its answer, and the answer."""
+"""The one contract of whatever answers depth."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.data import Batch
-from leadline.geometry import Output
+from leadline.geometry import Camera, Output
 
-__all__ = ["Answer", "Output", "Predictor"]
+Image = NDArray[Any]
+"""RGB, (H, W, 3), uint8 or float32 in [0, 1]."""
+
+
+class Estimate(NamedTuple):
+    """What a backend answers for images of one size, at their own size."""
+
+    values: NDArray[np.float32]  # (B, H, W); what they mean is the backend's `output`
+    relative_error: NDArray[np.float32] | None = None  # expected |error| / depth, (B, H, W); None if it does not say
+
+
+class Backend(Protocol):
+    """Anything that answers depth: a leadline model, an ONNX or OpenVINO file, a Hugging Face model."""
+
+    name: str
+    """What it goes by in tables and results."""
+    output: Output
+    """Metres, or depth or disparity up to scale and shift."""
+    working_size: tuple[int, int] | None
+    """Height and width at which the network sees an image, its aspect aside; None: the image's own, or not told."""
+    concurrency: int
+    """How many images are best answered at a time, each by a thread of the caller's."""
+
+    def assumed_camera(self, height: int, width: int) -> Camera | None:
+        """The camera that an image of this size is taken to have where nothing tells; None if that is not known."""
+        ...
+
+    def estimate(self, images: Sequence[Image], cameras: Sequence[Camera | None]) -> Estimate:
+        """Answer images of one size.
+
+        Args:
+            images: RGB, each (H, W, 3), uint8 or float32 in [0, 1].
+            cameras: of each image, of the image's size; None where it is unknown. Metres follow its focal length.
+
+        Raises:
+            LeadlineError: if an image cannot be answered.
+        """
+        ...
 
 
 class Answer(NamedTuple):
@@ -18,22 +58,11 @@ class Answer(NamedTuple):
 
 
 class Predictor(Protocol):
-    """Anything that answers depth: a leadline model, a Hugging Face model, an ONNX file, a folder of predictions."""
+    """What evaluation asks today; to be replaced by `Backend`."""
 
     name: str
     output: Output
 
     def __call__(self, batch: Batch, flip: bool) -> Answer:
-        """Answer a batch.
-
-        Args:
-            batch: pictures, their intrinsics, and their ids; a predictor never looks at the truth in it.
-            flip: whether to answer with the mean over the picture and its mirror image.
-
-        Returns:
-            Values for every pixel, at the pictures' own size.
-
-        Raises:
-            LeadlineError: if a picture cannot be answered.
-        """
+        """Answer a batch, or the mean over it and its mirror image."""
         ...

@@ -1,36 +1,137 @@
-"""Pinhole intrinsics, and how they follow a picture through resize, crop and mirror.
+"""Pinhole cameras, and how they follow an image through resize, crop and mirror.
 
-Convention, the same everywhere: a pixel's centre lies at its integer coordinates, so the centre of the upper
-left pixel is (0, 0), a picture of width W reaches from -0.5 to W - 0.5, and its middle is (W - 1) / 2. The
-matrix is [[fx, skew, cx], [0, fy, cy], [0, 0, 1]], in pixels, (3, 3) or (B, 3, 3). An unknown camera is a
-matrix of NaN and stays one through every function here.
+Convention, the same everywhere: a pixel's centre lies at its integer coordinates, so the centre of the upper left
+pixel is (0, 0), an image of width W reaches from -0.5 to W - 0.5, and its middle is (W - 1) / 2. The matrix is
+[[fx, skew, cx], [0, fy, cy], [0, 0, 1]], in pixels.
 """
 
-from math import atan, degrees, inf, radians, tan
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import atan, degrees, inf, isfinite, radians, tan
+from typing import Self
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from leadline.errors import LeadlineError
 
 
-def pinhole(focal_px: float, height: int, width: int) -> Tensor:
-    """Build the intrinsics of a camera with square pixels that looks through the middle of its picture.
+class CameraSource(StrEnum):
+    """Where a camera is from, best first: the one rule of precedence of every command."""
 
-    Args:
-        focal_px: focal length in pixels.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
+    GIVEN = "given"
+    """By the user, for this image."""
+    DATA_SET = "data set"
+    """A column of the index, else dataset.toml."""
+    EXIF = "EXIF"
+    """Written into the image by its camera."""
+    ASSUMED = "assumed"
+    """That of the training images."""
 
-    Returns:
-        Intrinsics, float32 (3, 3).
 
-    Raises:
-        LeadlineError: if the focal length is not positive and finite.
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """The pinhole camera of one image."""
+
+    fx: float
+    """Focal length along the rows, in pixels."""
+    fy: float
+    """Focal length along the columns, in pixels."""
+    cx: float
+    """Where the optical axis meets the image, in pixels from the centre of the leftmost pixel."""
+    cy: float
+    """The same from the centre of the topmost pixel."""
+    width: int
+    """Of the image in pixels."""
+    height: int
+    """Of the image in pixels."""
+    source: CameraSource = CameraSource.GIVEN
+    skew: float = 0.0
+    """How far x moves with y, in pixels; 0 for nearly every camera."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that are no camera's."""
+        if not (0 < self.fx < inf and 0 < self.fy < inf):
+            raise LeadlineError(
+                f"a focal length is a positive number of pixels, got {self.fx:g} and {self.fy:g}: check the unit"
+            )
+        if not (isfinite(self.cx) and isfinite(self.cy) and isfinite(self.skew) and min(self.width, self.height) > 0):
+            raise LeadlineError(f"a camera has a finite centre and an image with pixels, got {self}: check its numbers")
+
+    @classmethod
+    def from_focal_px(cls, focal_px: float, width: int, height: int, source: CameraSource = CameraSource.GIVEN) -> Self:
+        """A camera with square pixels that looks through the middle of its image."""
+        cx, cy = (width - 1) / 2, (height - 1) / 2
+        return cls(fx=focal_px, fy=focal_px, cx=cx, cy=cy, width=width, height=height, source=source)
+
+    @classmethod
+    def from_fov_deg(cls, fov_deg: float, width: int, height: int, source: CameraSource = CameraSource.GIVEN) -> Self:
+        """The same from its horizontal field of view in degrees, see `focal_px_from_fov`."""
+        return cls.from_focal_px(focal_px_from_fov(fov_deg, width), width, height, source)
+
+    @classmethod
+    def from_matrix(cls, matrix: ArrayLike, width: int, height: int, source: CameraSource = CameraSource.GIVEN) -> Self:
+        """A camera from its matrix (3, 3) in pixels of its image."""
+        values = np.asarray(matrix, dtype=np.float64)
+        if values.shape != (3, 3):
+            raise LeadlineError(f"wanted a pinhole matrix (3, 3) in pixels, got shape {values.shape}")
+        (fx, skew, cx), (_, fy, cy), _ = values.tolist()
+        return cls(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height, source=source, skew=skew)
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """[[fx, skew, cx], [0, fy, cy], [0, 0, 1]] in pixels."""
+        return np.array([[self.fx, self.skew, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=np.float32)
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length along the rows, in pixels."""
+        return self.fx
+
+    @property
+    def fov_deg(self) -> float:
+        """Horizontal field of view in degrees, of a camera that looks through the middle of its image."""
+        return fov_deg_from_focal(self.fx, self.width)
+
+    def resized(self, width: int, height: int) -> Self:
+        """The camera of the image after a resize, which keeps its outer edges: x goes to (x + 0.5) * scale - 0.5."""
+        across, down = width / self.width, height / self.height
+        return replace(
+            self,
+            fx=self.fx * across,
+            fy=self.fy * down,
+            cx=(self.cx + 0.5) * across - 0.5,
+            cy=(self.cy + 0.5) * down - 0.5,
+            skew=self.skew * across,
+            width=width,
+            height=height,
+        )
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> Self:
+        """The camera of a part of the image; negative `left` and `top` where columns and rows were added."""
+        return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
+
+    def mirrored(self) -> Self:
+        """The camera of the image after it was mirrored left to right, the scene with it."""
+        return replace(self, cx=self.width - 1 - self.cx, skew=-self.skew)
+
+    def squared(self) -> Self:
+        """The camera of the image after it was brought to square pixels: its height follows, its width stays."""
+        resized = self.resized(self.width, max(1, round(self.height * self.fx / self.fy)))
+        return replace(resized, fy=self.fx)  # rounding the height left less than half a pixel
+
+
+def choose_camera(
+    given: Camera | None = None,
+    data_set: Camera | None = None,
+    exif: Camera | None = None,
+    assumed: Camera | None = None,
+) -> Camera | None:
+    """The best known camera of an image: given → data set → EXIF → assumed; None if nothing tells.
+
+    Every command that looks at an image asks here, so that the same image has the same metres everywhere.
     """
-    if not 0 < focal_px < inf:
-        raise LeadlineError(f"a focal length is a positive number of pixels, got {focal_px}: check the unit")
-    return torch.tensor([[focal_px, 0.0, (width - 1) / 2], [0.0, focal_px, (height - 1) / 2], [0.0, 0.0, 1.0]])
+    return next((camera for camera in (given, data_set, exif, assumed) if camera is not None), None)
 
 
 def focal_px_from_fov(fov_deg: float, width_px: int) -> float:
@@ -65,87 +166,3 @@ def fov_deg_from_focal(focal_px: float, width_px: int) -> float:
         The angle between the picture's outer edges in degrees.
     """
     return degrees(2 * atan(width_px / 2 / focal_px))
-
-
-def _affine(intrinsics: Tensor, rows: list[list[float]]) -> Tensor:
-    """Apply a 3x3 map of pixel coordinates to the intrinsics."""
-    return torch.tensor(rows, dtype=intrinsics.dtype, device=intrinsics.device) @ intrinsics
-
-
-def resize_intrinsics(intrinsics: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
-    """Intrinsics of a picture after it was resized.
-
-    The outer edges of the picture stay its outer edges, so with pixel centres at integers a coordinate x goes
-    to (x + 0.5) * scale - 0.5, which is what `leadline.geometry.resizing.resize` does with the pixels.
-
-    Args:
-        intrinsics: of the old picture, (3, 3) or (B, 3, 3).
-        old: its height and width.
-        new: height and width of the resized picture.
-
-    Returns:
-        Intrinsics of the resized picture, in the shape given.
-    """
-    scale_y, scale_x = new[0] / old[0], new[1] / old[1]
-    return _affine(
-        intrinsics,
-        [[scale_x, 0.0, scale_x / 2 - 0.5], [0.0, scale_y, scale_y / 2 - 0.5], [0.0, 0.0, 1.0]],
-    )
-
-
-def crop_intrinsics(intrinsics: Tensor, top: int, left: int) -> Tensor:
-    """Intrinsics of a picture after rows above and columns to the left were cut off.
-
-    Args:
-        intrinsics: of the whole picture, (3, 3) or (B, 3, 3).
-        top: first row that is kept; negative where rows were added.
-        left: first column that is kept; negative where columns were added.
-
-    Returns:
-        Intrinsics of the crop, in the shape given.
-    """
-    return _affine(intrinsics, [[1.0, 0.0, -float(left)], [0.0, 1.0, -float(top)], [0.0, 0.0, 1.0]])
-
-
-def mirror_intrinsics(intrinsics: Tensor, width: int) -> Tensor:
-    """Intrinsics of a picture after it was mirrored left to right.
-
-    The scene is mirrored with it (x becomes -x), so the focal length stays positive.
-
-    Args:
-        intrinsics: of the picture, (3, 3) or (B, 3, 3).
-        width: of the picture in pixels.
-
-    Returns:
-        Intrinsics of the mirrored picture, in the shape given.
-    """
-    flipped = _affine(intrinsics, [[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    return flipped * torch.tensor([-1.0, 1.0, 1.0], dtype=intrinsics.dtype, device=intrinsics.device)
-
-
-def depth_to_points(depth_m: Tensor, intrinsics: Tensor) -> Tensor:
-    """Unproject a depth map into camera space.
-
-    Args:
-        depth_m: distance along the optical axis in metres, (B, 1, H, W).
-        intrinsics: pinhole matrices in pixels of this depth map, (B, 3, 3).
-
-    Returns:
-        Points in metres, (B, 3, H, W); x right, y down, z forward.
-
-    Raises:
-        ValueError: if the shapes are others.
-    """
-    if depth_m.ndim != 4 or depth_m.shape[1] != 1 or intrinsics.shape != (depth_m.shape[0], 3, 3):
-        raise ValueError(
-            f"wanted a depth of (B, 1, H, W) with intrinsics of (B, 3, 3), "
-            f"got {tuple(depth_m.shape)} and {tuple(intrinsics.shape)}"
-        )
-    height, width = depth_m.shape[-2:]
-    columns = torch.arange(width, dtype=depth_m.dtype, device=depth_m.device)
-    rows = torch.arange(height, dtype=depth_m.dtype, device=depth_m.device)[:, None]
-    matrix = intrinsics.to(depth_m)[..., None, None]
-    ray_y = (rows - matrix[:, 1, 2]) / matrix[:, 1, 1]
-    ray_x = (columns - matrix[:, 0, 2] - matrix[:, 0, 1] * ray_y) / matrix[:, 0, 0]
-    z_m = depth_m[:, 0]
-    return torch.stack((ray_x * z_m, ray_y * z_m, z_m), dim=1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import depth_to_points
+from leadline.geometry.intrinsics import depth_to_points
 
 FLYING_RATIO = 1.08
 """Largest ratio of depths within 3×3 pixels of one surface, in a picture of `FLYING_AREA_PX`. A floor seen from 1.2 m
