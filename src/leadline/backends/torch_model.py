@@ -1,46 +1,78 @@
-"""leadline's own models as predictors."""
+"""leadline's own models, by PyTorch."""
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import torch
 
-from leadline.backends.base import Answer
-from leadline.data import Batch
-from leadline.geometry import Output
-from leadline.models import DepthModel, autocast, open_model, pick_device
+from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.batch import as_batch, concurrency_on, to_maps
+from leadline.backends.predictor import BatchPredictor
+from leadline.errors import LeadlineError
+from leadline.geometry import Camera, CameraSource, Output
+from leadline.models import DepthModel, autocast, find_checkpoint, open_model, pick_device
 
 
-class NativePredictor:
-    """A leadline model. Where the data set knows the pictures' focal length, the metres are those of that camera."""
+class TorchBackend(BatchPredictor):
+    """A leadline model on its device; see `leadline.backends.base.Backend`.
+
+    Attributes:
+        model: the model.
+        name: what it goes by.
+        working_size: of the model's settings.
+        concurrency: one image for each core; on another device one is read and one written meanwhile.
+    """
 
     output = Output.METRES
 
     def __init__(self, model: DepthModel, name: str) -> None:
-        """Join a model, on its device, with the name it goes by."""
+        """Join a model, on its device and in evaluation mode, with the name it goes by."""
         self.model, self.name = model, name
+        self.working_size: tuple[int, int] | None = (model.settings.height, model.settings.width)
+        self.concurrency = concurrency_on(model.mean.device)
+
+    def assumed_camera(self, height: int, width: int) -> Camera | None:
+        """The camera of the training images, at this size; None if it is not known."""
+        focal_px = self.model.assumed_focal_px(height, width)
+        return None if focal_px is None else Camera.from_focal_px(focal_px, width, height, CameraSource.ASSUMED)
 
     @torch.inference_mode()
-    def __call__(self, batch: Batch, flip: bool) -> Answer:
-        """Metres, as `Predictor` says."""
+    def estimate(self, images: Sequence[Image], cameras: Sequence[Camera | None]) -> Estimate:
+        """Metres and their relative error; an unknown camera is taken to be that of the training images."""
         device = self.model.mean.device
-        image, focal_px = batch.image.to(device), batch.intrinsics[:, 0, 0]
+        focal_px = torch.tensor(known_focal_px(cameras))
         with autocast(device):
-            pred_m, error = self.model.estimate(image, focal_px)
-            if flip:
-                mirrored_m, mirrored_error = self.model.estimate(image.flip(-1), focal_px)
-                pred_m = (pred_m + mirrored_m.flip(-1)) / 2
-                error = None if error is None or mirrored_error is None else (error + mirrored_error.flip(-1)) / 2
-        metres = pred_m.cpu()
-        return Answer(metres, None if error is None else metres * error.cpu())
+            depth_m, error = self.model.estimate(as_batch(images).to(device), focal_px)
+        return Estimate(to_maps(depth_m), None if error is None else to_maps(error))
 
 
-def open_native(model: str | Path) -> NativePredictor:
+NativePredictor = TorchBackend
+
+
+def open_torch(model: str) -> TorchBackend:
     """Load a leadline model onto the fastest device.
 
     Args:
-        model: as `leadline.models.checkpoint.open_model`.
+        model: "default", the name of a bundled model, a checkpoint's folder, or a run's (its best epoch).
 
     Raises:
         LeadlineError: if there is no such model or its checkpoint is broken.
     """
-    return NativePredictor(open_model(model, pick_device()), str(model))
+    try:
+        find_checkpoint(model)
+    except LeadlineError as error:
+        raise LeadlineError(
+            f"{error}; a checkpoint's or run's folder, FILE.onnx, FILE.xml (OpenVINO) and hf:NAME (Hugging Face) will "
+            "do too"
+        ) from error
+    return TorchBackend(open_model(model, pick_device()), model)
+
+
+def wrap_model(model: object) -> TorchBackend:
+    """Make a backend of a loaded model, on the device where it is.
+
+    Raises:
+        LeadlineError: if it is no model.
+    """
+    if not isinstance(model, DepthModel):
+        raise LeadlineError(f"a model is a name, a path, or what load_model returns; got {type(model).__name__}")
+    return TorchBackend(model, "model")
