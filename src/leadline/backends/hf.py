@@ -237,8 +237,8 @@ class HfBackend(BatchPredictor):
         own_deg = torch.tensor([fov_deg_from_focal(focal, width) for focal in focal_px.tolist()])
         if predicted_deg is None and own_deg.isnan().any():
             raise LeadlineError(
-                f"{self.name} predicts no field of view, so it needs pictures of a known focal length: "
-                "use a data set with intrinsics"
+                f"{self.name} predicts no field of view, so it needs images of a known focal length: give the focal "
+                "length or field of view, or a data set that tells it"
             )
         return own_deg if predicted_deg is None else torch.where(own_deg.isnan(), predicted_deg.float().cpu(), own_deg)
 
