@@ -22,6 +22,7 @@ from .protocols import Protocol as Protocol
 from .protocols import get_protocol as get_protocol
 from .protocols import scored_pixels as scored_pixels
 from .protocols import scored_prediction as scored_prediction
+from .scale_calibration import calibrate as calibrate
 from .scorer import ImageEstimate as ImageEstimate
 from .scorer import ScoredImage as ScoredImage
 from .scorer import Scorer as Scorer

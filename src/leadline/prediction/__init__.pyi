@@ -26,6 +26,10 @@ from .result import FORMATS as FORMATS
 from .result import Prediction as Prediction
 from .result import check_formats as check_formats
 from .result import output_paths as output_paths
-from .scale_calibration import calibrate as calibrate
+from .known_distances import read_distances as read_distances
+from .scale_calibration import Calibration as Calibration
+from .scale_calibration import Measured as Measured
+from .scale_calibration import fit_calibration as fit_calibration
+from .scale_calibration import measure_points as measure_points
 from .thread_pool import num_workers as num_workers
 from .thread_pool import ordered_map as ordered_map
