@@ -221,14 +221,12 @@ def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -
         LeadlineError: as `row_camera`.
     """
     height, width = picture.rgb.shape[-2:]
-    stored, camera, exif = row_camera(row, info), None, None
+    stored, declared = row_camera(row, info), None
     if stored is not None:
         fx, fy, cx, cy = stored
         source = CameraSource.DATA_SET
-        camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height, source=source)
-    if picture.focal_px is not None:
-        exif = Camera.from_focal_px(picture.focal_px, width, height, CameraSource.EXIF)
-    camera = choose_camera(data_set=camera, exif=exif)
+        declared = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height, source=source)
+    camera = choose_camera(data_set=declared, exif=picture.camera)
     return UNKNOWN_INTRINSICS.clone() if camera is None else torch.from_numpy(camera.matrix)
 
 
