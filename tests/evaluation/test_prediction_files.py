@@ -206,7 +206,7 @@ def test_scoring_maps_imports_no_network(rooms: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
 from leadline.evaluation import evaluate
-evaluate("files:{tmp_path}", data="{rooms}", split="{tmp_path / 'ids.txt'}", protocol="report")
+evaluate("files:{tmp_path}", data="{rooms}", split="{tmp_path / "ids.txt"}", protocol="report")
 print(*{{"torchvision", "timm", "pytorch_lightning", "transformers", "matplotlib"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

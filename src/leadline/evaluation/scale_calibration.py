@@ -43,7 +43,6 @@ def calibrate(
             are too few measurements, or `out` holds something else than a model.
     """
     source = _checkpoint(model)
-    _ensure_overwritable(out, source)
     given = camera_from_options(focal_px, fov_deg, camera)
     if (distances is None) == (data is None):
         raise LeadlineError("a scale is fitted to a CSV file of distances or to a data set: name one of them")

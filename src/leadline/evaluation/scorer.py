@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,8 +94,7 @@ class BackendScorer:
         image, camera = sample.image.permute(1, 2, 0).numpy(), sample.camera
         values, error = self._backend.estimate([image], [camera])
         if flip:
-            mirrored = np.ascontiguousarray(image[:, ::-1])
-            others = self._backend.estimate([mirrored], [camera and camera.mirrored()])
+            others = self._backend.estimate([image[:, ::-1]], [camera and camera.mirrored()])
             values, error = _mean_with_mirror_image(Estimate(values, error), others)
         metres = torch.from_numpy(values)[:, None]
         return ImageEstimate(metres, None if error is None else metres * torch.from_numpy(error)[:, None])

@@ -7,6 +7,7 @@ import os
 import struct
 import threading
 import zlib
+from contextlib import suppress
 from collections.abc import Callable
 from math import floor, sqrt
 from pathlib import Path
