@@ -15,10 +15,11 @@ from leadline.data.catalog import open_dataset
 from leadline.data.sample import DepthDataset, Sample
 from leadline.data.splits import ids_digest, make_splits, select
 from leadline.errors import LeadlineError
+from leadline.evaluation.backend_scorer import BackendScorer
 from leadline.evaluation.evaluation import Evaluation, evaluate, evaluate_protocols, reports
 from leadline.evaluation.metrics import METRICS
 from leadline.evaluation.protocols import PROTOCOLS, Protocol
-from leadline.evaluation.scorer import BackendScorer, ImageEstimate, ScoredImage, Scorer
+from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
 from leadline.evaluation.scoring import score_images
 from leadline.geometry.depth import Output
 from leadline.models.checkpoint import save_checkpoint

@@ -1,3 +1,4 @@
+from .backend_scorer import open_scorer as open_scorer
 from .breakdown import Groups as Groups
 from .comparison import NUM_RESAMPLES as NUM_RESAMPLES
 from .comparison import RANKED_BY as RANKED_BY
@@ -26,7 +27,6 @@ from .scale_calibration import calibrate as calibrate
 from .scorer import ImageEstimate as ImageEstimate
 from .scorer import ScoredImage as ScoredImage
 from .scorer import Scorer as Scorer
-from .scorer import open_scorer as open_scorer
 from .scoring import score_images as score_images
 from .training_split import trained_division as trained_division
 from .uncertainty import calibration_error as calibration_error

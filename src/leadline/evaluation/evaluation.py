@@ -15,10 +15,10 @@ from tqdm import tqdm
 from leadline._version import __version__
 from leadline.data import DepthDataset, open_dataset, select
 from leadline.errors import LeadlineError
+from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.breakdown import Breakdown, Groups, by_scene
 from leadline.evaluation.metrics import METRICS, metrics_from_sums, named
 from leadline.evaluation.protocols import Protocol, get_protocol
-from leadline.evaluation.scorer import open_scorer
 from leadline.evaluation.scoring import ImageScore, score_images, score_in_processes, score_on_cluster
 from leadline.evaluation.training_split import trained_division
 from leadline.evaluation.uncertainty import calibration_error

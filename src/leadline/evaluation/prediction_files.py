@@ -20,11 +20,18 @@ from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
 from leadline.io import as_record, decode_image, read_exr, read_toml
 
+FILES = "files:"
+"""A model's name begins so where it is a folder of predictions."""
 INFO = "predictions.toml"
 MILLIMETRES = 0.001
 UNCERTAINTIES = ("uncertainty_m", "uncertainty")
 """Names of the array beside depth, best first."""
 _DAMAGE = (OSError, ValueError, EOFError)
+
+
+def is_folder_of_maps(model: str | Path) -> bool:
+    """Whether a model is the name of a folder of predictions."""
+    return str(model).startswith(FILES)
 
 
 class FilesInfo(BaseModel):

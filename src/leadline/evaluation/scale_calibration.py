@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from leadline.backends import find_kind, open_backend, save_calibrated
+from leadline.backends import ensure_calibrated_overwritable, find_kind, open_backend, save_calibrated
 from leadline.errors import LeadlineError
 from leadline.io import CameraLike, camera_from_options
 from leadline.prediction import Calibration, fit_calibration, measure_points, read_distances
@@ -42,7 +42,7 @@ def calibrate(
         LeadlineError: if the model cannot be opened, a file cannot be read, a point lies outside of its image, there
             are too few measurements, or `out` holds something else than a model.
     """
-    source = _checkpoint(model)
+    source = _writable_checkpoint(model, out)
     given = camera_from_options(focal_px, fov_deg, camera)
     if (distances is None) == (data is None):
         raise LeadlineError("a scale is fitted to a CSV file of distances or to a data set: name one of them")
@@ -65,14 +65,17 @@ def calibrate(
     return found
 
 
-def _checkpoint(model: str | Path) -> Path | None:
-    """The folder of a leadline model; None for others."""
+def _writable_checkpoint(model: str | Path, out: Path) -> Path | None:
+    """The folder of a leadline model, None for others; refuses an `out` that must not be overwritten."""
     kind, name = find_kind(model)
     if kind != "leadline":
+        ensure_calibrated_overwritable(out, model)
         return None
-    from leadline.models import find_checkpoint
+    from leadline.models import ensure_checkpoint_overwritable, find_checkpoint
 
-    return find_checkpoint(name)
+    source = find_checkpoint(name)
+    ensure_checkpoint_overwritable(out, source)
+    return source
 
 
 def _save(found: Calibration, model: str | Path, source: Path | None, out: Path) -> None:

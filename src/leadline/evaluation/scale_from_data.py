@@ -7,7 +7,7 @@ from pathlib import Path
 
 from leadline.backends import Backend
 from leadline.data import DepthDataset, open_dataset, select
-from leadline.evaluation.scorer import BackendScorer
+from leadline.evaluation.backend_scorer import BackendScorer
 from leadline.evaluation.training_split import trained_division
 from leadline.geometry import Output
 from leadline.prediction import Measured, ordered_map

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from leadline.data import DepthDataset, GroundTruth, open_dataset
+from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.boundary import boundary_scores
 from leadline.evaluation.breakdown import division_sums
 from leadline.evaluation.metrics import error_sums
 from leadline.evaluation.protocols import Protocol, check_output, scored_pixels, scored_prediction
-from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer, open_scorer
+from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
 from leadline.evaluation.uncertainty import reliability_sums
 from leadline.geometry import Output
 from leadline.prediction import ordered_map, ray_cluster
@@ -124,7 +125,7 @@ def _score(estimate: ImageEstimate, output: Output, truth: GroundTruth, rules: P
 
 def _truth_digest(truth: GroundTruth) -> bytes:
     digest = hashlib.sha256(repr((1, *truth.depth_m.shape)).encode())
-    digest.update(torch.where(truth.valid, truth.depth_m, 0.0).numpy())
+    digest.update(torch.where(truth.valid, truth.depth_m, 0.0).numpy().data)
     return digest.digest()
 
 

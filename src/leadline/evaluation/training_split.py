@@ -5,7 +5,7 @@ from typing import Any
 
 from leadline.data import DepthDataset, ids_digest
 from leadline.errors import LeadlineError
-from leadline.evaluation.scorer import is_folder_of_maps
+from leadline.evaluation.prediction_files import is_folder_of_maps
 
 
 def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selection: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import os
 import struct
 import threading
 import zlib
-from contextlib import suppress
 from collections.abc import Callable
+from contextlib import suppress
 from math import floor, sqrt
 from pathlib import Path
 from typing import NamedTuple

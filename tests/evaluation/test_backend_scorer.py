@@ -8,8 +8,8 @@ import torch
 from leadline.backends.base import Estimate, Image
 from leadline.data.catalog import open_dataset
 from leadline.errors import LeadlineError
+from leadline.evaluation.backend_scorer import BackendScorer, open_scorer
 from leadline.evaluation.prediction_files import FilesScorer
-from leadline.evaluation.scorer import BackendScorer, open_scorer
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 
