@@ -25,8 +25,7 @@ ARROWS = {
 """What each room may import; `cli` may import all of them, everyone errors and _version, nobody cli."""
 
 UNTIL_BACKENDS = {
-    ("backends", "data"), ("backends", "evaluation"), ("prediction", "data"), ("prediction", "evaluation"),
-    ("reporting", "backends"), ("serving", "models"), ("training", "backends"),
+    ("serving", "models"),
 }  # fmt: skip
 """Arrows that are to go with the one contract of whatever answers depth."""
 

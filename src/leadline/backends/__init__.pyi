@@ -1,8 +1,6 @@
-from .base import Answer as Answer
 from .base import Backend as Backend
 from .base import Estimate as Estimate
 from .base import Image as Image
-from .base import Predictor as Predictor
 from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
@@ -15,6 +13,4 @@ from .openvino_file import read_network as read_network
 from .openvino_file import save_network as save_network
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
-from .table import open_predictor as open_predictor
-from .torch_model import NativePredictor as NativePredictor
 from .torch_model import TorchBackend as TorchBackend

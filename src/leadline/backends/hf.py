@@ -19,7 +19,6 @@ from torch import Tensor
 
 from leadline.backends.base import Estimate, Image, known_focal_px
 from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
-from leadline.backends.predictor import BatchPredictor
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, Output, fov_deg_from_focal, resize_depth
 from leadline.models import pick_device
@@ -165,7 +164,7 @@ def _output(place: str, config: Any) -> Output:
     return output
 
 
-class HfBackend(BatchPredictor):
+class HfBackend:
     """A depth-estimation model of `transformers`; see `leadline.backends.base.Backend`.
 
     Attributes:

@@ -49,16 +49,20 @@ def calibrate(
     fov: float | None = None,
     intrinsics: Path | None = None,
 ) -> int:
-    """Fit one scale to known distances or labelled pictures; write the rescaled model if that helps on those left out.
+    """Make a model's metres right for a camera or a place, by known distances or labelled images.
+
+    A model of metres gets a scale, kept only if it is leave-one-out validated. A model of depth or disparity without
+    a unit gets a scale and a shift in its own space, and predicts metres from then on.
 
     Args:
-        paths: a picture and a CSV file of lines x,y,metres; or a CSV file of lines picture,x,y,metres. Metres are
+        paths: an image and a CSV file of lines x,y,metres; or a CSV file of lines picture,x,y,metres. Metres are
             depth along the optical axis; straight from the camera, as a tape has it, in a column named distance_m.
-        out: folder for the new model, which --model then takes.
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        data: labelled pictures instead: a folder with an index.csv, or a public data set (docs/data-sets.md).
+        out: folder for the calibrated model, which every command then takes.
+        model: default, the name of a bundled model, a checkpoint's folder, a run's; an .onnx or OpenVINO's .xml file;
+            hf:NAME, or a Hugging Face model's folder.
+        data: labelled images instead: a folder with an index.csv, or a public data set (docs/data-sets.md).
         split: which of them: all, RULE/PART such as official/test, or a text file of ids.
-        focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
+        focal_px: focal length in pixels of the images; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both (docs/camera.md).
     """
@@ -68,13 +72,13 @@ def calibrate(
             f"wanted PICTURE and a CSV file of x,y,metres, one of picture,x,y,metres, or --data; got {got}"
         )
 
-    from leadline.prediction import calibrate as run_calibration
+    from leadline.evaluation import calibrate as run_calibration
 
     picture, distances = (None, None, *paths)[-2:]
     found = run_calibration(
         model, out,
         distances=distances, picture=picture, data=data, split=split,
-        focal_px=focal_px, fov_deg=fov, intrinsics=intrinsics,
+        focal_px=focal_px, fov_deg=fov, camera=intrinsics,
     )  # fmt: skip
     print(f"{found}; " + (f"written to {out}" if found.helps else "nothing written"))
     return 0

@@ -25,6 +25,7 @@ from .exr import write_exr as write_exr
 from .images import Picture as Picture
 from .images import as_seen as as_seen
 from .images import decode_image as decode_image
+from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
