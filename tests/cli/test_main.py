@@ -300,12 +300,19 @@ def test_a_checkpoint_cut_short_is_one_line(
     assert "cut short" in fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", tmp_path / "depth")
 
 
-def test_help_comes_without_torch() -> None:
-    code = "import sys; from leadline.cli.main import main; main(['--help']); sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("--help", ("predict", "measure", "calibrate", "train", "evaluate", "figure", "bench", "reproduce", "data")),
+        ("models", ("base (default)", "fast", "report-cae")),
+    ],
+)
+def test_what_is_only_listed_comes_without_torch(command: str, names: tuple[str, ...]) -> None:
+    code = f"import sys; from leadline.cli.main import main; main([{command!r}]); sys.exit('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    for command in ("predict", "measure", "calibrate", "train", "evaluate", "figure", "bench", "reproduce", "data"):
-        assert command in result.stdout
+    for name in names:
+        assert name in result.stdout
 
 
 def test_every_settings_field_is_a_flag_with_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ from leadline.data.datasets.folder import FolderDataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import evaluate
 from leadline.io.camera_files import given_camera
-from leadline.models.checkpoint import load_model, read_config
+from leadline.models.checkpoint import load_model
+from leadline.models.checkpoint_files import read_config
 from leadline.models.model import DepthModel
 from leadline.prediction.known_distances import KnownDistance
 from leadline.prediction.scale_calibration import calibrate, fit_scale, ratios_of_distances, ratios_of_pictures

@@ -13,7 +13,8 @@ from leadline.cli.main import main
 from leadline.errors import LeadlineError
 from leadline.io.depth_files import read_npz
 from leadline.io.remote import RemoteFolder
-from leadline.models.checkpoint import find_checkpoint, load_model
+from leadline.models.checkpoint import load_model
+from leadline.models.checkpoint_files import find_checkpoint
 from leadline.prediction.files import predict_files
 from leadline.serving.cluster import Job, _Worker, jobs_left, predict_on_cluster
 
