@@ -22,7 +22,7 @@ def measure(
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
         focal_px: focal length in pixels of the picture; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both (docs/camera.md).
+        intrinsics: camera file instead of both (docs/guides/camera.md).
     """
     places = [_point(text) for text in points]
     if len(places) not in (1, 2):
@@ -56,11 +56,11 @@ def calibrate(
             depth along the optical axis; straight from the camera, as a tape has it, in a column named distance_m.
         out: folder for the new model, which --model then takes.
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        data: labelled pictures instead: a folder with an index.csv, or a public data set (docs/data-sets.md).
+        data: labelled pictures instead: a folder with an index.csv, or a public data set (docs/reference/data-sets.md).
         split: which of them: all, RULE/PART such as official/test, or a text file of ids.
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both (docs/camera.md).
+        intrinsics: camera file instead of both (docs/guides/camera.md).
     """
     if len(paths) > 2 or (len(paths) == 0) == (data is None):
         got = " ".join(map(str, paths)) or "neither"

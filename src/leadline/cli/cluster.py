@@ -28,7 +28,7 @@ def cluster(
         format: what to write, commas between: see `leadline predict`; no sheet.
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both (docs/camera.md).
+        intrinsics: camera file instead of both (docs/guides/camera.md).
     """
     from leadline.serving import jobs_left, predict_on_cluster
 

@@ -34,12 +34,14 @@ def evaluate(
     Args:
         model: a leadline model (default, a bundled one's name, a checkpoint's folder, a run's); hf:NAME, a Hugging
             Face depth model; an .onnx or OpenVINO's .xml file; or files:DIR, predictions made elsewhere.
-        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        data: the data set: a folder with an index.csv, or a public one as its authors ship it
+            (docs/reference/data-sets.md).
         split: all, RULE/PART such as official/test or report/test, or a text file of ids.
         protocol: report, report-in-range, nyu-eigen, nyu-eigen-flip, nyu-densedepth, nyu-multitask, metric, relative,
             median, kitti-eigen; or a TOML file.
         processes: how many share the pictures.
-        cluster: share them out on a Ray cluster instead, or on all cores of this machine (docs/cluster.md).
+        cluster: share them out on a Ray cluster instead, or on all cores of this machine
+            (docs/guides/many-machines.md).
         out: folder for metrics.json and per_image.csv.
     """
     from leadline.evaluation import evaluate as run_evaluation

@@ -17,7 +17,7 @@ def export(model: str = "default", /, *, out: Path) -> int:
     Args:
         model: default, the name of a bundled model, a checkpoint's folder, or a run's.
         out: the file: FILE.onnx, or FILE.xml for OpenVINO, with FILE.bin beside it; what it takes and answers is
-            written in it, and in docs/export.md.
+            written in it, and in docs/guides/export.md.
     """
     from leadline.export import export_model
     from leadline.io import ensure_overwritable

@@ -43,7 +43,8 @@ def predict(
             give it), npz, exr, ply (points), points (GLB), glb (surface with the picture on it), sheet (one for all).
         focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML (docs/camera.md).
+        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
+            (docs/guides/camera.md).
         max_pixels: larger pictures are read smaller.
         tile: look at large pictures tile by tile too, for finer detail: several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
