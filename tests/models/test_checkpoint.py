@@ -365,7 +365,7 @@ def test_one_weight_too_few_or_too_many(folder: Path, key: str) -> None:
         load_checkpoint(folder)
 
 
-# Finding.
+# Opening.
 
 
 def test_a_model_is_opened_as_what_is_quicker_to_predict_with(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from PIL import Image
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
 from leadline.io.depth_files import read_npz
-from leadline.io.remote import RemoteFolder
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import find_checkpoint
 from leadline.prediction.files import predict_files
@@ -173,13 +172,6 @@ def test_trouble_with_a_batch_leaves_the_other_batches(
     errors = ask(worker(tiny_checkpoint, bucket, "memory://results"), *jobs)["error"]
     assert errors[1] == "desk/2.png cannot be predicted: OSError: No space left on device"
     assert len(errors) == 2
-
-
-def test_other_machines_are_told_whole_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert RemoteFolder("photos").url == f"file://{tmp_path}/photos"
-    for url in ("memory://bucket/photos", "simplecache::memory://bucket/photos"):
-        assert RemoteFolder(url).url == url
 
 
 def test_a_cluster_that_is_not_there_is_one_line(
