@@ -16,7 +16,6 @@ from leadline.prediction.colors import (
     write_color_png,
 )
 
-
 GREY = (128, 128, 128)
 
 
