@@ -42,11 +42,11 @@ def test_train_evaluate_predict_figure(
     report = ["evaluate", str(run), "--data", str(rooms), "--protocol", "report", "--out", str(tmp_path / "scores")]
     assert main(report) == 0
     printed = capsys.readouterr().out
-    assert "protocol report, 8 pictures" in printed and "pooled" in printed
+    assert "protocol report, 8 images" in printed and "pooled" in printed
     assert (tmp_path / "scores" / "metrics.json").is_file()
     assert main(["predict", str(photos), "--model", str(run), "--out", str(tmp_path / "depth")]) == 0
     printed = capsys.readouterr().out
-    assert "5 of 5 pictures written" in printed and "median" in printed
+    assert "5 of 5 images written" in printed and "median" in printed
     assert len(list((tmp_path / "depth").iterdir())) == 15
     sheets = ["figure", str(run), "--data", str(rooms), "--protocol", "report", "--out", str(tmp_path / "figures")]
     assert main([*sheets, "--rows", "2"]) == 0
@@ -69,7 +69,10 @@ def test_train_evaluate_predict_figure(
         (["measure", "x.jpg"], "wanted X,Y of one point for its depth or of two for their distance, got 0"),
         (["measure", "x.jpg", "3,4", "5;6"], "a point is two numbers, X,Y, such as 320,240; got '5;6'"),
         (["measure", "x.jpg", "3,4"], "x.jpg does not exist"),
-        (["calibrate", "--out", "y"], "wanted PICTURE and a CSV file of x,y,metres, one of picture,x,y,metres, or"),
+        (
+            ["calibrate", "--out", "y"],
+            "wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or",
+        ),
         (["calibrate", "a.jpg", "--data", "x", "--out", "y"], "or --data; got a.jpg"),
         (["calibrate", "a.jpg", "a.csv", "--out", "y"], "a.csv cannot be read as lines of x,y,metres"),
         (["calibrate", "--data", "x", "--fov", "60", "--out", "y"], "a data set tells its own cameras"),

@@ -23,13 +23,13 @@ def test_predict_takes_videos_beside_pictures(
     out = tmp_path / "depth"
     assert main(["predict", str(clip), str(photos), "--model", str(tiny_checkpoint), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "2 frames" in printed and "5 of 5 pictures written" in printed
+    assert "2 frames" in printed and "5 of 5 images written" in printed
     assert {"clip_side.mp4", "clip_depth.mkv", "rgb.npz"} <= {path.name for path in out.iterdir()}
     again = ["predict", str(clip), "--model", str(tiny_checkpoint), "--out", str(out), "--skip-existing"]
     (out / "clip_side.mp4").unlink()  # as if it had been killed between the two
     assert main(again) == 0 and "2 frames" in capsys.readouterr().out
     before = (out / "clip_depth.mkv").stat().st_mtime_ns
-    assert main(again) == 0 and capsys.readouterr().out == "clip.mkv was there\n"
+    assert main(again) == 0 and capsys.readouterr().out == "clip.mkv: its results already exist\n"
     assert (out / "clip_depth.mkv").stat().st_mtime_ns == before
     clip.write_text("text")
     assert "is no video that can be read" in fails(capsys, "predict", clip, "--model", tiny_checkpoint)
@@ -42,7 +42,7 @@ def test_predict_rerun_takes_a_file_or_none_wherever_it_stands(
     saved = tmp_path / "all.rrd"
     words = ["--model", str(tiny_checkpoint), "--out", str(tmp_path / "depth"), "--format", "depth"]
     assert main(["predict", *words, "--rerun", str(saved), str(photos)]) == 0
-    assert "5 of 5 pictures" in capsys.readouterr().out and saved.stat().st_size > 10_000
+    assert "5 of 5 images" in capsys.readouterr().out and saved.stat().st_size > 10_000
     assert "one file" in fails(capsys, "predict", photos, *words, "--rerun", "a.rrd", "b.rrd")
 
 
@@ -53,7 +53,7 @@ def test_predict_goes_on_past_a_stream_that_is_not_there(
     words = ["--model", str(tiny_checkpoint), "--out", str(tmp_path / "depth"), "--format", "depth"]
     assert main(["predict", "camera:97", str(photos), *words]) == 2
     printed = capsys.readouterr()
-    assert "camera:97 cannot be opened" in printed.err and "5 of 5 pictures written" in printed.out
+    assert "camera:97 cannot be opened" in printed.err and "5 of 5 images written" in printed.out
     assert "leave it out" in fails(capsys, "predict", photos, *words, "--seconds", "3")
 
 

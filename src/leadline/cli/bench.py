@@ -34,19 +34,19 @@ def bench(
     rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 7,
     out: Path | None = None,
 ) -> int:
-    """Time models: decode, preprocess, model, postprocess and write apart, then end to end.
+    """Time models: decode, preprocess, model, postprocess and write separately, then end to end.
 
-    End to end, the next picture is decoded and the last result written beside the model's work, as predict does it.
-    All models take turns in each round, after one of warm-up; ± is half the distance between the rounds' quartiles.
+    End to end, several images are processed at a time, as predict does. All models take turns in each round, after one
+    round of warm-up; ± is half the interquartile range over the rounds.
 
     Args:
         models: leadline models as for predict, and hf:NAME, Hugging Face depth models; none means the default.
-        data: pictures, folders of them and patterns; else 8 made-up JPEG pictures.
-        size: height x width of made-up pictures, 480x640 if not given.
-        batch: pictures at a time; several are timed one beside the other. 1 if not given.
-        device: cpu, cuda, cuda:1, mps; several too. The fastest that is there if not given.
-        rounds: how many are counted.
-        out: JSON file for the times of every round.
+        data: images, folders of them and patterns; 8 synthetic JPEG images if not given.
+        size: height x width of the synthetic images, 480x640 if not given.
+        batch: images at a time; several sizes are timed in turn. 1 if not given.
+        device: one or more of cpu, cuda, cuda:1, mps. The fastest available if not given.
+        rounds: number of rounds that count.
+        out: JSON file for the times of all rounds.
     """
     from tempfile import TemporaryDirectory
 
@@ -56,7 +56,7 @@ def bench(
     if out is not None:
         require_target(out)
     if data and size:
-        raise LeadlineError("--size is that of made-up pictures, and --data names pictures: give one of them")
+        raise LeadlineError("--size is for synthetic images, and --data names images: give one of them")
     devices = _devices(device or [])
     height, width = _height_width(size or SYNTHETIC_SIZE)
     with TemporaryDirectory(prefix="leadline-bench-") as folder:
@@ -65,15 +65,15 @@ def bench(
             models or ("default",), paths,
             devices=devices, batches=batch or (1,), rounds=rounds, show_progress=sys.stderr.isatty(),
         )  # fmt: skip
-    what = "of your pictures" if data else f"made-up pictures of {height}×{width}"
+    what = "of your images" if data else f"synthetic images of {height}×{width}"
     print(f"{result.num_pictures} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
           f"{result.num_threads} threads")  # fmt: skip
     print_table(_models_table(result))
-    print("milliseconds a picture")
+    print("milliseconds per image")
     print_table(_times_table(result))
     if out is not None:
         result.save(out)
-        print(f"every round's times written to {out}")
+        print(f"times of all rounds written to {out}")
     return 0
 
 
@@ -126,7 +126,7 @@ def _times_table(result: "Benchmark") -> "Table":
 
     from leadline.evaluation.speed import END_TO_END, STAGES, Spread
 
-    table = Table("model", "device", "batch", *STAGES, END_TO_END, "pictures/s", "times the first")
+    table = Table("model", "device", "batch", *STAGES, END_TO_END, "images/s", "times the first")
     for entry in result.entries:
         first = result.first_like(entry)
         table.add_row(

@@ -113,8 +113,8 @@ def test_the_command_prints_tables_and_writes_json(
     words = [str(tiny_checkpoint), "--size", "40x60", "--batch", "1", "2", "--device", "cpu", "--rounds", "2"]
     assert main(["bench", *words, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "8 made-up pictures of 40×60, 2 rounds" in printed
-    for word in (*STAGES, END_TO_END, "GFLOP/s", "of the peak", "pictures/s", "34×51"):
+    assert "8 synthetic images of 40×60, 2 rounds" in printed
+    for word in (*STAGES, END_TO_END, "GFLOP/s", "of the peak", "images/s", "34×51"):
         assert word in printed, word
     result = Benchmark.model_validate_json(out.read_text(encoding="utf-8"))
     assert [entry.batch for entry in result.entries] == [1, 2]
