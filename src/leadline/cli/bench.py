@@ -50,7 +50,7 @@ def bench(
     """
     from tempfile import TemporaryDirectory
 
-    from leadline.evaluation.speed import benchmark, make_pictures
+    from leadline.evaluation.speed import benchmark, make_images
     from leadline.io import find_images, require_target
 
     if out is not None:
@@ -60,13 +60,13 @@ def bench(
     devices = _devices(device or [])
     height, width = _height_width(size or SYNTHETIC_SIZE)
     with TemporaryDirectory(prefix="leadline-bench-") as folder:
-        paths = find_images(data) if data else make_pictures(Path(folder), NUM_SYNTHETIC, height, width)
+        paths = find_images(data) if data else make_images(Path(folder), NUM_SYNTHETIC, height, width)
         result = benchmark(
             models or ("default",), paths,
             devices=devices, batches=batch or (1,), rounds=rounds, show_progress=sys.stderr.isatty(),
         )  # fmt: skip
     what = "of your images" if data else f"synthetic images of {height}×{width}"
-    print(f"{result.num_pictures} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
+    print(f"{result.num_images} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
           f"{result.num_threads} threads")  # fmt: skip
     print_table(_models_table(result))
     print("milliseconds per image")
@@ -124,14 +124,14 @@ def _models_table(result: "Benchmark") -> "Table":
 def _times_table(result: "Benchmark") -> "Table":
     from rich.table import Table
 
-    from leadline.evaluation.speed import END_TO_END, STAGES, Spread
+    from leadline.evaluation.speed import END_TO_END, PHASES, Spread
 
-    table = Table("model", "device", "batch", *STAGES, END_TO_END, "images/s", "times the first")
+    table = Table("model", "device", "batch", *PHASES, END_TO_END, "images/s", "times the first")
     for entry in result.entries:
         first = result.first_like(entry)
         table.add_row(
             *_key(entry),
-            *(_plus_minus(Spread.of(entry.seconds[name]), 1e3) for name in (*STAGES, END_TO_END)),
+            *(_plus_minus(Spread.of(entry.seconds[name]), 1e3) for name in (*PHASES, END_TO_END)),
             _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]])),
             "" if entry is first else _plus_minus(entry.speed_against(first)),
         )

@@ -1,4 +1,4 @@
-"""A model in the three stages that can be timed apart: prepare pictures, infer, finish the answer."""
+"""A model in the three phases that can be timed separately: prepare images, infer, finish the answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from leadline.models import ViewSize, autocast, has_native_bf16, open_model
 
 
 @dataclass(frozen=True)
-class Stages:
+class Phases:
     """A model on its device; run the three one after the other, in inference mode."""
 
     name: str
@@ -32,7 +32,7 @@ class Stages:
     infer: Callable[[Any], Any]
     """From that to what the network answers."""
     finish: Callable[[Any, Tensor, Tensor], Tensor]
-    """From that, the pictures and the focal lengths, to float32 values (B, 1, H, W) on the CPU."""
+    """From that, the images and the focal lengths, to float32 values (B, 1, H, W) on the CPU."""
 
     @property
     def num_parameters(self) -> int:
@@ -41,13 +41,13 @@ class Stages:
 
     def num_multiply_adds(self, prepared: Any) -> int:
         """Multiply-adds of the convolutions and matrix products of one `infer`."""
-        # Attention is counted as the two products that it is: fused kernels for the processor are not known.
+        # Attention is counted as the two products that it is: fused kernels for the CPU are not known.
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             self.infer(prepared)
         return int(counter.get_total_flops()) // 2
 
 
-def open_stages(model: str, device: torch.device) -> Stages:
+def open_phases(model: str, device: torch.device) -> Phases:
     """Open a model to be timed.
 
     Args:
@@ -55,24 +55,24 @@ def open_stages(model: str, device: torch.device) -> Stages:
         device: where it shall run.
 
     Raises:
-        LeadlineError: if there is no such model, it cannot be opened, or it has no stages to be timed.
+        LeadlineError: if there is no such model, it cannot be opened, or it has no phases to be timed.
     """
     kind, _, name = model.partition(":")
     if kind == "hf":
         return _of_hf(model, name, device)
     if kind == "files" or model.endswith(".onnx"):
-        raise LeadlineError(f"{model} has no stages that can be timed: wanted a leadline model or hf:NAME")
+        raise LeadlineError(f"{model} has no phases that can be timed: wanted a leadline model or hf:NAME")
     return _of_leadline(model, device)
 
 
-def _of_leadline(name: str, device: torch.device) -> Stages:
+def _of_leadline(name: str, device: torch.device) -> Phases:
     """As `leadline.prediction.prediction` runs it."""
     model = open_model(name, device)
 
     def view_size(focal_px: Tensor, height: int, width: int) -> ViewSize:
         views = {model.view_size(focal, height, width) for focal in focal_px.tolist()}
         if len(views) > 1:
-            raise LeadlineError("the pictures of a batch must have one focal length, got several: take a batch of 1")
+            raise LeadlineError("the images of a batch must have one focal length, got several: take a batch of 1")
         return views.pop()
 
     def prepare(image: Tensor, focal_px: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def _of_leadline(name: str, device: torch.device) -> Stages:
     def finish(estimate: Any, image: Tensor, focal_px: Tensor) -> Tensor:
         return model.finish(estimate, image.to(device), view_size(focal_px, *image.shape[-2:])).depth_m.float().cpu()
 
-    return Stages(
+    return Phases(
         name, device, torch.bfloat16 if has_native_bf16(device) else torch.float32, model,
         prepare=prepare,
         infer=_with_autocast(model.infer, device),
@@ -97,7 +97,7 @@ def _with_autocast(infer: Callable[[Any], Any], device: torch.device) -> Callabl
     return run
 
 
-def _of_hf(model: str, name: str, device: torch.device) -> Stages:
+def _of_hf(model: str, name: str, device: torch.device) -> Phases:
     """As evaluation runs it, but for whole batches."""
     from leadline.backends import open_hf
 
@@ -111,7 +111,7 @@ def _of_hf(model: str, name: str, device: torch.device) -> Stages:
         return predictor.finish(raw, focal_px, *image.shape[-2:])
 
     steps = [_in_one_line(model, step) for step in (prepare, predictor.infer, finish)]
-    return Stages(model, device, network.dtype, network, *steps)
+    return Phases(model, device, network.dtype, network, *steps)
 
 
 def _in_one_line(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,6 +125,6 @@ def _in_one_line(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
             raise
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(" .:")
-            raise LeadlineError(f"{name} cannot answer these pictures ({reason}): try larger or other ones") from error
+            raise LeadlineError(f"{name} cannot predict these images ({reason}): try larger or other ones") from error
 
     return run
