@@ -129,7 +129,7 @@ def test_two_visitors_may_sweep_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_files_before_a_picture_are_refused(client: Any) -> None:
-    with pytest.raises(Exception, match="give a picture, and press Look"):
+    with pytest.raises(Exception, match="choose an image and press Predict"):
         client.predict(["depth"], api_name="/files")
 
 
