@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from leadline.errors import LeadlineError
 from leadline.geometry.resizing import resize
 from leadline.io import images as image_module
-from leadline.io.images import decode_image, num_pixels, read_image
+from leadline.io.images import decode_image, read_image
 
 CORNERED = np.zeros((24, 32, 3), np.uint8)  # white in its upper left corner
 CORNERED[:8, :8] = 255
@@ -380,16 +380,23 @@ def test_damage_anywhere_is_at_worst_a_refusal(tmp_path, name):
 # The header alone
 
 
-def test_pixels_by_the_header_alone(tmp_path):
+def test_the_number_of_pixels_is_told_before_any_is_decoded(tmp_path):
     Image.new("RGB", (30, 20)).save(tmp_path / "a.png")
-    assert num_pixels(tmp_path / "a.png", 10**6) == 600
-    assert num_pixels(tmp_path / "a.png", 500) == 500
-    (tmp_path / "b.png").write_text("no picture")
-    for path in (tmp_path / "b.png", tmp_path / "none.png", tmp_path):
-        assert num_pixels(path, 500) == 0
+    seen = []
+    read_image(tmp_path / "a.png", before_pixels=seen.append)
+    read_image(tmp_path / "a.png", 500, before_pixels=seen.append)
+    assert seen == [600, 500]
+    content = bytearray((tmp_path / "a.png").read_bytes())
+    content[-30] ^= 255
+    (tmp_path / "b.png").write_bytes(content[:-20])
+    with pytest.raises(LeadlineError, match="damaged"):
+        read_image(tmp_path / "b.png", before_pixels=seen.append)
+    assert seen == [600, 500, 600]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
-def test_of_a_pipe_no_byte_is_taken(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    assert num_pixels(tmp_path / "pipe", 500) == 0
+def test_a_file_is_opened_once(tmp_path, monkeypatch):
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.jpg")
+    opened, real = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda *args, **more: opened.append(args) or real(*args, **more))
+    read_image(tmp_path / "a.jpg", before_pixels=lambda pixels: None)
+    assert len(opened) == 1

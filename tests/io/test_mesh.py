@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from leadline.data.synthetic.dataset import SyntheticDataset
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera
 from leadline.geometry.intrinsics import crop_intrinsics, pinhole
 from leadline.geometry.points import Cloud, on_surface, point_cloud
 from leadline.io.camera_files import read_camera
@@ -50,9 +51,9 @@ def test_a_room_seen_off_centre_keeps_its_planes(tmp_path: Path) -> None:
     rgb, depth_m, surface = (values[top:200, left:300] for values in (whole.rgb, whole.depth_m, whole.surface))
     matrix = crop_intrinsics(room.intrinsics, top, left)
     np.savetxt(tmp_path / "camera.txt", matrix)
-    intrinsics = read_camera(tmp_path / "camera.txt").intrinsics.numpy()
+    intrinsics = read_camera(tmp_path / "camera.txt").matrix.astype(np.float32)
     assert abs(intrinsics[0, 2] - (depth_m.shape[1] - 1) / 2) > 10  # far from the middle
-    prediction = Prediction(rgb, depth_m, np.ones(depth_m.shape, bool), intrinsics, "given")
+    prediction = Prediction(rgb, depth_m, np.ones(depth_m.shape, bool), Camera.from_matrix(intrinsics, 210, 180))
     (path,) = prediction.save(tmp_path / "room", ["ply"])
     points_m = np.asarray(trimesh.load(path).vertices)
     seen = surface[on_surface(depth_m, prediction.valid)]

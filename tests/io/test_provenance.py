@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from leadline.errors import LeadlineError
-from leadline.geometry.intrinsics import pinhole
+from leadline.geometry.camera import Camera
 from leadline.io.provenance import ensure_overwritable
 from leadline.prediction.result import FORMATS, Prediction, output_paths
 from leadline.prediction.video.writer import WRITERS, Frame, writing_clips
@@ -19,7 +19,7 @@ def prediction() -> Prediction:
     depth_m = np.full((HEIGHT, WIDTH), 2, np.float32)
     depth_m[:, WIDTH // 2 :] = 3
     rgb = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
-    return Prediction(rgb, depth_m, depth_m > 0, pinhole(52.0, HEIGHT, WIDTH).numpy(), "given", 0.1 * depth_m)
+    return Prediction(rgb, depth_m, depth_m > 0, Camera.from_focal_px(52.0, WIDTH, HEIGHT), 0.1 * depth_m)
 
 
 def without_text(path: Path) -> None:

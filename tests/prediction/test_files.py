@@ -1,15 +1,16 @@
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
+from leadline.backends.torch_model import TorchBackend
 from leadline.errors import LeadlineError
-from leadline.io.camera_files import Camera
+from leadline.geometry.camera import Camera
 from leadline.io.depth_files import read_npz
 from leadline.io.discovery import CONTACT_SHEET
 from leadline.io.images import Picture, read_image
@@ -34,14 +35,14 @@ def photo(tmp_path: Path) -> Path:
 
 def test_the_camera_is_that_of_every_picture(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
     matrix = np.array([[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]], np.float32)
-    (result,) = predict_files([photo], tmp_path / "out", tiny_model, formats=["npz"], intrinsics=matrix)
+    (result,) = predict_files([photo], tmp_path / "out", tiny_model, formats=["npz"], camera=matrix)
     np.testing.assert_array_equal(read_npz(result.written[0]).intrinsics, matrix)
 
 
 def test_a_picture_of_another_shape_than_the_cameras_is_passed_over(tmp_path: Path, tiny_model: DepthModel) -> None:
     paths = [save_photo(tmp_path / "a.png", 40, 30), save_photo(tmp_path / "b.png", 30, 40)]
-    camera = Camera(torch.tensor([[30.0, 0, 19], [0, 30, 14], [0, 0, 1]]), (30, 40))
-    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], intrinsics=camera))
+    camera = Camera(fx=30, fy=30, cx=19, cy=14, width=40, height=30)
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], camera=camera))
     assert "for pictures of 40×30 pixels, got 30×40" in results[0].error and not results[1].error
 
 
@@ -141,9 +142,10 @@ def test_large_pictures_are_in_memory_one_at_a_time(
     paths = [save_photo(tmp_path / f"{number}.png", 30, 40) for number in range(3)]
     events: list[str] = []
 
-    def read(path: Path, max_pixels: int) -> Picture:
+    def read(path: Path, max_pixels: int, before_pixels: Callable[[int], object]) -> Picture:
+        picture = read_image(path, max_pixels, before_pixels)
         events.append(f"read {path.stem}")
-        return read_image(path, max_pixels)
+        return picture
 
     def save(self: Prediction, stem: Path, formats: object) -> list[Path]:
         time.sleep(0.1)
@@ -153,8 +155,9 @@ def test_large_pictures_are_in_memory_one_at_a_time(
     monkeypatch.setattr(many_pictures, "LARGE_PIXELS", large_px)
     monkeypatch.setattr(many_pictures, "read_image", read)
     monkeypatch.setattr(Prediction, "save", save)
-    monkeypatch.setattr(many_pictures, "num_workers", lambda device: 2)
-    list(predict_files(paths, tmp_path / "out", tiny_model))
+    backend = TorchBackend(tiny_model, "tiny")
+    backend.concurrency = 2
+    list(predict_files(paths, tmp_path / "out", backend))
     assert sorted(events) == ["read 0", "read 1", "read 2", "written 0", "written 1", "written 2"]
     in_turn = [f"{what} {event[-1]}" for event in events[::2] for what in ("read", "written")]
     assert (events == in_turn) is alone
@@ -169,7 +172,7 @@ def test_a_show_sees_every_picture_in_order_from_one_thread(tmp_path: Path, tiny
         assert prediction.depth_m.shape == (30, 40)
         seen.append((path.stem, threading.get_ident()))
 
-    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], show=show))
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["npz"], on_prediction=show))
     assert len(results) == 5
     assert seen == [(stem, threading.get_ident()) for stem in "0124"]
 
@@ -216,5 +219,5 @@ def test_a_sensors_file_beside_its_picture_is_kept(
 def test_where_no_format_can_be_there_nothing_is_skipped(photo: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
     out, seen = tmp_path / "out", []
     options = {"formats": [], "skip_existing": True, "sheet": True}
-    list(predict_files([photo], out, tiny_model, show=lambda path, _: seen.append(path), **options))
+    list(predict_files([photo], out, tiny_model, on_prediction=lambda path, _: seen.append(path), **options))
     assert seen == [photo] and (out / CONTACT_SHEET).exists()

@@ -6,18 +6,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera
 from leadline.models.model import DepthModel
 from leadline.prediction.measurement import at_size, depth_at, distance_between, measure
 from leadline.prediction.result import Prediction
 
-CAMERA = np.array([[100, 0, 30], [0, 200, 10], [0, 0, 1]], np.float32)
+CAMERA = Camera(fx=100, fy=200, cx=30, cy=10, width=60, height=40)
 
 
 def prediction(
-    depth_m: NDArray[np.float32], uncertainty_m: NDArray[np.float32] | None = None, camera: NDArray | None = CAMERA
+    depth_m: NDArray[np.float32], uncertainty_m: NDArray[np.float32] | None = None, camera: Camera | None = CAMERA
 ) -> Prediction:
     rgb = np.zeros((*depth_m.shape, 3), np.uint8)
-    return Prediction(rgb, depth_m, np.isfinite(depth_m), camera, "given", uncertainty_m)
+    return Prediction(rgb, depth_m, np.isfinite(depth_m), camera, uncertainty_m)
 
 
 def wall(depth_m: float = 2.0) -> NDArray[np.float32]:

@@ -32,7 +32,7 @@ def test_a_prediction_says_what_it_is(photo: Path, tiny_model: DepthModel) -> No
     assert prediction.rgb.shape == (60, 80, 3)
     near_m, median_m, far_m = prediction.summary
     assert 0.5 <= near_m <= median_m <= far_m <= 10
-    assert prediction.focal_source == "assumed"
+    assert prediction.camera.source == "assumed"
     # Trained with 40 px at an area of 36·48 pixels; the picture has (80/48)² of that.
     assert prediction.focal_px == pytest.approx(40 * 80 / 48)
 
@@ -66,7 +66,7 @@ def test_metres_follow_the_focal_length(photo: Path, tiny_model: DepthModel) -> 
     assumed = predict(photo, tiny_model)
     assert assumed.focal_px is not None
     given = predict(photo, tiny_model, focal_px=3 * assumed.focal_px)
-    assert given.focal_source == "given"
+    assert given.camera.source == "given"
     assert np.allclose(given.depth_m, 3 * assumed.depth_m)
     # 90° across 80 pixels: 40 px.
     by_fov = predict(photo, tiny_model, fov_deg=90)
@@ -79,7 +79,7 @@ def test_the_focal_length_of_exif_is_used(tmp_path: Path, tiny_model: DepthModel
     exif[0x8769] = {0xA405: 43}  # 43 mm of 35 mm film: its diagonal, so as many pixels as the picture's diagonal
     photo = save_photo(tmp_path / "phone.jpg", 60, 80, exif=exif)
     prediction = predict(photo, tiny_model)
-    assert prediction.focal_source == "EXIF"
+    assert prediction.camera.source == "EXIF"
     assert prediction.focal_px == pytest.approx(100, rel=0.02)
 
 
@@ -115,7 +115,7 @@ def test_pictures_beyond_the_budget_come_smaller_with_their_camera(tmp_path: Pat
     # A camera that is given is that of the whole picture.
     matrix = np.array([[500, 0, 150.0], [0, 510, 180.0], [0, 0, 1]])
     half = np.array([[250, 0, 74.75], [0, 255, 89.75], [0, 0, 1]])  # x to (x + 0.5) / 2 - 0.5
-    np.testing.assert_allclose(predict(photo, tiny_model, max_pixels=30_000, intrinsics=matrix).intrinsics, half)
+    np.testing.assert_allclose(predict(photo, tiny_model, max_pixels=30_000, camera=matrix).intrinsics, half)
     assert predict(photo, tiny_model, max_pixels=30_000, focal_px=500).focal_px == 250
 
 
@@ -125,7 +125,7 @@ def test_intrinsics_reach_metres_and_files(photo: Path, tmp_path: Path, tiny_mod
     camera.write_text('{"fx": 240, "fy": 250, "cx": 59.5, "cy": 69.5, "width": 160, "height": 120}')
     wanted = np.array([[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]], np.float32)
     for intrinsics in (camera, str(camera), wanted):
-        prediction = predict(photo, tiny_model, intrinsics=intrinsics)
+        prediction = predict(photo, tiny_model, camera=intrinsics)
         np.testing.assert_array_equal(prediction.intrinsics, wanted)
         assert (prediction.focal_px, prediction.focal) == (120, "focal 120 px (given)")
         assert np.array_equal(prediction.depth_m, predict(photo, tiny_model, focal_px=120).depth_m)
@@ -167,7 +167,7 @@ def test_a_pil_image_is_looked_at_as_its_file_is(tmp_path: Path, tiny_model: Dep
         with Image.open(path) as image:
             given, wanted = predict(image, tiny_model), predict(path, tiny_model)
         assert np.array_equal(given.rgb, wanted.rgb) and np.array_equal(given.depth_m, wanted.depth_m)
-        assert (given.focal_px, given.focal_source) == (wanted.focal_px, wanted.focal_source)
+        assert (given.focal_px, given.camera.source) == (wanted.focal_px, wanted.camera.source)
 
 
 def test_a_prediction_is_saved_under_a_name_given_as_text(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:

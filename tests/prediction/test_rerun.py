@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera
 from leadline.geometry.points import point_cloud
 from leadline.prediction import rerun as rerun_log
 from leadline.prediction.rerun import RerunLog
@@ -25,7 +26,8 @@ def prediction(intrinsics: NDArray[np.float32] | None = INTRINSICS) -> Predictio
     """A slanted wall of 30×40, grey, with one pixel that has no depth."""
     depth_m = np.linspace(1, 1.5, 40, dtype=np.float32) * np.ones((30, 1), np.float32)
     depth_m[4, 6] = np.nan
-    return Prediction(np.full((30, 40, 3), 90, np.uint8), depth_m, np.isfinite(depth_m), intrinsics, "given")
+    camera = None if intrinsics is None else Camera.from_matrix(intrinsics, 40, 30)
+    return Prediction(np.full((30, 40, 3), 90, np.uint8), depth_m, np.isfinite(depth_m), camera)
 
 
 @pytest.fixture

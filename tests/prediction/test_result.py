@@ -17,7 +17,7 @@ UNCERTAINTY_M = np.linspace(0, 0.5, HEIGHT * WIDTH, dtype=np.float32).reshape(HE
 
 def prediction(uncertainty_m: NDArray[np.float32] | None = None) -> Prediction:
     rgb = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-    return Prediction(rgb, DEPTH_M, np.ones((HEIGHT, WIDTH), bool), None, "assumed", uncertainty_m)
+    return Prediction(rgb, DEPTH_M, np.ones((HEIGHT, WIDTH), bool), None, uncertainty_m)
 
 
 def test_uncertainty_becomes_a_picture_with_a_bar_in_metres(tmp_path: Path) -> None:

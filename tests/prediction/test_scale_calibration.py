@@ -7,7 +7,7 @@ from PIL import Image
 from leadline.data.datasets.folder import FolderDataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import evaluate
-from leadline.io.camera_files import given_camera
+from leadline.io.camera_files import camera_from_options
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import read_config
 from leadline.models.model import DepthModel
@@ -67,10 +67,10 @@ def test_distances_along_the_axis_and_straight_from_the_camera(photo: Path, flat
         KnownDistance(photo, (200, 50), 3.0, False),
         KnownDistance(photo, (200, 50), 3.0 * np.sqrt(2), True),
     ]
-    groups = ratios_of_distances(flat_model, known, given_camera(focal_px=100))
+    groups = ratios_of_distances(flat_model, known, camera_from_options(focal_px=100))
     assert [group.tolist() for group in groups] == [[pytest.approx(np.log(1.5))]] * 3
     # Half as far through half the focal length.
-    (first, *_) = ratios_of_distances(flat_model, known, given_camera(focal_px=50))
+    (first, *_) = ratios_of_distances(flat_model, known, camera_from_options(focal_px=50))
     assert first[0] == pytest.approx(np.log(3.0))
 
 
@@ -79,14 +79,14 @@ def test_points_of_a_picture_are_left_out_together_where_there_are_enough(photo:
     for path in paths[1:]:
         path.write_bytes(photo.read_bytes())
     known = [KnownDistance(path, (x, 5), 1.0, False) for path in paths for x in (5, 50)]
-    camera = given_camera(focal_px=100)
+    camera = camera_from_options(focal_px=100)
     assert [len(group) for group in ratios_of_distances(flat_model, known, camera)] == [2, 2, 2]
     assert [len(group) for group in ratios_of_distances(flat_model, known[:4], camera)] == [1, 1, 1, 1]
 
 
 def test_a_point_outside_names_its_picture(photo: Path, flat_model: DepthModel) -> None:
     with pytest.raises(LeadlineError, match=r"a\.png: the point 201,0 lies outside of this picture of 201×101 pixels"):
-        ratios_of_distances(flat_model, [KnownDistance(photo, (201, 0), 1.0, False)], given_camera(focal_px=100))
+        ratios_of_distances(flat_model, [KnownDistance(photo, (201, 0), 1.0, False)], camera_from_options(focal_px=100))
 
 
 def test_labelled_pictures(rooms: Path, flat_model: DepthModel) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
+from leadline.io.camera_files import camera_from_options
 from leadline.io.depth_files import read_npz
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import find_checkpoint
@@ -47,7 +48,7 @@ def bucket(photos: Path) -> Iterator[str]:
 
 def worker(model: Path, source: str, target: str, **camera: Any) -> _Worker:
     files = {path.name: path.read_bytes() for path in find_checkpoint(model).iterdir()}
-    return _Worker(files, source, target, ("depth", "npz"), camera)
+    return _Worker(files, source, target, ("depth", "npz"), camera_from_options(**camera))
 
 
 def ask(worker: _Worker, *jobs: Job) -> dict[str, list[Any]]:

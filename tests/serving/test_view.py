@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera
 from leadline.prediction.colors import draw_depth
 from leadline.prediction.measurement import depth_at, distance_between
 from leadline.prediction.result import Prediction
@@ -11,10 +12,10 @@ from leadline.serving.view import SHOWN_PX, click, describe, draw_expected_error
 def sloped(height: int = 60, width: int = 80, uncertain: bool = True) -> Prediction:
     """Depth that grows from 1 m at the left to 3 m at the right."""
     depth_m = np.tile(np.linspace(1, 3, width, dtype=np.float32), (height, 1))
-    camera = np.array([[100, 0, width / 2], [0, 100, height / 2], [0, 0, 1]], np.float32)
+    camera = Camera(fx=100, fy=100, cx=width / 2, cy=height / 2, width=width, height=height)
     rgb = np.zeros((height, width, 3), np.uint8)
     error_m = depth_m / 10 if uncertain else None
-    return Prediction(rgb, depth_m, np.ones_like(depth_m, dtype=bool), camera, "given", error_m)
+    return Prediction(rgb, depth_m, np.ones_like(depth_m, dtype=bool), camera, error_m)
 
 
 def test_a_prediction_is_drawn_pixel_for_pixel_above_its_scale():

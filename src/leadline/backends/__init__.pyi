@@ -9,5 +9,8 @@ from .onnx_file import open_session as open_session
 from .openvino_file import compile_network as compile_network
 from .openvino_file import read_network as read_network
 from .openvino_file import save_network as save_network
+from .table import open_backend as open_backend
 from .table import open_predictor as open_predictor
+from .table import require_metres as require_metres
 from .torch_model import NativePredictor as NativePredictor
+from .torch_model import TorchBackend as TorchBackend

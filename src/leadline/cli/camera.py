@@ -34,7 +34,7 @@ def measure(
     from leadline.prediction import WINDOW_PX
     from leadline.prediction import measure as run_measurement
 
-    length = run_measurement(image, *places, model=model, focal_px=focal_px, fov_deg=fov, intrinsics=intrinsics)
+    length = run_measurement(image, *places, model=model, focal_px=focal_px, fov_deg=fov, camera=intrinsics)
     what = "along the optical axis" if len(places) == 1 else "from point to point"
     print(f"{length}  {what}; median of {WINDOW_PX}×{WINDOW_PX} pixels; {length.focal}")
     return 0

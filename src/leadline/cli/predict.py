@@ -53,15 +53,12 @@ def predict(
         skip_existing: resume an interrupted run: skip images and videos whose results all exist.
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
-    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, given_camera, is_stream, is_video, read_camera
-    from leadline.models import open_model, pick_device
-    from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, output_stems
+    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, camera_from_options, find_images, is_stream, is_video
+    from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     check_formats([name for name in formats if name != "sheet"])
-    told = intrinsics and read_camera(intrinsics)
-    camera: dict[str, Any] = {"focal_px": focal_px, "fov_deg": fov, "intrinsics": told}
-    given_camera(**camera)  # refuses an impossible one before the model is loaded
+    given = camera_from_options(focal_px, fov, intrinsics)  # refuses an impossible one before the model is loaded
     recordings = [Path(word) for word in rerun or () if word.endswith(RERUN_SUFFIX)]
     paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
     streams = [path for path in paths if is_stream(path)]
@@ -74,7 +71,7 @@ def predict(
     videos = [path for path in found if is_video(path)]
     pictures = [path for path in found if not is_video(path)]
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
-        shared = {"model": open_model(model, pick_device()), "formats": formats, "log": log, **camera}
+        shared = {"model": open_metric_backend(model), "formats": formats, "log": log, "given": given}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
@@ -102,7 +99,7 @@ def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
 
     stem = stream_stem(source, out)
     print(f"{redact_url(source)}: opening; Ctrl-C ends the recording", flush=True)
-    recording = predict_stream(source, stem, show=log and log.clip(stem.name), **options)
+    recording = predict_stream(source, stem, on_prediction=log and log.clip(stem.name), **options)
     print(
         f"{redact_url(source)}  {depths(*recording.summary)}  {recording.focal}  {recording.num_frames} frames in "
         f"{recording.seconds:.1f} s, {recording.num_dropped} dropped"
@@ -121,7 +118,7 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
     if skip_existing and all(it.exists() for it in clip_paths(stem, options["formats"], str(path)).values()):
         print(f"{path.name}: its results already exist")
         return 0
-    clip = predict_video(path, stem, show=log and log.clip(path.name), **options)
+    clip = predict_video(path, stem, on_prediction=log and log.clip(path.name), **options)
     print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
     for written in clip.written:
         print(written)
@@ -131,11 +128,12 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
 def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: Any) -> int:
     from leadline.prediction import predict_files
 
+    options["camera"] = options.pop("given")
     options["sheet"] = "sheet" in options["formats"]
     options["formats"] = [name for name in options["formats"] if name != "sheet"]
     broken, num_written = [], 0
     width = max(len(path.name) for path in pictures)
-    for result in predict_files(pictures, out, show=log and log.picture, **options):
+    for result in predict_files(pictures, out, on_prediction=log and log.picture, **options):
         if result.summary is None:
             broken.append(result)
             continue

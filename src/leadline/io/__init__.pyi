@@ -3,10 +3,11 @@ from .atomic import atomic_file as atomic_file
 from .atomic import atomic_folder as atomic_folder
 from .atomic import require_only as require_only
 from .atomic import require_target as require_target
+from .camera_files import CameraFile as CameraFile
+from .camera_files import CameraLike as CameraLike
 from .camera_files import GivenCamera as GivenCamera
-from .camera_files import Intrinsics as Intrinsics
 from .camera_files import as_camera as as_camera
-from .camera_files import given_camera as given_camera
+from .camera_files import camera_from_options as camera_from_options
 from .camera_files import read_camera as read_camera
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
@@ -24,7 +25,6 @@ from .exr import write_exr as write_exr
 from .images import Picture as Picture
 from .images import as_seen as as_seen
 from .images import decode_image as decode_image
-from .images import num_pixels as num_pixels
 from .images import read_image as read_image
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 import yaml
-from numpy.typing import NDArray
-from torch import Tensor
+from numpy.typing import ArrayLike, NDArray
 
 from leadline.errors import LeadlineError
-from leadline.geometry import focal_px_from_fov, pinhole, resize_intrinsics
+from leadline.geometry import Camera, focal_px_from_fov
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = ("K", "k", "camera_matrix", "intrinsics", "intrinsic_matrix", "data")
@@ -23,68 +21,72 @@ Open3D's."""
 SIZE_KEYS = (("height", "width"), ("image_height", "image_width"))
 
 
-class Camera(NamedTuple):
-    """A calibrated camera."""
+class CameraFile(NamedTuple):
+    """Intrinsics as a file holds them."""
 
-    intrinsics: Tensor  # pinhole matrix in pixels, float32 (3, 3)
-    size: tuple[int, int] | None = None  # height and width of the pictures it is for; None: of those it is given with
+    matrix: NDArray[np.float64]  # pinhole matrix in pixels, (3, 3)
+    size: tuple[int, int] | None = None  # height and width of the images it is for; None: of those it is given with
 
 
-Intrinsics = Camera | str | Path | NDArray[Any] | Tensor
+CameraLike = Camera | CameraFile | str | Path | ArrayLike
 """A camera, a camera file, or a pinhole matrix (3, 3) in pixels."""
 
-GivenCamera = Callable[[int, int], Tensor]
-"""The intrinsics (3, 3) of a picture, from the height and width of its file."""
+GivenCamera = Callable[[int, int], Camera]
+"""The camera of an image, from the height and width of its file."""
 
 
-def given_camera(
-    focal_px: float | None = None, fov_deg: float | None = None, intrinsics: Intrinsics | None = None
+def camera_from_options(
+    focal_px: float | None = None, fov_deg: float | None = None, camera: "CameraLike | GivenCamera | None" = None
 ) -> GivenCamera | None:
-    """Join the ways to tell what camera it was; None if nothing is told.
+    """Join the ways to say what camera it was; None if nothing is said.
 
     Args:
-        focal_px: focal length in pixels of the picture's file.
+        focal_px: focal length in pixels of the image's file.
         fov_deg: horizontal field of view in degrees.
-        intrinsics: the camera, its file or its matrix.
+        camera: the camera, its file or its matrix; or what this function has returned.
 
     Returns:
-        What gives each picture its intrinsics. It raises a `LeadlineError` for a picture that the camera does not fit.
+        What gives each image its camera. It raises a `LeadlineError` for an image that the camera does not fit.
 
     Raises:
         LeadlineError: if more than one is given, or it is impossible.
     """
-    told = {f"the focal length ({focal_px} px)": focal_px, f"the field of view ({fov_deg}°)": fov_deg}
-    words = [word for word, value in {**told, "the intrinsics": intrinsics}.items() if value is not None]
+    given = {f"the focal length ({focal_px} px)": focal_px, f"the field of view ({fov_deg}°)": fov_deg}
+    words = [word for word, value in {**given, "the intrinsics": camera}.items() if value is not None]
     if len(words) > 1:
         raise LeadlineError(f"give {' or '.join(words)}, not {'both' if len(words) == 2 else 'all'}")
-    if intrinsics is not None:
-        return partial(fit_camera, as_camera(intrinsics))
+    if callable(camera):
+        return camera
+    if camera is not None:
+        return partial(fit_camera, as_camera(camera))
     if focal_px is not None:
-        pinhole(focal_px, 1, 1)  # refuses an impossible one at once, as below
-        return partial(pinhole, focal_px)
+        Camera.from_focal_px(focal_px, 1, 1)  # refuses an impossible one at once, as below
+        return lambda height, width: Camera.from_focal_px(focal_px, width, height)
     if fov_deg is not None:
         focal_px_from_fov(fov_deg, 1)
-        return lambda height, width: pinhole(focal_px_from_fov(fov_deg, width), height, width)
+        return lambda height, width: Camera.from_fov_deg(fov_deg, width, height)
     return None
 
 
-def as_camera(intrinsics: Intrinsics) -> Camera:
+def as_camera(camera: CameraLike) -> CameraFile:
     """Read a camera file, or check a matrix.
 
     Raises:
         LeadlineError: as `read_camera`, or if the matrix is none of a pinhole camera.
     """
-    if isinstance(intrinsics, Camera):
-        return intrinsics
-    if isinstance(intrinsics, str | Path):
-        return read_camera(Path(intrinsics))
+    if isinstance(camera, CameraFile):
+        return camera
+    if isinstance(camera, Camera):
+        return CameraFile(camera.matrix.astype(np.float64), (camera.height, camera.width))
+    if isinstance(camera, str | Path):
+        return read_camera(Path(camera))
     try:
-        return Camera(_matrix(np.asarray(intrinsics, dtype=np.float64).ravel().tolist()))
-    except ValueError as error:
+        return CameraFile(_matrix(np.asarray(camera, dtype=np.float64).ravel().tolist()))
+    except (ValueError, TypeError) as error:
         raise LeadlineError(f"these are no intrinsics ({error}): wanted a pinhole matrix (3, 3) in pixels") from error
 
 
-def read_camera(path: Path) -> Camera:
+def read_camera(path: Path) -> CameraFile:
     """Read pinhole intrinsics from a file.
 
     It holds, in pixels, the 9 numbers of a 3×3 matrix or the 4 numbers fx fy cx cy, with blanks, commas or line ends
@@ -100,7 +102,7 @@ def read_camera(path: Path) -> Camera:
     try:
         text = path.read_text(encoding="utf-8-sig")
         values, size = _parse(_tree(text))
-        return Camera(_matrix(values), size)
+        return CameraFile(_matrix(values), size)
     except FileNotFoundError as error:
         raise LeadlineError(f"no camera file at {path}: check the path") from error
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError, yaml.YAMLError) as error:
@@ -111,36 +113,33 @@ def read_camera(path: Path) -> Camera:
         ) from error
 
 
-def fit_camera(camera: Camera, height: int, width: int) -> Tensor:
-    """Intrinsics of a picture that a camera took and that may have been resized since.
+def fit_camera(stored: CameraFile, height: int, width: int) -> Camera:
+    """The camera of an image that it took and that may have been resized since.
 
     Args:
-        camera: the camera.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
-
-    Returns:
-        Intrinsics in pixels of this picture, (3, 3).
+        stored: the camera.
+        height: of the image in pixels.
+        width: of the image in pixels.
 
     Raises:
-        LeadlineError: if the camera's pictures have another aspect, or it looks past this one.
+        LeadlineError: if the camera's images have another aspect, or it looks past this one.
     """
-    if camera.size is None:
-        cx, cy = camera.intrinsics[:2, 2].tolist()
+    if stored.size is None:
+        cx, cy = stored.matrix[:2, 2].tolist()
         if not (-0.5 <= cx <= width - 0.5 and -0.5 <= cy <= height - 0.5):
             raise LeadlineError(
                 f"the intrinsics' centre ({cx:g}, {cy:g}) is outside of this picture of {width}×{height} pixels: "
                 f"write the width and height of the pictures that they are for into the camera file"
             )
-        return camera.intrinsics
-    rows, columns = camera.size
-    # Sizes are whole numbers, so that one of two pictures of one aspect may be a pixel off.
+        return Camera.from_matrix(stored.matrix, width, height)
+    rows, columns = stored.size
+    # Sizes are whole numbers, so that one of two images of one aspect may be a pixel off.
     if abs(height - rows * width / columns) > max(1.0, height / rows):
         raise LeadlineError(
             f"the intrinsics are for pictures of {columns}×{rows} pixels, got {width}×{height}, which is another "
             f"shape: give those of this picture"
         )
-    return resize_intrinsics(camera.intrinsics, camera.size, (height, width))
+    return Camera.from_matrix(stored.matrix, columns, rows).resized(width, height)
 
 
 def _tree(text: str) -> Any:
@@ -172,7 +171,7 @@ def _parse(tree: Any, size: tuple[int, int] | None = None) -> tuple[list[float],
     raise ValueError(f"it has only the keys {', '.join(map(str, tree))}")
 
 
-def _matrix(values: list[float]) -> Tensor:
+def _matrix(values: list[float]) -> NDArray[np.float64]:
     """A pinhole matrix from 9 or 4 numbers.
 
     Raises:
@@ -183,10 +182,10 @@ def _matrix(values: list[float]) -> Tensor:
         values = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
     if len(values) != 9:
         raise ValueError(f"{len(values)} numbers")
-    matrix = torch.tensor(values).view(3, 3)
+    matrix = np.array(values, dtype=np.float64).reshape(3, 3)
     if matrix[2, :2].any() and not matrix[:2, 2].any():  # Open3D lists its columns
-        matrix = matrix.T.contiguous()
-    usable = matrix.isfinite().all() and (matrix.diagonal() > 0).all()
+        matrix = matrix.T.copy()
+    usable = np.isfinite(matrix).all() and (matrix.diagonal() > 0).all()
     if not usable or matrix[2].tolist() != [0, 0, 1] or matrix[1, 0] != 0:
         raise ValueError(f"{matrix.tolist()} is no matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
     return matrix

@@ -7,7 +7,7 @@ import os
 import struct
 import threading
 import zlib
-from contextlib import suppress
+from collections.abc import Callable
 from math import floor, sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from torch import Tensor
 
 from leadline.errors import LeadlineError
+from leadline.geometry import Camera, CameraSource
 from leadline.io.exif import focal_px_from_exif
 
 # Only these of Pillow's readers are let near a file: some of the others start external programs.
@@ -55,6 +56,14 @@ class Picture(NamedTuple):
     focal_px: float | None  # focal length in pixels of `rgb`, from EXIF; None if it does not say
     full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
     turned_from: tuple[int, int] | None = None  # height and width before EXIF's orientation; None if it changed nothing
+
+    @property
+    def camera(self) -> Camera | None:
+        """The camera of `rgb` that EXIF names; None if it names none."""
+        height, width = self.rgb.shape[-2:]
+        if self.focal_px is None:
+            return None
+        return Camera.from_focal_px(self.focal_px, width, height, CameraSource.EXIF)
 
 
 def _require_file(path: Path) -> None:
@@ -108,7 +117,7 @@ class _Decoded(NamedTuple):
     exif: Image.Exif
 
 
-def _decode(path: Path, max_pixels: int) -> _Decoded:
+def _decode(path: Path, max_pixels: int, before_pixels: Callable[[int], object] | None = None) -> _Decoded:
     """Decode the pixels and the EXIF block of a file."""
     _require_file(path)
     try:
@@ -119,6 +128,8 @@ def _decode(path: Path, max_pixels: int) -> _Decoded:
                     f"{path} has {size[0]} x {size[1]} pixels, wanted at most "
                     f"{_MAX_PIXELS_IN_FILE // 1_000_000} million: make it smaller or cut it up"
                 )
+            if before_pixels is not None:
+                before_pixels(min(size[0] * size[1], max_pixels))
             image.draft(None, _size_within(size, max_pixels))
             image.load()
             return _Decoded(image, size, _exif(image))
@@ -144,15 +155,6 @@ def decode_image(path: Path) -> Image.Image:
         LeadlineError: if the file is missing, empty, damaged, no picture, too large or may not be read.
     """
     return _decode(path, _MAX_PIXELS_IN_FILE).image
-
-
-def num_pixels(path: Path, most: int) -> int:
-    """Pixels of a picture file by its header, at most `most`; 0 where it cannot be told."""
-    with suppress(*_DAMAGE):
-        if path.is_file():  # what comes through a pipe can be read only once
-            with _open(path) as image:
-                return min(image.size[0] * image.size[1], most)
-    return 0
 
 
 def _size_within(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
@@ -211,7 +213,9 @@ def _to_tensor(image: Image.Image) -> Tensor:
     return values.repeat(3, 1, 1)
 
 
-def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
+def read_image(
+    path: Path, max_pixels: int = 100_000_000, before_pixels: Callable[[int], object] | None = None
+) -> Picture:
     """Read a picture, upright.
 
     EXIF's orientation is applied. Grey, palette, 1-bit, CMYK and 16-bit pictures become RGB; transparent ones
@@ -222,6 +226,8 @@ def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
         path: the file.
         max_pixels: a picture that has more is returned smaller, with the same aspect (JPEG is already decoded
             smaller, which is much faster).
+        before_pixels: is called with how many pixels there will be once the header is read, before any is decoded:
+            where memory is scarce it may wait.
 
     Returns:
         The picture and its focal length in pixels.
@@ -230,7 +236,7 @@ def read_image(path: Path, max_pixels: int = 100_000_000) -> Picture:
         LeadlineError: if the file is missing, empty, damaged, no picture, too large or may not be read, or if its
             numbers are no colours.
     """
-    return _looked_at(_decode(path, max_pixels), str(path), max_pixels)
+    return _looked_at(_decode(path, max_pixels, before_pixels), str(path), max_pixels)
 
 
 def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:

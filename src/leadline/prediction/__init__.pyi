@@ -18,7 +18,9 @@ from .measurement import distance_between as distance_between
 from .measurement import measure as measure
 from .measurement import require_inside as require_inside
 from .prediction import MAX_PIXELS as MAX_PIXELS
+from .prediction import open_metric_backend as open_metric_backend
 from .prediction import predict as predict
+from .prediction import predict_image as predict_image
 from .ray import ray_cluster as ray_cluster
 from .rerun import RERUN_SUFFIX as RERUN_SUFFIX
 from .rerun import RerunLog as RerunLog

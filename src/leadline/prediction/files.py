@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
@@ -13,12 +14,11 @@ from PIL import Image
 
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, size_with_area
-from leadline.io import CONTACT_SHEET, Intrinsics, ensure_overwritable, given_camera, num_pixels, read_image
-from leadline.models import DepthModel
+from leadline.io import CONTACT_SHEET, CameraLike, GivenCamera, camera_from_options, ensure_overwritable, read_image
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
-from leadline.prediction.prediction import MAX_PIXELS, predict_picture
+from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
-from leadline.prediction.thread_pool import MemoryLimiter, num_workers, ordered_map
+from leadline.prediction.thread_pool import MemoryLimiter, ordered_map
 
 P = TypeVar("P", bound=PurePath)
 
@@ -54,17 +54,17 @@ class _Done(NamedTuple):
 def predict_files(
     paths: Sequence[Path],
     out: Path,
-    model: DepthModel,
+    model: AnyModel = "default",
     *,
     formats: Sequence[str] = ("depth", "color", "npz"),
     sheet: bool = False,
     focal_px: float | None = None,
     fov_deg: float | None = None,
-    intrinsics: Intrinsics | None = None,
+    camera: CameraLike | GivenCamera | None = None,
     max_pixels: int = MAX_PIXELS,
     skip_existing: bool = False,
     tiled: bool = False,
-    show: Callable[[Path, Prediction], None] | None = None,
+    on_prediction: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
 
@@ -76,17 +76,17 @@ def predict_files(
     Args:
         paths: picture files.
         out: folder for the results; names follow `output_stems`.
-        model: the model, on its device.
+        model: as `leadline.predict`.
         formats: keys of `FORMATS`.
         sheet: also write `contact_sheet.png` with the first 40 pictures; where some are skipped, an older one stays.
         focal_px: focal length in pixels of every picture, instead of EXIF's.
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
-        intrinsics: file or matrix of the camera that took every picture, instead of both.
+        camera: the camera that took every picture, its file or its matrix, instead of both.
         max_pixels: larger pictures are read smaller.
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
             formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
-        show: what else is to see each picture's prediction.
+        on_prediction: is called with each file and its prediction, in order.
 
     Yields:
         A result for each picture that was predicted, in order.
@@ -96,7 +96,8 @@ def predict_files(
         OSError: if a result cannot be written.
     """
     check_formats(formats)
-    given = given_camera(focal_px, fov_deg, intrinsics)
+    given = camera_from_options(focal_px, fov_deg, camera)
+    backend = open_metric_backend(model)
     rows: list[SheetRow] = []
     num_skipped = 0
     stems = output_stems(paths, out)
@@ -108,24 +109,30 @@ def predict_files(
 
     def job(path: Path, stem: Path) -> _Done:
         try:
-            with gate.entered(num_pixels(path, max_pixels) > LARGE_PIXELS):
-                ensure_overwritable(output_paths(stem, formats))
-                prediction = predict_picture(read_image(path, max_pixels), model, given, tiled)
+            ensure_overwritable(output_paths(stem, formats))
+            with ExitStack() as stack:
+                # A large image waits here until it is alone, and stays so until its results are written.
+                wait = partial(_enter, stack, gate)
+                prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
                 result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
         except LeadlineError as error:
             return _Done(FileResult(path, [], None, "", str(error)), None, None)
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
-        return _Done(result, row, prediction if show else None)
+        return _Done(result, row, prediction if on_prediction else None)
 
     jobs = (partial(job, path, stem) for path, stem in zip(paths, stems, strict=True))
-    for result, row, prediction in ordered_map(jobs, min(len(paths), num_workers(model.mean.device)) or 1):
+    for result, row, prediction in ordered_map(jobs, min(len(paths), backend.concurrency) or 1):
         if row and len(rows) < MAX_SHEET_ROWS:
             rows.append(row)
-        if show and prediction:
-            show(result.path, prediction)
+        if on_prediction and prediction:
+            on_prediction(result.path, prediction)
         yield result
     if rows and not (num_skipped and (out / CONTACT_SHEET).exists()):
         write_contact_sheet(out / CONTACT_SHEET, rows)
+
+
+def _enter(stack: ExitStack, gate: MemoryLimiter, num_pixels: int) -> None:
+    stack.enter_context(gate.entered(num_pixels > LARGE_PIXELS))
 
 
 def _all_there(results: Sequence[Path]) -> bool:

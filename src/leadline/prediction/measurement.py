@@ -1,6 +1,5 @@
 """How far a point of a picture is and how far two are apart, in metres, with the error to expect."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -8,9 +7,8 @@ from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.geometry import known_camera
-from leadline.io import Intrinsics
-from leadline.models import DepthModel
-from leadline.prediction.prediction import MAX_PIXELS, AnyPicture, as_picture, predict
+from leadline.io import CameraLike, GivenCamera
+from leadline.prediction.prediction import MAX_PIXELS, AnyModel, AnyPicture, as_picture, predict
 from leadline.prediction.result import Prediction
 
 WINDOW_PX = 5
@@ -36,20 +34,20 @@ class Measurement(NamedTuple):
 def measure(
     picture: AnyPicture,
     *points: Point,
-    model: DepthModel | str | Path = "default",
+    model: AnyModel = "default",
     focal_px: float | None = None,
     fov_deg: float | None = None,
-    intrinsics: Intrinsics | None = None,
+    camera: CameraLike | GivenCamera | None = None,
 ) -> Measurement:
     """Measure the depth of one point, or the straight distance between two.
 
     Args:
         picture: as `leadline.predict`.
         points: one or two, in pixels of the picture as it is in its file, upright.
-        model: a model, or what `load_model` takes.
+        model: as `leadline.predict`.
         focal_px: as `leadline.predict`.
         fov_deg: as `leadline.predict`.
-        intrinsics: as `leadline.predict`.
+        camera: as `leadline.predict`.
 
     Returns:
         Of one point, metres along the optical axis; of two, how far they are apart in space.
@@ -63,7 +61,7 @@ def measure(
     shot = as_picture(picture, MAX_PIXELS)
     for point in points:
         require_inside(point, shot.full_size)
-    prediction = predict(shot, model, focal_px=focal_px, fov_deg=fov_deg, intrinsics=intrinsics)
+    prediction = predict(shot, model, focal_px=focal_px, fov_deg=fov_deg, camera=camera)
     places = [at_size(point, shot.full_size, prediction.valid.shape) for point in points]
     return depth_at(prediction, places[0]) if len(places) == 1 else distance_between(prediction, *places)
 

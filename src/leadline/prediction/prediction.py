@@ -1,6 +1,5 @@
-"""Prediction: a picture becomes metres."""
+"""Prediction: an image becomes metres."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,115 +9,129 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from leadline.backends import Backend, open_backend, require_metres
 from leadline.errors import LeadlineError
-from leadline.geometry import pinhole, resize_depth, resize_intrinsics
-from leadline.io import GivenCamera, Intrinsics, Picture, as_seen, given_camera, read_image
-from leadline.models import DepthModel, Estimate, autocast, open_model, pick_device
+from leadline.geometry import Camera, CameraSource, choose_camera, resize_depth
+from leadline.io import CameraLike, GivenCamera, Picture, as_seen, camera_from_options, read_image
 from leadline.prediction.result import Prediction
 from leadline.prediction.tiling import tiled_depth
 
 MAX_PIXELS = 50_000_000
-"""Pictures with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
+"""Images with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
 
 AnyPicture = str | Path | Image.Image | NDArray[Any] | Tensor | Picture
+AnyModel = str | Path | Backend | Any
+"""What `leadline.backends.open_backend` takes: a name, a path, an opened backend, or what `load_model` returns."""
 
 
 def predict(
     picture: AnyPicture,
-    model: DepthModel | str | Path = "default",
+    model: AnyModel = "default",
     *,
     focal_px: float | None = None,
     fov_deg: float | None = None,
-    intrinsics: Intrinsics | None = None,
+    camera: CameraLike | GivenCamera | None = None,
     max_pixels: int = MAX_PIXELS,
     tiled: bool = False,
 ) -> Prediction:
-    """Predict the depth of one picture.
+    """Predict the depth of one image.
 
-    Depth scales with the focal length. It is taken from the arguments, else from the picture's EXIF block, else
-    assumed to be that of the training pictures.
+    Depth scales with the focal length. It is taken from the arguments, else from the image's EXIF block, else
+    assumed to be that of the training images.
 
     Args:
-        picture: a file; a PIL image, which is looked at as its file is; an array (H, W, 3), 8-bit or float in [0, 1];
+        picture: a file; a PIL image, which is read as its file is; an array (H, W, 3), 8-bit or float in [0, 1];
             a tensor (3, H, W) in [0, 1]; or a `Picture` that was read before.
-        model: a model, or what `load_model` takes. Load it once for many pictures.
-        focal_px: focal length in pixels of the picture as it is in its file.
+        model: a model's name or path, or one that is loaded. Load it once for many images.
+        focal_px: focal length in pixels of the image as it is in its file.
         fov_deg: horizontal field of view in degrees, instead of `focal_px`.
-        intrinsics: the camera's file or its matrix (3, 3) in pixels of the picture, instead of both.
-        max_pixels: larger picture files are read smaller, and the camera follows.
-        tiled: whether tiles add details that one look at the whole misses, see `tiled_depth`; slower.
+        camera: the camera, its file or its matrix (3, 3) in pixels of the image, instead of both.
+        max_pixels: larger image files are read smaller, and the camera follows.
+        tiled: whether tiles add details that one view of the whole misses, see `tiled_depth`; slower.
 
     Returns:
-        The prediction, at the picture's own size.
+        The prediction, at the image's own size.
 
     Raises:
-        LeadlineError: if the picture cannot be read, or the camera is impossible or does not fit it.
+        LeadlineError: if the image cannot be read, the camera is impossible or does not fit it, or the model does not
+            answer metres.
     """
-    given = given_camera(focal_px, fov_deg, intrinsics)
-    network = model if isinstance(model, DepthModel) else open_model(model, pick_device())
-    return predict_picture(as_picture(picture, max_pixels), network, given, tiled)
+    given = camera_from_options(focal_px, fov_deg, camera)
+    return predict_image(as_picture(picture, max_pixels), open_metric_backend(model), given, tiled)
 
 
-@torch.inference_mode()
-def predict_picture(picture: Picture, model: DepthModel, given: GivenCamera | None, tiled: bool = False) -> Prediction:
-    """Predict the depth of a picture that is read already; see `predict`.
+def open_metric_backend(model: AnyModel) -> Backend:
+    """Open a model that answers metres.
+
+    Raises:
+        LeadlineError: if there is no such model, or it answers depth or disparity without a unit.
+    """
+    backend = open_backend(model)
+    require_metres(backend)
+    return backend
+
+
+def predict_image(
+    picture: Picture, backend: Backend, given: GivenCamera | None = None, tiled: bool = False
+) -> Prediction:
+    """Predict the depth of an image that is read already; see `predict`.
 
     Args:
-        picture: the picture.
-        model: the model, on its device.
-        given: what is told of its camera.
+        picture: the image.
+        backend: what answers metres.
+        given: what is given of its camera.
         tiled: whether tiles add details, see `predict`.
 
     Raises:
-        LeadlineError: if the camera does not fit the picture.
+        LeadlineError: if the camera does not fit the image, or tiles are wanted of a model without a working size.
     """
     height, width = picture.rgb.shape[-2:]
-    intrinsics, source = _choose_intrinsics(picture, model, given)
-    device = model.mean.device
-    with autocast(device):
-        image = picture.rgb[None].to(device)
-        focal_px = None if intrinsics is None or source == "assumed" else intrinsics[:1, 0]
-        estimate = partial(_estimate_in_tiles, model) if tiled else model.estimate
-        depth_m, relative_error = estimate(image, focal_px)
-    # A small error of the logarithm is the error's share of the depth.
-    uncertainty_m = None if relative_error is None else _as_map(depth_m * relative_error)
-    depth = _as_map(depth_m)
-    # A channel at a time: all three as floats would double what a large picture takes.
+    camera = choose_camera(
+        given=given and given(*picture.full_size).resized(width, height),
+        exif=picture.camera,
+        assumed=backend.assumed_camera(height, width),
+    )
+    # A channel at a time: all three as floats would double what a large image takes.
     rgb = torch.stack([(channel * 255).round_().to(torch.uint8) for channel in picture.rgb], dim=-1).numpy()
-    matrix = None if intrinsics is None else intrinsics.numpy()
-    return Prediction(rgb, depth, np.isfinite(depth), matrix, source, uncertainty_m)
+    image = picture.rgb.permute(1, 2, 0).numpy()
+    if tiled:
+        depth_m, relative_error = _estimate_in_tiles(backend, image, camera)
+    else:
+        estimate = backend.estimate([image], [camera])
+        depth_m, relative_error = estimate.values[0], _first(estimate.relative_error)
+    # A small error of the logarithm is the error's share of the depth.
+    uncertainty_m = None if relative_error is None else depth_m * relative_error
+    return Prediction(rgb, depth_m, np.isfinite(depth_m), camera, uncertainty_m)
 
 
-def _estimate_in_tiles(model: DepthModel, image: Tensor, focal_px: Tensor | None) -> Estimate:
-    """Depth as `tiled_depth` has it; its relative error is that of the first look, the one at the whole."""
-    errors: list[Tensor | None] = []
+def _first(batch: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    return None if batch is None else batch[0]
+
+
+def _estimate_in_tiles(
+    backend: Backend, image: NDArray[Any], camera: Camera | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Depth as `tiled_depth` has it; its relative error is that of the view of the whole."""
+    if backend.working_size is None:
+        raise LeadlineError(f"{backend.name} does not tell the size at which it works, which tiles need: drop --tile")
+    errors: list[NDArray[np.float32] | None] = []
 
     def ask(part: Tensor) -> Tensor:
-        if errors:  # a tile, which is brought to the whole's scale
-            return model.estimate(part).depth_m
-        shown_px = None if focal_px is None else focal_px * part.shape[-1] / image.shape[-1]
-        depth_m, relative_error = model.estimate(part, shown_px)
-        errors.append(relative_error)
-        return depth_m
+        height, width = part.shape[-2:]
+        # The first part is the whole, made smaller; a tile is brought to the whole's scale by its depth.
+        known = camera is not None and not errors and camera.source is not CameraSource.ASSUMED
+        estimate = backend.estimate(
+            [part[0].permute(1, 2, 0).numpy()], [camera.resized(width, height) if camera and known else None]
+        )
+        errors.append(_first(estimate.relative_error))
+        return torch.from_numpy(estimate.values)[None]
 
-    depth_m = tiled_depth(image, ask, model.settings.height, model.settings.width)
-    return Estimate(depth_m, None if errors[0] is None else resize_depth(errors[0], *image.shape[-2:]))
-
-
-def _as_map(values: Tensor) -> NDArray[np.float32]:
-    """float32 (H, W) from a batch of one."""
-    found: NDArray[np.float32] = values[0, 0].float().cpu().numpy()
-    return found
-
-
-def _choose_intrinsics(picture: Picture, model: DepthModel, given: GivenCamera | None) -> tuple[Tensor | None, str]:
-    height, width = picture.rgb.shape[-2:]
-    if given is not None:
-        return resize_intrinsics(given(*picture.full_size), picture.full_size, (height, width)), "given"
-    if picture.focal_px is not None:
-        return pinhole(picture.focal_px, height, width), "EXIF"
-    assumed_px = model.assumed_focal_px(height, width)
-    return None if assumed_px is None else pinhole(assumed_px, height, width), "assumed"
+    whole = torch.from_numpy(image).permute(2, 0, 1)[None]
+    depth_m = tiled_depth(whole, ask, *backend.working_size)[0, 0].numpy()
+    if errors[0] is None:
+        return depth_m, None
+    error = resize_depth(torch.from_numpy(errors[0])[None, None], *depth_m.shape)
+    return depth_m, error[0, 0].numpy()
 
 
 def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.geometry import Cloud, DepthSummary, point_cloud, summarize_depth
+from leadline.geometry import Camera, Cloud, DepthSummary, point_cloud, summarize_depth
 from leadline.io import write_depth_png, write_exr, write_mesh_glb, write_npz, write_ply, write_points_glb
 from leadline.prediction.colors import depth_limits, write_color_png
 
@@ -23,23 +23,33 @@ class Prediction:
     """Metres along the optical axis, (H, W)."""
     valid: NDArray[np.bool_]
     """Where there is a depth, (H, W)."""
-    intrinsics: NDArray[np.float32] | None
-    """Pinhole matrix in pixels of the picture, (3, 3); None if neither the picture nor the training pictures tell."""
-    focal_source: str
-    """"given", "EXIF", or "assumed": that of the training pictures."""
+    camera: Camera | None = None
+    """The camera of the image, which also says where it is from; None if nothing tells."""
     uncertainty_m: NDArray[np.float32] | None = None
     """Expected absolute error in metres at each pixel, (H, W); None where the model does not say."""
 
     @property
+    def intrinsics(self) -> NDArray[np.float32] | None:
+        """Pinhole matrix in pixels of the image, (3, 3); None as `camera`."""
+        return None if self.camera is None else self.camera.matrix
+
+    @property
     def focal_px(self) -> float | None:
-        """Focal length in pixels of the picture, along its rows; None as `intrinsics`."""
-        return None if self.intrinsics is None else float(self.intrinsics[0, 0])
+        """Focal length in pixels of the image, along its rows; None as `camera`."""
+        return None if self.camera is None else self.camera.focal_px
 
     @property
     def focal(self) -> str:
         """Focal length and where it is from, in words."""
-        known = self.focal_px is not None
-        return f"focal {self.focal_px:.0f} px ({self.focal_source})" if known else "focal length unknown"
+        camera = self.camera
+        return "focal length unknown" if camera is None else f"focal {camera.focal_px:.0f} px ({camera.source})"
+
+    def __repr__(self) -> str:
+        """One line: size, near, median and far in metres, and the focal length."""
+        height, width = self.depth_m.shape
+        near_m, median_m, far_m = self.summary
+        metres = f"near {near_m:.2f} m, median {median_m:.2f} m, far {far_m:.2f} m"
+        return f"Prediction({width}×{height}, {metres}, {self.focal})"
 
     @property
     def summary(self) -> DepthSummary:

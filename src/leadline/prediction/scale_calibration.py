@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.backends import NativePredictor
+from leadline.backends import NativePredictor, TorchBackend
 from leadline.data import DepthDataset, collate, open_dataset, select
 from leadline.errors import LeadlineError
 from leadline.evaluation import trained_division
-from leadline.io import GivenCamera, Intrinsics, given_camera, read_image
+from leadline.io import CameraLike, GivenCamera, camera_from_options, read_image
 from leadline.models import (
     DepthModel,
     ensure_checkpoint_overwritable,
@@ -23,7 +23,7 @@ from leadline.models import (
 )
 from leadline.prediction.known_distances import KnownDistance, read_distances
 from leadline.prediction.measurement import at_size, depth_at, ray, require_inside
-from leadline.prediction.prediction import MAX_PIXELS, predict_picture
+from leadline.prediction.prediction import MAX_PIXELS, predict_image
 from leadline.prediction.result import Prediction
 
 MIN_DISTANCES = 3
@@ -99,7 +99,7 @@ def calibrate(
     split: str = "all",
     focal_px: float | None = None,
     fov_deg: float | None = None,
-    intrinsics: Intrinsics | None = None,
+    intrinsics: CameraLike | None = None,
 ) -> Calibration:
     """Fit a scale to distances or to labelled pictures, and write the rescaled model if the scale helps.
 
@@ -123,7 +123,7 @@ def calibrate(
     """
     source = find_checkpoint(model)
     ensure_checkpoint_overwritable(out, source)
-    given = given_camera(focal_px, fov_deg, intrinsics)
+    given = camera_from_options(focal_px, fov_deg, intrinsics)
     if distances is not None and data is None:
         known = read_distances(distances, picture)
         groups = ratios_of_distances(_loaded(source), known, given)
@@ -169,7 +169,7 @@ def ratios_of_distances(
     groups = []
     for path, here in by_picture.items():
         shot = read_image(path, MAX_PIXELS)
-        prediction = predict_picture(shot, model, given)
+        prediction = predict_image(shot, TorchBackend(model, "model"), given)
         try:
             groups.append(np.array([_log_ratio(prediction, it, shot.full_size) for it in here]))
         except LeadlineError as error:

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from leadline.errors import LeadlineError
 from leadline.io import (
+    GivenCamera,
     RemoteFolder,
+    camera_from_options,
     describe_error,
     ensure_overwritable,
     files_below,
-    given_camera,
     is_picture_below,
     natural_order,
-    read_camera,
 )
 from leadline.models import find_checkpoint, load_model, open_model, pick_device
 from leadline.prediction import FileResult, check_formats, distinct_stems, output_paths, predict_files, ray_cluster
@@ -98,9 +98,8 @@ def predict_on_cluster(
         LeadlineError: if Ray is not installed, there is no such model, or the camera is impossible.
         OSError: if the cluster fails.
     """
-    given_camera(**camera)  # refuses an impossible one here and now
-    if isinstance(camera.get("intrinsics"), str | Path):
-        camera["intrinsics"] = read_camera(Path(camera["intrinsics"]))  # a file that other machines need not have
+    # An impossible camera is refused here and now, and its file read, which other machines need not have.
+    given = camera_from_options(camera.get("focal_px"), camera.get("fov_deg"), camera.get("intrinsics"))
     places = RemoteFolder(source).url, RemoteFolder(target).url  # absolute, for a worker may stand elsewhere
     load_model(model)  # a damaged one is told here
     files = {path.name: path.read_bytes() for path in find_checkpoint(model).iterdir() if path.is_file()}
@@ -108,7 +107,7 @@ def predict_on_cluster(
         data = cluster.ray.data.from_items([job._asdict() for job in jobs], override_num_blocks=-(-len(jobs) // BATCH))
         done = data.map_batches(
             _Worker,
-            fn_constructor_args=(files, *places, tuple(formats), camera),
+            fn_constructor_args=(files, *places, tuple(formats), given),
             batch_size=BATCH,
             compute=cluster.ray.data.ActorPoolStrategy(min_size=1, max_size=cluster.num_workers),
             **cluster.share,
@@ -126,14 +125,14 @@ class _Worker:
         source: str,
         target: str,
         formats: Sequence[str],
-        camera: dict[str, Any],
+        given: GivenCamera | None,
     ) -> None:
         with TemporaryDirectory(prefix="leadline-") as folder:
             for name, content in checkpoint.items():
                 Path(folder, name).write_bytes(content)
             model = open_model(folder, pick_device())
         self._source, self._target, self._formats = RemoteFolder(source), RemoteFolder(target), formats
-        self._model, self._camera = model, camera
+        self._model, self._given = model, given
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """Rows of `Job` become rows of `Done`, whatever happens: the other batches are still to be done."""
@@ -149,7 +148,9 @@ class _Worker:
             files = [Path(folder, "in", f"{place}{Path(job.picture).suffix}") for place, job in enumerate(jobs)]
             mistakes = dict(zip(files, pool.map(self._fetch, jobs, files), strict=True))
             fetched = [file for file in files if not mistakes[file]]
-            predicted = predict_files(fetched, Path(folder, "out"), self._model, formats=self._formats, **self._camera)
+            predicted = predict_files(
+                fetched, Path(folder, "out"), self._model, formats=self._formats, camera=self._given
+            )
             results = {result.path: result for result in predicted}
             return list(pool.map(partial(self._finish, results, mistakes), jobs, files))
 

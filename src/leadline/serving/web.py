@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from leadline.errors import LeadlineError
+from leadline.geometry import CameraSource
 from leadline.io import write_mesh_glb
 from leadline.models import DepthModel, open_model, pick_device
 from leadline.prediction import FORMATS, predict
@@ -179,7 +180,7 @@ def _predict(
         )
     shown = show(_short(Path(path).stem), prediction)
     words = [describe(prediction), HINT]
-    if prediction.focal_source == "assumed":
+    if prediction.camera is not None and prediction.camera.source is CameraSource.ASSUMED:
         words.insert(1, ASSUMED)
     surface = _empty_folder(folder) / f"{shown.name}.glb"
     try:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import LeadlineError
+from leadline.io.camera_files import camera_from_options
 from leadline.io.discovery import is_video
 from leadline.models.model import DepthModel
 from leadline.prediction.prediction import predict
@@ -79,7 +80,13 @@ def test_intrinsics_are_those_of_every_frame(clip: Path, tiny_model: DepthModel,
     camera.write_text('{"fx": 240, "fy": 250, "cx": 59.5, "cy": 69.5, "width": 192, "height": 144}')
     seen: list[Prediction] = []
     out = tmp_path / "out" / "clip"
-    result = predict_video(clip, out, tiny_model, intrinsics=camera, show=lambda it, _: seen.append(it))
+    result = predict_video(
+        clip,
+        out,
+        tiny_model,
+        given=camera_from_options(camera=camera),
+        on_prediction=lambda it, _: seen.append(it),
+    )
     assert result.focal == "focal 120 px (given)" and len(seen) == len(TIMES_MS)
     for prediction in seen:
         np.testing.assert_array_equal(prediction.intrinsics, [[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]])

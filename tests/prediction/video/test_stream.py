@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import LeadlineError
+from leadline.io.camera_files import camera_from_options
 from leadline.io.streams import NewestFrames, is_stream, redact_url
 from leadline.models.model import DepthModel
 from leadline.prediction.prediction import predict
@@ -94,7 +95,8 @@ def test_intrinsics_are_those_of_every_frame(address: str, tiny_model: DepthMode
     matrix, seen = np.array([[50, 0, 30.5], [0, 55, 20.25], [0, 0, 1]]), []
     recording = predict_stream(
         address, tmp_path / "live", tiny_model,
-        formats=["depth"], intrinsics=matrix, seconds=0.5, show=lambda it, _: seen.append(it.intrinsics),
+        formats=["depth"], given=camera_from_options(camera=matrix), seconds=0.5,
+        on_prediction=lambda it, _: seen.append(it.intrinsics),
     )  # fmt: skip
     assert recording.focal == "focal 50 px (given)" and seen
     np.testing.assert_array_equal(seen, [matrix] * len(seen))
@@ -116,7 +118,7 @@ def test_the_first_ctrl_c_ends_it_with_whole_files(address: str, tiny_model: Dep
             signal.raise_signal(signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    recording = predict_stream(address, tmp_path / "out" / "live", tiny_model, show=press)
+    recording = predict_stream(address, tmp_path / "out" / "live", tiny_model, on_prediction=press)
     assert recording.num_frames == len(seen) == 2
     assert [len(frames(path)) for path in recording.written] == [2, 2]
     assert signal.getsignal(signal.SIGINT) is before
@@ -137,7 +139,7 @@ def test_the_second_ctrl_c_leaves_nothing(address: str, tiny_model: DepthModel, 
         signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        predict_stream(address, tmp_path / "out" / "live", tiny_model, show=press_twice)
+        predict_stream(address, tmp_path / "out" / "live", tiny_model, on_prediction=press_twice)
     assert not list((tmp_path / "out").iterdir())
 
 

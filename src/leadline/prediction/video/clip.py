@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.geometry import DepthSummary, summarize_depth
-from leadline.io import Intrinsics, as_camera, ensure_overwritable, open_clip, read_frames, upright
-from leadline.models import DepthModel
+from leadline.io import GivenCamera, ensure_overwritable, open_clip, read_frames, upright
 from leadline.prediction.colors import depth_limits
-from leadline.prediction.prediction import predict
+from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
 from leadline.prediction.result import Prediction
 from leadline.prediction.video.temporal_filter import TemporalFilter
 from leadline.prediction.video.writer import Frame, clip_paths, writing_clips
@@ -39,14 +38,12 @@ class Clip:
 def predict_video(
     path: Path,
     stem: Path,
-    model: DepthModel,
+    model: AnyModel,
     *,
     formats: Sequence[str] = ("color", "depth"),
-    focal_px: float | None = None,
-    fov_deg: float | None = None,
-    intrinsics: Intrinsics | None = None,
+    given: GivenCamera | None = None,
     steady: bool = True,
-    show: Callable[[Prediction, float], None] | None = None,
+    on_prediction: Callable[[Prediction, float], None] | None = None,
 ) -> Clip:
     """Predict every frame of a clip; the results have its frames, times and length.
 
@@ -55,13 +52,11 @@ def predict_video(
     Args:
         path: the clip.
         stem: folder and beginning of the results' names; `leadline.io.video.ENDINGS` follow.
-        model: the model, on its device.
+        model: as `leadline.predict`.
         formats: keys of `ENDINGS`; others are for pictures and are passed over.
-        focal_px: focal length in pixels of the frames; else assumed to be the training pictures'.
-        fov_deg: horizontal field of view in degrees, instead of `focal_px`.
-        intrinsics: file or matrix of the camera, instead of both.
+        given: what is given of the camera; else it is assumed to be the training images'.
         steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
-        show: what else is to see each frame's prediction and its time in seconds.
+        on_prediction: is called with each frame's prediction and its time in seconds.
 
     Returns:
         What was written.
@@ -73,8 +68,7 @@ def predict_video(
     """
     wanted = clip_paths(stem, formats, str(path))
     ensure_overwritable(wanted.values())
-    camera = None if intrinsics is None else as_camera(intrinsics)
-    ask = partial(predict, model=model, focal_px=focal_px, fov_deg=fov_deg, intrinsics=camera)
+    ask = partial(predict, model=open_metric_backend(model), camera=given)
     looked_at = np.stack([ask(rgb).depth_m for rgb in _sample(path)])
     everywhere = np.ones(looked_at.shape, bool)
     limits_m, summary = depth_limits(looked_at, everywhere), summarize_depth(looked_at, everywhere)
@@ -85,8 +79,8 @@ def predict_video(
                 writer.add(frame)
             num_frames += 1
             seconds, focal = float(frame.pts * frame.time_base), frame.prediction.focal
-            if show:
-                show(frame.prediction, seconds)
+            if on_prediction:
+                on_prediction(frame.prediction, seconds)
     return Clip(list(wanted.values()), num_frames, seconds, summary, focal)
 
 

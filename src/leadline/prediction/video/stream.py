@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, summarize_depth
-from leadline.io import CAMERA, Intrinsics, NewestFrames, as_camera, redact_url
-from leadline.models import DepthModel
+from leadline.io import CAMERA, GivenCamera, NewestFrames, redact_url
 from leadline.prediction.colors import AdaptingLimits
-from leadline.prediction.prediction import predict
+from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
 from leadline.prediction.result import Prediction
 from leadline.prediction.video.temporal_filter import TemporalFilter
 from leadline.prediction.video.writer import Frame, clip_paths, writing_clips
@@ -58,15 +57,13 @@ def stream_stem(source: str, out: Path) -> Path:
 def predict_stream(
     source: str,
     stem: Path,
-    model: DepthModel,
+    model: AnyModel,
     *,
     formats: Sequence[str] = ("color", "depth"),
-    focal_px: float | None = None,
-    fov_deg: float | None = None,
-    intrinsics: Intrinsics | None = None,
+    given: GivenCamera | None = None,
     seconds: float = float("inf"),
     steady: bool = True,
-    show: Callable[[Prediction, float], None] | None = None,
+    on_prediction: Callable[[Prediction, float], None] | None = None,
 ) -> Recording:
     """Predict a stream's frames as they come, the newest first, until it ends, Ctrl-C or `seconds`.
 
@@ -75,14 +72,12 @@ def predict_stream(
     Args:
         source: "camera:0", "camera:" with a device's own name, or the address of a stream.
         stem: folder and beginning of the results' names; `leadline.io.video.ENDINGS` follow.
-        model: the model, on its device.
+        model: as `leadline.predict`.
         formats: keys of `ENDINGS`; others are for pictures and are passed over.
-        focal_px: focal length in pixels of the frames; else assumed to be the training pictures'.
-        fov_deg: horizontal field of view in degrees, instead of `focal_px`.
-        intrinsics: file or matrix of the camera, instead of both.
+        given: what is given of the camera; else it is assumed to be the training images'.
         seconds: longest time to record.
         steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
-        show: what else is to see each frame's prediction and its time in seconds.
+        on_prediction: is called with each frame's prediction and its time in seconds.
 
     Returns:
         What was recorded; the files are whole.
@@ -93,7 +88,7 @@ def predict_stream(
     """
     name = redact_url(source)
     wanted = clip_paths(stem, formats, name)
-    camera = None if intrinsics is None else as_camera(intrinsics)
+    backend = open_metric_backend(model)
     smooth, limits = TemporalFilter(), AdaptingLimits()
     prediction, num_frames, now_s = None, 0, 0.0
     with (
@@ -102,15 +97,15 @@ def predict_stream(
         writing_clips(wanted, redact_url(source), RATE) as writers,
     ):
         for rgb, now_s in newest.until(lambda now_s: stopped.is_set() or now_s >= seconds):
-            prediction = predict(rgb, model, focal_px=focal_px, fov_deg=fov_deg, intrinsics=camera)
+            prediction = predict(rgb, backend, camera=given)
             if steady:
                 prediction = replace(prediction, depth_m=smooth(rgb, prediction.depth_m))
             limits_m = limits(prediction.depth_m, prediction.valid, now_s)
             frame = Frame(prediction, limits_m, round(now_s / TIME_BASE), TIME_BASE)
             for writer in writers:
                 writer.add(frame)
-            if show:
-                show(prediction, now_s)
+            if on_prediction:
+                on_prediction(prediction, now_s)
             num_frames += 1
         if prediction is None and stopped.is_set():
             raise KeyboardInterrupt
