@@ -19,6 +19,7 @@ from leadline.errors import LeadlineError
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.build import build_model
 from leadline.models.model import DepthModel
+from leadline.prediction import open_metric_backend
 from leadline.prediction.colors import depth_limits, draw_depth
 from leadline.serving import web as app
 from leadline.serving.web import build_page, served_page
@@ -34,7 +35,7 @@ def model() -> DepthModel:
 
 @pytest.fixture(scope="module")
 def address(model: DepthModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    page = build_page(model, "tiny", tmp_path_factory.mktemp("page"))
+    page = build_page(open_metric_backend(model), "tiny", tmp_path_factory.mktemp("page"))
     page.launch(prevent_thread_lock=True, quiet=True)
     yield page.local_url
     page.close(verbose=False)

@@ -14,11 +14,11 @@ from typing import Any
 
 from PIL import Image
 
+from leadline.backends import Backend
 from leadline.errors import LeadlineError
 from leadline.geometry import CameraSource
 from leadline.io import write_mesh_glb
-from leadline.models import DepthModel, open_model, pick_device
-from leadline.prediction import FORMATS, predict
+from leadline.prediction import FORMATS, open_metric_backend, predict
 from leadline.serving.view import ViewState, click, describe, draw_expected_error, draw_points, show
 
 SURFACE_VERTICES = 250_000
@@ -30,6 +30,7 @@ MAX_VISITORS = 16
 HOUR_S = 3600
 HINT = "Click a point in the depth to measure it; click a second one to measure the distance between the two."
 ASSUMED = "The focal length is unknown, and metres are in proportion to it: fill it in if you know it."
+FINER = "Finer detail in large images (several times slower)"
 HEIGHT_PX = 480
 UNKNOWN = "from EXIF, if present"
 BUTTONS = ["download", "fullscreen"]  # without the one that sends the image to a hub
@@ -46,7 +47,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
     """Serve the page as long as the context lasts.
 
     Args:
-        model: what `leadline.load_model` takes.
+        model: what `leadline.predict` takes.
         host: address to listen at: 127.0.0.1 for this machine alone, 0.0.0.0 for all that can reach it.
         port: port to listen at.
 
@@ -54,7 +55,8 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
         The page's address.
 
     Raises:
-        LeadlineError: if gradio is not installed, there is no such model, or the address cannot be listened at.
+        LeadlineError: if gradio is not installed, there is no such model, it does not answer metres, or the address
+            cannot be listened at.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks its own server whether it is up
     _pass_no_proxy(host)
@@ -66,7 +68,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
     _require_free(host, port)
     with TemporaryDirectory(prefix="leadline-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "gradio"))  # visitors' images go with the page
-        page = build_page(open_model(model, pick_device()), str(model), Path(folder))
+        page = build_page(open_metric_backend(model), str(model), Path(folder))
         page.launch(
             server_name=host,
             server_port=port,
@@ -99,11 +101,11 @@ def _require_free(host: str, port: int) -> None:
         ) from error
 
 
-def build_page(model: DepthModel, name: str, folder: Path) -> Any:
+def build_page(backend: Backend, name: str, folder: Path) -> Any:
     """Lay the page out.
 
     Args:
-        model: what answers.
+        backend: what answers metres.
         name: what it is called.
         folder: where files are written that gradio then copies.
     """
@@ -121,7 +123,7 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
                 with gr.Row():
                     fov_deg = gr.Textbox(label="Horizontal field of view, degrees", placeholder=UNKNOWN)
                     focal_px = gr.Textbox(label="or focal length, pixels", placeholder=UNKNOWN)
-                tiled = gr.Checkbox(label="Finer detail in large images (several times slower)")
+                tiled = gr.Checkbox(label=FINER, visible=backend.working_size is not None)
                 button = gr.Button("Predict", variant="primary")
             with gr.Column():
                 depth = gr.Image(label="Depth", format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
@@ -148,7 +150,7 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
             queue=False,
         )
         cleared.then(
-            partial(_predict, model, folder),
+            partial(_predict, backend, folder),
             [picture, fov_deg, focal_px, tiled],
             answer,
             api_name="predict",
@@ -160,7 +162,7 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
 
 
 def _predict(
-    model: DepthModel,
+    backend: Backend,
     folder: Path,
     path: str | None,
     fov_deg: str,
@@ -172,7 +174,7 @@ def _predict(
     with _mistakes_shown(path):
         prediction = predict(
             path,
-            model,
+            backend,
             fov_deg=_number(fov_deg),
             focal_px=_number(focal_px),
             max_pixels=MAX_PIXELS,
@@ -180,7 +182,7 @@ def _predict(
         )
     shown = show(_short(Path(path).stem), prediction)
     words = [describe(prediction), HINT]
-    if prediction.camera is not None and prediction.camera.source is CameraSource.ASSUMED:
+    if prediction.camera is None or prediction.camera.source is CameraSource.ASSUMED:
         words.insert(1, ASSUMED)
     surface = _empty_folder(folder) / f"{shown.name}.glb"
     try:
