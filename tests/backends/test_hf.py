@@ -5,17 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from leadline.backends.hf import open_hf
-from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
+from leadline.backends.hf import HfBackend, open_hf
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera, CameraSource
 from leadline.geometry.depth import Output
-from leadline.geometry.intrinsics import pinhole
 from leadline.models.device import pick_device
 
 transformers = pytest.importorskip("transformers", reason="needs the extra hf")
@@ -133,11 +133,13 @@ def pictures(count: int = 3, height: int = 45, width: int = 61) -> Tensor:
     return torch.randint(0, 256, (count, 3, height, width), generator=torch.manual_seed(1), dtype=torch.uint8)
 
 
-def batch_of(images: Tensor, intrinsics: Tensor = UNKNOWN_INTRINSICS) -> Batch:
-    count, _, height, width = images.shape
-    nothing = torch.zeros(count, 1, height, width)
-    names = [str(number) for number in range(count)]
-    return Batch(images / 255, nothing, nothing > 0, intrinsics.expand(count, 3, 3), names, names)
+def estimated(backend: HfBackend, images: Tensor, focal_px: float | None = None) -> Tensor:
+    """Values (B, 1, H, W) of bytes (B, 3, H, W), all of one focal length or of none."""
+    height, width = images.shape[-2:]
+    camera = None if focal_px is None else Camera.from_focal_px(focal_px, width, height)
+    estimate = backend.estimate(list(images.permute(0, 2, 3, 1).numpy()), [camera] * len(images))
+    assert estimate.values.dtype == np.float32 and estimate.relative_error is None
+    return torch.from_numpy(estimate.values)[:, None]
 
 
 def by_transformers(folder: Path, images: Tensor) -> Tensor:
@@ -150,18 +152,23 @@ def by_transformers(folder: Path, images: Tensor) -> Tensor:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_answer_is_that_of_the_library_s_own_pipeline(folders: dict[str, Path], family: str) -> None:
     images = pictures()
-    answer = open_hf(str(folders[family]))(batch_of(images), flip=False)
-    assert answer.values.shape == (3, 1, 45, 61) and answer.values.dtype == torch.float32
-    assert answer.values.device.type == "cpu" and answer.uncertainty is None
+    values = estimated(open_hf(str(folders[family])), images)
     expected = by_transformers(folders[family], images)
     assert expected.std() > 1e-3  # else the comparison says nothing
-    torch.testing.assert_close(answer.values, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(values, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_floats_of_bytes_are_the_same_image(folders: dict[str, Path]) -> None:
+    backend, image = open_hf(str(folders["glpn"])), pictures(1)[0].permute(1, 2, 0).numpy()
+    floats = image.astype(np.float32) / np.float32(255)
+    first, second = (backend.estimate([each], [None]).values for each in (image, floats))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_the_pictures_of_a_batch_do_not_vote_on_zoedepth_s_head(folders: dict[str, Path]) -> None:
-    predictor = open_hf(str(folders["zoedepth"]))
+    backend = open_hf(str(folders["zoedepth"]))
     images = pictures() // torch.tensor([1, 2, 4], dtype=torch.uint8).view(3, 1, 1, 1)
-    model, processor = predictor.model, predictor._processor
+    model, processor = backend.model, backend._processor
     inputs = processor(images=list(images), return_tensors="pt").to(model.device)
     with torch.no_grad():
         leads = model(**inputs).domain_logits.diff(dim=1)[:, 0]
@@ -170,32 +177,22 @@ def test_the_pictures_of_a_batch_do_not_vote_on_zoedepth_s_head(folders: dict[st
         logits = model(**inputs).domain_logits
         assert (logits.argmax(1) == 0).sum() == 1 and logits.sum(0).argmax() == 1
         outvoted = int(logits.argmax(1).argmin())
-    answers = predictor(batch_of(images), flip=False).values
-    alone = predictor(batch_of(images[outvoted : outvoted + 1]), flip=False).values
+    answers = estimated(backend, images)
+    alone = estimated(backend, images[outvoted : outvoted + 1])
     assert torch.equal(answers[outvoted : outvoted + 1], alone)
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family != "zoedepth"])  # its pictures vote
 def test_the_steps_answer_a_batch_as_one_by_one(folders: dict[str, Path], family: str) -> None:
-    predictor = open_hf(str(folders[family]))
+    backend = open_hf(str(folders[family]))
     images, focal_px = pictures(2) / 255, torch.tensor([torch.nan, 50.0])  # Depth Pro guesses the first
     with torch.inference_mode():
-        together = predictor.finish(predictor.infer(predictor.prepare(images)), focal_px, 45, 61)
+        together = backend.finish(backend.infer(backend.prepare(images)), focal_px, 45, 61)
     one_by_one = [
-        predictor(batch_of(pictures(2)[:1]), flip=False).values,
-        predictor(batch_of(pictures(2)[1:], pinhole(50.0, 45, 61)), flip=False).values,
+        estimated(backend, pictures(2)[:1]),
+        estimated(backend, pictures(2)[1:], 50.0),
     ]
     torch.testing.assert_close(together, torch.cat(one_by_one), rtol=1e-4, atol=1e-5)
-
-
-def test_flip_is_the_mean_over_the_picture_and_its_mirror(folders: dict[str, Path]) -> None:
-    predictor = open_hf(str(folders["depth_anything"]))
-    images = pictures(2)
-    plain = predictor(batch_of(images), flip=False).values
-    mirrored = predictor(batch_of(images.flip(-1)), flip=False).values.flip(-1)
-    flipped = predictor(batch_of(images), flip=True).values
-    torch.testing.assert_close(flipped, (plain + mirrored) / 2)
-    assert not torch.allclose(flipped, plain, rtol=1e-3)
 
 
 def test_the_configuration_tells_metres_from_disparity(folders: dict[str, Path], tmp_path: Path) -> None:
@@ -225,10 +222,10 @@ def test_a_dpt_on_dinov2_must_be_told_what_its_values_mean(tmp_path: Path) -> No
         LeadlineError, match=r"does not tell what its values mean: add one of #metres, #depth, #disparity"
     ):
         open_hf(str(folder))
-    predictor = open_hf(f"{folder}#metres")
-    assert predictor.output is Output.METRES
-    assert predictor.name == f"hf:{folder}#metres"
-    assert predictor(batch_of(pictures(1)), flip=False).values.shape == (1, 1, 45, 61)
+    backend = open_hf(f"{folder}#metres")
+    assert backend.output is Output.METRES
+    assert backend.name == f"hf:{folder}#metres"
+    assert estimated(backend, pictures(1)).shape == (1, 1, 45, 61)
 
 
 def test_what_is_said_after_the_name_wins_and_must_be_known(folders: dict[str, Path]) -> None:
@@ -242,29 +239,32 @@ def test_a_folder_may_have_a_hash_in_its_name(tmp_path: Path) -> None:
 
 
 def test_depth_pro_takes_the_known_focal_length_instead_of_its_guess(folders: dict[str, Path]) -> None:
-    predictor = open_hf(str(folders["depth_pro"]))
+    backend = open_hf(str(folders["depth_pro"]))
     images = pictures(1)
-    near, far = (predictor(batch_of(images, pinhole(focal, 45, 61)), flip=False).values for focal in (30.5, 61.0))
+    near, far = (estimated(backend, images, focal) for focal in (30.5, 61.0))
     # Its canonical inverse depth is divided by the focal length, before it is capped at 1e-4 and 1e4 per metre.
     inside = (near > 2e-4) & (far < 5e3)
     assert inside.float().mean() > 0.3
     torch.testing.assert_close(far[inside], 2 * near[inside], rtol=1e-4, atol=0)
-    guessed = predictor(batch_of(images), flip=False).values
+    guessed = estimated(backend, images)
     assert not torch.allclose(guessed, near, rtol=0.01)
+    (image,) = images.permute(0, 2, 3, 1).numpy()
+    assumed = backend.estimate([image], [Camera.from_focal_px(30.5, 61, 45, CameraSource.ASSUMED)]).values
+    assert torch.equal(torch.from_numpy(assumed)[:, None], guessed)
 
 
 def test_depth_pro_without_field_of_view_asks_for_the_focal_length(tmp_path: Path) -> None:
-    predictor = open_hf(str(save(tmp_path / "no-fov", "depth_pro", use_fov_model=False)))
+    backend = open_hf(str(save(tmp_path / "no-fov", "depth_pro", use_fov_model=False)))
     with pytest.raises(LeadlineError, match="predicts no field of view, so it needs pictures of a known focal length"):
-        predictor(batch_of(pictures(1)), flip=False)
-    assert predictor(batch_of(pictures(1), pinhole(50.0, 45, 61)), flip=False).values.isfinite().all()
+        estimated(backend, pictures(1))
+    assert estimated(backend, pictures(1), 50.0).isfinite().all()
 
 
 def test_a_processor_without_a_rule_of_its_own_gets_bilinear_resizing(tmp_path: Path) -> None:
     folder = save(tmp_path / "vit", "depth_anything")
     transformers.ViTImageProcessor(size={"height": 28, "width": 35}).save_pretrained(folder)
     images = pictures(1)
-    answer = open_hf(str(folder))(batch_of(images), flip=False).values
+    answer = estimated(open_hf(str(folder)), images)
     model = transformers.DepthAnythingForDepthEstimation.from_pretrained(folder)
     inputs = transformers.AutoImageProcessor.from_pretrained(folder)(images=[images[0]], return_tensors="pt")
     with torch.inference_mode():
@@ -301,10 +301,9 @@ def test_a_model_without_its_head_is_refused_not_filled_with_random_numbers(tmp_
 )
 def test_weights_that_no_answer_uses_may_be_missing(tmp_path: Path, family: str, unused: str) -> None:
     folder = save(tmp_path / family, family)
-    batch = batch_of(pictures(1))
-    before = open_hf(str(folder))(batch, flip=False).values
+    before = estimated(open_hf(str(folder)), pictures(1))
     assert drop(folder, unused) > 0
-    assert torch.equal(open_hf(str(folder))(batch, flip=False).values, before)
+    assert torch.equal(estimated(open_hf(str(folder)), pictures(1)), before)
 
 
 def test_pickled_weights_are_not_loaded(tmp_path: Path) -> None:
@@ -354,9 +353,9 @@ def test_an_unknown_name_without_network_is_one_line(monkeypatch: pytest.MonkeyP
 
 
 def test_a_picture_too_small_for_the_model_is_one_line(folders: dict[str, Path]) -> None:
-    predictor = open_hf(str(folders["glpn"]))
-    with pytest.raises(LeadlineError, match="cannot answer a picture of 20×20"):
-        predictor(batch_of(pictures(1, 20, 20)), flip=False)
+    backend = open_hf(str(folders["glpn"]))
+    with pytest.raises(LeadlineError, match="fails on an image of 20×20"):
+        estimated(backend, pictures(1, 20, 20))
 
 
 def test_the_library_s_verbosity_is_left_as_it_was(folders: dict[str, Path]) -> None:

@@ -3,15 +3,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from leadline.backends.onnx import open_onnx
-from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
+from leadline.backends.onnx import FileBackend, open_onnx
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
-from leadline.geometry.intrinsics import pinhole
 
 onnx = pytest.importorskip("onnx", reason="needs onnx to build the files")
 pytest.importorskip("onnxruntime", reason="needs the extra onnx")
@@ -70,11 +70,13 @@ def mean_file(
     )
 
 
-def batch_of(image: Tensor, intrinsics: Tensor = UNKNOWN_INTRINSICS) -> Batch:
-    count, _, height, width = image.shape
-    nothing = torch.zeros(count, 1, height, width)
-    names = [str(number) for number in range(count)]
-    return Batch(image, nothing, nothing > 0, intrinsics.expand(count, 3, 3), names, names)
+def estimated(backend: FileBackend, image: Tensor, *focal_px: float | None) -> Tensor:
+    """Values (B, 1, H, W) of images (B, 3, H, W) in [0, 1], of a focal length each or of none."""
+    height, width = image.shape[-2:]
+    cameras = [None if focal is None else Camera.from_focal_px(focal, width, height) for focal in focal_px]
+    estimate = backend.estimate(list(image.permute(0, 2, 3, 1).numpy()), cameras or [None] * len(image))
+    assert estimate.values.dtype == np.float32 and estimate.relative_error is None
+    return torch.from_numpy(estimate.values)[:, None]
 
 
 def plain(*rgb: float, height: int = 5, width: int = 7) -> Tensor:
@@ -84,23 +86,21 @@ def plain(*rgb: float, height: int = 5, width: int = 7) -> Tensor:
 
 @pytest.mark.parametrize("keep", [True, False], ids=["N1HW", "NHW"])
 def test_a_batch_of_odd_size_is_answered_at_its_own_size(tmp_path: Path, keep: bool) -> None:
-    predictor = open_onnx(mean_file(tmp_path / "a.onnx", keep=keep))
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", keep=keep))
     image = torch.rand(3, 3, 5, 7, generator=torch.manual_seed(0))
-    answer = predictor(batch_of(image), flip=False)
-    torch.testing.assert_close(answer.values, image.mean(1, keepdim=True))
-    assert answer.values.dtype == torch.float32 and answer.uncertainty is None
+    torch.testing.assert_close(estimated(backend, image), image.mean(1, keepdim=True))
 
 
 def test_a_file_that_says_nothing_is_fed_plain_rgb_and_answers_metres_and_that_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        predictor = open_onnx(mean_file(tmp_path / "a.onnx"))
+        backend = open_onnx(mean_file(tmp_path / "a.onnx"))
     assert "fed RGB in [0, 1] and its answers are taken for metres" in caplog.text
     assert str(tmp_path / "a.toml") in caplog.text
-    assert predictor.output is Output.METRES
-    assert predictor.name == str(tmp_path / "a.onnx")
-    values = predictor(batch_of(plain(0.25, 0.5, 1.0)), flip=False).values
+    assert backend.output is Output.METRES
+    assert backend.name == str(tmp_path / "a.onnx")
+    values = estimated(backend, plain(0.25, 0.5, 1.0))
     torch.testing.assert_close(values, torch.full((1, 1, 5, 7), 1.75 / 3))
 
 
@@ -108,21 +108,21 @@ def test_metadata_say_how_the_picture_is_fed_and_what_the_values_mean(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        predictor = open_onnx(mean_file(tmp_path / "a.onnx", metadata={**IMAGENET, "leadline.output": "disparity"}))
+        backend = open_onnx(mean_file(tmp_path / "a.onnx", metadata={**IMAGENET, "leadline.output": "disparity"}))
     assert caplog.text == ""
-    assert predictor.output is Output.DISPARITY
+    assert backend.output is Output.DISPARITY
     # ((1 - 0.5) / 0.5 + (1 - 0.25) / 0.25 + 1 / 1) / 3 = (1 + 3 + 1) / 3
-    values = predictor(batch_of(plain(1.0, 1.0, 1.0)), flip=False).values
+    values = estimated(backend, plain(1.0, 1.0, 1.0))
     torch.testing.assert_close(values, torch.full((1, 1, 5, 7), 5 / 3))
 
 
 def test_a_toml_file_beside_it_has_the_last_word(tmp_path: Path) -> None:
     path = mean_file(tmp_path / "a.onnx", metadata={**IMAGENET, "leadline.output": "disparity"})
     (tmp_path / "a.toml").write_text('output = "depth"\nmean = [0, 0, 0]\n', encoding="utf-8")
-    predictor = open_onnx(path)
-    assert predictor.output is Output.DEPTH
+    backend = open_onnx(path)
+    assert backend.output is Output.DEPTH
     # (1 / 0.5 + 1 / 0.25 + 1 / 1) / 3: the standard deviations are still the metadata's
-    values = predictor(batch_of(plain(1.0, 1.0, 1.0)), flip=False).values
+    values = estimated(backend, plain(1.0, 1.0, 1.0))
     torch.testing.assert_close(values, torch.full((1, 1, 5, 7), 7 / 3))
 
 
@@ -133,9 +133,9 @@ def test_metadata_of_others_are_left_alone(tmp_path: Path) -> None:
 
 def test_a_fixed_size_is_fed_and_its_answer_brought_back_bilinearly(tmp_path: Path) -> None:
     ramp = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
-    predictor = open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 1, 2], added=ramp))
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 1, 2], added=ramp))
     image = torch.cat([plain(0.5, 0.5, 0.5, height=2, width=4)] * 3)
-    values = predictor(batch_of(image), flip=False).values
+    values = estimated(backend, image)
     # The two answers, 0.5 and 1.5, stand at columns 0.5 and 2.5 of the four.
     expected = torch.tensor([0.5, 0.75, 1.25, 1.5]).expand(3, 1, 2, 4)
     torch.testing.assert_close(values, expected)
@@ -143,8 +143,8 @@ def test_a_fixed_size_is_fed_and_its_answer_brought_back_bilinearly(tmp_path: Pa
 
 def test_a_fixed_height_alone_leaves_the_picture_its_width(tmp_path: Path) -> None:
     columns = torch.tensor([1.0, 2.0, 4.0])
-    predictor = open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 2, "w"], added=columns))
-    values = predictor(batch_of(plain(0.0, 0.0, 0.0, height=6, width=3)), flip=False).values
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 2, "w"], added=columns))
+    values = estimated(backend, plain(0.0, 0.0, 0.0, height=6, width=3))
     torch.testing.assert_close(values, columns.expand(1, 1, 6, 3))
 
 
@@ -162,26 +162,17 @@ def test_an_answer_of_another_size_than_it_was_fed_is_brought_back(tmp_path: Pat
         {},
     )
     image = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 3, 2, 4)
-    values = open_onnx(path)(batch_of(image), flip=False).values
+    values = estimated(open_onnx(path), image)
     torch.testing.assert_close(values, torch.tensor([0.0, 0.25, 0.75, 1.0]).expand(1, 1, 2, 4))
-
-
-def test_flip_is_the_mean_over_the_picture_and_its_mirror(tmp_path: Path) -> None:
-    columns = torch.tensor([0.0, 1.0, 5.0])
-    predictor = open_onnx(mean_file(tmp_path / "a.onnx", added=columns))
-    image = torch.tensor([0.0, 0.5, 1.0]).expand(1, 3, 2, 3)
-    values = predictor(batch_of(image), flip=True).values
-    # Columns give 0, 1, 5 to the picture and 5, 1, 0 to its mirror: 2.5, 1, 2.5 on the mean.
-    torch.testing.assert_close(values, torch.tensor([2.5, 1.5, 3.5]).expand(1, 1, 2, 3))
 
 
 def test_metres_follow_the_focal_length_where_both_are_known(tmp_path: Path) -> None:
     metadata = {"leadline.focal_px": "5.0"}
-    predictor = open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 3, 4], metadata=metadata))
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 3, 4], metadata=metadata))
     image = plain(0.5, 0.5, 0.5, height=6, width=8)
     # 20 pixels in the picture are 10 in what is fed: twice the file's 5, so things look half as far as they are.
-    known = predictor(batch_of(image, pinhole(20.0, 6, 8)), flip=False).values
-    unknown = predictor(batch_of(image), flip=False).values
+    known = estimated(backend, image, 20.0)
+    unknown = estimated(backend, image)
     torch.testing.assert_close(known, torch.full((1, 1, 6, 8), 1.0))
     torch.testing.assert_close(unknown, torch.full((1, 1, 6, 8), 0.5))
 
@@ -202,16 +193,14 @@ def test_a_focal_length_that_the_file_itself_takes_is_that_of_what_it_is_fed(tmp
         {"axes": torch.tensor([1]), "focal_px": torch.full((1,), torch.nan), "seven": torch.tensor([7.0])},
         {},
     )
-    intrinsics = torch.stack([pinhole(50.0, 8, 12), UNKNOWN_INTRINSICS])
-    image = torch.zeros(2, 3, 8, 12)
-    values = open_onnx(path)(batch_of(image, intrinsics), flip=True).values
+    values = estimated(open_onnx(path), torch.zeros(2, 3, 8, 12), 50.0, None)
     torch.testing.assert_close(values, torch.tensor([25.0, 7.0]).view(2, 1, 1, 1).expand(2, 1, 8, 12))
 
 
 def test_values_without_a_scale_do_not_follow_the_focal_length(tmp_path: Path) -> None:
     metadata = {"leadline.focal_px": "5.0", "leadline.output": "disparity"}
-    predictor = open_onnx(mean_file(tmp_path / "a.onnx", metadata=metadata))
-    values = predictor(batch_of(plain(0.5, 0.5, 0.5), pinhole(20.0, 5, 7)), flip=False).values
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", metadata=metadata))
+    values = estimated(backend, plain(0.5, 0.5, 0.5), 20.0)
     torch.testing.assert_close(values, torch.full((1, 1, 5, 7), 0.5))
 
 
@@ -278,15 +267,15 @@ def test_an_answer_that_is_no_depth_map_is_refused(tmp_path: Path, declared: boo
         {},
     )
     with pytest.raises(LeadlineError, match=r"must answer depth \(N, 1, H, W\) or \(N, H, W\), got \(.+, 3, .+, .+\)"):
-        open_onnx(path)(batch_of(plain(0.1, 0.2, 0.3)), flip=False)
+        estimated(open_onnx(path), plain(0.1, 0.2, 0.3))
 
 
 def test_a_picture_that_the_network_fails_on_is_one_line(tmp_path: Path) -> None:
     path = mean_file(tmp_path / "a.onnx", added=torch.tensor([1.0, 2.0, 3.0]))
     with pytest.raises(
-        LeadlineError, match=r"a\.onnx fails on a picture of 5×7 .*: export it for a fixed size"
+        LeadlineError, match=r"a\.onnx fails on an image of 5×7 .*: export it for a fixed size"
     ) as mistake:
-        open_onnx(path)(batch_of(plain(0.1, 0.2, 0.3)), flip=False)
+        estimated(open_onnx(path), plain(0.1, 0.2, 0.3))
     assert "\n" not in str(mistake.value)
 
 
@@ -303,7 +292,7 @@ def test_a_missing_and_a_broken_file_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metadata", "toml", "wanted"),
     [
-        ({"leadline.mean": "0.5, 0.5, 0.5"}, "", "a.onnx, metadata: mean, std and focal_px must be JSON"),
+        ({"leadline.mean": "0.5, 0.5, 0.5"}, "", "a.onnx, metadata: all but output must be JSON"),
         ({"leadline.output": "feet"}, "", "a.onnx, metadata: output: Input should be 'metres', 'depth' or 'disparity'"),
         ({"leadline.std": "[1, 0, 1]"}, "", "a.onnx, metadata: std.1: Input should be greater than 0"),
         ({}, "mean = [0.5, 0.5]", "a.toml: mean.2: Field required"),

@@ -1,13 +1,12 @@
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from leadline.backends.openvino import open_openvino
-from leadline.backends.table import open_predictor
-from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
+from leadline.backends.table import open_backend
 from leadline.errors import LeadlineError
 
 openvino = pytest.importorskip("openvino", reason="needs the extra openvino")
@@ -23,23 +22,30 @@ def network(path: Path, shape: list[int], dtype: type = np.float32) -> Path:
     return path
 
 
-def of(image: torch.Tensor) -> Batch:
-    return Batch(image, image[:, :1], image[:, :1] > 0, UNKNOWN_INTRINSICS[None], ["a"], [""])
-
-
 def test_another_makers_network_is_fed_what_the_file_beside_it_says(tmp_path: Path) -> None:
     path = network(tmp_path / "net.xml", [-1, 3, -1, -1])
     path.with_suffix(".toml").write_text("mean = [0.5, 0.5, 0.5]\nstd = [0.25, 0.25, 0.25]\noutput = 'disparity'\n")
-    predictor = open_predictor(path, None)
-    image = torch.rand(1, 3, 5, 7)
-    expected = 2 * ((image - 0.5) / 0.25).mean(1, keepdim=True)
-    torch.testing.assert_close(predictor(of(image), flip=False).values, expected)
-    assert (predictor.name, predictor.output.value) == (str(path), "disparity")
+    backend = open_backend(path)
+    image = np.random.default_rng(0).random((5, 7, 3), dtype=np.float32)
+    expected = 2 * ((image - 0.5) / 0.25).mean(-1)
+    np.testing.assert_allclose(backend.estimate([image], [None]).values, expected[None], rtol=1e-5, atol=1e-5)
+    assert (backend.name, backend.output.value) == (str(path), "disparity")
 
 
 def test_a_file_of_one_size_is_fed_that_size(tmp_path: Path) -> None:
-    predictor = open_openvino(network(tmp_path / "net.xml", [1, 3, 4, 6]))
-    assert predictor(of(torch.full((1, 3, 8, 12), 0.3)), flip=True).values.shape == (1, 1, 8, 12)
+    backend = open_openvino(network(tmp_path / "net.xml", [1, 3, 4, 6]))
+    assert backend.working_size == (4, 6)
+    estimate = backend.estimate([np.full((8, 12, 3), 0.25, np.float32)] * 2, [None, None])
+    np.testing.assert_array_equal(estimate.values, np.full((2, 8, 12), 0.5))
+
+
+def test_threads_may_share_a_network_that_answers_one_at_a_time(tmp_path: Path) -> None:
+    backend = open_openvino(network(tmp_path / "net.xml", [-1, 3, -1, -1]))
+    images = [np.full((64, 48, 3), shade / 32, np.float32) for shade in range(32)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda image: backend.estimate([image], [None]).values, images))
+    for image, values in zip(images, answers, strict=True):
+        np.testing.assert_allclose(values, 2 * image[None, ..., 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [([1, 4, -1, -1], np.float32), ([-1, 3, -1, -1], np.float64)])

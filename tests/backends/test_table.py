@@ -1,41 +1,70 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from leadline.backends import table as predictors
-from leadline.backends.table import KINDS, open_predictor
-from leadline.backends.torch_model import NativePredictor
-from leadline.data.catalog import open_dataset
+from leadline.backends import table
+from leadline.backends.table import KINDS, find_kind, open_backend
+from leadline.backends.torch_model import TorchBackend
 from leadline.errors import LeadlineError
+from leadline.models.model import DepthModel
 
 
-def test_a_plain_name_is_a_leadline_model(rooms: Path, tiny_checkpoint: Path) -> None:
-    predictor = open_predictor(tiny_checkpoint, open_dataset(rooms))
-    assert isinstance(predictor, NativePredictor)
-    assert predictor.name == str(tiny_checkpoint)
+def test_a_plain_name_is_a_leadline_model(tiny_checkpoint: Path) -> None:
+    backend = open_backend(tiny_checkpoint)
+    assert isinstance(backend, TorchBackend)
+    assert backend.name == str(tiny_checkpoint)
+
+
+def test_a_loaded_model_becomes_a_backend_and_a_backend_stays_one(tiny_model: DepthModel) -> None:
+    backend = open_backend(tiny_model)
+    assert isinstance(backend, TorchBackend) and backend.model is tiny_model
+    assert open_backend(backend) is backend
 
 
 @pytest.mark.parametrize(
     ("model", "kind", "name"),
     [
         ("hf:depth-anything/x#metres", "hf", "depth-anything/x#metres"),
-        ("files:some/folder", "files", "some/folder"),
         ("some/net.onnx", "onnx", "some/net.onnx"),
+        ("some/NET.ONNX", "onnx", "some/NET.ONNX"),
         ("onnx:net", "onnx", "net"),
+        ("some/net.xml", "openvino", "some/net.xml"),
         ("leadline:default", "leadline", "default"),
         ("C:/models/mine", "leadline", "C:/models/mine"),
     ],
 )
-def test_what_stands_before_the_colon_chooses(
-    rooms: Path, monkeypatch: pytest.MonkeyPatch, model: str, kind: str, name: str
-) -> None:
-    asked: list[tuple[str, str]] = []
-    for key in KINDS:
-        monkeypatch.setitem(predictors.KINDS, key, lambda name, dataset, key=key: asked.append((key, name)))
-    open_predictor(model, open_dataset(rooms))
-    assert asked == [(kind, name)]
+def test_a_prefix_or_an_ending_chooses(model: str, kind: str, name: str) -> None:
+    assert find_kind(model) == (kind, name)
 
 
-def test_an_unknown_model_is_named(rooms: Path) -> None:
-    with pytest.raises(LeadlineError, match="unknown model 'bsae': did you mean 'base'"):
-        open_predictor("bsae", open_dataset(rooms))
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ({"model_type": "glpn", "architectures": ["x"]}, "hf"),
+        ({"format": 1, "leadline": "1", "model": {}, "model_type": "mine"}, "leadline"),
+        ([], "leadline"),
+    ],
+)
+def test_a_folder_is_known_by_its_configuration(tmp_path: Path, config: object, kind: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert find_kind(tmp_path) == (kind, str(tmp_path))
+    (tmp_path / "calibrated.json").write_text("{}", encoding="utf-8")
+    assert find_kind(tmp_path) == ("calibrated", str(tmp_path))
+
+
+def test_a_damaged_configuration_is_left_to_leadline_to_complain_of(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes(b"\xff{")
+    assert find_kind(tmp_path)[0] == "leadline"
+
+
+def test_the_table_s_places_are_there_and_open_what_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(callable(table._opener(place)) for place in KINDS.values())
+    monkeypatch.setitem(KINDS, "hf", f"{np.__name__}:array")
+    assert open_backend("hf:3") == np.array("3")
+
+
+def test_an_unknown_model_is_named_with_what_else_can_be_given() -> None:
+    with pytest.raises(LeadlineError, match=r"unknown model 'bsae': did you mean 'base'\?; .*FILE\.onnx.* hf:NAME"):
+        open_backend("bsae")

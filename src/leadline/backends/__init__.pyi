@@ -1,7 +1,9 @@
 from .base import Answer as Answer
 from .base import Backend as Backend
 from .base import Estimate as Estimate
+from .base import Image as Image
 from .base import Predictor as Predictor
+from .base import require_metres as require_metres
 from .hf import open_hf as open_hf
 from .onnx_file import FOCAL as FOCAL
 from .onnx_file import PREFIX as PREFIX
@@ -11,6 +13,5 @@ from .openvino_file import read_network as read_network
 from .openvino_file import save_network as save_network
 from .table import open_backend as open_backend
 from .table import open_predictor as open_predictor
-from .table import require_metres as require_metres
 from .torch_model import NativePredictor as NativePredictor
 from .torch_model import TorchBackend as TorchBackend

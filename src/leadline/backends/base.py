@@ -1,14 +1,19 @@
 """The one contract of whatever answers depth."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from math import nan
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from leadline.data import Batch
-from leadline.geometry import Camera, Output
+from leadline.errors import LeadlineError
+from leadline.geometry import Camera, CameraSource, Output
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from leadline.data import Batch
 
 Image = NDArray[Any]
 """RGB, (H, W, 3), uint8 or float32 in [0, 1]."""
@@ -50,11 +55,30 @@ class Backend(Protocol):
         ...
 
 
+def known_focal_px(cameras: Sequence[Camera | None]) -> list[float]:
+    """Focal lengths in pixels, NaN where nothing tells: the assumed one is what a backend takes anyway."""
+    known = (camera if camera and camera.source is not CameraSource.ASSUMED else None for camera in cameras)
+    return [nan if camera is None else camera.focal_px for camera in known]
+
+
+def require_metres(backend: Backend) -> None:
+    """Refuse a backend whose values have no unit.
+
+    Raises:
+        LeadlineError: unless its output is metres.
+    """
+    if backend.output is not Output.METRES:
+        raise LeadlineError(
+            f"{backend.name} predicts {backend.output} without a unit, wanted metres: fit known distances with "
+            f"leadline calibrate IMAGE points.csv --model {backend.name} --out DIR, then give DIR as the model"
+        )
+
+
 class Answer(NamedTuple):
     """A predictor's answer for a batch, at the pictures' own size, on the CPU."""
 
-    values: Tensor  # float32 (B, 1, H, W); what they mean is the predictor's `output`
-    uncertainty: Tensor | None = None  # float32 (B, 1, H, W), larger is less sure; None if the predictor says nothing
+    values: "Tensor"  # float32 (B, 1, H, W); what they mean is the predictor's `output`
+    uncertainty: "Tensor | None" = None  # float32 (B, 1, H, W), larger is less sure; None if the predictor says nothing
 
 
 class Predictor(Protocol):
@@ -63,6 +87,6 @@ class Predictor(Protocol):
     name: str
     output: Output
 
-    def __call__(self, batch: Batch, flip: bool) -> Answer:
+    def __call__(self, batch: "Batch", flip: bool) -> Answer:
         """Answer a batch, or the mean over it and its mirror image."""
         ...

@@ -7,19 +7,21 @@ float32: a published model is scored as published.
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from leadline.backends.base import Answer
-from leadline.data import Batch
+from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
+from leadline.backends.predictor import BatchPredictor
 from leadline.errors import LeadlineError, unknown_name
-from leadline.geometry import Output, fov_deg_from_focal, resize_depth
+from leadline.geometry import Camera, Output, fov_deg_from_focal, resize_depth
 from leadline.models import pick_device
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ Prompt Depth Anything has none: it answers in metres only where it is given a co
 _UNUSED = re.compile(r"fusion_stage\.(layers|intermediate)\.0\.residual_layer1\.|\.mask_token$|^dpt\.layernorm\.")
 
 
-def open_hf(name: str) -> "HfPredictor":
+def open_hf(name: str) -> "HfBackend":
     """Load a model from the Hugging Face Hub or a folder.
 
     Only safetensors are loaded, and no code from the Hub is run.
@@ -86,7 +88,7 @@ def open_hf(name: str) -> "HfPredictor":
             output_loading_info=True,
         )
     _require_weights(place, model, loading["missing_keys"])
-    return HfPredictor(f"hf:{name}", said or _output(place, config), processor, model.eval().to(pick_device()))
+    return HfBackend(f"hf:{name}", said or _output(place, config), processor, model.eval().to(pick_device()))
 
 
 def _import_transformers() -> Any:
@@ -163,54 +165,54 @@ def _output(place: str, config: Any) -> Output:
     return output
 
 
-class HfPredictor:
-    """A depth-estimation model of `transformers`; see `leadline.backends.base.Predictor`.
+class HfBackend(BatchPredictor):
+    """A depth-estimation model of `transformers`; see `leadline.backends.base.Backend`.
 
     Attributes:
         name: "hf:" and the name it was opened by.
         output: what its values mean.
+        working_size: not told.
+        concurrency: one image on the CPU, all of whose cores a published model's layers keep busy.
         model: the network.
     """
+
+    working_size: tuple[int, int] | None = None
 
     def __init__(self, name: str, output: Output, processor: Any, model: Any) -> None:
         """Take a model on its device, in evaluation mode, and its image processor; see `open_hf`."""
         self.name = name
         self.output = output
+        self.concurrency = 1 if model.device.type == "cpu" else CONCURRENCY_ELSEWHERE
         self._processor = processor
         self.model = model
 
+    def assumed_camera(self, height: int, width: int) -> Camera | None:
+        """None: published models do not tell."""
+        return None
+
     @torch.inference_mode()
-    def __call__(self, batch: Batch, flip: bool) -> Answer:
-        """Answer a batch, one picture at a time: ZoeDepth lets the pictures of a batch vote on which head answers.
+    def estimate(self, images: Sequence[Image], cameras: Sequence[Camera | None]) -> Estimate:
+        """Values of one image after the other: ZoeDepth lets the images of a batch vote on which head answers.
 
-        Args:
-            batch: pictures; Depth Pro uses their focal length where it is known, else predicts one.
-            flip: whether to answer with the mean over the picture and its mirror image.
-
-        Returns:
-            Values at the pictures' own size.
+        Depth Pro uses the focal length where it is known, else predicts one; the others' values are what they are.
 
         Raises:
-            LeadlineError: if the model fails on a picture (as most do on tiny ones), or predicts no field of view and
+            LeadlineError: if the model fails on an image (as most do on tiny ones), or predicts no field of view and
                 the focal length is unknown.
         """
-        values = []
-        for image, focal_px in zip(batch.image[:, None], batch.intrinsics[:, 0, 0, None], strict=True):
-            answer = self._answer(image, focal_px)
-            if flip:
-                answer = (answer + self._answer(image.flip(-1), focal_px).flip(-1)) / 2
-            values.append(answer)
-        return Answer(torch.cat(values))
+        pairs = zip(images, known_focal_px(cameras), strict=True)
+        return Estimate(np.concatenate([to_maps(self._estimate_one(image, focal_px)) for image, focal_px in pairs]))
 
-    def _answer(self, image: Tensor, focal_px: Tensor) -> Tensor:
-        """Values (1, 1, H, W) of one picture (1, 3, H, W)."""
-        height, width = image.shape[-2:]
+    def _estimate_one(self, image: Image, focal_px: float) -> Tensor:
+        """Values (1, 1, H, W) of one image."""
+        height, width = image.shape[:2]
         try:
-            return self.finish(self.infer(self.prepare(image)), focal_px, height, width)
+            raw = self.infer(self.prepare(as_batch([image])))
+            return self.finish(raw, torch.tensor([focal_px]), height, width)
         except LeadlineError:
             raise
         except Exception as error:
-            raise LeadlineError(f"{self.name} cannot answer a picture of {height}×{width}: {_reason(error)}") from error
+            raise LeadlineError(f"{self.name} fails on an image of {height}×{width}: {_reason(error)}") from error
 
     def prepare(self, image: Tensor) -> Any:
         """What the model takes, on its device, from pictures (B, 3, H, W): the first step of an answer."""

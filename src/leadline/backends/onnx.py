@@ -1,11 +1,15 @@
-"""ONNX files: any network with one picture in and one depth map out, run by onnxruntime; `openvino` does its own so."""
+"""ONNX files: any network with one image in and one depth map out, run by onnxruntime; `openvino` does its own so."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from leadline.backends.base import Answer
+from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
 from leadline.backends.onnx_file import (
     FOCAL,
     FileInfo,
@@ -18,25 +22,26 @@ from leadline.backends.onnx_file import (
     read_info,
     reason,
 )
-from leadline.data import Batch
+from leadline.backends.predictor import BatchPredictor
 from leadline.errors import LeadlineError
-from leadline.geometry import Output, enlargement, resize, resize_depth
+from leadline.geometry import Camera, CameraSource, Output, enlargement, resize, resize_depth, size_with_area
 
 
-def open_onnx(path: Path) -> "FilePredictor":
+def open_onnx(name: str | Path) -> "FileBackend":
     """Open an ONNX file.
 
     Args:
-        path: the file; one float32 input (N, 3, H, W) and one output (N, 1, H, W) or (N, H, W), N dynamic or 1,
+        name: the file; one float32 input (N, 3, H, W) and one output (N, 1, H, W) or (N, H, W), N dynamic or 1,
             H and W dynamic or fixed.
 
     Returns:
-        The network on CUDA where onnxruntime has it, else on the processor.
+        The network on CUDA where onnxruntime has it, else on the CPU.
 
     Raises:
         LeadlineError: if onnxruntime is not installed, the file is missing or broken, its inputs and outputs others,
             or its metadata or TOML file holds what makes no sense.
     """
+    path = Path(name)
     session = open_session(path)
     inputs = [(entry.name, entry.type, entry.shape) for entry in session.get_inputs()]
     height, width = check_input(path, inputs)
@@ -48,74 +53,85 @@ def open_onnx(path: Path) -> "FilePredictor":
         height,
         width,
     )
-    return FilePredictor(path, network, read_info(path, session.get_modelmeta().custom_metadata_map))
+    return FileBackend(path, network, read_info(path, session.get_modelmeta().custom_metadata_map))
 
 
-class FilePredictor:
-    """A network in a file; see `leadline.backends.base.Predictor`.
+class FileBackend(BatchPredictor):
+    """A network in a file; see `leadline.backends.base.Backend`.
 
     Attributes:
         name: the file's path.
         output: what its values mean.
+        working_size: as the file's metadata say, else the size that it asks for.
+        concurrency: one image is read and one written while the runtime, with threads of its own, answers one.
     """
+
+    concurrency = CONCURRENCY_ELSEWHERE
 
     def __init__(self, path: Path, network: Network, info: FileInfo) -> None:
         """Take an open file, see `open_onnx`."""
         self.name = str(path)
         self.output = info.output
+        fixed = (network.height, network.width) if network.height and network.width else None
+        self.working_size: tuple[int, int] | None = info.working_size or fixed
         self._path, self._network, self._info = path, network, info
         self._mean = torch.tensor(info.mean).view(1, 3, 1, 1)
         self._std = torch.tensor(info.std).view(1, 3, 1, 1)
+        self._running = Lock()
 
-    def __call__(self, batch: Batch, flip: bool) -> Answer:
-        """Answer a batch, one picture at a time: many files allow no other batch.
+    def assumed_camera(self, height: int, width: int) -> Camera | None:
+        """The camera that the file's metadata name, at this size; None if they do not."""
+        fed = self._fed_size(height, width)
+        if self._info.working_size is not None and self._info.trained_focal_px is not None:
+            seen = size_with_area(*fed, self._info.working_size[0] * self._info.working_size[1], self._info.multiple_px)
+            focal_px = self._info.trained_focal_px / enlargement(height, width, *seen)
+        elif self._info.focal_px is not None:
+            focal_px = self._info.focal_px / enlargement(height, width, *fed)
+        else:
+            return None
+        return Camera.from_focal_px(focal_px, width, height, CameraSource.ASSUMED)
 
-        Args:
-            batch: pictures; a file that names its focal length has its metres scaled to theirs, where known.
-            flip: whether to answer with the mean over the picture and its mirror image.
+    def estimate(self, images: Sequence[Image], cameras: Sequence[Camera | None]) -> Estimate:
+        """Values of one image after the other, as many files allow no batch.
 
-        Returns:
-            Values at the pictures' own size.
+        Metres follow the focal length where it and the file's are known.
 
         Raises:
-            LeadlineError: if the network fails on a picture or does not answer a depth map.
+            LeadlineError: if the network fails on an image or does not answer a depth map.
         """
-        focal_px = batch.intrinsics[:, 0, 0]
-        values = self._answer_all(batch.image, focal_px)
-        if flip:
-            values = (values + self._answer_all(batch.image.flip(-1), focal_px).flip(-1)) / 2
-        height, width = batch.image.shape[-2:]
-        return Answer(values * self._focal_scale(focal_px, height, width).view(-1, 1, 1, 1))
+        pairs = zip(images, known_focal_px(cameras), strict=True)
+        return Estimate(np.concatenate([self._estimate_one(image, focal_px) for image, focal_px in pairs]))
 
     def _fed_size(self, height: int, width: int) -> tuple[int, int]:
         return self._network.height or height, self._network.width or width
 
-    def _answer_all(self, images: Tensor, focal_px: Tensor) -> Tensor:
-        pairs = zip(images, focal_px, strict=True)
-        return torch.cat([self._answer(image[None], focal[None]) for image, focal in pairs])
-
-    def _answer(self, image: Tensor, focal_px: Tensor) -> Tensor:
-        """Values (1, 1, H, W) of one picture (1, 3, H, W) of a focal length (1,)."""
-        height, width = image.shape[-2:]
+    def _estimate_one(self, image: Image, focal_px: float) -> NDArray[np.float32]:
+        """Values (1, H, W) of one image."""
+        height, width = image.shape[:2]
         fed_height, fed_width = self._fed_size(height, width)
-        fed = (resize(image, fed_height, fed_width) - self._mean) / self._std
+        times = enlargement(height, width, fed_height, fed_width)
+        fed = (resize(as_batch([image]), fed_height, fed_width) - self._mean) / self._std
         feed = {self._network.picture: fed.contiguous().numpy()}
         if self._network.takes_focal:
-            feed[FOCAL] = (focal_px * enlargement(height, width, fed_height, fed_width)).float().numpy()
+            feed[FOCAL] = np.array([focal_px * times], np.float32)
+        values = self._run(feed, f"{fed_height}×{fed_width}")
+        maps = torch.from_numpy(values).float().reshape(1, 1, *values.shape[-2:])
+        return to_maps(resize_depth(maps, height, width)) * self._focal_ratio(focal_px * times)
+
+    def _run(self, feed: dict[str, NDArray[np.float32]], size: str) -> NDArray[np.float32]:
         try:
-            values = self._network.run(feed)
-        except Exception as error:  # as above
+            with self._running:  # OpenVINO allows one at a time, and either uses all cores for one
+                values = self._network.run(feed)
+        except Exception as error:  # the runtimes' errors have no base of their own
             raise LeadlineError(
-                f"{self._path} fails on a picture of {fed_height}×{fed_width} ({reason(error)}): "
-                "export it for a fixed size"
+                f"{self._path} fails on an image of {size} ({reason(error)}): export it for a fixed size"
             ) from error
         if not is_map(values.shape):
             raise no_map(self._path, values.shape)
-        return resize_depth(torch.from_numpy(values).float().reshape(1, 1, *values.shape[-2:]), height, width)
+        return values
 
-    def _focal_scale(self, focal_px: Tensor, height: int, width: int) -> Tensor:
-        """What to multiply metres by for pictures of these focal lengths: the whole ratio, a file has one size."""
-        if self._info.focal_px is None or self.output is not Output.METRES:
-            return torch.ones_like(focal_px)
-        times = enlargement(height, width, *self._fed_size(height, width))
-        return torch.nan_to_num(focal_px * times / self._info.focal_px, nan=1.0)
+    def _focal_ratio(self, fed_focal_px: float) -> np.float32:
+        """What metres are multiplied by for a focal length: all of the ratio, as a file has one size."""
+        if self._info.focal_px is None or self.output is not Output.METRES or np.isnan(fed_focal_px):
+            return np.float32(1)
+        return np.float32(fed_focal_px / self._info.focal_px)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Output
@@ -50,6 +50,13 @@ class FileInfo(BaseModel):
     """What the values mean."""
     focal_px: Positive | None = None
     """Focal length, in pixels of the pictures as they are fed, that the metres are right for; None: any."""
+    working_size: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width whose area the network itself brings images to, their aspect kept; None: it sees what it is fed.
+    """
+    multiple_px: PositiveInt = 1
+    """Working sides are multiples of this."""
+    trained_focal_px: Positive | None = None
+    """Focal length of the training images, in pixels of the working size; None: not known."""
 
 
 class Network(NamedTuple):
@@ -178,4 +185,4 @@ def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
     except json.JSONDecodeError as error:
-        raise LeadlineError(f"{path}, metadata: mean, std and focal_px must be JSON, got {error.doc!r}") from error
+        raise LeadlineError(f"{path}, metadata: all but output must be JSON, got {error.doc!r}") from error

@@ -1,24 +1,25 @@
-"""OpenVINO files: NET.xml beside NET.bin, with one picture in and one depth map out."""
+"""OpenVINO files: NET.xml beside NET.bin, with one image in and one depth map out."""
 
 from pathlib import Path
 
-from leadline.backends.onnx import FilePredictor
+from leadline.backends.onnx import FileBackend
 from leadline.backends.onnx_file import FOCAL, PREFIX, FileInfo, Network, check_input, check_output, read_info
 from leadline.backends.openvino_file import compile_network, read_network, sizes_of
 
 
-def open_openvino(path: Path) -> FilePredictor:
+def open_openvino(name: str | Path) -> FileBackend:
     """Open an OpenVINO file.
 
     Args:
-        path: the .xml file; inputs and outputs as `leadline.backends.onnx.open_onnx`, and `FOCAL` may be one.
+        name: the .xml file; inputs and outputs as `leadline.backends.onnx.open_onnx`, and `FOCAL` may be one.
 
     Returns:
-        The network on the processor, in float32.
+        The network on the CPU, in float32.
 
     Raises:
         LeadlineError: as `leadline.backends.onnx.open_onnx`.
     """
+    path = Path(name)
     model = read_network(path)
     inputs = [(it.any_name, it.element_type.to_string(), sizes_of(it)) for it in model.inputs]
     pictures = [it for it in inputs if it[0] != FOCAL]
@@ -29,4 +30,4 @@ def open_openvino(path: Path) -> FilePredictor:
     info = read_info(path, {PREFIX + key: model.get_rt_info([part, key]).astype(str) for key in told})
     network = compile_network(model)
     takes_focal = len(inputs) > len(pictures)
-    return FilePredictor(path, Network(lambda feed: network(feed)[0], pictures[0][0], takes_focal, height, width), info)
+    return FileBackend(path, Network(lambda feed: network(feed)[0], pictures[0][0], takes_focal, height, width), info)

@@ -1,0 +1,41 @@
+"""Images as PyTorch takes them, and maps as it gives them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from leadline.backends.base import Image
+
+MAX_CONCURRENCY = 8
+"""Images at a time at most: each is in memory with the network's maps of it."""
+CONCURRENCY_ELSEWHERE = 3
+"""The same where the network has threads or a device of its own: one image is read, one estimated, one written."""
+
+
+def concurrency_on(device: torch.device) -> int:
+    """How many images are best estimated at a time by a small network of PyTorch's.
+
+    A CPU is used best with an image for each of its cores: threads that share a small network's layers wait for each
+    other at every one of them, and reading and writing beside them take a core from the one or the other.
+    """
+    return min(torch.get_num_threads(), MAX_CONCURRENCY) if device.type == "cpu" else CONCURRENCY_ELSEWHERE
+
+
+def as_batch(images: Sequence[Image]) -> Tensor:
+    """RGB in [0, 1], float32 (B, 3, H, W), from images (H, W, 3) of one size, uint8 or float32 in [0, 1]."""
+    height, width, channels = images[0].shape
+    batch = torch.empty(len(images), channels, height, width)
+    for target, image in zip(batch, images, strict=True):
+        target.copy_(torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1))
+        if image.dtype == np.uint8:
+            target.div_(255)
+    return batch
+
+
+def to_maps(values: Tensor) -> NDArray[np.float32]:
+    """float32 (B, H, W) on the CPU, from (B, 1, H, W)."""
+    maps: NDArray[np.float32] = values[:, 0].float().cpu().numpy()
+    return maps
