@@ -4,6 +4,7 @@ from .base import Estimate as Estimate
 from .base import Image as Image
 from .base import Predictor as Predictor
 from .base import require_metres as require_metres
+from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
 from .onnx_file import FOCAL as FOCAL
 from .onnx_file import PREFIX as PREFIX

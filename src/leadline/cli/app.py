@@ -19,7 +19,8 @@ def app(
     """Serve a web page that predicts the depth of images, until Ctrl-C.
 
     Args:
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, or hf:NAME.
         host: address to listen on; 0.0.0.0 also accepts other machines.
         port: port to listen on.
     """

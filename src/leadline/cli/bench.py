@@ -1,6 +1,7 @@
 """The command that times models: `leadline bench`."""
 
 import sys
+from collections.abc import Iterator
 from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SYNTHETIC_SIZE = "480x640"
 NUM_SYNTHETIC = 8
 KINDS = ("cpu", "cuda", "mps")
+IN_MODEL = "in model"
+"""Instead of a time where a backend preprocesses and postprocesses as part of the model."""
 
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 Batches = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=(), validator=Number(gte=1))]
@@ -40,11 +43,11 @@ def bench(
     round of warm-up; ± is half the interquartile range over the rounds.
 
     Args:
-        models: leadline models as for predict, and hf:NAME, Hugging Face depth models; none means the default.
+        models: models as for predict; the default if none is given.
         data: images, folders of them and patterns; 8 synthetic JPEG images if not given.
         size: height x width of the synthetic images, 480x640 if not given.
         batch: images at a time; several sizes are timed in turn. 1 if not given.
-        device: one or more of cpu, cuda, cuda:1, mps. The fastest available if not given.
+        device: one or more of cpu, cuda, cuda:1, mps, for models in PyTorch. The fastest available if not given.
         rounds: number of rounds that count.
         out: JSON file for the times of all rounds.
     """
@@ -112,11 +115,7 @@ def _models_table(result: "Benchmark") -> "Table":
     for entry in result.entries:
         table.add_row(
             *_key(entry),
-            f"{entry.num_parameters / 1e6:.1f} M",
-            f"{entry.num_multiply_adds / 1e9:.2f} G",
-            f"{entry.height}×{entry.width}",
-            _plus_minus(entry.gflops),
-            _plus_minus(entry.share_of_peak, 100) + " %",
+            *_of_network(entry),
         )
     return table
 
@@ -131,11 +130,23 @@ def _times_table(result: "Benchmark") -> "Table":
         first = result.first_like(entry)
         table.add_row(
             *_key(entry),
-            *(_plus_minus(Spread.of(entry.seconds[name]), 1e3) for name in (*PHASES, END_TO_END)),
+            *(
+                _plus_minus(Spread.of(entry.seconds[name]), 1e3) if name in entry.seconds else IN_MODEL
+                for name in (*PHASES, END_TO_END)
+            ),
             _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]])),
             "" if entry is first else _plus_minus(entry.speed_against(first)),
         )
     return table
+
+
+def _of_network(entry: "Entry") -> Iterator[str]:
+    """Size and speed of a network; of one that PyTorch does not run, only what is known."""
+    yield "" if entry.num_parameters is None else f"{entry.num_parameters / 1e6:.1f} M"
+    yield "" if entry.num_multiply_adds is None else f"{entry.num_multiply_adds / 1e9:.2f} G"
+    yield "" if entry.height is None else f"{entry.height}×{entry.width}"
+    yield "" if entry.gflops is None else _plus_minus(entry.gflops)
+    yield "" if entry.share_of_peak is None else _plus_minus(entry.share_of_peak, 100) + " %"
 
 
 def _key(entry: "Entry") -> tuple[str, str, str]:

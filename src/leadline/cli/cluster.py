@@ -26,7 +26,8 @@ def cluster(
     Args:
         source: folder or bucket of images: a path, s3://…, gs://…, abfs://… or any other address that fsspec reads.
         out: folder or bucket for the results, with the same subfolders as the source.
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, or hf:NAME.
         format: comma-separated formats, as for `leadline predict` but for sheet.
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.

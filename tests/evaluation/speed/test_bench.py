@@ -1,5 +1,6 @@
 """Benchmarks: what is timed, in which order; never how long it took."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from leadline.evaluation.speed import bench as module
 from leadline.evaluation.speed.bench import benchmark, make_images, phase_by_phase, side_by_side
 from leadline.evaluation.speed.phases import Phases, open_phases
 from leadline.evaluation.speed.results import END_TO_END, PHASES, Benchmark
+from leadline.export import export_model
 from leadline.io.depth_files import read_depth_png
+from leadline.models.checkpoint import load_model
 from leadline.models.model import DepthModel
 from leadline.prediction.files import predict_files
 
@@ -35,7 +38,7 @@ def test_every_phase_of_every_round_is_there(tmp_path: Path, tiny_checkpoint: Pa
         assert all(len(rounds) == 3 and min(rounds) > 0 for rounds in entry.seconds.values())
         assert len(entry.peak_gflops) == 3 and min(entry.peak_gflops) > 0
         assert (entry.height, entry.width, entry.device) == (36, 48, "cpu")
-        assert entry.num_parameters == sum(it.numel() for it in open_phases(names[0], CPU).network.parameters())
+        assert entry.num_parameters == sum(it.numel() for it in load_model(tiny_checkpoint).parameters())
         assert entry.num_multiply_adds > 0
     assert len({it.num_multiply_adds for it in result.entries}) == 1  # for a picture, whatever the batch
     assert result.num_images == 3
@@ -48,7 +51,7 @@ def test_models_take_turns_and_each_round_begins_with_another(
 
     def named(name: str, device: torch.device) -> Phases:
         phases = open_phases(str(tiny_checkpoint), device)
-        return Phases(name, device, phases.dtype, phases.network, phases.prepare, phases.infer, phases.finish)
+        return replace(phases, name=name)
 
     def noted(phases: Phases, *_: object) -> float:
         order.append(phases.name)
@@ -60,13 +63,28 @@ def test_models_take_turns_and_each_round_begins_with_another(
     assert "".join(order) == "abcbcacababc"  # the first is the warm-up
 
 
+@pytest.mark.parametrize("suffix", ["onnx", "xml"])
+def test_a_file_is_timed_beside_its_model(
+    suffix: str, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime" if suffix == "onnx" else "openvino")
+    file, out = tmp_path / f"tiny.{suffix}", tmp_path / "bench.json"
+    export_model(tiny_checkpoint, file)
+    words = ["bench", str(tiny_checkpoint), str(file), "--size", "40x60", "--device", "cpu", "--rounds", "1"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert capsys.readouterr().out.count("in model") == 2
+    model, exported = Benchmark.model_validate_json(out.read_text(encoding="utf-8")).entries
+    assert tuple(model.seconds) == (*PHASES, END_TO_END)
+    assert tuple(exported.seconds) == ("decode", "model", "write", END_TO_END)
+    assert (exported.device, exported.dtype, exported.num_parameters, exported.gflops) == ("cpu", "float32", None, None)
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_either_way_writes_what_predict_writes(
     batch: int, tmp_path: Path, tiny_checkpoint: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "num_workers", lambda device: 2)
     paths = make_images(tmp_path, 3, 60, 80)
-    phases = open_phases(str(tiny_checkpoint), CPU)
+    phases = replace(open_phases(str(tiny_checkpoint), CPU), concurrency=2)
     list(predict_files(paths[-batch:], tmp_path / "predicted", tiny_model, formats=["depth"]))
     for number, way in enumerate((phase_by_phase, side_by_side)):
         out = tmp_path / str(number)
@@ -130,7 +148,7 @@ def test_the_command_prints_tables_and_writes_json(
         (["--device", "meta"], "no device 'meta' here: take"),
         (["--data", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["--batch", "0"], "--batch"),
-        (["files:x"], "files:x has no phases"),
+        (["files:x"], "unknown model 'files:x'"),
     ],
 )
 def test_mistakes_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

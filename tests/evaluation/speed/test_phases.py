@@ -1,15 +1,22 @@
 """Models in three phases: the same answer as whole, and the arithmetic counted by hand."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from leadline.backends import Estimate
 from leadline.errors import LeadlineError
+from leadline.evaluation.speed import phases as module
 from leadline.evaluation.speed.phases import Phases, open_phases
+from leadline.evaluation.speed.results import PHASES
+from leadline.geometry import Camera, Output
 from leadline.models.model import DepthModel
 
 CPU = torch.device("cpu")
@@ -18,7 +25,7 @@ NAN = torch.tensor([torch.nan, torch.nan])
 
 def plain(network: nn.Module) -> Phases:
     return Phases(
-        "plain", CPU, torch.float32, network, prepare=lambda it, _: it, infer=network, finish=lambda it, *_: it
+        "plain", CPU, torch.float32, 1, lambda it, _: it, infer=network, finish=lambda it, *_: it, network=network
     )
 
 
@@ -72,7 +79,24 @@ def test_a_hugging_face_model_answers_batches_in_phases(tmp_path: Path) -> None:
         run(phases, torch.rand(1, 3, 20, 20), NAN[:1])
 
 
-@pytest.mark.parametrize("name", ["files:somewhere", "net.onnx"])
-def test_what_has_no_phases_is_refused(name: str) -> None:
-    with pytest.raises(LeadlineError, match="has no phases that can be timed: wanted a leadline model or hf:NAME"):
-        open_phases(name, CPU)
+class Flat:
+    """A backend that estimates 2 m for a camera of 100 px, and 3 m where it knows none."""
+
+    name, output, working_size, device, concurrency = "flat", Output.METRES, (12, 16), "cpu", 2
+
+    def assumed_camera(self, height: int, width: int) -> None:
+        return None
+
+    def estimate(self, images: Sequence[Any], cameras: Sequence[Camera | None]) -> Estimate:
+        metres = [3.0 if camera is None else 2.0 * camera.focal_px / 100 for camera in cameras]
+        return Estimate(np.stack([np.full(it.shape[:2], m, np.float32) for it, m in zip(images, metres, strict=True)]))
+
+
+def test_another_backend_has_one_phase_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "open_backend", lambda model: Flat())
+    phases = open_phases("flat.onnx", CPU)
+    depth_m = run(phases, torch.zeros(2, 3, 5, 7), torch.tensor([50.0, torch.nan]))
+    assert depth_m.shape == (2, 1, 5, 7)
+    assert depth_m[:, 0, 0, 0].tolist() == [1.0, 3.0]
+    assert [phases.timed_as(name) for name in PHASES] == ["decode", "model", "model", "model", "write"]
+    assert (phases.num_parameters, phases.num_multiply_adds(None), phases.fed_size(None)) == (None, None, (12, 16))

@@ -23,7 +23,7 @@ from leadline.errors import LeadlineError
 from leadline.evaluation.speed.phases import Phases, open_phases
 from leadline.evaluation.speed.results import END_TO_END, PEAK_SIDE, PHASES, Benchmark, Entry
 from leadline.io import Picture, read_image, write_depth_png
-from leadline.prediction import MAX_PIXELS, num_workers, ordered_map
+from leadline.prediction import MAX_PIXELS, ordered_map
 
 _MAX_M = 65.0
 _SYNCHRONIZE: dict[str, Callable[[], None]] = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}
@@ -106,7 +106,7 @@ class _Run:
         num_batches = -(-len(paths) // batch)
         again = itertools.cycle(paths)
         self.batches = [list(itertools.islice(again, batch)) for _ in range(num_batches)]
-        self.seconds: dict[str, list[float]] = {name: [] for name in (*PHASES, END_TO_END)}
+        self.seconds: dict[str, list[float]] = {}
         self.peak_gflops: list[float] = []
 
     def one_round(self, out: Path, counted: bool) -> None:
@@ -122,12 +122,12 @@ class _Run:
         peak = matrix_gflops(self.phases.device, self.phases.dtype)
         if counted:
             for name, seconds in (*apart.items(), (END_TO_END, whole)):
-                self.seconds[name].append(seconds / num_images)
+                self.seconds.setdefault(name, []).append(seconds / num_images)
             self.peak_gflops.append(peak)
 
     def entry(self) -> Entry:
         prepared = self.phases.prepare(*stack(_decode(self.batches[0][:1])))
-        fed = prepared if isinstance(prepared, Tensor) else prepared["pixel_values"]
+        height, width = self.phases.fed_size(prepared) or (None, None)
         return Entry(
             model=self.phases.name,
             device=str(self.phases.device),
@@ -135,8 +135,8 @@ class _Run:
             batch=self.batch,
             num_parameters=self.phases.num_parameters,
             num_multiply_adds=self.phases.num_multiply_adds(prepared),
-            height=fed.shape[-2],
-            width=fed.shape[-1],
+            height=height,
+            width=width,
             seconds={name: tuple(values) for name, values in self.seconds.items()},
             peak_gflops=tuple(self.peak_gflops),
         )
@@ -152,22 +152,22 @@ def phase_by_phase(phases: Phases, batches: Sequence[Sequence[Path]], out: Path)
         out: folder for a depth PNG of each place in a batch; a later batch's take the place of an earlier one's.
 
     Returns:
-        Seconds of each of `PHASES`.
+        Seconds of each of `PHASES` that can be timed separately.
     """
     clock = Clock(phases.device)
     for paths in batches:
         with clock.phase("decode"):
             pictures = _decode(paths)
-        with clock.phase("preprocess"):
+        with clock.phase(phases.timed_as("preprocess")):
             image, focal_px = stack(pictures)
             prepared = phases.prepare(image, focal_px)
         with clock.phase("model"):
             raw = phases.infer(prepared)
-        with clock.phase("postprocess"):
+        with clock.phase(phases.timed_as("postprocess")):
             values = phases.finish(raw, image, focal_px).numpy()
         with clock.phase("write"):
             _write(out, values)
-    return clock.seconds
+    return {name: clock.seconds[name] for name in PHASES if phases.timed_as(name) == name}
 
 
 def side_by_side(phases: Phases, batches: Sequence[Sequence[Path]], out: Path) -> float:
@@ -189,7 +189,7 @@ def side_by_side(phases: Phases, batches: Sequence[Sequence[Path]], out: Path) -
         _write(out / str(number), phases.finish(raw, image, focal_px).numpy())
 
     start = time.perf_counter()
-    workers = min(len(batches), num_workers(phases.device))
+    workers = min(len(batches), phases.concurrency)
     # A place for each of those that can be under way at a time.
     jobs = (partial(job, number % (workers + 1), paths) for number, paths in enumerate(batches))
     deque(ordered_map(jobs, workers), maxlen=0)

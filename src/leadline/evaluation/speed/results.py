@@ -41,29 +41,35 @@ class Entry(BaseModel):
     """In which precision it multiplied matrices."""
     batch: int
     """Images at a time."""
-    num_parameters: int
-    """Number of weights."""
-    num_multiply_adds: int
-    """For one image, of convolutions and matrix products."""
-    height: int
-    """Working height: rows of what the network sees (of the first image)."""
-    width: int
-    """Working width."""
+    num_parameters: int | None
+    """Number of weights; None where PyTorch does not run the network."""
+    num_multiply_adds: int | None
+    """For one image, of convolutions and matrix products; None likewise."""
+    height: int | None
+    """Working height: rows of what the network sees (of the first image); None if unknown."""
+    width: int | None
+    """Working width; None likewise."""
     seconds: dict[str, tuple[float, ...]]
-    """For each of `PHASES` and `END_TO_END`, seconds per image in each round."""
+    """For each phase and `END_TO_END`, seconds per image in each round. A backend whose preprocessing and
+    postprocessing cannot be timed separately has them in "model"."""
     peak_gflops: tuple[float, ...]
     """Billions of operations a second of a product of two matrices of `PEAK_SIDE`², in each round."""
 
     @property
-    def gflops(self) -> Spread:
-        """Billions of operations a second of the phase "model"; a multiply-add is two."""
-        return Spread.of([2 * self.num_multiply_adds / seconds / 1e9 for seconds in self.seconds["model"]])
+    def gflops(self) -> Spread | None:
+        """Billions of operations a second of the phase "model", a multiply-add being two; None if not counted."""
+        each = self._gflops()
+        return Spread.of(each) if each else None
 
     @property
-    def share_of_peak(self) -> Spread:
-        """What part that is of the matrix product's, round by round."""
-        rounds = zip(self.seconds["model"], self.peak_gflops, strict=True)
-        return Spread.of([2 * self.num_multiply_adds / seconds / 1e9 / peak for seconds, peak in rounds])
+    def share_of_peak(self) -> Spread | None:
+        """Its share of the matrix product's, round by round; None likewise."""
+        each = [ours / peak for ours, peak in zip(self._gflops(), self.peak_gflops, strict=False)]
+        return Spread.of(each) if each else None
+
+    def _gflops(self) -> list[float]:
+        count = self.num_multiply_adds
+        return [] if count is None else [2 * count / seconds / 1e9 for seconds in self.seconds["model"]]
 
     def speed_against(self, other: "Entry") -> Spread:
         """How many times as many images a second, end to end, paired round by round."""
