@@ -26,7 +26,7 @@ ARROWS = {
 
 UNTIL_BACKENDS = {
     ("backends", "data"), ("backends", "evaluation"), ("prediction", "data"), ("prediction", "evaluation"),
-    ("reporting", "backends"), ("serving", "models"), ("training", "backends"),
+    ("reporting", "backends"), ("training", "backends"),
 }  # fmt: skip
 """Arrows that are to go with the one contract of whatever answers depth."""
 

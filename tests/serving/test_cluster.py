@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leadline.backends import pack_model
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
+from leadline.export import export_model
 from leadline.io.camera_files import camera_from_options
 from leadline.io.depth_files import read_npz
 from leadline.models.checkpoint import load_model
-from leadline.models.checkpoint_files import find_checkpoint
 from leadline.prediction.files import predict_files
 from leadline.serving.cluster import Job, _Worker, jobs_left, predict_on_cluster
 
@@ -47,8 +48,7 @@ def bucket(photos: Path) -> Iterator[str]:
 
 
 def worker(model: Path, source: str, target: str, **camera: Any) -> _Worker:
-    files = {path.name: path.read_bytes() for path in find_checkpoint(model).iterdir()}
-    return _Worker(files, source, target, ("depth", "npz"), camera_from_options(**camera))
+    return _Worker(pack_model(model), source, target, ("depth", "npz"), camera_from_options(**camera))
 
 
 def ask(worker: _Worker, *jobs: Job) -> dict[str, list[Any]]:
@@ -89,7 +89,7 @@ def test_names_that_results_would_share_keep_their_endings(photos: Path) -> None
     [
         ("photos/desk", ["dept"], "did you mean 'depth'"),
         ("photos/nowhere", ["depth"], "nowhere does not exist: check the path"),
-        ("empty", ["depth"], "no pictures in empty"),
+        ("empty", ["depth"], "no images in empty"),
         ("photos/hall.png", ["depth"], "is a file: name the folder or the bucket that it is in"),
         ("nix://photos", ["depth"], "cannot be reached: Protocol not known: nix"),
     ],
@@ -125,6 +125,17 @@ def test_a_worker_does_what_one_machine_does(
             assert system.cat_file(f"{root}/{path.relative_to(tmp_path / 'own').as_posix()}") == path.read_bytes()
     assert len(system.find(root)) == 6  # nothing else is left there
     assert jobs_left(bucket, target, ["depth", "npz"]) == ([jobs[2]], 3)
+
+
+def test_a_worker_has_the_model_of_a_file(bucket: str, photos: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    model, out = tmp_path / "tiny.onnx", tmp_path / "out"
+    export_model(tiny_checkpoint, model)
+    (own,) = predict_files([photos / "hall.png"], tmp_path / "own", str(model), formats=["npz"])
+    started = worker(model, bucket, str(out))
+    model.unlink()
+    assert ask(started, Job("hall.png", "hall"))["error"] == [""]
+    assert np.array_equal(read_npz(out / "hall.npz").depth_m, read_npz(own.written[0]).depth_m)
 
 
 def test_what_is_not_leadlines_is_kept(bucket: str, tiny_checkpoint: Path) -> None:

@@ -16,6 +16,7 @@ from conftest import TINY_MODEL
 from leadline import predict
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
+from leadline.export import export_model
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.build import build_model
 from leadline.models.model import DepthModel
@@ -160,6 +161,21 @@ def test_the_command_serves_until_it_is_interrupted_and_leaves_no_picture_behind
     assert not list(tmp_path.glob("leadline-*"))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_file_is_served(tiny_checkpoint: Path, picture: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    model = tmp_path / "tiny.onnx"
+    export_model(tiny_checkpoint, model)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with served_page(model, "127.0.0.1", port) as address:
+        client = gradio_client.Client(address, verbose=False, download_files=tmp_path / "got")
+        depth, *_, words = ask(client, picture, focal_px="50")
+        own = predict(picture, str(model), focal_px=50.0)
+        drawn = draw_depth(own.depth_m, own.valid, *depth_limits(own.depth_m, own.valid))
+        assert np.array_equal(Image.open(depth), drawn)
+        assert "focal 50 px (given)" in words
 
 
 def test_a_port_in_use_is_named(tiny_checkpoint: Path) -> None:

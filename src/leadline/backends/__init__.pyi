@@ -12,6 +12,9 @@ from .onnx_file import open_session as open_session
 from .openvino_file import compile_network as compile_network
 from .openvino_file import read_network as read_network
 from .openvino_file import save_network as save_network
+from .packing import PackedModel as PackedModel
+from .packing import open_packed as open_packed
+from .packing import pack_model as pack_model
 from .table import open_backend as open_backend
 from .table import open_predictor as open_predictor
 from .torch_model import NativePredictor as NativePredictor
