@@ -4,6 +4,8 @@ from .base import Estimate as Estimate
 from .base import Image as Image
 from .base import Predictor as Predictor
 from .base import require_metres as require_metres
+from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
+from .calibrated import save_calibrated as save_calibrated
 from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
 from .onnx_file import FOCAL as FOCAL
@@ -15,6 +17,7 @@ from .openvino_file import save_network as save_network
 from .packing import PackedModel as PackedModel
 from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
+from .table import find_kind as find_kind
 from .table import open_backend as open_backend
 from .table import open_predictor as open_predictor
 from .torch_model import NativePredictor as NativePredictor

@@ -26,13 +26,17 @@ def concurrency_on(device: torch.device) -> int:
 
 def as_batch(images: Sequence[Image]) -> Tensor:
     """RGB in [0, 1], float32 (B, 3, H, W), from images (H, W, 3) of one size, uint8 or float32 in [0, 1]."""
-    height, width, channels = images[0].shape
-    batch = torch.empty(len(images), channels, height, width)
-    for target, image in zip(batch, images, strict=True):
-        target.copy_(torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1))
-        if image.dtype == np.uint8:
-            target.div_(255)
-    return batch
+    parts = [_as_tensor(image) for image in images]
+    return parts[0][None] if len(parts) == 1 else torch.stack(parts)
+
+
+def _as_tensor(image: Image) -> Tensor:
+    """One image, (3, H, W); the image's own memory where it is laid out so."""
+    usable = image.flags.writeable and min(image.strides) >= 0  # what PyTorch takes
+    values = torch.from_numpy(image if usable else image.copy()).permute(2, 0, 1)
+    if values.dtype == torch.uint8:
+        return torch.empty(values.shape).copy_(values).div_(255)
+    return values.float().contiguous()
 
 
 def to_maps(values: Tensor) -> NDArray[np.float32]:

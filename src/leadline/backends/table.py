@@ -55,6 +55,8 @@ def find_kind(model: str | Path) -> tuple[str, str]:
 
 
 def _kind_of_folder(folder: Path) -> str:
+    if not folder.is_dir() or bundled_name(str(folder)):
+        return "leadline"
     if (folder / CALIBRATION).is_file():
         return "calibrated"
     try:
@@ -63,6 +65,14 @@ def _kind_of_folder(folder: Path) -> str:
         return "leadline"
     is_hf = isinstance(config, dict) and "model_type" in config and "format" not in config
     return "hf" if is_hf else "leadline"
+
+
+def bundled_name(name: str) -> str | None:
+    """The name of a bundled model, of "default" too; None if there is none."""
+    from leadline.models import DEFAULT, bundled_models
+
+    name = DEFAULT if name == "default" else name
+    return name if name in bundled_models() else None
 
 
 def _opener(place: str) -> Any:
