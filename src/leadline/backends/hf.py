@@ -181,7 +181,8 @@ class HfBackend:
         """Take a model on its device, in evaluation mode, and its image processor; see `open_hf`."""
         self.name = name
         self.output = output
-        self.concurrency = 1 if model.device.type == "cpu" else CONCURRENCY_ELSEWHERE
+        self.device: str = model.device.type
+        self.concurrency = 1 if self.device == "cpu" else CONCURRENCY_ELSEWHERE
         self._processor = processor
         self.model = model
 

@@ -61,7 +61,7 @@ def export_model(model: str | Path, path: Path) -> list[Check]:
     (N, 1, H, W). What it leaves out is the last step of a model that sharpens edges, and the expected error.
 
     Args:
-        model: as `leadline.models.checkpoint.find_checkpoint`.
+        model: as `leadline.models.find_checkpoint`.
         path: the file, whose name ends in one of `WRITERS`: .onnx, or .xml for OpenVINO, with a .bin beside it. One
             that is there is replaced when the new one is verified.
 
