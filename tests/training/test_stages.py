@@ -381,6 +381,14 @@ def test_a_stage_keeps_the_encoders_weights_where_it_goes_back_to_them(pretraine
     assert [stage.model.encoder.weights for stage in stages] == [str(pretrained), str(pretrained), "none"]
 
 
+def test_any_model_can_be_fine_tuned(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    data = {"split": "official", "workers": 0, "augment": {"zoom": 1.5}}
+    stages = resolve_stages("fine-tune", {"init": str(tiny_checkpoint), "max_steps": 2, "data": data})
+    best = train_stages(stages, rooms, tmp_path / "run", "fine-tune")
+    record = read_config(best)["record"]["settings"]
+    assert (record["init"], record["model"]["plain"]["width"]) == ("tiny", 4)
+
+
 STAGED = """
 ema_decay = 0.5
 epochs = 9

@@ -286,6 +286,34 @@ def test_uncertainty_alone_wants_a_model_and_a_layer(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("init", "network", "weights"),
+    [("", "encoder-decoder", "x.safetensors"), ("base", "encoder-decoder", "none"), ("base", "unet", "x.safetensors")],
+)
+def test_an_encoder_is_restored_only_from_a_model_to_pretrained_weights(
+    init: str, network: str, weights: str, rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    model = ModelSettings(network=network, encoder=EncoderSettings(weights=weights))  # type: ignore[arg-type]
+    settings = tiny_settings.model_copy(update={"restore_encoder": 0.5, "init": init, "model": model})
+    with pytest.raises(LeadlineError, match="restore_encoder wants a model to start from and its encoder's pretrained"):
+        train(settings, rooms, Run(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_what_starts_from_a_model_looks_for_no_other_weights(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    encoder = EncoderSettings(name="mobilenetv3_small_050")
+    model = ModelSettings(encoder=encoder, decoder=DecoderSettings(width=16), height=32, width=48)
+    first = tiny_settings.model_copy(update={"model": model, "max_steps": 1})
+    train(first, rooms, Run(tmp_path / "first"))
+    missing = encoder.model_copy(update={"weights": "not/there.safetensors"})
+    changes = {"init": str(tmp_path / "first"), "model": model.model_copy(update={"encoder": missing})}
+    best = train(first.model_copy(update=changes), rooms, Run(tmp_path / "second"))
+    assert read_config(best)["record"]["settings"]["model"]["encoder"]["weights"] == "none"
+
+
 def test_resume_wants_a_run(tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match="no run at"):
         resume(Run(tmp_path))
@@ -386,8 +414,8 @@ def test_pictures_of_an_unknown_camera_do_not_hide_the_others(
         for number, row in enumerate(rows):
             writer.writerow(row if number % 3 else {name: row[name] for name in row.keys() - camera.keys()})
     once = tiny_settings.model_copy(update={"max_steps": 1})
-    train(once, rooms, tmp_path / "all known")
-    train(once, folder, tmp_path / "some known")
+    train(once, rooms, Run(tmp_path / "all known"))
+    train(once, folder, Run(tmp_path / "some known"))
     known, some = (load_model(tmp_path / name).settings.focal_px for name in ("all known", "some known"))
     assert known is not None and known == some
     assert "pictures looked at tell no focal length" in caplog.text

@@ -18,10 +18,10 @@ def reproduce(
 ) -> int:
     """Train the student report's networks one after the other and write its Table 1 beside its numbers.
 
-    Started again with the same --out, it goes on where it was stopped.
+    Started again with the same --out, it resumes where it was interrupted.
 
     Args:
-        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        data: the data set: a folder with an index.csv, or a public one as released (docs/reference/data-sets.md).
         out: folder for report.md, its figures, and each network's run and scores.
         only: cae, unet, xception, densenet; or all of a study: table1 (the default), official (the same networks
             without scenes shared between training and test), ablations.

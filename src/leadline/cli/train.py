@@ -23,9 +23,9 @@ def train(
 
     Args:
         recipe: a recipe's name (see `leadline models`) or a TOML file.
-        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        data: the data set: a folder with an index.csv, or a public one as released (docs/reference/data-sets.md).
         out: folder of the run.
-        resume: folder of a run to continue; everything else is taken from it.
+        resume: folder of an interrupted run to resume; everything else is taken from it.
         settings: replaces the recipe's.
     """
     from leadline.training import resume_stages, train_stages
