@@ -23,7 +23,7 @@ import psutil
 from PIL import Image
 
 from leadline.errors import LeadlineError
-from leadline.evaluation.speed.bench import make_pictures
+from leadline.evaluation.speed.bench import make_images
 from leadline.io.depth_files import read_depth_png, read_npz
 
 SIZES = ((96, 128), (128, 96), (90, 160), (120, 120), (72, 96))  # rows and columns
@@ -60,7 +60,7 @@ def fill(folder: Path, count: int) -> list[Path]:
     for height, width in SIZES:
         kind = folder.with_name(f"kind-{height}x{width}")
         kind.mkdir()
-        kinds += make_pictures(kind, 1, height, width)
+        kinds += make_images(kind, 1, height, width)
     folder.mkdir()
     paths = [folder / f"{number:06}.jpg" for number in range(count)]
     for number, path in enumerate(paths):

@@ -22,7 +22,7 @@ import torch
 import transformers
 from PIL import Image
 
-from leadline.evaluation.speed.bench import make_pictures
+from leadline.evaluation.speed.bench import make_images
 from leadline.evaluation.speed.results import Spread
 from leadline.io.discovery import find_images
 from leadline.models.checkpoint import open_model
@@ -134,7 +134,7 @@ def main(words: Sequence[str] | None = None) -> None:
         given, out = Path(name, "pictures"), Path(name, "depth")
         given.mkdir()
         out.mkdir()
-        paths = find_images(arguments.pictures) if arguments.pictures else make_pictures(given, 16, 480, 640)
+        paths = find_images(arguments.pictures) if arguments.pictures else make_images(given, 16, 480, 640)
         seconds = take_turns(systems(arguments.models, paths, out), arguments.rounds)
     print(f"{len(paths)} pictures, {arguments.rounds} rounds, {torch.get_num_threads()} threads, {pick_device()}")
     for system, each in seconds.items():

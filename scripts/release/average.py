@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from leadline.errors import LeadlineError
-from leadline.models.checkpoint import find_checkpoint, read_config, save_checkpoint
+from leadline.models.checkpoint import save_checkpoint
+from leadline.models.checkpoint_files import find_checkpoint, read_config
 from leadline.training.model_card import model_card, without_scores
 from leadline.training.weight_averaging import load_weight_average
 

@@ -17,7 +17,8 @@ from score_bundled import score
 
 from leadline.data.catalog import open_dataset
 from leadline.data.splits import make_splits
-from leadline.models.checkpoint import BUNDLE, find_checkpoint, load_checkpoint, read_config, save_checkpoint
+from leadline.models.checkpoint import load_checkpoint, save_checkpoint
+from leadline.models.checkpoint_files import BUNDLE, find_checkpoint, read_config
 from leadline.models.device import autocast
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision

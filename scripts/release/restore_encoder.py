@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from leadline.errors import LeadlineError
-from leadline.models.checkpoint import find_checkpoint, load_checkpoint, read_config, save_checkpoint
+from leadline.models.checkpoint import load_checkpoint, save_checkpoint
+from leadline.models.checkpoint_files import find_checkpoint, read_config
 from leadline.models.encoders import load_weights, read_weights
 from leadline.training.model_card import model_card, without_scores
 

@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 
 from leadline.evaluation.evaluation import evaluate_protocols
-from leadline.models.checkpoint import BUNDLE, read_config, save_record
+from leadline.models.checkpoint import save_record
+from leadline.models.checkpoint_files import BUNDLE, read_config
 from leadline.training.model_card import model_card
 
 RESULTS = Path(__file__).parents[2] / "research" / "results"

@@ -1,17 +1,10 @@
+import shutil
 from pathlib import Path
 
 import pytest
-from rich.table import Table
+from one_line import fails
 
-from leadline.cli.console import print_table
 from leadline.cli.main import main
-
-
-def test_brackets_in_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    table = Table("model")
-    table.add_row("runs[/v1]")
-    print_table(table)
-    assert "runs[/v1]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -29,3 +22,36 @@ def test_a_target_that_cannot_be_written_is_told_before_the_work(
     Path("file").write_text("")
     assert main(words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_compare_and_report(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored = ["--data", str(rooms), "--split", "official/test"]
+    assert main(["evaluate", str(tiny_checkpoint), *scored, "--protocol", "median", "--out", str(tmp_path / "a")]) == 0
+    words = [*scored, "--protocol", "median", "--out", str(tmp_path / "compared")]
+    assert main(["compare", str(tmp_path / "a"), str(tiny_checkpoint), *words]) == 0
+    printed = capsys.readouterr().out
+    assert "8 pictures of rooms official/test, protocol median" in printed and "unclear" in printed
+    assert {path.name for path in (tmp_path / "compared").iterdir()} == {"compare.md", "compare.csv", "compare.png"}
+    page = tmp_path / "page.html"
+    words = [*scored, "--protocol", "metric", "--out", str(page), "--processes", "2"]
+    assert main(["report", str(tiny_checkpoint), *words]) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_a_broken_picture_of_a_data_set_is_one_line(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(rooms, tmp_path / "rooms")
+    (broken / "rgb" / "00031.png").write_text("no picture")
+    line = fails(capsys, "evaluate", tiny_checkpoint, "--data", broken, "--protocol", "report", "--split", "all")
+    assert "00031.png is no picture" in line and "worker" not in line
+
+
+def test_a_data_sets_own_settings_are_named_as_such(
+    rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(rooms, tmp_path / "rooms")
+    (broken / "dataset.toml").write_text("depth_skale = 1.0")
+    assert "dataset.toml: depth_skale" in fails(capsys, "evaluate", "--data", broken, "--protocol", "report")

@@ -1,10 +1,12 @@
 """Cameras by hand-worked numbers."""
 
+from math import nan
+
 import numpy as np
 import pytest
 
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import Camera, CameraSource, choose_camera
+from leadline.geometry.camera import Camera, CameraSource, choose_camera, focal_px_from_fov, fov_deg_from_focal
 
 VGA = Camera(fx=500.0, fy=400.0, cx=300.0, cy=200.0, width=640, height=480)
 
@@ -62,3 +64,19 @@ def test_the_best_known_camera_is_chosen() -> None:
 def test_what_is_no_camera_is_refused(change: dict[str, float]) -> None:
     with pytest.raises(LeadlineError):
         Camera(**{**VGA.__dict__, **change})
+
+
+def test_a_right_angle_sees_twice_the_focal_length():
+    assert focal_px_from_fov(90.0, 640) == pytest.approx(320.0)
+    assert fov_deg_from_focal(320.0, 640) == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize("fov_deg", [1.0, 63.4, 179.0])
+def test_field_of_view_there_and_back(fov_deg):
+    assert fov_deg_from_focal(focal_px_from_fov(fov_deg, 640), 640) == pytest.approx(fov_deg)
+
+
+@pytest.mark.parametrize("fov_deg", [0.0, 180.0, -10.0, nan])
+def test_a_field_of_view_that_is_none_is_refused(fov_deg):
+    with pytest.raises(LeadlineError, match=r"between 0 and 180 degrees, got"):
+        focal_px_from_fov(fov_deg, 640)

@@ -1,14 +1,11 @@
-from math import hypot, nan
+from math import nan
 
 import pytest
 import torch
-from PIL import ExifTags, Image
 
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import focal_px_from_fov, fov_deg_from_focal
 from leadline.geometry.intrinsics import crop_intrinsics, depth_to_points, mirror_intrinsics, pinhole, resize_intrinsics
 from leadline.geometry.resizing import resize
-from leadline.io.exif import focal_px_from_exif
 
 KINECT = torch.tensor([[518.0, 2.0, 325.5], [0.0, 519.0, 253.5], [0.0, 0.0, 1.0]])
 UNKNOWN = torch.full((3, 3), nan)
@@ -23,14 +20,6 @@ def project(points_m: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
 POINTS_M = torch.tensor([[0.3, -0.2, 2.0], [-0.7, 0.5, 3.5], [0.0, 0.0, 1.0]])
 
 
-def exif(**tags: object) -> Image.Exif:
-    """A block as read from a file, with values that no writer would put there."""
-    block = Image.Exif()
-    found = {ExifTags.Base[name]: value for name, value in tags.items()}
-    block.get_ifd = lambda tag: found if tag == ExifTags.IFD.Exif else {}  # type: ignore[method-assign]
-    return block
-
-
 def test_pinhole_looks_through_the_middle():
     assert pinhole(500.0, height=480, width=641).tolist() == [[500, 0, 320], [0, 500, 239.5], [0, 0, 1]]
 
@@ -39,22 +28,6 @@ def test_pinhole_looks_through_the_middle():
 def test_pinhole_refuses_a_focal_length_that_is_none(focal_px):
     with pytest.raises(LeadlineError, match=r"positive number of pixels, got .*: check the unit"):
         pinhole(focal_px, 4, 4)
-
-
-def test_a_right_angle_sees_twice_the_focal_length():
-    assert focal_px_from_fov(90.0, 640) == pytest.approx(320.0)
-    assert fov_deg_from_focal(320.0, 640) == pytest.approx(90.0)
-
-
-@pytest.mark.parametrize("fov_deg", [1.0, 63.4, 179.0])
-def test_field_of_view_there_and_back(fov_deg):
-    assert fov_deg_from_focal(focal_px_from_fov(fov_deg, 640), 640) == pytest.approx(fov_deg)
-
-
-@pytest.mark.parametrize("fov_deg", [0.0, 180.0, -10.0, nan])
-def test_a_field_of_view_that_is_none_is_refused(fov_deg):
-    with pytest.raises(LeadlineError, match=r"between 0 and 180 degrees, got"):
-        focal_px_from_fov(fov_deg, 640)
 
 
 def test_halving_moves_the_centre_by_the_half_pixel_rule():
@@ -140,49 +113,3 @@ def test_points_project_back_onto_their_pixels():
 def test_points_of_other_shapes_are_refused(depth_shape, matrix_shape):
     with pytest.raises(ValueError, match=r"wanted a depth of \(B, 1, H, W\).*got"):
         depth_to_points(torch.ones(depth_shape), torch.ones(matrix_shape))
-
-
-def test_focal_length_from_the_35_mm_equivalent_goes_by_the_diagonal():
-    expected = 26 * hypot(4000, 3000) / hypot(36, 24)  # 3004.6 pixels
-    assert focal_px_from_exif(exif(FocalLengthIn35mmFilm=26), (4000, 3000)) == pytest.approx(expected)
-    assert focal_px_from_exif(exif(FocalLengthIn35mmFilm=26), (3000, 4000)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("unit", "per_unit"), [(2, 25400.0), (3, 10000.0), (4, 1000.0), (5, 1.0), (1, 25400.0), (99, 25400.0)]
-)
-def test_focal_length_from_the_sensor(unit, per_unit):
-    # 1000 pixels per mm and a lens of 4.2 mm: 4200 pixels
-    block = exif(FocalLength=4.2, FocalPlaneXResolution=per_unit, FocalPlaneResolutionUnit=unit)
-    assert focal_px_from_exif(block, (4000, 3000)) == pytest.approx(4200.0)
-
-
-def test_focal_length_from_the_sensor_counts_inches_by_default():
-    assert focal_px_from_exif(exif(FocalLength=4.2, FocalPlaneXResolution=25400.0), (4000, 3000)) == pytest.approx(
-        4200.0
-    )
-
-
-def test_focal_length_from_the_sensor_follows_a_later_resize():
-    block = exif(FocalLength=4.2, FocalPlaneXResolution=25400.0, ExifImageWidth=4000, ExifImageHeight=3000)
-    assert focal_px_from_exif(block, (1000, 750)) == pytest.approx(1050.0)
-    assert focal_px_from_exif(block, (750, 1000)) == pytest.approx(1050.0)
-
-
-@pytest.mark.parametrize(
-    "tags",
-    [
-        {},
-        {"FocalLengthIn35mmFilm": 0},  # EXIF's "unknown"
-        {"FocalLengthIn35mmFilm": nan},
-        {"FocalLengthIn35mmFilm": "wide"},
-        {"FocalLengthIn35mmFilm": (26, 26)},
-        {"FocalLengthIn35mmFilm": -26},
-        {"FocalLengthIn35mmFilm": 1},  # 0.03 of the long side: no lens
-        {"FocalLength": 4.2},
-        {"FocalPlaneXResolution": 25400.0},
-        {"FocalLength": 4.2, "FocalPlaneXResolution": 1e12},
-    ],
-)
-def test_a_focal_length_that_is_missing_or_absurd_is_unknown(tags):
-    assert focal_px_from_exif(exif(**tags), (4000, 3000)) is None

@@ -94,30 +94,6 @@ def test_the_surface_faces_the_camera_and_wears_the_picture(tmp_path: Path) -> N
     assert (int((1 - v) * HEIGHT), int(u * WIDTH)) == (10, 20)
 
 
-def test_what_flies_between_two_things_is_left_out() -> None:
-    depth_m = np.full((HEIGHT, WIDTH), 1.0, np.float32)
-    depth_m[:, 32:] = 3.0
-    depth_m[:, 31] = 2.0  # slides from near to far
-    surface = on_surface(depth_m, everywhere())
-    assert np.flatnonzero(~surface[0]).tolist() == [30, 31, 32]
-    assert surface.all(axis=0).sum() == WIDTH - 3
-    assert on_surface(wall(), everywhere()).all()
-
-
-def test_a_hole_takes_only_itself() -> None:
-    valid = everywhere()
-    valid[10, 20] = False
-    depth_m = np.where(valid, wall(), 0).astype(np.float32)
-    np.testing.assert_array_equal(on_surface(depth_m, valid), valid)
-    assert len(point_cloud(picture(), depth_m, valid, CAMERA).points_m) == HEIGHT * WIDTH - 1
-
-
-@pytest.mark.parametrize("camera", [None, np.full((3, 3), np.nan, np.float32)])
-def test_points_need_a_camera(camera: NDArray[np.float32] | None) -> None:
-    with pytest.raises(LeadlineError, match="points in space need the camera: give --focal-px, --fov or --intrinsics"):
-        point_cloud(picture(), wall(), everywhere(), camera)
-
-
 def test_no_surface_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match="no surface to write"):
         write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), ~everywhere(), CAMERA)
@@ -137,12 +113,3 @@ def test_a_large_picture_becomes_a_coarser_surface(tmp_path: Path) -> None:
     (mesh,) = trimesh.load(tmp_path / "mesh.glb").geometry.values()
     assert len(mesh.vertices) == HEIGHT * WIDTH // 4
     np.testing.assert_allclose(mesh.vertices @ (NORMAL * [1, -1, -1]), DISTANCE_M, atol=1e-5)
-
-
-def test_a_slide_of_many_pixels_flies_too_where_the_picture_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leadline.geometry.points.FLYING_AREA_PX", HEIGHT * WIDTH // 25)  # five times as wide
-    depth_m = np.full((HEIGHT, WIDTH), 1.0, np.float32)
-    slide = np.geomspace(1.0, 1.35, 11)  # 3 % from pixel to pixel, 35 % across
-    depth_m[:, 20:31], depth_m[:, 31:] = slide, slide[-1]
-    kept = on_surface(depth_m, everywhere())[0]
-    assert not kept[21:30].any() and kept[:15].all() and kept[36:].all()

@@ -13,16 +13,14 @@ from leadline.errors import LeadlineError
 from leadline.models import checkpoint
 from leadline.models.build import build_model
 from leadline.models.checkpoint import (
-    ensure_checkpoint_overwritable,
-    find_checkpoint,
     load_checkpoint,
     load_model,
     open_model,
-    read_config,
     save_checkpoint,
     save_record,
     save_rescaled,
 )
+from leadline.models.checkpoint_files import read_config
 from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision
@@ -230,25 +228,6 @@ def test_a_rescaled_copy_answers_scaled_metres(tmp_path: Path, kind: Any) -> Non
     assert [it["scale"] for it in read_config(twice)["record"]["calibrations"]] == [1.25, 0.8]
 
 
-def test_only_a_checkpoint_is_written_over(folder: Path, tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "other", build(), RECORD, "")
-    (tmp_path / "empty").mkdir()
-    for fine in ("new", "empty", "other"):
-        ensure_checkpoint_overwritable(tmp_path / fine, folder)
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "config.json").write_text("{}")
-    for wrong in (tmp_path / "photos", folder / "config.json"):
-        with pytest.raises(
-            LeadlineError, match="holds something else than a checkpoint: name a new or an empty folder"
-        ):
-            ensure_checkpoint_overwritable(wrong, folder)
-    with pytest.raises(LeadlineError, match="good is the model itself, which is kept as it is"):
-        ensure_checkpoint_overwritable(folder / ".." / "good", folder)
-    (tmp_path / "other" / "net.onnx").write_bytes(b"onnx")
-    with pytest.raises(LeadlineError, match="other holds 'net.onnx', which would be lost"):
-        ensure_checkpoint_overwritable(tmp_path / "other", folder)
-
-
 # What is refused.
 
 
@@ -386,36 +365,7 @@ def test_one_weight_too_few_or_too_many(folder: Path, key: str) -> None:
         load_checkpoint(folder)
 
 
-# Finding.
-
-
-@pytest.fixture
-def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of bundled models: the default one, another, and one that is no checkpoint."""
-    root = tmp_path / "bundled"
-    for name in ("base", "fast-nyu"):
-        save_checkpoint(root / name, build(), RECORD, "")
-    (root / "empty-nyu").mkdir()
-    monkeypatch.setattr(checkpoint, "BUNDLE", root)
-    return root
-
-
-def test_bundled_models_go_by_name(bundle: Path) -> None:
-    assert checkpoint.bundled_models() == {name: bundle / name for name in ("base", "fast-nyu")}
-    assert find_checkpoint("fast-nyu") == bundle / "fast-nyu"
-    assert find_checkpoint("default") == bundle / "base"
-    assert same_weights(load_model(), build())
-
-
-def test_a_folder_goes_by_path(bundle: Path, folder: Path) -> None:
-    assert find_checkpoint(folder) == find_checkpoint(str(folder)) == folder
-
-
-def test_a_run_stands_for_its_best_epoch(tmp_path: Path) -> None:
-    best = tmp_path / "run" / "checkpoints" / "best"
-    save_checkpoint(best, build(seed=4), RECORD, "")
-    assert find_checkpoint(tmp_path / "run") == best
-    assert same_weights(load_model(tmp_path / "run"), build(seed=4))
+# Opening.
 
 
 def test_a_model_is_opened_as_what_is_quicker_to_predict_with(tmp_path: Path) -> None:
@@ -426,31 +376,3 @@ def test_a_model_is_opened_as_what_is_quicker_to_predict_with(tmp_path: Path) ->
     assert not opened.training
     assert [value.dtype for value in opened.parameters()] == [value.dtype for value in quick.parameters()]
     assert same_weights(opened, quick)
-
-
-def test_an_unknown_model_is_answered_with_the_nearest(bundle: Path) -> None:
-    with pytest.raises(LeadlineError, match="unknown model 'bsae': did you mean 'base'"):
-        find_checkpoint("bsae")
-
-
-def test_a_model_like_no_other_is_answered_with_the_list(bundle: Path) -> None:
-    with pytest.raises(LeadlineError, match="unknown model 'qqqqqq': choose from default, base, fast-nyu"):
-        load_model("qqqqqq")
-
-
-def test_a_file_is_no_model(bundle: Path, folder: Path) -> None:
-    with pytest.raises(LeadlineError, match=r"unknown model '.*model\.safetensors'"):
-        find_checkpoint(folder / "model.safetensors")
-
-
-def test_without_a_bundle_there_is_no_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "BUNDLE", tmp_path / "none")
-    assert checkpoint.bundled_models() == {}
-    with pytest.raises(LeadlineError, match="unknown model"):
-        load_model()
-
-
-def test_a_folder_that_is_no_checkpoint_is_said_when_it_is_loaded(tmp_path: Path) -> None:
-    assert find_checkpoint(tmp_path) == tmp_path
-    with pytest.raises(LeadlineError, match="no checkpoint at"):
-        load_model(tmp_path)

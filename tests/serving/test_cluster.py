@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leadline.backends import pack_model
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
+from leadline.export import export_model
 from leadline.io.camera_files import camera_from_options
 from leadline.io.depth_files import read_npz
-from leadline.io.remote import RemoteFolder
-from leadline.models.checkpoint import find_checkpoint, load_model
+from leadline.models.checkpoint import load_model
 from leadline.prediction.files import predict_files
 from leadline.serving.cluster import Job, _Worker, jobs_left, predict_on_cluster
 
@@ -47,8 +48,7 @@ def bucket(photos: Path) -> Iterator[str]:
 
 
 def worker(model: Path, source: str, target: str, **camera: Any) -> _Worker:
-    files = {path.name: path.read_bytes() for path in find_checkpoint(model).iterdir()}
-    return _Worker(files, source, target, ("depth", "npz"), camera_from_options(**camera))
+    return _Worker(pack_model(model), source, target, ("depth", "npz"), camera_from_options(**camera))
 
 
 def ask(worker: _Worker, *jobs: Job) -> dict[str, list[Any]]:
@@ -89,7 +89,7 @@ def test_names_that_results_would_share_keep_their_endings(photos: Path) -> None
     [
         ("photos/desk", ["dept"], "did you mean 'depth'"),
         ("photos/nowhere", ["depth"], "nowhere does not exist: check the path"),
-        ("empty", ["depth"], "no pictures in empty"),
+        ("empty", ["depth"], "no images in empty"),
         ("photos/hall.png", ["depth"], "is a file: name the folder or the bucket that it is in"),
         ("nix://photos", ["depth"], "cannot be reached: Protocol not known: nix"),
     ],
@@ -125,6 +125,17 @@ def test_a_worker_does_what_one_machine_does(
             assert system.cat_file(f"{root}/{path.relative_to(tmp_path / 'own').as_posix()}") == path.read_bytes()
     assert len(system.find(root)) == 6  # nothing else is left there
     assert jobs_left(bucket, target, ["depth", "npz"]) == ([jobs[2]], 3)
+
+
+def test_a_worker_has_the_model_of_a_file(bucket: str, photos: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    model, out = tmp_path / "tiny.onnx", tmp_path / "out"
+    export_model(tiny_checkpoint, model)
+    (own,) = predict_files([photos / "hall.png"], tmp_path / "own", str(model), formats=["npz"])
+    started = worker(model, bucket, str(out))
+    model.unlink()
+    assert ask(started, Job("hall.png", "hall"))["error"] == [""]
+    assert np.array_equal(read_npz(out / "hall.npz").depth_m, read_npz(own.written[0]).depth_m)
 
 
 def test_what_is_not_leadlines_is_kept(bucket: str, tiny_checkpoint: Path) -> None:
@@ -175,13 +186,6 @@ def test_trouble_with_a_batch_leaves_the_other_batches(
     assert len(errors) == 2
 
 
-def test_other_machines_are_told_whole_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert RemoteFolder("photos").url == f"file://{tmp_path}/photos"
-    for url in ("memory://bucket/photos", "simplecache::memory://bucket/photos"):
-        assert RemoteFolder(url).url == url
-
-
 def test_a_cluster_that_is_not_there_is_one_line(
     photos: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,14 +202,14 @@ def test_the_command_predicts_what_is_left(
     words = ["cluster", str(photos), "--out", str(tmp_path / "out"), "--model", str(tiny_checkpoint)]
     assert main([*words, "--focal-px", "50"]) == 2
     told = capsys.readouterr()
-    assert f"3 of 4 pictures written to {tmp_path / 'out'}, 0 were there" in told.out
+    assert f"3 of 4 images written to {tmp_path / 'out'}, 0 already existed" in told.out
     assert "desk/broken.png is no picture that can be read" in told.err
     found = read_npz(tmp_path / "out" / "desk" / "10.npz")
     (own,) = predict_files([photos / "desk" / "10.png"], tmp_path, load_model(tiny_checkpoint), focal_px=50.0)
     assert np.array_equal(found.depth_m, read_npz(own.written[2]).depth_m)
     (photos / "desk" / "broken.png").unlink()
     assert main(words) == 0  # which starts no cluster
-    assert f"0 of 3 pictures written to {tmp_path / 'out'}, 3 were there" in capsys.readouterr().out
+    assert f"0 of 3 images written to {tmp_path / 'out'}, 3 already existed" in capsys.readouterr().out
 
 
 def test_what_is_impossible_is_refused_before_a_cluster_starts(

@@ -54,7 +54,7 @@ def test_a_click_in_a_smaller_drawing_measures_the_whole_prediction():
 
 def test_a_click_on_the_scale_is_no_point():
     shown = show("slope", sloped())
-    with pytest.raises(LeadlineError, match="click in the picture above it"):
+    with pytest.raises(LeadlineError, match="click in the image above it"):
         click(shown, (20, 62))
 
 

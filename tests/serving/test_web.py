@@ -16,9 +16,11 @@ from conftest import TINY_MODEL
 from leadline import predict
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
+from leadline.export import export_model
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.build import build_model
 from leadline.models.model import DepthModel
+from leadline.prediction import open_metric_backend
 from leadline.prediction.colors import depth_limits, draw_depth
 from leadline.serving import web as app
 from leadline.serving.web import build_page, served_page
@@ -34,7 +36,7 @@ def model() -> DepthModel:
 
 @pytest.fixture(scope="module")
 def address(model: DepthModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    page = build_page(model, "tiny", tmp_path_factory.mktemp("page"))
+    page = build_page(open_metric_backend(model), "tiny", tmp_path_factory.mktemp("page"))
     page.launch(prevent_thread_lock=True, quiet=True)
     yield page.local_url
     page.close(verbose=False)
@@ -129,7 +131,7 @@ def test_two_visitors_may_sweep_at_a_time(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_files_before_a_picture_are_refused(client: Any) -> None:
-    with pytest.raises(Exception, match="give a picture, and press Look"):
+    with pytest.raises(Exception, match="choose an image and press Predict"):
         client.predict(["depth"], api_name="/files")
 
 
@@ -159,6 +161,21 @@ def test_the_command_serves_until_it_is_interrupted_and_leaves_no_picture_behind
     assert not list(tmp_path.glob("leadline-*"))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_a_file_is_served(tiny_checkpoint: Path, picture: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+    model = tmp_path / "tiny.onnx"
+    export_model(tiny_checkpoint, model)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with served_page(model, "127.0.0.1", port) as address:
+        client = gradio_client.Client(address, verbose=False, download_files=tmp_path / "got")
+        depth, *_, words = ask(client, picture, focal_px="50")
+        own = predict(picture, str(model), focal_px=50.0)
+        drawn = draw_depth(own.depth_m, own.valid, *depth_limits(own.depth_m, own.valid))
+        assert np.array_equal(Image.open(depth), drawn)
+        assert "focal 50 px (given)" in words
 
 
 def test_a_port_in_use_is_named(tiny_checkpoint: Path) -> None:

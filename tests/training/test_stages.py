@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import evaluate_protocols
 from leadline.io.toml import read_toml
-from leadline.models.checkpoint import load_model, read_config
+from leadline.models.checkpoint import load_model
+from leadline.models.checkpoint_files import read_config
 from leadline.training.recorder import RunRecorder
 from leadline.training.run_folder import Interrupted, read_rows
 from leadline.training.settings import RunSettings, parse_settings, resolve_stages

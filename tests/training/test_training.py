@@ -15,7 +15,8 @@ from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
 from leadline.errors import LeadlineError
 from leadline.evaluation.metrics import named
 from leadline.models.build import build_model
-from leadline.models.checkpoint import load_model, read_config, save_checkpoint
+from leadline.models.checkpoint import load_model, save_checkpoint
+from leadline.models.checkpoint_files import read_config
 from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings

@@ -4,6 +4,7 @@ from .base import Image as Image
 from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
+from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
 from .onnx_file import FOCAL as FOCAL
 from .onnx_file import PREFIX as PREFIX
@@ -11,6 +12,9 @@ from .onnx_file import open_session as open_session
 from .openvino_file import compile_network as compile_network
 from .openvino_file import read_network as read_network
 from .openvino_file import save_network as save_network
+from .packing import PackedModel as PackedModel
+from .packing import open_packed as open_packed
+from .packing import pack_model as pack_model
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
 from .torch_model import TorchBackend as TorchBackend

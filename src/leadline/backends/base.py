@@ -30,6 +30,8 @@ class Backend(Protocol):
     """Metres, or depth or disparity up to scale and shift."""
     working_size: tuple[int, int] | None
     """Height and width at which the network sees an image, its aspect aside; None: the image's own, or not told."""
+    device: str
+    """Where it runs: cpu, cuda or mps."""
     concurrency: int
     """How many images are best answered at a time, each by a thread of the caller's."""
 

@@ -181,7 +181,8 @@ class HfBackend:
         """Take a model on its device, in evaluation mode, and its image processor; see `open_hf`."""
         self.name = name
         self.output = output
-        self.concurrency = 1 if model.device.type == "cpu" else CONCURRENCY_ELSEWHERE
+        self.device: str = model.device.type
+        self.concurrency = 1 if self.device == "cpu" else CONCURRENCY_ELSEWHERE
         self._processor = processor
         self.model = model
 
@@ -236,8 +237,8 @@ class HfBackend:
         own_deg = torch.tensor([fov_deg_from_focal(focal, width) for focal in focal_px.tolist()])
         if predicted_deg is None and own_deg.isnan().any():
             raise LeadlineError(
-                f"{self.name} predicts no field of view, so it needs pictures of a known focal length: "
-                "use a data set with intrinsics"
+                f"{self.name} predicts no field of view, so it needs images of a known focal length: give the focal "
+                "length or field of view, or a data set that tells it"
             )
         return own_deg if predicted_deg is None else torch.where(own_deg.isnan(), predicted_deg.float().cpu(), own_deg)
 

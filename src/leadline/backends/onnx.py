@@ -52,7 +52,8 @@ def open_onnx(name: str | Path) -> "FileBackend":
         height,
         width,
     )
-    return FileBackend(path, network, read_info(path, session.get_modelmeta().custom_metadata_map))
+    device = "cuda" if session.get_providers()[0].startswith("CUDA") else "cpu"
+    return FileBackend(path, network, read_info(path, session.get_modelmeta().custom_metadata_map), device)
 
 
 class FileBackend:
@@ -67,9 +68,9 @@ class FileBackend:
 
     concurrency = CONCURRENCY_ELSEWHERE
 
-    def __init__(self, path: Path, network: Network, info: FileInfo) -> None:
+    def __init__(self, path: Path, network: Network, info: FileInfo, device: str = "cpu") -> None:
         """Take an open file, see `open_onnx`."""
-        self.name = str(path)
+        self.name, self.device = str(path), device
         self.output = info.output
         fixed = (network.height, network.width) if network.height and network.width else None
         self.working_size: tuple[int, int] | None = info.working_size or fixed

@@ -27,6 +27,7 @@ class TorchBackend:
         """Join a model, on its device and in evaluation mode, with the name it goes by."""
         self.model, self.name = model, name
         self.working_size: tuple[int, int] | None = (model.settings.height, model.settings.width)
+        self.device = model.mean.device.type
         self.concurrency = concurrency_on(model.mean.device)
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:

@@ -16,19 +16,20 @@ def app(
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 7860,
 ) -> int:
-    """Serve a page that takes a picture and shows its depth, until Ctrl-C.
+    """Serve a web page that predicts the depth of images, until Ctrl-C.
 
     Args:
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        host: address to listen at; 0.0.0.0 lets other machines in too.
-        port: port to listen at.
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, or hf:NAME.
+        host: address to listen on; 0.0.0.0 also accepts other machines.
+        port: port to listen on.
     """
     from leadline.serving import served_page
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)  # by which services end; visitors' pictures are to go then too
+    before = signal.signal(signal.SIGTERM, stop)  # by which services end; visitors' images are to go then too
     try:
         with served_page(model, host, port) as address, suppress(KeyboardInterrupt):
             print(f"{address} shows the page; Ctrl-C ends it", flush=True)

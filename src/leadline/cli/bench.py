@@ -1,6 +1,7 @@
 """The command that times models: `leadline bench`."""
 
 import sys
+from collections.abc import Iterator
 from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SYNTHETIC_SIZE = "480x640"
 NUM_SYNTHETIC = 8
 KINDS = ("cpu", "cuda", "mps")
+IN_MODEL = "in model"
+"""Instead of a time where a backend preprocesses and postprocesses as part of the model."""
 
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 Batches = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=(), validator=Number(gte=1))]
@@ -34,46 +37,46 @@ def bench(
     rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 7,
     out: Path | None = None,
 ) -> int:
-    """Time models: decode, preprocess, model, postprocess and write apart, then end to end.
+    """Time models: decode, preprocess, model, postprocess and write separately, then end to end.
 
-    End to end, the next picture is decoded and the last result written beside the model's work, as predict does it.
-    All models take turns in each round, after one of warm-up; ± is half the distance between the rounds' quartiles.
+    End to end, several images are processed at a time, as predict does. All models take turns in each round, after one
+    round of warm-up; ± is half the interquartile range over the rounds.
 
     Args:
-        models: leadline models as for predict, and hf:NAME, Hugging Face depth models; none means the default.
-        data: pictures, folders of them and patterns; else 8 made-up JPEG pictures.
-        size: height x width of made-up pictures, 480x640 if not given.
-        batch: pictures at a time; several are timed one beside the other. 1 if not given.
-        device: cpu, cuda, cuda:1, mps; several too. The fastest that is there if not given.
-        rounds: how many are counted.
-        out: JSON file for the times of every round.
+        models: models as for predict; the default if none is given.
+        data: images, folders of them and patterns; 8 synthetic JPEG images if not given.
+        size: height x width of the synthetic images, 480x640 if not given.
+        batch: images at a time; several sizes are timed in turn. 1 if not given.
+        device: one or more of cpu, cuda, cuda:1, mps, for models in PyTorch. The fastest available if not given.
+        rounds: number of rounds that count.
+        out: JSON file for the times of all rounds.
     """
     from tempfile import TemporaryDirectory
 
-    from leadline.evaluation.speed import benchmark, make_pictures
+    from leadline.evaluation.speed import benchmark, make_images
     from leadline.io import find_images, require_target
 
     if out is not None:
         require_target(out)
     if data and size:
-        raise LeadlineError("--size is that of made-up pictures, and --data names pictures: give one of them")
+        raise LeadlineError("--size is for synthetic images, and --data names images: give one of them")
     devices = _devices(device or [])
     height, width = _height_width(size or SYNTHETIC_SIZE)
     with TemporaryDirectory(prefix="leadline-bench-") as folder:
-        paths = find_images(data) if data else make_pictures(Path(folder), NUM_SYNTHETIC, height, width)
+        paths = find_images(data) if data else make_images(Path(folder), NUM_SYNTHETIC, height, width)
         result = benchmark(
             models or ("default",), paths,
             devices=devices, batches=batch or (1,), rounds=rounds, show_progress=sys.stderr.isatty(),
         )  # fmt: skip
-    what = "of your pictures" if data else f"made-up pictures of {height}×{width}"
-    print(f"{result.num_pictures} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
+    what = "of your images" if data else f"synthetic images of {height}×{width}"
+    print(f"{result.num_images} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
           f"{result.num_threads} threads")  # fmt: skip
     print_table(_models_table(result))
-    print("milliseconds a picture")
+    print("milliseconds per image")
     print_table(_times_table(result))
     if out is not None:
         result.save(out)
-        print(f"every round's times written to {out}")
+        print(f"times of all rounds written to {out}")
     return 0
 
 
@@ -112,11 +115,7 @@ def _models_table(result: "Benchmark") -> "Table":
     for entry in result.entries:
         table.add_row(
             *_key(entry),
-            f"{entry.num_parameters / 1e6:.1f} M",
-            f"{entry.num_multiply_adds / 1e9:.2f} G",
-            f"{entry.height}×{entry.width}",
-            _plus_minus(entry.gflops),
-            _plus_minus(entry.share_of_peak, 100) + " %",
+            *_of_network(entry),
         )
     return table
 
@@ -124,18 +123,30 @@ def _models_table(result: "Benchmark") -> "Table":
 def _times_table(result: "Benchmark") -> "Table":
     from rich.table import Table
 
-    from leadline.evaluation.speed import END_TO_END, STAGES, Spread
+    from leadline.evaluation.speed import END_TO_END, PHASES, Spread
 
-    table = Table("model", "device", "batch", *STAGES, END_TO_END, "pictures/s", "times the first")
+    table = Table("model", "device", "batch", *PHASES, END_TO_END, "images/s", "times the first")
     for entry in result.entries:
         first = result.first_like(entry)
         table.add_row(
             *_key(entry),
-            *(_plus_minus(Spread.of(entry.seconds[name]), 1e3) for name in (*STAGES, END_TO_END)),
+            *(
+                _plus_minus(Spread.of(entry.seconds[name]), 1e3) if name in entry.seconds else IN_MODEL
+                for name in (*PHASES, END_TO_END)
+            ),
             _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]])),
             "" if entry is first else _plus_minus(entry.speed_against(first)),
         )
     return table
+
+
+def _of_network(entry: "Entry") -> Iterator[str]:
+    """Size and speed of a network; of one that PyTorch does not run, only what is known."""
+    yield "" if entry.num_parameters is None else f"{entry.num_parameters / 1e6:.1f} M"
+    yield "" if entry.num_multiply_adds is None else f"{entry.num_multiply_adds / 1e9:.2f} G"
+    yield "" if entry.height is None else f"{entry.height}×{entry.width}"
+    yield "" if entry.gflops is None else _plus_minus(entry.gflops)
+    yield "" if entry.share_of_peak is None else _plus_minus(entry.share_of_peak, 100) + " %"
 
 
 def _key(entry: "Entry") -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""The commands that measure with a picture, and put a model's scale right: measure, calibrate."""
+"""The commands that measure in an image and correct a model's scale: measure, calibrate."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from leadline.errors import LeadlineError
 
 
 def measure(
-    picture: Path,
+    image: Path,
     /,
     *points: str,
     model: str = "default",
@@ -14,15 +14,16 @@ def measure(
     fov: float | None = None,
     intrinsics: Path | None = None,
 ) -> int:
-    """Measure the depth of a point, or the straight distance between two, in metres.
+    """Measure the depth of a point, or the straight-line distance between two, in metres.
 
     Args:
-        picture: the picture file.
-        points: X,Y of one point or two, in pixels from the left and from the top, the first of each being 0.
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        focal_px: focal length in pixels of the picture; else from EXIF, else assumed to be the training pictures'.
+        image: image file.
+        points: X,Y of one point or two, in pixels from the left and from the top, starting at 0.
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, or hf:NAME.
+        focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both (docs/camera.md).
+        intrinsics: camera file instead of both (docs/guides/camera.md).
     """
     places = [_point(text) for text in points]
     if len(places) not in (1, 2):
@@ -33,7 +34,7 @@ def measure(
     from leadline.prediction import WINDOW_PX
     from leadline.prediction import measure as run_measurement
 
-    length = run_measurement(picture, *places, model=model, focal_px=focal_px, fov_deg=fov, camera=intrinsics)
+    length = run_measurement(image, *places, model=model, focal_px=focal_px, fov_deg=fov, camera=intrinsics)
     what = "along the optical axis" if len(places) == 1 else "from point to point"
     print(f"{length}  {what}; median of {WINDOW_PX}×{WINDOW_PX} pixels; {length.focal}")
     return 0
@@ -51,25 +52,25 @@ def calibrate(
 ) -> int:
     """Make a model's metres right for a camera or a place, by known distances or labelled images.
 
-    A model of metres gets a scale, kept only if it is leave-one-out validated. A model of depth or disparity without
-    a unit gets a scale and a shift in its own space, and predicts metres from then on.
+    A model of metres gets a scale, kept only if leave-one-out validation shows that it is more accurate. A model of
+    depth or disparity without a unit gets a scale and a shift in its own space, and predicts metres from then on.
 
     Args:
         paths: an image and a CSV file of lines x,y,metres; or a CSV file of lines picture,x,y,metres. Metres are
-            depth along the optical axis; straight from the camera, as a tape has it, in a column named distance_m.
+            depth along the optical axis; for the distance from the camera (by tape), name the column distance_m.
         out: folder for the calibrated model, which every command then takes.
-        model: default, the name of a bundled model, a checkpoint's folder, a run's; an .onnx or OpenVINO's .xml file;
-            hf:NAME, or a Hugging Face model's folder.
-        data: labelled images instead: a folder with an index.csv, or a public data set (docs/data-sets.md).
-        split: which of them: all, RULE/PART such as official/test, or a text file of ids.
-        focal_px: focal length in pixels of the images; else from EXIF, else assumed to be the training pictures'.
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, or hf:NAME.
+        data: labelled images instead: a folder with an index.csv, or a public data set (docs/reference/data-sets.md).
+        split: the images to use: all, RULE/PART such as official/test, or a text file of ids.
+        focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both (docs/camera.md).
+        intrinsics: camera file instead of both (docs/guides/camera.md).
     """
     if len(paths) > 2 or (len(paths) == 0) == (data is None):
         got = " ".join(map(str, paths)) or "neither"
         raise LeadlineError(
-            f"wanted PICTURE and a CSV file of x,y,metres, one of picture,x,y,metres, or --data; got {got}"
+            f"wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or --data; got {got}"
         )
 
     from leadline.evaluation import calibrate as run_calibration

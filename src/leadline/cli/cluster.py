@@ -17,18 +17,21 @@ def cluster(
     fov: float | None = None,
     intrinsics: Path | None = None,
 ) -> int:
-    """Predict all pictures of a folder or a bucket, on this machine or on a Ray cluster's; go on where it was stopped.
+    """Predict all images of a folder or a bucket on a Ray cluster or this machine.
 
-    The cluster is the one that RAY_ADDRESS names, or that a Ray job runs on.
+    The same command resumes an interrupted run.
+
+    The cluster is the one in RAY_ADDRESS, or the one that runs the Ray job.
 
     Args:
-        source: folder or bucket of pictures: a path, s3://…, gs://…, abfs://… or whatever else fsspec knows.
-        out: folder or bucket for the results, whose folders are those of the source.
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        format: what to write, commas between: see `leadline predict`; no sheet.
-        focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
+        source: folder or bucket of images: a path, s3://…, gs://…, abfs://… or any other address that fsspec reads.
+        out: folder or bucket for the results, with the same subfolders as the source.
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, or hf:NAME.
+        format: comma-separated formats, as for `leadline predict` but for sheet.
+        focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both (docs/camera.md).
+        intrinsics: camera file instead of both (docs/guides/camera.md).
     """
     from leadline.serving import jobs_left, predict_on_cluster
 
@@ -42,7 +45,7 @@ def cluster(
         else:
             print(f"{done.picture}  {depths(done.near_m, done.median_m, done.far_m)}  {done.focal}", flush=True)
     num_written = len(jobs) - len(broken)
-    print(f"{num_written} of {len(jobs) + num_there} pictures written to {out}, {num_there} were there")
+    print(f"{num_written} of {len(jobs) + num_there} images written to {out}, {num_there} already existed")
     for done in broken:
         print(f"leadline: {done.error}", file=sys.stderr)
     return EXIT_USAGE if broken else 0

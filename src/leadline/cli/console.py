@@ -30,5 +30,5 @@ def print_table(table: "Table") -> None:
 
 
 def depths(near_m: float, median_m: float, far_m: float) -> str:
-    """Near, median and far of a picture, as its line has them."""
+    """Near, median and far of an image, as its line has them."""
     return f"near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m"

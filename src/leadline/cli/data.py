@@ -12,7 +12,7 @@ data_app = App(name="data", help="Prepare, check, make and download data sets.")
 
 @data_app.command
 def prepare(kind: str = "nyu", /, *, mat: Path, splits: Path, out: Path) -> int:
-    """Turn the makers' files into a folder data set.
+    """Convert the official files into a folder data set.
 
     Args:
         kind: nyu, the labelled set of NYU Depth V2.
@@ -23,13 +23,13 @@ def prepare(kind: str = "nyu", /, *, mat: Path, splits: Path, out: Path) -> int:
     from leadline.data.datasets import prepare_nyu
 
     _only_nyu(kind)
-    print(f"{prepare_nyu(mat, splits, out)} pictures written to {out}")
+    print(f"{prepare_nyu(mat, splits, out)} images written to {out}")
     return 0
 
 
 @data_app.command
 def download(kind: str = "nyu", /, *, out: Path) -> int:
-    """Fetch the makers' files; a broken download continues where it stopped.
+    """Download the official files; resume an interrupted download.
 
     Args:
         kind: nyu, the labelled set of NYU Depth V2 (3 GB).
@@ -45,24 +45,24 @@ def download(kind: str = "nyu", /, *, out: Path) -> int:
 
 @data_app.command
 def synthesize(*, out: Path, count: int = 64, seed: int = 0, height: int = 480, width: int = 640) -> int:
-    """Render rooms with exact depth, to try things with no data at all.
+    """Render synthetic rooms with exact depth, to try leadline without data.
 
     Args:
         out: folder to write.
-        count: pictures.
-        seed: the same seed renders the same rooms.
-        height: of the pictures.
-        width: of the pictures.
+        count: number of images.
+        seed: random seed; the same seed renders the same rooms.
+        height: image height in pixels.
+        width: image width in pixels.
     """
     from leadline.data.synthetic import synthesize as render
 
-    print(f"{render(out, count, seed, height, width)} pictures written to {out}")
+    print(f"{render(out, count, seed, height, width)} images written to {out}")
     return 0
 
 
 @data_app.command
 def check(root: Path, /) -> int:
-    """Look a folder data set over: files, sizes, depth histogram, valid share, suspected unit.
+    """Check a folder data set: files, sizes, depth histogram, share of valid pixels, suspected unit.
 
     Args:
         root: the folder that holds index.csv.

@@ -32,14 +32,16 @@ def evaluate(
     """Score a model under a named protocol, per image and pooled.
 
     Args:
-        model: a leadline model (default, a bundled one's name, a checkpoint's folder, a run's); hf:NAME, a Hugging
-            Face depth model; an .onnx or OpenVINO's .xml file; or files:DIR, predictions made elsewhere.
-        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, hf:NAME (a Hugging Face depth model), or files:DIR (predictions made elsewhere).
+        data: the data set: a folder with an index.csv, or a public one as its authors ship it
+            (docs/reference/data-sets.md).
         split: all, RULE/PART such as official/test or report/test, or a text file of ids.
         protocol: report, report-in-range, nyu-eigen, nyu-eigen-flip, nyu-densedepth, nyu-multitask, metric, relative,
             median, kitti-eigen; or a TOML file.
-        processes: how many share the pictures.
-        cluster: share them out on a Ray cluster instead, or on all cores of this machine (docs/cluster.md).
+        processes: number of processes that share the images.
+        cluster: use a Ray cluster instead, or all cores of this machine
+            (docs/guides/many-machines.md).
         out: folder for metrics.json and per_image.csv.
     """
     from leadline.evaluation import evaluate as run_evaluation
@@ -59,7 +61,7 @@ def evaluate(
     )
     result = report.to_json()
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
-    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} pictures{unscored}")
+    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} images{unscored}")
     print_table(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         save_report(report, out)
@@ -75,14 +77,14 @@ def compare(
     processes: Processes = 1,
     out: Path | None = None,
 ) -> int:
-    """Compare models with the first one, picture by picture, with 95 % intervals.
+    """Compare models with the first one, image by image, with 95 % confidence intervals.
 
     Args:
         models: as for evaluate; or folders that evaluate --out has written.
         data: the data set.
         split: as for evaluate.
         protocol: as for evaluate.
-        processes: how many share the pictures.
+        processes: number of processes that share the images.
         out: folder for compare.md, compare.csv and compare.png.
     """
     from leadline.data import open_dataset
@@ -120,18 +122,18 @@ def report(
     out: Path = Path("report.html"),
     rows: Rows = 3,
 ) -> int:
-    """Write a page that shows where models fail: by distance, place, edges and scene, with best and worst pictures.
+    """Write an HTML report of where models fail, in one file that needs no network.
 
-    The page is one HTML file that needs no network.
+    It breaks errors down by distance, image region, object boundary and scene, and shows the best and worst images.
 
     Args:
         models: as for evaluate; none means the default.
         data: the data set.
         split: as for evaluate.
         protocol: as for evaluate.
-        processes: how many share the pictures.
+        processes: number of processes that share the images.
         out: the file to write.
-        rows: best, median and worst pictures of the first model to show, so many of each.
+        rows: number of best, median and worst images of the first model to show.
     """
     from leadline.reporting import write_report
 
@@ -150,15 +152,17 @@ def figure(
     out: Path,
     rows: Rows = 4,
 ) -> int:
-    """Draw picture, truth, prediction and error: best, median and worst of a test set, and an even sample.
+    """Draw image, ground truth, prediction and error of test images.
+
+    Sheets show the best, the median and the worst ones, and an even sample.
 
     Args:
         model: as for evaluate.
         data: the data set.
         split: as for evaluate.
-        protocol: the protocol whose relative error ranks the pictures.
+        protocol: the protocol whose relative error ranks the images.
         out: folder for the sheets, metrics.json and per_image.csv.
-        rows: pictures on a sheet.
+        rows: images per sheet.
     """
     from leadline.reporting import draw_sheets
 

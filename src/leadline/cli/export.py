@@ -1,4 +1,4 @@
-"""The command that hands a model on: `leadline export`."""
+"""The command that exports a model: `leadline export`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def export(model: str = "default", /, *, out: Path) -> int:
-    """Write a model as a file for pictures of any size and focal length, verified against the model.
+    """Export a model to ONNX or OpenVINO, for images of any size and focal length, and verify it.
 
     Args:
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
-        out: the file: FILE.onnx, or FILE.xml for OpenVINO, with FILE.bin beside it; what it takes and answers is
-            written in it, and in docs/export.md.
+        model: default, the name of a bundled model, or the folder of a checkpoint or a run.
+        out: FILE.onnx, or FILE.xml for OpenVINO, which writes FILE.bin beside it; docs/guides/export.md describes
+            inputs and outputs.
     """
     from leadline.export import export_model
     from leadline.io import ensure_overwritable

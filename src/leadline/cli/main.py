@@ -24,7 +24,7 @@ from leadline.errors import LeadlineError, unwrap_worker_error
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
-app = App(name="leadline", version=__version__, help="Metric depth from a single picture.")
+app = App(name="leadline", version=__version__, help="Metric depth from a single image.")
 app.command(data_app)
 COMMANDS = (predict, cluster, measure, calibrate, evaluate, compare, report, figure, export, bench, serve_app)
 for command in (*COMMANDS, reproduce, models):
@@ -33,7 +33,7 @@ for command in (*COMMANDS, reproduce, models):
 app.command(
     "leadline.cli.train:train",
     name="train",
-    help="Train a model by a recipe, any of whose settings can be replaced here.",
+    help="Train a model by a recipe; any of its settings can be overridden here.",
 )
 
 INTERRUPTED = 130

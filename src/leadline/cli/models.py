@@ -1,4 +1,4 @@
-"""The command that lists what can be loaded and trained: models."""
+"""The command that lists models and recipes: models."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from leadline.cli.console import print_table
 
 
 def models() -> int:
-    """List what can be loaded and what can be trained."""
+    """List the bundled models and the training recipes."""
     from rich.table import Table
 
     from leadline.models import DEFAULT, bundled_models, read_config

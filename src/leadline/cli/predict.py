@@ -1,4 +1,4 @@
-"""The command that turns pictures, videos, cameras and streams into depth: predict."""
+"""The command that turns images, videos, cameras and streams into depth: predict."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -29,26 +29,29 @@ def predict(
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
     rerun: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
 ) -> int:
-    """Predict the depth of pictures, videos, cameras and streams, in metres.
+    """Predict the depth of images, videos, cameras and streams, in metres.
 
-    A video becomes one of picture beside depth (color) and one of depth in millimetres (depth). So does what a camera
-    or a network stream shows, until Ctrl-C.
+    A video gives two videos: image and depth side by side (color), and depth in millimetres (depth). So does a camera
+    or a network stream, which is recorded until Ctrl-C.
 
     Args:
-        paths: picture and video files, folders of them, patterns such as "photos/*.jpg", cameras (camera:0), and
+        paths: image and video files, folders of them, patterns such as "photos/*.jpg", cameras (camera:0), and
             streams (rtsp://…, http://…).
-        model: default, the name of a bundled model, a checkpoint's folder, or a run's.
+        model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
+            file, or hf:NAME.
         out: folder for the results.
-        format: what to write, commas between: depth (16-bit PNG, millimetres), color, uncertainty (of models that
-            give it), npz, exr, ply (points), points (GLB), glb (surface with the picture on it), sheet (one for all).
-        focal_px: focal length in pixels of the pictures; else from EXIF, else assumed to be the training pictures'.
+        format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
+            estimate it), npz, exr, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet (one
+            contact sheet for all images).
+        focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML (docs/camera.md).
-        max_pixels: larger pictures are read smaller.
-        tile: look at large pictures tile by tile too, for finer detail: several times slower.
+        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
+            (docs/guides/camera.md).
+        max_pixels: larger images are reduced to this many pixels when read.
+        tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
-        skip_existing: go on where an earlier run stopped: pass over pictures and videos whose results are all there.
-        rerun: show all in the rerun viewer: picture, depth, points and camera; --rerun FILE.rrd saves that instead.
+        skip_existing: resume an interrupted run: skip images and videos whose results all exist.
+        rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
     from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, camera_from_options, find_images, is_stream, is_video
     from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
@@ -62,7 +65,7 @@ def predict(
     if len(recordings) > 1:
         raise LeadlineError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
     if seconds and not streams:
-        raise LeadlineError("--seconds is how long to record a camera or a stream, and none is named: leave it out")
+        raise LeadlineError("--seconds limits the recording of a camera or a stream, and none is named: leave it out")
     files = [path for path in paths if not is_stream(path)]
     found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
     videos = [path for path in found if is_video(path)]
@@ -104,7 +107,8 @@ def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
     for written in recording.written:
         print(written)
     if recording.broken:
-        print(f"leadline: {redact_url(source)} broke off ({recording.broken}); what came is written", file=sys.stderr)
+        why = f"{redact_url(source)} broke off ({recording.broken}); the frames received are written"
+        print(f"leadline: {why}", file=sys.stderr)
     return bool(recording.broken)
 
 
@@ -112,7 +116,7 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
     from leadline.prediction.video import clip_paths, predict_video
 
     if skip_existing and all(it.exists() for it in clip_paths(stem, options["formats"], str(path)).values()):
-        print(f"{path.name} was there")
+        print(f"{path.name}: its results already exist")
         return 0
     clip = predict_video(path, stem, on_prediction=log and log.clip(path.name), **options)
     print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
@@ -136,7 +140,8 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
         num_written += 1
         print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
     num_there = len(pictures) - len(broken) - num_written
-    print(f"{num_written} of {len(pictures)} pictures written to {out}" + f", {num_there} were there" * bool(num_there))
+    existed = f", {num_there} already existed" * bool(num_there)
+    print(f"{num_written} of {len(pictures)} images written to {out}{existed}")
     for result in broken:
         print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)

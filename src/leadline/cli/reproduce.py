@@ -16,16 +16,17 @@ def reproduce(
     epochs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     encoder_weights: dict[str, Path] | None = None,
 ) -> int:
-    """Train the student report's networks one after the other and write its Table 1 beside its numbers.
+    """Train the networks of the student report and write its Table 1 beside the original numbers.
 
-    Started again with the same --out, it goes on where it was stopped.
+    The same command with the same --out resumes an interrupted run.
 
     Args:
-        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        data: the data set: a folder with an index.csv, or a public one as its authors ship it
+            (docs/reference/data-sets.md).
         out: folder for report.md, its figures, and each network's run and scores.
         only: cae, unet, xception, densenet; or all of a study: table1 (the default), official (the same networks
             without scenes shared between training and test), ablations.
-        epochs: instead of the recipes' own, for a quick try.
+        epochs: number of epochs instead of the recipes', for a quick try.
         encoder_weights: file of an encoder's weights instead of a download: --encoder-weights.densenet121 FILE.
     """
     from leadline.training.reproduce import reproduce as run_reproduction

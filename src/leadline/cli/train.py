@@ -19,14 +19,15 @@ def train(
     resume: Path | None = None,
     settings: Annotated[RunSettings | None, Parameter(name="*")] = None,
 ) -> int:
-    """Train a model by a recipe, any of whose settings can be replaced here.
+    """Train a model by a recipe; any of its settings can be overridden here.
 
     Args:
         recipe: a recipe's name (see `leadline models`) or a TOML file.
-        data: the data set: a folder with an index.csv, or a public one as its makers ship it (docs/data-sets.md).
+        data: the data set: a folder with an index.csv, or a public one as its authors ship it
+            (docs/reference/data-sets.md).
         out: folder of the run.
-        resume: folder of a run to continue; everything else is taken from it.
-        settings: replaces the recipe's.
+        resume: folder of an interrupted run to resume, with its own settings.
+        settings: override the recipe's.
     """
     from leadline.training import resume_stages, train_stages
 

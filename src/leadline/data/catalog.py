@@ -60,7 +60,7 @@ DATASETS: dict[str, Kind] = {
         "seven_scenes:SevenScenesDataset",
     ),
 }
-"""Every kind of data set, in the order in which a path is compared with them; `docs/data-sets.md` describes them."""
+"""Every kind of data set (docs/reference/data-sets.md), in the order in which a path is compared with them."""
 
 
 def open_dataset(path: Path) -> "DepthDataset":

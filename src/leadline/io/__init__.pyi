@@ -42,7 +42,6 @@ from .streams import is_stream as is_stream
 from .streams import redact_url as redact_url
 from .toml import as_record as as_record
 from .toml import read_toml as read_toml
-from .video import open_clip as open_clip
+from .video import ClipReader as ClipReader
+from .video import Shot as Shot
 from .video import pyav as pyav
-from .video import read_frames as read_frames
-from .video import upright as upright

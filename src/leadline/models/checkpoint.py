@@ -11,19 +11,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from leadline._version import __version__
-from leadline.errors import LeadlineError, unknown_name
-from leadline.io import atomic_file, atomic_folder, require_only
+from leadline.errors import LeadlineError
+from leadline.io import atomic_file, atomic_folder
 from leadline.models.build import build_model
+from leadline.models.checkpoint_files import CARD, CONFIG, FORMAT, WEIGHTS, find_checkpoint, read_config
 from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision, dequantize, quantize
 from leadline.models.settings import ModelSettings
-
-BUNDLE = Path(__file__).parents[1] / "bundled"
-DEFAULT = "base"
-
-WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-FORMAT = 1
 
 
 def save_checkpoint(
@@ -127,31 +122,6 @@ def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any],
         (temporary / CARD).write_text(f"{card}\n{note}\n", encoding="utf-8")
 
 
-def ensure_checkpoint_overwritable(folder: Path, source: Path) -> None:
-    """Refuse to write a checkpoint where something else is, or onto the one it is made from.
-
-    Args:
-        folder: where a checkpoint is to be written.
-        source: what it is made from.
-
-    Raises:
-        LeadlineError: if the folder holds anything but another checkpoint's files, or is a file.
-    """
-    if folder.resolve() == source.resolve():
-        raise LeadlineError(f"{folder} is the model itself, which is kept as it is: name another folder")
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_checkpoint(folder)):
-        raise LeadlineError(f"{folder} holds something else than a checkpoint: name a new or an empty folder")
-    require_only(folder, (WEIGHTS, CONFIG, CARD))
-
-
-def _is_checkpoint(folder: Path) -> bool:
-    try:
-        read_config(folder)
-    except LeadlineError:
-        return False
-    return True
-
-
 def _read_settings(folder: Path) -> ModelSettings:
     config = read_config(folder)
     try:
@@ -160,49 +130,6 @@ def _read_settings(folder: Path) -> ModelSettings:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "model"
         raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read a checkpoint's `config.json`.
-
-    Raises:
-        LeadlineError: if it is missing or not what `save_checkpoint` writes.
-    """
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LeadlineError(f"{folder / CONFIG} is not valid JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
-        raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
-    return config
-
-
-def bundled_models() -> dict[str, Path]:
-    """Checkpoints that come with leadline, by name."""
-    return {path.parent.name: path.parent for path in sorted(BUNDLE.glob(f"*/{CONFIG}"))}
-
-
-def find_checkpoint(model: str | Path) -> Path:
-    """The folder of a model.
-
-    Args:
-        model: "default", the name of a bundled model, a checkpoint's folder, or a run's (its best epoch).
-
-    Raises:
-        LeadlineError: if there is none.
-    """
-    bundled = bundled_models()
-    name = DEFAULT if model == "default" else str(model)
-    if name in bundled:
-        return bundled[name]
-    folder = Path(model)
-    if (folder / "checkpoints" / "best").is_dir():
-        return folder / "checkpoints" / "best"
-    if not folder.is_dir():
-        raise unknown_name("model", name, ["default", *bundled])
-    return folder
 
 
 def load_model(model: str | Path = "default") -> DepthModel:

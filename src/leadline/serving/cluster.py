@@ -1,7 +1,7 @@
-"""Prediction of all pictures of a folder or a bucket on the machines of a Ray cluster, or on this one alone.
+"""Prediction of all images of a folder or a bucket on the machines of a Ray cluster, or on this one alone.
 
-Each of a pool of workers has the model to itself, fetches some pictures, does with them what `predict_files` does on
-one machine, and puts the results back. What is there already is passed over, so that a run which was stopped goes on.
+Each of a pool of workers has the model to itself, fetches some images, predicts them as `predict_files` does on one
+machine, and puts the results back. Images whose results exist are skipped, which resumes an interrupted run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from leadline.backends import PackedModel, open_packed, pack_model
 from leadline.errors import LeadlineError
 from leadline.io import (
     GivenCamera,
@@ -23,24 +24,31 @@ from leadline.io import (
     is_picture_below,
     natural_order,
 )
-from leadline.models import find_checkpoint, load_model, open_model, pick_device
-from leadline.prediction import FileResult, check_formats, distinct_stems, output_paths, predict_files, ray_cluster
+from leadline.prediction import (
+    FileResult,
+    check_formats,
+    distinct_stems,
+    open_metric_backend,
+    output_paths,
+    predict_files,
+    ray_cluster,
+)
 
 BATCH = 16
-"""Pictures that a worker fetches at a time."""
+"""Images that a worker fetches at a time."""
 TRANSFERS = 8
 """Files that a worker fetches or puts back at a time."""
 
 
 class Job(NamedTuple):
-    """One picture to predict."""
+    """One image to predict."""
 
     picture: str  # path below the source
     stem: str  # folder and beginning of its results' names, below the target
 
 
 class Done(NamedTuple):
-    """What became of one picture."""
+    """What became of one image."""
 
     picture: str
     near_m: float  # 2nd percentile; NaN if there is no result
@@ -54,21 +62,21 @@ def jobs_left(source: str, target: str, formats: Sequence[str]) -> tuple[list[Jo
     """What is still to be predicted.
 
     Args:
-        source: folder or bucket of pictures, as fsspec names it: a path, or s3://…, gs://…, abfs://….
+        source: folder or bucket of images, as fsspec names it: a path, or s3://…, gs://…, abfs://….
         target: folder or bucket for the results, which mirror the source's folders.
         formats: keys of `FORMATS`.
 
     Returns:
-        The pictures whose results are not all there, in natural order, and how many pictures are done.
+        The images whose results are not all there, in natural order, and how many images are done.
 
     Raises:
-        LeadlineError: if a format is unknown, a place cannot be looked into, or there are no pictures.
+        LeadlineError: if a format is unknown, a place cannot be looked into, or there are no images.
     """
     check_formats(formats)
     found = [PurePosixPath(path) for path in files_below(source, wanted=True)]
     pictures = sorted(filter(is_picture_below, found), key=natural_order)
     if not pictures:
-        raise LeadlineError(f"no pictures in {source}: name a folder or a bucket that holds some")
+        raise LeadlineError(f"no images in {source}: name a folder or a bucket that holds some")
     there = set(files_below(target, wanted=False))
     jobs = [Job(str(path), str(stem)) for path, stem in zip(pictures, distinct_stems(pictures), strict=True)]
     left = [job for job in jobs if not _outputs(job.stem, formats) or not there.issuperset(_outputs(job.stem, formats))]
@@ -78,36 +86,37 @@ def jobs_left(source: str, target: str, formats: Sequence[str]) -> tuple[list[Jo
 def predict_on_cluster(
     jobs: Sequence[Job], source: str, target: str, model: str | Path, formats: Sequence[str], **camera: Any
 ) -> Iterator[Done]:
-    """Predict pictures wherever Ray finds room: a worker for each GPU of the cluster, else for each core.
+    """Predict images wherever Ray finds room: a worker for each GPU of the cluster, else for each core.
 
     The cluster is that of the environment variable RAY_ADDRESS, or this machine alone. Its machines need leadline and
     must reach source and target; the model is sent to them.
 
     Args:
-        jobs: the pictures, see `jobs_left`.
+        jobs: the images, see `jobs_left`.
         source: as `jobs_left`.
         target: as `jobs_left`.
-        model: what `leadline.load_model` takes.
+        model: a name or a path, as `leadline.predict` takes it.
         formats: keys of `FORMATS`.
-        camera: `focal_px`, `fov_deg` or `intrinsics` of every picture, as `predict_files`.
+        camera: `focal_px`, `fov_deg` or `intrinsics` of every image, see `camera_from_options`.
 
     Yields:
-        What became of each picture, in the order in which they are ready.
+        What became of each image, in the order in which they are ready.
 
     Raises:
-        LeadlineError: if Ray is not installed, there is no such model, or the camera is impossible.
+        LeadlineError: if Ray is not installed, there is no such model, it does not answer metres, or the camera is
+            impossible.
         OSError: if the cluster fails.
     """
     # An impossible camera is refused here and now, and its file read, which other machines need not have.
     given = camera_from_options(camera.get("focal_px"), camera.get("fov_deg"), camera.get("intrinsics"))
     places = RemoteFolder(source).url, RemoteFolder(target).url  # absolute, for a worker may stand elsewhere
-    load_model(model)  # a damaged one is told here
-    files = {path.name: path.read_bytes() for path in find_checkpoint(model).iterdir() if path.is_file()}
+    open_metric_backend(model)  # a damaged one is told here
+    packed = pack_model(model)
     with ray_cluster() as cluster:
         data = cluster.ray.data.from_items([job._asdict() for job in jobs], override_num_blocks=-(-len(jobs) // BATCH))
         done = data.map_batches(
             _Worker,
-            fn_constructor_args=(files, *places, tuple(formats), given),
+            fn_constructor_args=(packed, *places, tuple(formats), given),
             batch_size=BATCH,
             compute=cluster.ray.data.ActorPoolStrategy(min_size=1, max_size=cluster.num_workers),
             **cluster.share,
@@ -117,22 +126,18 @@ def predict_on_cluster(
 
 
 class _Worker:
-    """One model, which takes pictures from the source and puts their results into the target."""
+    """One model, which takes images from the source and puts their results into the target."""
 
     def __init__(
         self,
-        checkpoint: dict[str, bytes],
+        packed: PackedModel,
         source: str,
         target: str,
         formats: Sequence[str],
         given: GivenCamera | None,
     ) -> None:
-        with TemporaryDirectory(prefix="leadline-") as folder:
-            for name, content in checkpoint.items():
-                Path(folder, name).write_bytes(content)
-            model = open_model(folder, pick_device())
         self._source, self._target, self._formats = RemoteFolder(source), RemoteFolder(target), formats
-        self._model, self._given = model, given
+        self._model, self._given = open_packed(packed), given
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """Rows of `Job` become rows of `Done`, whatever happens: the other batches are still to be done."""
@@ -155,7 +160,7 @@ class _Worker:
             return list(pool.map(partial(self._finish, results, mistakes), jobs, files))
 
     def _fetch(self, job: Job, file: Path) -> str:
-        """Bring a picture here; why that cannot be, if it cannot."""
+        """Bring an image here; why that cannot be, if it cannot."""
         try:
             for name in _outputs(job.stem, self._formats):
                 self._refuse_foreign(name, file.with_name(f"{file.stem}.there") / PurePosixPath(name).name)

@@ -1,4 +1,4 @@
-"""A prediction as it is looked at on the page: colours, words, and what a click in it measures."""
+"""A prediction as the page shows it: colours, words, and what a click measures."""
 
 from math import ceil
 from typing import NamedTuple
@@ -27,7 +27,7 @@ _INK = (20, 20, 20)
 
 
 class ViewState(NamedTuple):
-    """What somebody looks at."""
+    """What a visitor sees."""
 
     name: str
     prediction: Prediction
@@ -63,7 +63,7 @@ def click(shown: ViewState, place: Point) -> tuple[ViewState, Measurement]:
     """Measure at a point: its depth, or after one point the distance from there; a third starts anew.
 
     Args:
-        shown: what is looked at.
+        shown: what the visitor sees.
         place: column and row in the drawing.
 
     Returns:
@@ -73,7 +73,7 @@ def click(shown: ViewState, place: Point) -> tuple[ViewState, Measurement]:
         LeadlineError: if there is no depth at that point, or a distance needs the camera and it is unknown.
     """
     if place[1] >= shown.size[0]:
-        raise LeadlineError("the scale has no depth: click in the picture above it")
+        raise LeadlineError("the scale has no depth: click in the image above it")
     require_inside(place, shown.size)
     points = (*shown.points, place) if len(shown.points) == 1 else (place,)
     places = [at_size(point, shown.size, shown.prediction.valid.shape) for point in points]
@@ -85,7 +85,7 @@ def draw_points(shown: ViewState, words: str) -> Image.Image:
     """The drawing with the points that were clicked, a line between two, and words below.
 
     Args:
-        shown: what is looked at; at least one point.
+        shown: what the visitor sees; at least one point.
         words: what was measured.
     """
     drawing = shown.drawing.copy()

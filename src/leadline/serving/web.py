@@ -1,4 +1,4 @@
-"""The web page: a picture in; its depth to look at, to measure in and to take away."""
+"""The web page: an image in; its depth to see, to measure in and to download."""
 
 import logging
 import os
@@ -14,30 +14,31 @@ from typing import Any
 
 from PIL import Image
 
+from leadline.backends import Backend
 from leadline.errors import LeadlineError
 from leadline.geometry import CameraSource
 from leadline.io import write_mesh_glb
-from leadline.models import DepthModel, open_model, pick_device
-from leadline.prediction import FORMATS, predict
+from leadline.prediction import FORMATS, open_metric_backend, predict
 from leadline.serving.view import ViewState, click, describe, draw_expected_error, draw_points, show
 
 SURFACE_VERTICES = 250_000
 """Of the surface on the page: what a browser turns smoothly and loads in a moment."""
 MAX_PIXELS = 12_000_000
-"""Larger pictures are looked at smaller: for each visitor one is kept, with up to 15 bytes a pixel."""
+"""Larger images are predicted smaller: for each visitor one is kept, with up to 15 bytes a pixel."""
 MAX_VISITORS = 16
-"""Whose last picture is kept, to be measured in."""
+"""Whose last prediction is kept, to be measured in."""
 HOUR_S = 3600
-HINT = "Click in the depth: how far is that point? A second click: how far is it from the first?"
-ASSUMED = "The picture does not tell its focal length, and metres are in proportion to it: fill it in if you know it."
+HINT = "Click a point in the depth to measure it; click a second one to measure the distance between the two."
+ASSUMED = "The focal length is unknown, and metres are in proportion to it: fill it in if you know it."
+FINER = "Finer detail in large images (several times slower)"
 HEIGHT_PX = 480
-UNKNOWN = "as EXIF says, if it does"
-BUTTONS = ["download", "fullscreen"]  # without the one that sends the picture to a hub
+UNKNOWN = "from EXIF, if present"
+BUTTONS = ["download", "fullscreen"]  # without the one that sends the image to a hub
 BACKGROUND = (0.85, 0.85, 0.85, 1.0)
-GONE = "there is no depth to go on with: give a picture, and press Look"
+GONE = "there is no prediction yet: choose an image and press Predict"
 
 Answer = tuple[ViewState | None, Image.Image | None, Image.Image | None, str | None, str]
-"""What looking at a picture gives: state, depth, expected error, surface, words."""
+"""What a prediction shows: state, depth, expected error, surface, words."""
 NOTHING: Answer = (None, None, None, None, "")
 
 
@@ -46,7 +47,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
     """Serve the page as long as the context lasts.
 
     Args:
-        model: what `leadline.load_model` takes.
+        model: what `leadline.predict` takes.
         host: address to listen at: 127.0.0.1 for this machine alone, 0.0.0.0 for all that can reach it.
         port: port to listen at.
 
@@ -54,7 +55,8 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
         The page's address.
 
     Raises:
-        LeadlineError: if gradio is not installed, there is no such model, or the address cannot be listened at.
+        LeadlineError: if gradio is not installed, there is no such model, it does not answer metres, or the address
+            cannot be listened at.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # gradio asks its own server whether it is up
     _pass_no_proxy(host)
@@ -65,8 +67,8 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
         raise LeadlineError('the page needs gradio: pip install "leadline[app]"') from error
     _require_free(host, port)
     with TemporaryDirectory(prefix="leadline-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "gradio"))  # visitors' pictures go with the page
-        page = build_page(open_model(model, pick_device()), str(model), Path(folder))
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "gradio"))  # visitors' images go with the page
+        page = build_page(open_metric_backend(model), str(model), Path(folder))
         page.launch(
             server_name=host,
             server_port=port,
@@ -99,30 +101,30 @@ def _require_free(host: str, port: int) -> None:
         ) from error
 
 
-def build_page(model: DepthModel, name: str, folder: Path) -> Any:
+def build_page(backend: Backend, name: str, folder: Path) -> Any:
     """Lay the page out.
 
     Args:
-        model: what answers.
+        backend: what answers metres.
         name: what it is called.
         folder: where files are written that gradio then copies.
     """
     import gradio as gr
 
     with gr.Blocks(title="leadline", analytics_enabled=False, delete_cache=(HOUR_S, 24 * HOUR_S)) as page:
-        gr.Markdown(f"# leadline\nMetric depth from a single picture. The model is `{name}`.")
+        gr.Markdown(f"# leadline\nMetric depth from a single image. The model is `{name}`.")
         shown = gr.State()
         with gr.Row():
             with gr.Column():
                 # Neither converted nor turned: its EXIF block tells the focal length.
-                picture = gr.Image(label="Picture", type="filepath", image_mode=None, height=HEIGHT_PX, buttons=[])
+                picture = gr.Image(label="Image", type="filepath", image_mode=None, height=HEIGHT_PX, buttons=[])
                 # Gradio would open it, and call one that it cannot read "Error".
                 picture.preprocess = partial(_uploaded, Path(picture.GRADIO_CACHE))
                 with gr.Row():
                     fov_deg = gr.Textbox(label="Horizontal field of view, degrees", placeholder=UNKNOWN)
                     focal_px = gr.Textbox(label="or focal length, pixels", placeholder=UNKNOWN)
-                tiled = gr.Checkbox(label="Finer detail of large pictures (several times slower)")
-                button = gr.Button("Look", variant="primary")
+                tiled = gr.Checkbox(label=FINER, visible=backend.working_size is not None)
+                button = gr.Button("Predict", variant="primary")
             with gr.Column():
                 depth = gr.Image(label="Depth", format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
                 words = gr.Markdown()
@@ -132,9 +134,9 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
             error = gr.Image(label="Expected error", format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
         with gr.Row():
             with gr.Column():
-                formats = gr.CheckboxGroup(list(FORMATS), value=["depth", "npz"], label="Files to take away")
-                write = gr.Button("Write files")
-            files = gr.Files(label="At the picture's own size, 12 megapixels at most", interactive=False)
+                formats = gr.CheckboxGroup(list(FORMATS), value=["depth", "npz"], label="Formats")
+                write = gr.Button("Download")
+            files = gr.Files(label="Files at the size of the image, 12 megapixels at most", interactive=False)
 
         def measure(shown: ViewState | None, event: gr.SelectData) -> tuple[ViewState, Image.Image, str]:
             return _measure(shown, event.index)
@@ -148,7 +150,7 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
             queue=False,
         )
         cleared.then(
-            partial(_look, model, folder),
+            partial(_predict, backend, folder),
             [picture, fov_deg, focal_px, tiled],
             answer,
             api_name="predict",
@@ -159,8 +161,8 @@ def build_page(model: DepthModel, name: str, folder: Path) -> Any:
     return page
 
 
-def _look(
-    model: DepthModel,
+def _predict(
+    backend: Backend,
     folder: Path,
     path: str | None,
     fov_deg: str,
@@ -172,7 +174,7 @@ def _look(
     with _mistakes_shown(path):
         prediction = predict(
             path,
-            model,
+            backend,
             fov_deg=_number(fov_deg),
             focal_px=_number(focal_px),
             max_pixels=MAX_PIXELS,
@@ -180,7 +182,7 @@ def _look(
         )
     shown = show(_short(Path(path).stem), prediction)
     words = [describe(prediction), HINT]
-    if prediction.camera is not None and prediction.camera.source is CameraSource.ASSUMED:
+    if prediction.camera is None or prediction.camera.source is CameraSource.ASSUMED:
         words.insert(1, ASSUMED)
     surface = _empty_folder(folder) / f"{shown.name}.glb"
     try:
@@ -205,12 +207,12 @@ def _short(stem: str) -> str:
 
 
 def _uploaded(uploads: Path, payload: Any) -> str | None:
-    """The file of a picture that the visitor has sent: no other file of this machine is for visitors to name."""
+    """The file of an image that the visitor has sent: no other file of this machine is for visitors to name."""
     if payload is None:
         return None
     with _mistakes_shown():
         if not payload.path or not Path(payload.path).resolve().is_relative_to(uploads.resolve()):
-            raise LeadlineError("a picture must be sent to this page, got something else: choose or drop a picture")
+            raise LeadlineError("an image must be uploaded to this page, got something else: choose or drop an image")
     return str(payload.path)
 
 
@@ -247,7 +249,7 @@ def _mistakes_shown(path: str = "") -> Iterator[None]:
     """What the visitor can mend is shown as its one line, and is no trouble of the server's.
 
     Args:
-        path: the visitor's picture, of whose place on this machine nothing is told.
+        path: the visitor's image, whose place on this machine is not shown.
     """
     import gradio
 

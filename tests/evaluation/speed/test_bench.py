@@ -1,5 +1,6 @@
 """Benchmarks: what is timed, in which order; never how long it took."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from PIL import Image
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
 from leadline.evaluation.speed import bench as module
-from leadline.evaluation.speed.bench import benchmark, make_pictures, side_by_side, stage_by_stage
-from leadline.evaluation.speed.phases import Stages, open_stages
-from leadline.evaluation.speed.results import END_TO_END, STAGES, Benchmark
+from leadline.evaluation.speed.bench import benchmark, make_images, phase_by_phase, side_by_side
+from leadline.evaluation.speed.phases import Phases, open_phases
+from leadline.evaluation.speed.results import END_TO_END, PHASES, Benchmark
+from leadline.export import export_model
 from leadline.io.depth_files import read_depth_png
+from leadline.models.checkpoint import load_model
 from leadline.models.model import DepthModel
 from leadline.prediction.files import predict_files
 
@@ -25,20 +28,20 @@ def small_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PEAK_SIDE", 16)
 
 
-def test_every_stage_of_every_round_is_there(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    paths = make_pictures(tmp_path, 3, 60, 80)
+def test_every_phase_of_every_round_is_there(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    paths = make_images(tmp_path, 3, 60, 80)
     names = [str(tiny_checkpoint), f"{tiny_checkpoint}/"]
     result = benchmark(names, paths, devices=[CPU], batches=[1, 2], rounds=3)
     assert [(it.model, it.batch) for it in result.entries] == [(name, batch) for batch in (1, 2) for name in names]
     for entry in result.entries:
-        assert tuple(entry.seconds) == (*STAGES, END_TO_END)
+        assert tuple(entry.seconds) == (*PHASES, END_TO_END)
         assert all(len(rounds) == 3 and min(rounds) > 0 for rounds in entry.seconds.values())
         assert len(entry.peak_gflops) == 3 and min(entry.peak_gflops) > 0
         assert (entry.height, entry.width, entry.device) == (36, 48, "cpu")
-        assert entry.num_parameters == sum(it.numel() for it in open_stages(names[0], CPU).network.parameters())
+        assert entry.num_parameters == sum(it.numel() for it in load_model(tiny_checkpoint).parameters())
         assert entry.num_multiply_adds > 0
     assert len({it.num_multiply_adds for it in result.entries}) == 1  # for a picture, whatever the batch
-    assert result.num_pictures == 3
+    assert result.num_images == 3
 
 
 def test_models_take_turns_and_each_round_begins_with_another(
@@ -46,33 +49,48 @@ def test_models_take_turns_and_each_round_begins_with_another(
 ) -> None:
     order: list[str] = []
 
-    def named(name: str, device: torch.device) -> Stages:
-        stages = open_stages(str(tiny_checkpoint), device)
-        return Stages(name, device, stages.dtype, stages.network, stages.prepare, stages.infer, stages.finish)
+    def named(name: str, device: torch.device) -> Phases:
+        phases = open_phases(str(tiny_checkpoint), device)
+        return replace(phases, name=name)
 
-    def noted(stages: Stages, *_: object) -> float:
-        order.append(stages.name)
+    def noted(phases: Phases, *_: object) -> float:
+        order.append(phases.name)
         return 1.0
 
-    monkeypatch.setattr(module, "open_stages", named)
+    monkeypatch.setattr(module, "open_phases", named)
     monkeypatch.setattr(module, "side_by_side", noted)
-    benchmark(["a", "b", "c"], make_pictures(tmp_path, 1, 40, 60), devices=[CPU], rounds=3)
+    benchmark(["a", "b", "c"], make_images(tmp_path, 1, 40, 60), devices=[CPU], rounds=3)
     assert "".join(order) == "abcbcacababc"  # the first is the warm-up
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "xml"])
+def test_a_file_is_timed_beside_its_model(
+    suffix: str, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime" if suffix == "onnx" else "openvino")
+    file, out = tmp_path / f"tiny.{suffix}", tmp_path / "bench.json"
+    export_model(tiny_checkpoint, file)
+    words = ["bench", str(tiny_checkpoint), str(file), "--size", "40x60", "--device", "cpu", "--rounds", "1"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert capsys.readouterr().out.count("in model") == 2
+    model, exported = Benchmark.model_validate_json(out.read_text(encoding="utf-8")).entries
+    assert tuple(model.seconds) == (*PHASES, END_TO_END)
+    assert tuple(exported.seconds) == ("decode", "model", "write", END_TO_END)
+    assert (exported.device, exported.dtype, exported.num_parameters, exported.gflops) == ("cpu", "float32", None, None)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_either_way_writes_what_predict_writes(
     batch: int, tmp_path: Path, tiny_checkpoint: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "num_workers", lambda device: 2)
-    paths = make_pictures(tmp_path, 3, 60, 80)
-    stages = open_stages(str(tiny_checkpoint), CPU)
+    paths = make_images(tmp_path, 3, 60, 80)
+    phases = replace(open_phases(str(tiny_checkpoint), CPU), concurrency=2)
     list(predict_files(paths[-batch:], tmp_path / "predicted", tiny_model, formats=["depth"]))
-    for number, way in enumerate((stage_by_stage, side_by_side)):
+    for number, way in enumerate((phase_by_phase, side_by_side)):
         out = tmp_path / str(number)
-        way(stages, [paths[start : start + batch] for start in range(0, 3, batch)], out)
+        way(phases, [paths[start : start + batch] for start in range(0, 3, batch)], out)
         # Side by side each batch has a place, in turns; two workers have three.
-        last = out if way is stage_by_stage else out / str((3 // batch - 1) % 3)
+        last = out if way is phase_by_phase else out / str((3 // batch - 1) % 3)
         for place, path in enumerate(paths[-batch:]):
             ours = read_depth_png(last / f"{place}.png").depth_m
             theirs = read_depth_png(tmp_path / "predicted" / f"{path.stem}_depth.png").depth_m
@@ -81,8 +99,8 @@ def test_either_way_writes_what_predict_writes(
 
 
 def test_batches_are_filled_up_and_must_be_of_one_size(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    paths = make_pictures(tmp_path, 3, 40, 60)
-    run = module._Run(open_stages(str(tiny_checkpoint), CPU), paths, 2)
+    paths = make_images(tmp_path, 3, 40, 60)
+    run = module._Run(open_phases(str(tiny_checkpoint), CPU), paths, 2)
     assert run.batches == [[paths[0], paths[1]], [paths[2], paths[0]]]
     Image.new("RGB", (80, 50)).save(paths[1])
     with pytest.raises(LeadlineError, match="one size, got 40×60, 50×80: take a batch of 1"):
@@ -96,7 +114,7 @@ def test_values_beyond_16_bits_are_still_written_as_pictures(tmp_path: Path) -> 
 
 
 def test_made_up_pictures_are_as_rough_as_photographs(tmp_path: Path) -> None:
-    path = make_pictures(tmp_path, 2, 480, 640)[0]
+    path = make_images(tmp_path, 2, 480, 640)[0]
     with Image.open(path) as picture:
         assert picture.size == (640, 480) and picture.format == "JPEG"
         pixels = np.asarray(picture, dtype=np.float32)
@@ -113,8 +131,8 @@ def test_the_command_prints_tables_and_writes_json(
     words = [str(tiny_checkpoint), "--size", "40x60", "--batch", "1", "2", "--device", "cpu", "--rounds", "2"]
     assert main(["bench", *words, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "8 made-up pictures of 40×60, 2 rounds" in printed
-    for word in (*STAGES, END_TO_END, "GFLOP/s", "of the peak", "pictures/s", "34×51"):
+    assert "8 synthetic images of 40×60, 2 rounds" in printed
+    for word in (*PHASES, END_TO_END, "GFLOP/s", "of the peak", "images/s", "34×51"):
         assert word in printed, word
     result = Benchmark.model_validate_json(out.read_text(encoding="utf-8"))
     assert [entry.batch for entry in result.entries] == [1, 2]
@@ -130,7 +148,7 @@ def test_the_command_prints_tables_and_writes_json(
         (["--device", "meta"], "no device 'meta' here: take"),
         (["--data", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["--batch", "0"], "--batch"),
-        (["files:x"], "files:x has no stages"),
+        (["files:x"], "unknown model 'files:x'"),
     ],
 )
 def test_mistakes_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from leadline.evaluation.speed.results import END_TO_END, STAGES, Benchmark, Entry, Spread
+from leadline.evaluation.speed.results import END_TO_END, PHASES, Benchmark, Entry, Spread
 
 
 def entry(name: str, whole: tuple[float, ...], device: str = "cpu", batch: int = 1) -> Entry:
-    seconds = {stage: (0.5, 0.25, 0.125) for stage in STAGES} | {END_TO_END: whole}
+    seconds = {phase: (0.5, 0.25, 0.125) for phase in PHASES} | {END_TO_END: whole}
     return Entry(
         model=name, device=device, dtype="float32", batch=batch, num_parameters=1, num_multiply_adds=10**9,
         height=4, width=6, seconds=seconds, peak_gflops=(8.0, 10.0, 16.0),
@@ -34,14 +34,19 @@ def test_the_first_model_is_sought_on_the_same_device_and_batch() -> None:
         entry(name, (1.0,) * 3, device, batch) for batch in (1, 4) for device in ("cpu", "cuda") for name in "ab"
     ]
     result = Benchmark(
-        leadline="0", torch="0", machine="m", num_threads=1, num_pictures=1, entries=tuple(entries)
+        leadline="0", torch="0", machine="m", num_threads=1, num_images=1, entries=tuple(entries)
     )  # fmt: skip
     assert [result.first_like(it) for it in entries[-2:]] == [entries[-2]] * 2
 
 
 def test_json_comes_back_as_it_went(tmp_path: Path) -> None:
     result = Benchmark(
-        leadline="0", torch="0", machine="m", num_threads=1, num_pictures=3, entries=(entry("a", (0.1, 0.2, 1 / 3)),)
+        leadline="0", torch="0", machine="m", num_threads=1, num_images=3, entries=(entry("a", (0.1, 0.2, 1 / 3)),)
     )
     result.save(tmp_path / "bench.json")
     assert Benchmark.model_validate_json((tmp_path / "bench.json").read_text(encoding="utf-8")) == result
+
+
+def test_json_of_earlier_releases_is_read() -> None:
+    words = '{"leadline": "0", "torch": "0", "machine": "m", "num_threads": 1, "num_pictures": 3, "entries": []}'
+    assert Benchmark.model_validate_json(words).num_images == 3

@@ -1,4 +1,4 @@
-"""How long models take: each stage of one picture apart, and end to end with several under way at a time."""
+"""How long models take: each phase of one image separately, and end to end with several under way at a time."""
 
 import itertools
 import os
@@ -20,30 +20,30 @@ from tqdm import tqdm
 
 from leadline._version import __version__
 from leadline.errors import LeadlineError
-from leadline.evaluation.speed.phases import Stages, open_stages
-from leadline.evaluation.speed.results import END_TO_END, PEAK_SIDE, STAGES, Benchmark, Entry
+from leadline.evaluation.speed.phases import Phases, open_phases
+from leadline.evaluation.speed.results import END_TO_END, PEAK_SIDE, PHASES, Benchmark, Entry
 from leadline.io import Picture, read_image, write_depth_png
-from leadline.prediction import MAX_PIXELS, num_workers, ordered_map
+from leadline.prediction import MAX_PIXELS, ordered_map
 
 _MAX_M = 65.0
 _SYNCHRONIZE: dict[str, Callable[[], None]] = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}
 
 
 class Clock:
-    """Adds up the seconds of each stage."""
+    """Adds up the seconds of each phase."""
 
     def __init__(self, device: torch.device) -> None:
         """Start at zero.
 
         Args:
-            device: what to wait for before a stage counts as ended.
+            device: what to wait for before a phase counts as ended.
         """
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.seconds = dict.fromkeys(PHASES, 0.0)
         self._synchronize = _SYNCHRONIZE.get(device.type, lambda: None)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add what the block takes to a stage."""
+    def phase(self, name: str) -> Iterator[None]:
+        """Add what the block takes to a phase."""
         self._synchronize()
         start = time.perf_counter()
         yield
@@ -60,26 +60,26 @@ def benchmark(
     rounds: int = 7,
     show_progress: bool = False,
 ) -> Benchmark:
-    """Time models on the same pictures, interleaved round by round so that the machine's drift hits all alike.
+    """Time models on the same images, interleaved round by round so that the machine's drift hits all alike.
 
-    A round of a model is one pass over the pictures stage by stage, one several at a time, and one matrix product. One
+    A round of a model is one pass over the images phase by phase, one several at a time, and one matrix product. One
     round of warm-up is not counted, and each round begins with another model.
 
     Args:
-        models: as `open_stages`.
-        paths: picture files; larger ones than `MAX_PIXELS` are read smaller.
+        models: as `open_phases`.
+        paths: image files; larger ones than `MAX_PIXELS` are read smaller.
         devices: where each is to run.
-        batches: how many pictures at a time.
+        batches: how many images at a time.
         rounds: how many are counted.
         show_progress: whether to draw a bar.
 
     Raises:
-        LeadlineError: if a model cannot be opened or answer, a picture cannot be read, or those of a batch differ
+        LeadlineError: if a model cannot be opened or answer, an image cannot be read, or those of a batch differ
             in size.
         OSError: if the temporary folder cannot be written.
     """
-    opened = [open_stages(model, device) for device in devices for model in models]
-    runs = [_Run(stages, paths, batch) for batch in batches for stages in opened]
+    opened = [open_phases(model, device) for device in devices for model in models]
+    runs = [_Run(phases, paths, batch) for batch in batches for phases in opened]
     with TemporaryDirectory(prefix="leadline-bench-") as name:
         bar = tqdm(total=(rounds + 1) * len(runs), desc="bench", unit="pass", disable=not show_progress)
         for number in range(rounds + 1):
@@ -93,7 +93,7 @@ def benchmark(
         torch=torch.__version__,
         machine=", ".join(dict.fromkeys([_processor(), *(_name_of(device) for device in devices)])),
         num_threads=torch.get_num_threads(),
-        num_pictures=len(paths),
+        num_images=len(paths),
         entries=tuple(run.entry() for run in runs),
     )
 
@@ -101,82 +101,82 @@ def benchmark(
 class _Run:
     """One model on one device at one batch size, and what it took in each round."""
 
-    def __init__(self, stages: Stages, paths: Sequence[Path], batch: int) -> None:
-        self.stages, self.batch = stages, batch
+    def __init__(self, phases: Phases, paths: Sequence[Path], batch: int) -> None:
+        self.phases, self.batch = phases, batch
         num_batches = -(-len(paths) // batch)
         again = itertools.cycle(paths)
         self.batches = [list(itertools.islice(again, batch)) for _ in range(num_batches)]
-        self.seconds: dict[str, list[float]] = {name: [] for name in (*STAGES, END_TO_END)}
+        self.seconds: dict[str, list[float]] = {}
         self.peak_gflops: list[float] = []
 
     def one_round(self, out: Path, counted: bool) -> None:
-        num_pictures = len(self.batches) * self.batch
+        num_images = len(self.batches) * self.batch
         try:
-            apart = stage_by_stage(self.stages, self.batches, out)
-            whole = side_by_side(self.stages, self.batches, out)
+            apart = phase_by_phase(self.phases, self.batches, out)
+            whole = side_by_side(self.phases, self.batches, out)
         except torch.OutOfMemoryError as error:
             raise LeadlineError(
-                f"{self.stages.name} does not fit into {self.stages.device}'s memory {self.batch} pictures at a time: "
+                f"{self.phases.name} does not fit into {self.phases.device}'s memory {self.batch} images at a time: "
                 "take a smaller batch"
             ) from error
-        peak = matrix_gflops(self.stages.device, self.stages.dtype)
+        peak = matrix_gflops(self.phases.device, self.phases.dtype)
         if counted:
             for name, seconds in (*apart.items(), (END_TO_END, whole)):
-                self.seconds[name].append(seconds / num_pictures)
+                self.seconds.setdefault(name, []).append(seconds / num_images)
             self.peak_gflops.append(peak)
 
     def entry(self) -> Entry:
-        prepared = self.stages.prepare(*stack(_decode(self.batches[0][:1])))
-        fed = prepared if isinstance(prepared, Tensor) else prepared["pixel_values"]
+        prepared = self.phases.prepare(*stack(_decode(self.batches[0][:1])))
+        height, width = self.phases.fed_size(prepared) or (None, None)
         return Entry(
-            model=self.stages.name,
-            device=str(self.stages.device),
-            dtype=str(self.stages.dtype).removeprefix("torch."),
+            model=self.phases.name,
+            device=str(self.phases.device),
+            dtype=str(self.phases.dtype).removeprefix("torch."),
             batch=self.batch,
-            num_parameters=self.stages.num_parameters,
-            num_multiply_adds=self.stages.num_multiply_adds(prepared),
-            height=fed.shape[-2],
-            width=fed.shape[-1],
+            num_parameters=self.phases.num_parameters,
+            num_multiply_adds=self.phases.num_multiply_adds(prepared),
+            height=height,
+            width=width,
             seconds={name: tuple(values) for name, values in self.seconds.items()},
             peak_gflops=tuple(self.peak_gflops),
         )
 
 
 @torch.inference_mode()
-def stage_by_stage(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -> dict[str, float]:
-    """Predict batches of pictures one stage after the other.
+def phase_by_phase(phases: Phases, batches: Sequence[Sequence[Path]], out: Path) -> dict[str, float]:
+    """Predict batches of images one phase after the other.
 
     Args:
-        stages: the model.
-        batches: picture files.
+        phases: the model.
+        batches: image files.
         out: folder for a depth PNG of each place in a batch; a later batch's take the place of an earlier one's.
 
     Returns:
-        Seconds of each of `STAGES`.
+        Seconds of each of `PHASES` that can be timed separately.
     """
-    clock = Clock(stages.device)
+    clock = Clock(phases.device)
     for paths in batches:
-        with clock.stage("decode"):
+        with clock.phase("decode"):
             pictures = _decode(paths)
-        with clock.stage("preprocess"):
+        with clock.phase(phases.timed_as("preprocess")):
             image, focal_px = stack(pictures)
-            prepared = stages.prepare(image, focal_px)
-        with clock.stage("model"):
-            raw = stages.infer(prepared)
-        with clock.stage("postprocess"):
-            values = stages.finish(raw, image, focal_px).numpy()
-        with clock.stage("write"):
+            prepared = phases.prepare(image, focal_px)
+        with clock.phase("model"):
+            raw = phases.infer(prepared)
+        with clock.phase(phases.timed_as("postprocess")):
+            values = phases.finish(raw, image, focal_px).numpy()
+        with clock.phase("write"):
             _write(out, values)
-    return clock.seconds
+    return {name: clock.seconds[name] for name in PHASES if phases.timed_as(name) == name}
 
 
-def side_by_side(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -> float:
-    """Predict batches as `leadline.prediction.files.predict_files` does pictures: several at a time.
+def side_by_side(phases: Phases, batches: Sequence[Sequence[Path]], out: Path) -> float:
+    """Predict batches as `leadline.prediction.files.predict_files` does images: several at a time.
 
     Args:
-        stages: the model.
-        batches: picture files.
-        out: as for `stage_by_stage`.
+        phases: the model.
+        batches: image files.
+        out: as for `phase_by_phase`.
 
     Returns:
         Seconds from the first file's opening to the last one's closing.
@@ -185,11 +185,11 @@ def side_by_side(stages: Stages, batches: Sequence[Sequence[Path]], out: Path) -
     @torch.inference_mode()
     def job(number: int, paths: Sequence[Path]) -> None:
         image, focal_px = stack(_decode(paths))
-        raw = stages.infer(stages.prepare(image, focal_px))
-        _write(out / str(number), stages.finish(raw, image, focal_px).numpy())
+        raw = phases.infer(phases.prepare(image, focal_px))
+        _write(out / str(number), phases.finish(raw, image, focal_px).numpy())
 
     start = time.perf_counter()
-    workers = min(len(batches), num_workers(stages.device))
+    workers = min(len(batches), phases.concurrency)
     # A place for each of those that can be under way at a time.
     jobs = (partial(job, number % (workers + 1), paths) for number, paths in enumerate(batches))
     deque(ordered_map(jobs, workers), maxlen=0)
@@ -203,14 +203,14 @@ def matrix_gflops(device: torch.device, dtype: torch.dtype) -> float:
     seconds = []
     for _ in range(2):  # the first one also pays for the kernel's choice and the memory
         clock = Clock(device)
-        with clock.stage("model"):
+        with clock.phase("model"):
             torch.mm(left, right, out=out)
         seconds.append(clock.seconds["model"])
     return 2 * PEAK_SIDE**3 / min(seconds) / 1e9
 
 
-def make_pictures(folder: Path, count: int, height: int, width: int) -> list[Path]:
-    """Write random JPEG pictures that are about as rough, and so as large as files, as photographs of rooms.
+def make_images(folder: Path, count: int, height: int, width: int) -> list[Path]:
+    """Write random JPEG images that are about as rough, and so as large as files, as photographs of rooms.
 
     Args:
         folder: where to.
@@ -234,7 +234,7 @@ def make_pictures(folder: Path, count: int, height: int, width: int) -> list[Pat
 
 
 def _octave(random: np.random.Generator, cells: int, most: float, height: int, width: int) -> NDArray[np.float32]:
-    """Smooth random colours within ±`most` that change about `cells` times across the picture, (H, W, 3)."""
+    """Smooth random colours within ±`most` that change about `cells` times across the image, (H, W, 3)."""
     planes = random.uniform(-most, most, (3, cells, cells)).astype(np.float32)
     smooth = [Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC) for plane in planes]
     return np.stack([np.asarray(plane) for plane in smooth], axis=-1)
@@ -249,7 +249,7 @@ def stack(pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
     sizes = {tuple(picture.rgb.shape[-2:]) for picture in pictures}
     if len(sizes) > 1:
         listed = ", ".join(f"{height}×{width}" for height, width in sorted(sizes))
-        raise LeadlineError(f"the pictures of a batch must have one size, got {listed}: take a batch of 1")
+        raise LeadlineError(f"the images of a batch must have one size, got {listed}: take a batch of 1")
     focal_px = [float("nan") if picture.focal_px is None else picture.focal_px for picture in pictures]
     return torch.stack([picture.rgb for picture in pictures]), torch.tensor(focal_px)
 

@@ -1,15 +1,15 @@
-"""What a benchmark found: seconds of each stage in each round, and what follows from them."""
+"""What a benchmark found: seconds of each phase in each round, and what follows from them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from leadline.io import atomic_file
 
-STAGES = ("decode", "preprocess", "model", "postprocess", "write")
+PHASES = ("decode", "preprocess", "model", "postprocess", "write")
 END_TO_END = "end to end"
 PEAK_SIDE = 2048
 """Rows and columns of the matrices whose product stands for what the machine can do at best."""
@@ -40,33 +40,39 @@ class Entry(BaseModel):
     dtype: str
     """In which precision it multiplied matrices."""
     batch: int
-    """Pictures at a time."""
-    num_parameters: int
-    """Number of weights."""
-    num_multiply_adds: int
-    """For one picture, of convolutions and matrix products."""
-    height: int
-    """Working height: rows of what the network sees (of the first picture)."""
-    width: int
-    """Working width."""
+    """Images at a time."""
+    num_parameters: int | None
+    """Number of weights; None where PyTorch does not run the network."""
+    num_multiply_adds: int | None
+    """For one image, of convolutions and matrix products; None likewise."""
+    height: int | None
+    """Working height: rows of what the network sees (of the first image); None if unknown."""
+    width: int | None
+    """Working width; None likewise."""
     seconds: dict[str, tuple[float, ...]]
-    """For each of `STAGES` and `END_TO_END`, seconds a picture in each round."""
+    """For each phase and `END_TO_END`, seconds per image in each round. A backend whose preprocessing and
+    postprocessing cannot be timed separately has them in "model"."""
     peak_gflops: tuple[float, ...]
     """Billions of operations a second of a product of two matrices of `PEAK_SIDE`², in each round."""
 
     @property
-    def gflops(self) -> Spread:
-        """Billions of operations a second of the stage "model"; a multiply-add is two."""
-        return Spread.of([2 * self.num_multiply_adds / seconds / 1e9 for seconds in self.seconds["model"]])
+    def gflops(self) -> Spread | None:
+        """Billions of operations a second of the phase "model", a multiply-add being two; None if not counted."""
+        each = self._gflops()
+        return Spread.of(each) if each else None
 
     @property
-    def share_of_peak(self) -> Spread:
-        """What part that is of the matrix product's, round by round."""
-        rounds = zip(self.seconds["model"], self.peak_gflops, strict=True)
-        return Spread.of([2 * self.num_multiply_adds / seconds / 1e9 / peak for seconds, peak in rounds])
+    def share_of_peak(self) -> Spread | None:
+        """Its share of the matrix product's, round by round; None likewise."""
+        each = [ours / peak for ours, peak in zip(self._gflops(), self.peak_gflops, strict=False)]
+        return Spread.of(each) if each else None
+
+    def _gflops(self) -> list[float]:
+        count = self.num_multiply_adds
+        return [] if count is None else [2 * count / seconds / 1e9 for seconds in self.seconds["model"]]
 
     def speed_against(self, other: "Entry") -> Spread:
-        """How many times as many pictures a second, end to end, paired round by round."""
+        """How many times as many images a second, end to end, paired round by round."""
         rounds = zip(other.seconds[END_TO_END], self.seconds[END_TO_END], strict=True)
         return Spread.of([theirs / ours for theirs, ours in rounds])
 
@@ -81,11 +87,11 @@ class Benchmark(BaseModel):
     torch: str
     """Version."""
     machine: str
-    """Processor and, where one was used, accelerator."""
+    """CPU and, where one was used, accelerator."""
     num_threads: int
-    """Threads of PyTorch on the processor."""
-    num_pictures: int
-    """Pictures in a round; fewer are repeated until they fill whole batches."""
+    """Threads of PyTorch on the CPU."""
+    num_images: int = Field(validation_alias=AliasChoices("num_images", "num_pictures"))
+    """Images in a round; fewer are repeated until they fill whole batches."""
     entries: tuple[Entry, ...]
 
     def first_like(self, entry: Entry) -> Entry:

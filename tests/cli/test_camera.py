@@ -1,0 +1,51 @@
+"""The commands measure and calibrate."""
+
+import re
+from pathlib import Path
+
+import pytest
+from one_line import fails
+
+from leadline.cli.main import main
+
+
+def test_measure(photos: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["measure", str(photos / "rgb.jpg"), "0,0", "39,29", "--model", str(tiny_checkpoint), "--fov", "90"]
+    assert main(words) == 0
+    assert re.fullmatch(
+        r"\d+\.\d\d m  from point to point; median of 5×5 pixels; focal 20 px \(given\)\n", capsys.readouterr().out
+    )
+    line = fails(capsys, "measure", photos / "rgb.jpg", "40,0", "--model", tiny_checkpoint)
+    assert "the point 40,0 lies outside of this picture of 40×30 pixels: x goes from 0 to 39, y from 0 to 29" in line
+
+
+def test_calibrate(
+    photos: Path, rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, points, out = photos / "rgb.jpg", tmp_path / "points.csv", tmp_path / "calibrated"
+
+    def metres(model: Path, x: int) -> float:
+        capsys.readouterr()
+        assert main(["measure", str(photo), f"{x},15", "--model", str(model)]) == 0
+        return float(capsys.readouterr().out.split()[0])
+
+    before_m = {x: metres(tiny_checkpoint, x) for x in (5, 20, 35)}
+    points.write_text("".join(f"{x},15,{1.5 * depth_m}\n" for x, depth_m in before_m.items()))
+    words = ["calibrate", str(photo), str(points), "--model", str(tiny_checkpoint), "--out", str(out)]
+    assert main(words) == 0
+    line = capsys.readouterr().out
+    assert re.fullmatch(
+        r"scale 1\.(49|50)\d kept: median error on what was left out 0\.\d%, without it 33\.\d% "
+        rf"\(3 distances in 1 picture\); written to {re.escape(str(out))}\n",
+        line,
+    ), line
+    assert metres(out, 20) == pytest.approx(1.5 * before_m[20], rel=0.01)
+    # Distances that no scale brings together.
+    points.write_text("".join(f"{x},15,{depth_m}\n" for x, depth_m in zip((5, 20, 35), (1, 2, 90), strict=True)))
+    assert main([*words[:-1], str(tmp_path / "again")]) == 0
+    line = capsys.readouterr().out
+    assert " not kept: " in line and line.endswith("; nothing written\n") and not (tmp_path / "again").exists()
+    assert "the model itself" in fails(capsys, *words[:-1], tiny_checkpoint)
+    assert "holds something else than a checkpoint" in fails(capsys, *words[:-1], photos)
+    assert main(["calibrate", "--data", str(rooms), "--model", str(tiny_checkpoint), "--out", str(out)]) == 0
+    assert "(32 pictures of rooms)" in capsys.readouterr().out

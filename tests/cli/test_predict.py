@@ -1,0 +1,90 @@
+"""The command predict: its files, and what it passes over."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from one_line import fails
+
+from leadline.cli.main import main
+
+
+def test_predict_takes_videos_beside_pictures(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    av = pytest.importorskip("av", reason="needs PyAV")
+    clip = tmp_path / "clip.mkv"
+    with av.open(str(clip), "w") as file:
+        stream = file.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 40, 30, "yuv420p"
+        for grey in (50, 90):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((30, 40, 3), grey, np.uint8), format="rgb24")))
+        file.mux(stream.encode())
+    out = tmp_path / "depth"
+    assert main(["predict", str(clip), str(photos), "--model", str(tiny_checkpoint), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "2 frames" in printed and "5 of 5 images written" in printed
+    assert {"clip_side.mp4", "clip_depth.mkv", "rgb.npz"} <= {path.name for path in out.iterdir()}
+    again = ["predict", str(clip), "--model", str(tiny_checkpoint), "--out", str(out), "--skip-existing"]
+    (out / "clip_side.mp4").unlink()  # as if it had been killed between the two
+    assert main(again) == 0 and "2 frames" in capsys.readouterr().out
+    before = (out / "clip_depth.mkv").stat().st_mtime_ns
+    assert main(again) == 0 and capsys.readouterr().out == "clip.mkv: its results already exist\n"
+    assert (out / "clip_depth.mkv").stat().st_mtime_ns == before
+    clip.write_text("text")
+    assert "is no video that can be read" in fails(capsys, "predict", clip, "--model", tiny_checkpoint)
+
+
+def test_predict_rerun_takes_a_file_or_none_wherever_it_stands(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rerun", reason="needs rerun-sdk")
+    saved = tmp_path / "all.rrd"
+    words = ["--model", str(tiny_checkpoint), "--out", str(tmp_path / "depth"), "--format", "depth"]
+    assert main(["predict", *words, "--rerun", str(saved), str(photos)]) == 0
+    assert "5 of 5 images" in capsys.readouterr().out and saved.stat().st_size > 10_000
+    assert "one file" in fails(capsys, "predict", photos, *words, "--rerun", "a.rrd", "b.rrd")
+
+
+def test_predict_goes_on_past_a_stream_that_is_not_there(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av", reason="needs PyAV")
+    words = ["--model", str(tiny_checkpoint), "--out", str(tmp_path / "depth"), "--format", "depth"]
+    assert main(["predict", "camera:97", str(photos), *words]) == 2
+    printed = capsys.readouterr()
+    assert "camera:97 cannot be opened" in printed.err and "5 of 5 images written" in printed.out
+    assert "leave it out" in fails(capsys, "predict", photos, *words, "--seconds", "3")
+
+
+def test_predict_goes_on_past_a_broken_picture(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "text.png").write_text("this is text")
+    line = fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", tmp_path / "depth", "--format", "npz")
+    assert "text.png is no picture" in line
+    assert len(list((tmp_path / "depth").iterdir())) == 5
+
+
+def test_a_full_disk_is_one_line(
+    photos: Path,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("leadline.io.atomic.os.replace", full)
+    out = tmp_path / "depth"
+    assert "No space left" in fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", out)
+    assert not list(out.iterdir())
+
+
+def test_a_checkpoint_cut_short_is_one_line(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = tiny_checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert "cut short" in fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", tmp_path / "depth")

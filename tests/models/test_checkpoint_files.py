@@ -1,0 +1,121 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from leadline.errors import LeadlineError
+from leadline.models import checkpoint_files
+from leadline.models.build import build_model
+from leadline.models.checkpoint import load_model, save_checkpoint
+from leadline.models.checkpoint_files import ensure_checkpoint_overwritable, find_checkpoint
+from leadline.models.model import DepthModel
+from leadline.models.settings import ModelSettings, PlainSettings
+
+PLAIN = ModelSettings(network="unet", height=36, width=48, plain=PlainSettings(width=4, levels=2))
+RECORD = {"recipe": "tiny"}
+
+
+def build(seed: int = 0) -> DepthModel:
+    torch.manual_seed(seed)
+    return build_model(PLAIN)
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A good checkpoint of the plain model."""
+    save_checkpoint(tmp_path / "good", build(), RECORD, "# Card\n")
+    return tmp_path / "good"
+
+
+def test_only_a_checkpoint_is_written_over(folder: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "other", build(), RECORD, "")
+    (tmp_path / "empty").mkdir()
+    for fine in ("new", "empty", "other"):
+        ensure_checkpoint_overwritable(tmp_path / fine, folder)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "config.json").write_text("{}")
+    for wrong in (tmp_path / "photos", folder / "config.json"):
+        with pytest.raises(
+            LeadlineError, match="holds something else than a checkpoint: name a new or an empty folder"
+        ):
+            ensure_checkpoint_overwritable(wrong, folder)
+    with pytest.raises(LeadlineError, match="good is the model itself, which is kept as it is"):
+        ensure_checkpoint_overwritable(folder / ".." / "good", folder)
+    (tmp_path / "other" / "net.onnx").write_bytes(b"onnx")
+    with pytest.raises(LeadlineError, match="other holds 'net.onnx', which would be lost"):
+        ensure_checkpoint_overwritable(tmp_path / "other", folder)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of bundled models: the default one, another, and one that is no checkpoint."""
+    root = tmp_path / "bundled"
+    for name in ("base", "fast-nyu"):
+        save_checkpoint(root / name, build(), RECORD, "")
+    (root / "empty-nyu").mkdir()
+    monkeypatch.setattr(checkpoint_files, "BUNDLE", root)
+    return root
+
+
+def test_bundled_models_go_by_name(bundle: Path) -> None:
+    assert checkpoint_files.bundled_models() == {name: bundle / name for name in ("base", "fast-nyu")}
+    assert find_checkpoint("fast-nyu") == bundle / "fast-nyu"
+    assert find_checkpoint("default") == bundle / "base"
+    assert same_weights(load_model(), build())
+
+
+def test_a_folder_goes_by_path(bundle: Path, folder: Path) -> None:
+    assert find_checkpoint(folder) == find_checkpoint(str(folder)) == folder
+
+
+def test_a_run_stands_for_its_best_epoch(tmp_path: Path) -> None:
+    best = tmp_path / "run" / "checkpoints" / "best"
+    save_checkpoint(best, build(seed=4), RECORD, "")
+    assert find_checkpoint(tmp_path / "run") == best
+    assert same_weights(load_model(tmp_path / "run"), build(seed=4))
+
+
+def test_an_unknown_model_is_answered_with_the_nearest(bundle: Path) -> None:
+    with pytest.raises(LeadlineError, match="unknown model 'bsae': did you mean 'base'"):
+        find_checkpoint("bsae")
+
+
+def test_a_model_like_no_other_is_answered_with_the_list(bundle: Path) -> None:
+    with pytest.raises(LeadlineError, match="unknown model 'qqqqqq': choose from default, base, fast-nyu"):
+        load_model("qqqqqq")
+
+
+def test_a_file_is_no_model(bundle: Path, folder: Path) -> None:
+    with pytest.raises(LeadlineError, match=r"unknown model '.*model\.safetensors'"):
+        find_checkpoint(folder / "model.safetensors")
+
+
+def test_without_a_bundle_there_is_no_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_files, "BUNDLE", tmp_path / "none")
+    assert checkpoint_files.bundled_models() == {}
+    with pytest.raises(LeadlineError, match="unknown model"):
+        load_model()
+
+
+def test_a_folder_that_is_no_checkpoint_is_said_when_it_is_loaded(tmp_path: Path) -> None:
+    assert find_checkpoint(tmp_path) == tmp_path
+    with pytest.raises(LeadlineError, match="no checkpoint at"):
+        load_model(tmp_path)
+
+
+def test_listing_models_needs_no_torch() -> None:
+    code = (
+        "import sys; from leadline.models import bundled_models, find_checkpoint, read_config; "
+        "assert all(map(read_config, bundled_models().values())); find_checkpoint('default'); "
+        "sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
