@@ -24,12 +24,6 @@ ARROWS = {
 }
 """What each room may import; `cli` may import all of them, everyone errors and _version, nobody cli."""
 
-UNTIL_BACKENDS = {
-    ("backends", "data"), ("backends", "evaluation"), ("prediction", "data"), ("prediction", "evaluation"),
-    ("reporting", "backends"), ("training", "backends"),
-}  # fmt: skip
-"""Arrows that are to go with the one contract of whatever answers depth."""
-
 PUBLIC = ["__version__", "evaluate", "load_model", "measure", "open_dataset", "predict"]
 
 
@@ -77,7 +71,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     for module, _ in own_imports(path):
         other = (module.split(".") + [""])[1]
         if room in ARROWS and other not in ("errors", "_version", room):
-            assert other in ARROWS[room] or (room, other) in UNTIL_BACKENDS, f"{name_of(path)} imports {module}"
+            assert other in ARROWS[room], f"{name_of(path)} imports {module}"
         elif room not in ("cli", "__main__"):
             assert other != "cli" and module != "leadline", f"{name_of(path)} imports {module}"
 

@@ -12,7 +12,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from leadline.backends.calibrated import save_calibrated
 from leadline.backends.hf import HfBackend, open_hf
+from leadline.backends.table import open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera, CameraSource
 from leadline.geometry.depth import Output
@@ -195,6 +197,23 @@ def test_the_steps_answer_a_batch_as_one_by_one(folders: dict[str, Path], family
     torch.testing.assert_close(together, torch.cat(one_by_one), rtol=1e-4, atol=1e-5)
 
 
+def test_a_folder_of_transformers_is_known_without_a_prefix(folders: dict[str, Path]) -> None:
+    backend = open_backend(folders["depth_anything"])
+    assert (backend.name, backend.output) == (f"hf:{folders['depth_anything']}", Output.DISPARITY)
+    assert (backend.working_size, backend.assumed_camera(45, 61)) == (None, None)
+
+
+def test_disparity_becomes_metres_by_a_calibration(folders: dict[str, Path], tmp_path: Path) -> None:
+    model = folders["depth_anything"]
+    image = pictures(1)[0].permute(1, 2, 0).numpy()
+    disparity = open_backend(model).estimate([image], [None]).values
+    shift = 0.5 - float(disparity.min())  # the smallest becomes 0.5 per metre
+    save_calibrated(tmp_path / "mine", model, Output.DISPARITY, 1.0, shift, {}, "")
+    metres = open_backend(tmp_path / "mine").estimate([image], [None]).values
+    np.testing.assert_allclose(metres, 1 / (disparity + np.float32(shift)), rtol=1e-5)
+    assert metres.max() == pytest.approx(2.0)
+
+
 def test_the_configuration_tells_metres_from_disparity(folders: dict[str, Path], tmp_path: Path) -> None:
     metric = save(tmp_path / "metric", "depth_anything", depth_estimation_type="metric", max_depth=20)
     told = {family: open_hf(str(folder)).output for family, folder in folders.items()}
@@ -255,7 +274,7 @@ def test_depth_pro_takes_the_known_focal_length_instead_of_its_guess(folders: di
 
 def test_depth_pro_without_field_of_view_asks_for_the_focal_length(tmp_path: Path) -> None:
     backend = open_hf(str(save(tmp_path / "no-fov", "depth_pro", use_fov_model=False)))
-    with pytest.raises(LeadlineError, match="predicts no field of view, so it needs pictures of a known focal length"):
+    with pytest.raises(LeadlineError, match="predicts no field of view, so it needs images of a known focal length"):
         estimated(backend, pictures(1))
     assert estimated(backend, pictures(1), 50.0).isfinite().all()
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leadline.backends.onnx import FileBackend, open_onnx
 from leadline.errors import LeadlineError
-from leadline.geometry.camera import Camera
+from leadline.geometry.camera import Camera, CameraSource
 from leadline.geometry.depth import Output
 
 onnx = pytest.importorskip("onnx", reason="needs onnx to build the files")
@@ -175,6 +175,43 @@ def test_metres_follow_the_focal_length_where_both_are_known(tmp_path: Path) -> 
     unknown = estimated(backend, image)
     torch.testing.assert_close(known, torch.full((1, 1, 6, 8), 1.0))
     torch.testing.assert_close(unknown, torch.full((1, 1, 6, 8), 0.5))
+
+
+@pytest.mark.parametrize(
+    ("shape", "metadata", "focal_px"),
+    [
+        (FREE, {}, None),
+        (FREE, {"leadline.working_size": "[32, 48]"}, None),
+        (FREE, {"leadline.focal_px": "5.0"}, 5.0),  # of the image as it is fed, which is as it is
+        ([1, 3, 40, 60], {"leadline.focal_px": "5.0"}, 10.0),  # fed at half the size
+        # Seen at half the height of 80 and half the width of 120.
+        (FREE, {"leadline.working_size": "[40, 60]", "leadline.trained_focal_px": "50"}, 100.0),
+        # The same area, but sides of 48 and 64 are multiples of 16.
+        (
+            FREE,
+            {
+                "leadline.working_size": "[40, 60]",
+                "leadline.trained_focal_px": "50",
+                "leadline.multiple_px": "16",
+            },
+            50 * (80 * 120 / (48 * 64)) ** 0.5,
+        ),
+    ],
+)
+def test_the_assumed_camera_is_what_the_metadata_tell(
+    tmp_path: Path, shape: Shape, metadata: dict[str, str], focal_px: float | None
+) -> None:
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", shape=shape, metadata=metadata))
+    camera = backend.assumed_camera(80, 120)
+    assert (camera and camera.focal_px) == (focal_px and pytest.approx(focal_px))
+    assert camera is None or (camera.width, camera.height, camera.source) == (120, 80, CameraSource.ASSUMED)
+
+
+def test_the_working_size_is_told_or_that_which_is_asked_for(tmp_path: Path) -> None:
+    told = {"leadline.working_size": "[32, 48]"}
+    assert open_onnx(mean_file(tmp_path / "a.onnx", metadata=told)).working_size == (32, 48)
+    assert open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 4, 6])).working_size == (4, 6)
+    assert open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 4, "w"])).working_size is None
 
 
 def test_a_focal_length_that_the_file_itself_takes_is_that_of_what_it_is_fed(tmp_path: Path) -> None:

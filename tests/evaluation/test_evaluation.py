@@ -4,20 +4,22 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 
-from leadline.backends.base import Answer, Predictor
-from leadline.backends.torch_model import NativePredictor
+from leadline.backends.torch_model import TorchBackend
 from leadline.data.catalog import open_dataset
-from leadline.data.sample import Batch, collate
+from leadline.data.sample import DepthDataset, Sample
 from leadline.data.splits import ids_digest, make_splits, select
 from leadline.errors import LeadlineError
+from leadline.evaluation.backend_scorer import BackendScorer
 from leadline.evaluation.evaluation import Evaluation, evaluate, evaluate_protocols, reports
 from leadline.evaluation.metrics import METRICS
 from leadline.evaluation.protocols import PROTOCOLS, Protocol
+from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
 from leadline.evaluation.scoring import score_images
 from leadline.geometry.depth import Output
 from leadline.models.checkpoint import save_checkpoint
@@ -27,21 +29,38 @@ from leadline.training.settings import RunSettings
 
 
 class Constant:
-    """Answers `values`, or twice that where the mirror is averaged."""
+    """`values` everywhere, or twice that where the mirror image is averaged."""
 
     name = "constant"
 
-    def __init__(self, values: float, output: Output = Output.METRES) -> None:
-        self.values, self.output = values, output
+    def __init__(self, values: float, output: Output = Output.METRES, concurrency: int = 1) -> None:
+        self.values, self.output, self.concurrency = values, output, concurrency
 
-    def __call__(self, batch: Batch, flip: bool) -> Answer:
-        return Answer(torch.full_like(batch.depth_m, self.values * (2 if flip else 1)))
+    def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
+        truth = dataset.ground_truth(index)
+        depth_m = truth.depth_m[None]
+        return ScoredImage(truth, lambda flip: ImageEstimate(torch.full_like(depth_m, self.values * (1 + flip))))
 
 
-def scored(predictor: Predictor, rooms: Path, rules: list[Protocol]) -> list[Evaluation]:
+class OneSample:
+    """A data set of one sample."""
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.sample
+
+
+def estimated(model: DepthModel, sample: Sample, flip: bool = False) -> torch.Tensor:
+    scorer = BackendScorer(TorchBackend(model, "tiny"))
+    return scorer.open_image(cast(DepthDataset, OneSample(sample)), 0).estimate(flip).values
+
+
+def scored(scorer: Scorer, rooms: Path, rules: list[Protocol]) -> list[Evaluation]:
     dataset = open_dataset(rooms)
     chosen = select(dataset, "official/test")
-    return reports("it", rooms, dataset, "official/test", rules, score_images(predictor, dataset, chosen, rules))
+    return reports("it", rooms, dataset, "official/test", rules, score_images(scorer, dataset, chosen, rules))
 
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "nyu-v2-labelled"
@@ -56,8 +75,7 @@ def test_every_picture_is_scored_once_and_matches_a_plain_computation(
     errors, truths = [], []
     for index in range(len(dataset)):
         sample = dataset[index]
-        answer = NativePredictor(tiny_model, "tiny")(collate([sample]), False)
-        pred_m = answer.values[0].numpy().astype(np.float64)
+        pred_m = estimated(tiny_model, sample)[0].numpy().astype(np.float64)
         truth_m = sample.depth_m.numpy().astype(np.float64)
         errors.append(pred_m - truth_m)
         truths.append(truth_m)
@@ -111,24 +129,22 @@ def test_a_model_is_tested_on_nothing_that_it_was_trained_on(
 
 
 def test_the_mirror_is_averaged_where_the_protocol_says(rooms: Path, tiny_model: DepthModel) -> None:
-    batch = collate([open_dataset(rooms)[0]])
-    image = batch.image
+    sample = open_dataset(rooms)[0]
+    image = sample.image[None]
     with torch.inference_mode():
         mean_m = (tiny_model(image) + tiny_model(image.flip(-1)).flip(-1)) / 2
-    scale = tiny_model.view_size(float(batch.intrinsics[0, 0, 0]), *image.shape[-2:]).scale
+    scale = tiny_model.view_size(float(sample.intrinsics[0, 0]), *image.shape[-2:]).scale
     # bfloat16, where it is native, keeps 3 digits.
-    predictor = NativePredictor(tiny_model, "tiny")
-    flipped = predictor(batch, True).values
+    flipped = estimated(tiny_model, sample, flip=True)
     assert torch.allclose(flipped, mean_m * scale, rtol=0.02)
-    assert not torch.allclose(flipped, predictor(batch, False).values, rtol=1e-4)
+    assert not torch.allclose(flipped, estimated(tiny_model, sample), rtol=1e-4)
 
 
 def test_metres_follow_the_focal_length_that_the_data_set_gives(rooms: Path, tiny_model: DepthModel) -> None:
     sample = open_dataset(rooms)[0]
     twice = sample._replace(intrinsics=sample.intrinsics * torch.tensor([[2.0, 1, 1], [1, 2.0, 1], [1, 1, 1]]))
     unknown = sample._replace(intrinsics=torch.full((3, 3), torch.nan))
-    predictor = NativePredictor(tiny_model, "tiny")
-    one, two, none = (predictor(collate([it]), False).values for it in (sample, twice, unknown))
+    one, two, none = (estimated(tiny_model, it) for it in (sample, twice, unknown))
     assert torch.allclose(two, 2 * one)
     focal_px = float(sample.intrinsics[0, 0]) / 2  # the working width is half the pictures'
     assert torch.allclose(one, none * focal_px / 40.0)
@@ -183,6 +199,11 @@ def test_mirrored_and_plain_protocols_do_not_share_a_prediction(rooms: Path) -> 
     assert mirrored.pooled["rms"] == pytest.approx((depth_m - 2).square().mean().sqrt().item())
 
 
+def test_several_images_at_a_time_give_the_same_in_the_same_order(rooms: Path) -> None:
+    one, three = (scored(Constant(2.0, concurrency=n), rooms, [PROTOCOLS["report"]])[0] for n in (1, 3))
+    assert torch.equal(one.sums, three.sums) and one.ids == three.ids
+
+
 def test_two_processes_give_the_same_to_the_last_digit(rooms: Path, tiny_checkpoint: Path) -> None:
     one, two = (
         evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report", processes=processes)
@@ -223,8 +244,8 @@ def test_a_mistake_in_another_process_is_still_one_line(rooms: Path, tiny_checkp
 def test_the_datas_digest_follows_the_truth_and_the_choice_of_pictures(rooms: Path) -> None:
     dataset, rules = open_dataset(rooms), [PROTOCOLS["report"]]
 
-    def digest(chosen: list[int], predictor: Predictor) -> str:
-        rows = score_images(predictor, dataset, chosen, rules)
+    def digest(chosen: list[int], scorer: Scorer) -> str:
+        rows = score_images(scorer, dataset, chosen, rules)
         return reports("it", rooms, dataset, "some", rules, rows)[0].data_digest
 
     assert digest([0, 1], Constant(1.0)) == digest([1, 0], Constant(2.0))
@@ -246,10 +267,10 @@ def test_a_protocol_that_scores_nothing_is_refused_and_unscored_pictures_are_cou
     rooms: Path, flat_model: DepthModel
 ) -> None:
     dataset, near = open_dataset(rooms), Protocol(name="near", valid_range_m=(0.0, 1e-6))
-    predictor = NativePredictor(flat_model, "flat")
+    scorer = BackendScorer(TorchBackend(flat_model, "flat"))
     with pytest.raises(LeadlineError, match="protocol 'near' scores no pixel of these pictures"):
-        reports("it", rooms, dataset, "all", [near], score_images(predictor, dataset, [0, 1], [near]))
-    rows = list(score_images(predictor, dataset, [0, 1], [PROTOCOLS["metric"]]))
+        reports("it", rooms, dataset, "all", [near], score_images(scorer, dataset, [0, 1], [near]))
+    rows = list(score_images(scorer, dataset, [0, 1], [PROTOCOLS["metric"]]))
     rows[1].scores[0].sums.zero_()
     (report,) = reports("it", rooms, dataset, "all", [PROTOCOLS["metric"]], rows)
     assert report.num_unscored == 1

@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,11 @@ import torch
 from PIL import Image
 
 from leadline.data.catalog import open_dataset
-from leadline.data.sample import Batch, DepthDataset, collate
+from leadline.data.sample import DepthDataset, Sample
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import evaluate
-from leadline.evaluation.prediction_files import FilesPredictor
+from leadline.evaluation.prediction_files import FilesScorer
+from leadline.evaluation.scorer import ImageEstimate
 from leadline.geometry.depth import Output
 from leadline.models.model import DepthModel
 from leadline.prediction.files import predict_files
@@ -22,12 +25,16 @@ def dataset(rooms: Path) -> DepthDataset:
 
 
 @pytest.fixture
-def first(dataset: DepthDataset) -> Batch:
-    return collate([dataset[0]])
+def first(dataset: DepthDataset) -> Sample:
+    return dataset[0]
 
 
-def ramp(batch: Batch) -> np.ndarray:
-    height, width = batch.depth_m.shape[-2:]
+def estimate(folder: Path, dataset: DepthDataset, index: int = 0) -> ImageEstimate:
+    return FilesScorer(folder, dataset).open_image(dataset, index).estimate(False)
+
+
+def ramp(sample: Sample) -> np.ndarray:
+    height, width = sample.depth_m.shape[-2:]
     return np.linspace(1, 5, height * width, dtype=np.float32).reshape(height, width)
 
 
@@ -46,43 +53,42 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("ending", WRITERS)
-def test_each_format_is_read_in_metres(dataset: DepthDataset, first: Batch, tmp_path: Path, ending: str) -> None:
-    WRITERS[ending](tmp_path / f"{first.id[0]}{ending}", ramp(first))
-    predictor = FilesPredictor(tmp_path, dataset)
-    assert predictor.output is Output.METRES and predictor.name == tmp_path.name
-    np.testing.assert_allclose(predictor(first, False).values[0, 0], ramp(first), atol=5.1e-4)
+def test_each_format_is_read_in_metres(dataset: DepthDataset, first: Sample, tmp_path: Path, ending: str) -> None:
+    WRITERS[ending](tmp_path / f"{first.id}{ending}", ramp(first))
+    scorer = FilesScorer(tmp_path, dataset)
+    assert scorer.output is Output.METRES and scorer.name == tmp_path.name
+    np.testing.assert_allclose(estimate(tmp_path, dataset).values[0, 0], ramp(first), atol=5.1e-4)
 
 
 def test_the_scale_and_the_kind_of_answer_are_taken_from_the_folder(
-    dataset: DepthDataset, first: Batch, tmp_path: Path
+    dataset: DepthDataset, first: Sample, tmp_path: Path
 ) -> None:
-    Image.fromarray(np.full(first.depth_m.shape[-2:], 512, np.uint16)).save(tmp_path / f"{first.id[0]}.png")
+    Image.fromarray(np.full(first.depth_m.shape[-2:], 512, np.uint16)).save(tmp_path / f"{first.id}.png")
     (tmp_path / "predictions.toml").write_text('name = "theirs"\noutput = "disparity"\nscale = 0.00390625\n')
-    predictor = FilesPredictor(tmp_path, dataset)
-    assert (predictor.name, predictor.output) == ("theirs", Output.DISPARITY)
-    assert torch.equal(predictor(first, False).values, torch.full_like(first.depth_m, 2.0))
+    scorer = FilesScorer(tmp_path, dataset)
+    assert (scorer.name, scorer.output) == ("theirs", Output.DISPARITY)
+    assert torch.equal(estimate(tmp_path, dataset).values[0], torch.full_like(first.depth_m, 2.0))
 
 
-def test_a_smaller_map_is_brought_to_the_pictures_size(dataset: DepthDataset, first: Batch, tmp_path: Path) -> None:
-    np.save(tmp_path / f"{first.id[0]}.npy", np.full((3, 4), 2.5))
-    assert torch.equal(FilesPredictor(tmp_path, dataset)(first, False).values, torch.full_like(first.depth_m, 2.5))
+def test_a_smaller_map_is_brought_to_the_pictures_size(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
+    np.save(tmp_path / f"{first.id}.npy", np.full((3, 4), 2.5))
+    assert torch.equal(estimate(tmp_path, dataset).values[0], torch.full_like(first.depth_m, 2.5))
 
 
 @pytest.mark.parametrize("key", ["uncertainty_m", "uncertainty"])
-def test_uncertainty_comes_along(dataset: DepthDataset, first: Batch, tmp_path: Path, key: str) -> None:
-    np.savez(tmp_path / f"{first.id[0]}.npz", **{"depth_m": ramp(first), key: 2 * ramp(first)})
-    answer = FilesPredictor(tmp_path, dataset)(first, False)
-    assert answer.uncertainty is not None
-    assert torch.equal(answer.uncertainty, 2 * answer.values)
+def test_uncertainty_comes_along(dataset: DepthDataset, first: Sample, tmp_path: Path, key: str) -> None:
+    np.savez(tmp_path / f"{first.id}.npz", **{"depth_m": ramp(first), key: 2 * ramp(first)})
+    values, uncertainty = estimate(tmp_path, dataset)
+    assert uncertainty is not None and torch.equal(uncertainty, 2 * values)
 
 
 @pytest.mark.parametrize("uncertainty", [np.zeros((1, 6, 8)), np.zeros((6, 8), bool)])
 def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
-    dataset: DepthDataset, first: Batch, tmp_path: Path, uncertainty: np.ndarray
+    dataset: DepthDataset, first: Sample, tmp_path: Path, uncertainty: np.ndarray
 ) -> None:
-    np.savez(tmp_path / f"{first.id[0]}.npz", depth_m=ramp(first), uncertainty=uncertainty)
+    np.savez(tmp_path / f"{first.id}.npz", depth_m=ramp(first), uncertainty=uncertainty)
     with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got .*6, 8\)"):
-        FilesPredictor(tmp_path, dataset)(first, False)
+        estimate(tmp_path, dataset)
 
 
 def test_the_pictures_own_name_serves_where_it_is_not_the_id(rooms: Path, tmp_path: Path) -> None:
@@ -94,10 +100,10 @@ def test_the_pictures_own_name_serves_where_it_is_not_the_id(rooms: Path, tmp_pa
     for folder in ("rgb", "depth"):
         (data / folder).symlink_to(rooms.resolve() / folder)
     dataset = open_dataset(data)
-    batch = collate([dataset[0]])
-    np.save(tmp_path / f"{dataset.stems[0]}.npy", ramp(batch))
-    assert batch.id == ["first"] and dataset.stems[0] != "first"
-    np.testing.assert_array_equal(FilesPredictor(tmp_path, dataset)(batch, False).values[0, 0], ramp(batch))
+    sample = dataset[0]
+    np.save(tmp_path / f"{dataset.stems[0]}.npy", ramp(sample))
+    assert sample.id == "first" and dataset.stems[0] != "first"
+    np.testing.assert_array_equal(estimate(tmp_path, dataset).values[0, 0], ramp(sample))
 
 
 def test_files_score_as_the_model_that_wrote_them(
@@ -126,24 +132,24 @@ def test_files_score_as_the_model_that_wrote_them(
     ],
 )
 def test_mistakes_are_one_line(
-    dataset: DepthDataset, first: Batch, tmp_path: Path, name: str | None, content: bytes, message: str
+    dataset: DepthDataset, first: Sample, tmp_path: Path, name: str | None, content: bytes, message: str
 ) -> None:
     if name:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(LeadlineError, match=message) as caught:
-        FilesPredictor(tmp_path, dataset)(first, False)
+        estimate(tmp_path, dataset)
     assert "\n" not in str(caught.value)
 
 
-def test_colours_are_not_depth(dataset: DepthDataset, first: Batch, tmp_path: Path) -> None:
-    Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id[0]}.png")
+def test_colours_are_not_depth(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id}.png")
     with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got uint8 \(6, 8, 3\)"):
-        FilesPredictor(tmp_path, dataset)(first, False)
+        estimate(tmp_path, dataset)
 
 
 def test_a_missing_folder_is_named(dataset: DepthDataset, tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match="no folder of predictions at"):
-        FilesPredictor(tmp_path / "none", dataset)
+        FilesScorer(tmp_path / "none", dataset)
 
 
 def write_pictures(root: Path, rooms: Path, names: dict[str, str]) -> DepthDataset:
@@ -163,8 +169,7 @@ def test_an_id_that_is_another_pictures_name_misleads_nobody(rooms: Path, tmp_pa
     (tmp_path / "maps").mkdir()
     for number in (1, 2, 3):
         np.save(tmp_path / "maps" / f"{number}.npy", np.full((72, 96), float(number), np.float32))
-    predictor = FilesPredictor(tmp_path / "maps", dataset)
-    assert [predictor(collate([dataset[index]]), False).values.max().item() for index in range(3)] == [1, 2, 3]
+    assert [estimate(tmp_path / "maps", dataset, index).values.max().item() for index in range(3)] == [1, 2, 3]
 
 
 def test_one_map_serves_no_two_pictures(rooms: Path, tmp_path: Path) -> None:
@@ -172,14 +177,37 @@ def test_one_map_serves_no_two_pictures(rooms: Path, tmp_path: Path) -> None:
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps" / "0001.npy", np.ones((72, 96), np.float32))
     with pytest.raises(LeadlineError, match="2 pictures are named 0001: name predictions by id, as 'k1'"):
-        FilesPredictor(tmp_path / "maps", dataset)(collate([dataset[0]]), False)
+        estimate(tmp_path / "maps", dataset)
 
 
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Batch, tmp_path: Path, cut: bool) -> None:
-    path = tmp_path / f"{first.id[0]}.npz"
+def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Sample, tmp_path: Path, cut: bool) -> None:
+    path = tmp_path / f"{first.id}.npz"
     np.savez(path, confidence=ramp(first), depth=ramp(first))
     if cut:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(LeadlineError, match=r"is no whole \.npz file with an array depth_m"):
-        FilesPredictor(tmp_path, dataset)(first, False)
+        estimate(tmp_path, dataset)
+
+
+def test_no_image_is_opened_and_no_mirror_image_is_averaged(rooms: Path, tmp_path: Path) -> None:
+    dataset = write_pictures(tmp_path / "set", rooms, {"k": "k.png"})
+    np.save(tmp_path / "k.npy", np.arange(72 * 96, dtype=np.float32).reshape(72, 96))
+    (tmp_path / "set" / "k.png").unlink()
+    image = FilesScorer(tmp_path, dataset).open_image(dataset, 0)
+    assert torch.equal(image.truth.depth_m, dataset.ground_truth(0).depth_m)
+    assert torch.equal(image.estimate(True).values, image.estimate(False).values)
+
+
+def test_scoring_maps_imports_no_network(rooms: Path, tmp_path: Path) -> None:
+    for index in (0, 1):
+        np.save(tmp_path / f"{open_dataset(rooms).ids[index]}.npy", np.full((72, 96), 2.0, np.float32))
+    (tmp_path / "ids.txt").write_text("00001\n00002\n")
+    program = f"""
+import sys
+from leadline.evaluation import evaluate
+evaluate("files:{tmp_path}", data="{rooms}", split="{tmp_path / "ids.txt"}", protocol="report")
+print(*{{"torchvision", "timm", "pytorch_lightning", "transformers", "matplotlib"}} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"

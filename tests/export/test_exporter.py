@@ -1,23 +1,29 @@
+import math
 import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from leadline.backends.onnx import open_onnx
 from leadline.backends.openvino import open_openvino
+from leadline.backends.table import open_backend
+from leadline.backends.torch_model import TorchBackend
 from leadline.cli.main import main
-from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
 from leadline.errors import LeadlineError
 from leadline.export import exporter as export
 from leadline.export.exporter import export_model
+from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 from leadline.io.provenance import ensure_overwritable
 from leadline.models.build import build_model
 from leadline.models.checkpoint import load_model, save_checkpoint
+from leadline.models.model import DepthModel
 from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings
 
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs the extra openvino")
@@ -31,6 +37,18 @@ TRANSFORMER = ModelSettings(
     encoder=EncoderSettings(name="vit_tiny_patch16_224", num_blocks=4),
     decoder=DecoderSettings(kind="dpt", width=16),
 )  # fmt: skip
+
+
+IMAGES = list(np.random.default_rng(1).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8))
+
+
+def in_float32(model: DepthModel, focal_px: float | None) -> NDArray[np.float32]:
+    """Metres (2, 61, 83) of `IMAGES`, the focal length of the first unknown, without autocast."""
+    batch = torch.from_numpy(np.stack(IMAGES)).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        metres = model.estimate(batch, torch.tensor([math.nan, focal_px or math.nan])).depth_m
+    values: NDArray[np.float32] = metres[:, 0].numpy()
+    return values
 
 
 def checkpoint(folder: Path, settings: ModelSettings) -> Path:
@@ -64,19 +82,37 @@ def exported(transformer: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("focal_px", [torch.nan, 70.0, 250.0])
+@pytest.mark.parametrize("focal_px", [None, 70.0, 250.0])
 def test_the_file_is_scored_like_the_model_but_for_its_edges(
-    exported: Path, transformer: Path, focal_px: float
+    exported: Path, transformer: Path, focal_px: float | None
 ) -> None:
-    image = torch.rand(2, 3, 61, 83, generator=torch.Generator().manual_seed(1))
-    intrinsics = UNKNOWN_INTRINSICS.repeat(2, 1, 1)
-    intrinsics[1, 0, 0] = focal_px
-    batch = Batch(image, image[:, :1], image[:, :1] > 0, intrinsics, ["a", "b"], ["", ""])
     model = load_model(transformer)
     model.settings = model.settings.model_copy(update={"edge_radius_px": 0.0})
-    with torch.no_grad():
-        expected = model.estimate(image, intrinsics[:, 0, 0]).depth_m
-    torch.testing.assert_close(open_onnx(exported)(batch, flip=False).values, expected, rtol=1e-5, atol=1e-5)
+    estimate = open_onnx(exported).estimate(IMAGES, [None, focal_px and Camera.from_focal_px(focal_px, 83, 61)])
+    np.testing.assert_allclose(estimate.values, in_float32(model, focal_px), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(61, 83), (480, 640), (1080, 1920)])
+@pytest.mark.parametrize("suffix", [".onnx", pytest.param(".xml", marks=needs_openvino)])
+def test_the_file_assumes_the_camera_and_the_size_that_the_model_does(
+    exported: Path, transformer: Path, suffix: str, height: int, width: int
+) -> None:
+    path = exported
+    if suffix == ".xml":
+        path = exported.with_suffix(".xml")
+        if not path.exists():
+            export_model(transformer, path)
+    model, file = TorchBackend(load_model(transformer), "model"), open_backend(path)
+    assert file.working_size == model.working_size == (64, 96)
+    camera = file.assumed_camera(height, width)
+    assert camera is not None and camera == model.assumed_camera(height, width)
+
+
+def test_a_model_that_knows_no_focal_length_makes_a_file_that_does_not(tmp_path: Path) -> None:
+    unknown = checkpoint(tmp_path / "model", PLAIN.model_copy(update={"focal_px": None}))
+    export_model(unknown, tmp_path / "model.onnx")
+    backend = open_onnx(tmp_path / "model.onnx")
+    assert (backend.working_size, backend.assumed_camera(60, 80)) == ((48, 64), None)
 
 
 def test_the_file_says_what_it_is_and_not_who_made_it_where(exported: Path) -> None:
@@ -84,7 +120,12 @@ def test_the_file_says_what_it_is_and_not_who_made_it_where(exported: Path) -> N
 
     whole = onnx.load(exported)
     assert whole.producer_name == "leadline"
-    assert {entry.key: entry.value for entry in whole.metadata_props} == {"leadline.output": "metres"}
+    assert {entry.key: entry.value for entry in whole.metadata_props} == {
+        "leadline.output": "metres",
+        "leadline.working_size": "[64, 96]",
+        "leadline.multiple_px": "16",
+        "leadline.trained_focal_px": "90.0",
+    }
     for words in ("RGB in [0, 1]", "focal_px (1,)", "metres along the optical axis", "0.5 to 10", "weights: MIT"):
         assert words in whole.doc_string
     content = exported.read_bytes()
@@ -100,15 +141,11 @@ def test_openvinos_file_is_scored_like_the_model(plain: Path, tmp_path: Path) ->
     text = path.read_text(encoding="utf-8")
     assert "focal_px (1,): their focal length in pixels, NaN where unknown." in text and "weights: MIT." in text
     assert "site-packages" not in text and str(tmp_path) not in text
-    image = torch.rand(2, 3, 61, 83, generator=torch.Generator().manual_seed(1))
-    intrinsics = UNKNOWN_INTRINSICS.repeat(2, 1, 1)
-    intrinsics[1, 0, 0] = 70.0
-    batch = Batch(image, image[:, :1], image[:, :1] > 0, intrinsics, ["a", "b"], ["", ""])
-    predictor = open_openvino(path)
-    with torch.no_grad():
-        expected = load_model(plain).estimate(image, intrinsics[:, 0, 0]).depth_m
-    torch.testing.assert_close(predictor(batch, flip=False).values, expected, rtol=1e-5, atol=1e-5)
-    assert predictor.output is Output.METRES
+    backend = open_openvino(path)
+    cameras = [None, Camera.from_focal_px(70.0, 83, 61)]
+    expected = in_float32(load_model(plain), 70.0)
+    np.testing.assert_allclose(backend.estimate(IMAGES, cameras).values, expected, rtol=1e-5, atol=1e-5)
+    assert (backend.output, backend.working_size) == (Output.METRES, (48, 64))
     export_model(plain, path)  # onto its own files
     ensure_overwritable([path, path.with_suffix(".bin")])
 

@@ -1,8 +1,6 @@
-from .base import Answer as Answer
 from .base import Backend as Backend
 from .base import Estimate as Estimate
 from .base import Image as Image
-from .base import Predictor as Predictor
 from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
@@ -19,6 +17,4 @@ from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
-from .table import open_predictor as open_predictor
-from .torch_model import NativePredictor as NativePredictor
 from .torch_model import TorchBackend as TorchBackend

@@ -2,18 +2,13 @@
 
 from collections.abc import Sequence
 from math import nan
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from leadline.data import Batch
 
 Image = NDArray[Any]
 """RGB, (H, W, 3), uint8 or float32 in [0, 1]."""
@@ -74,21 +69,3 @@ def require_metres(backend: Backend) -> None:
             f"{backend.name} predicts {backend.output} without a unit, wanted metres: fit known distances with "
             f"leadline calibrate IMAGE points.csv --model {backend.name} --out DIR, then give DIR as the model"
         )
-
-
-class Answer(NamedTuple):
-    """A predictor's answer for a batch, at the pictures' own size, on the CPU."""
-
-    values: "Tensor"  # float32 (B, 1, H, W); what they mean is the predictor's `output`
-    uncertainty: "Tensor | None" = None  # float32 (B, 1, H, W), larger is less sure; None if the predictor says nothing
-
-
-class Predictor(Protocol):
-    """What evaluation asks today; to be replaced by `Backend`."""
-
-    name: str
-    output: Output
-
-    def __call__(self, batch: "Batch", flip: bool) -> Answer:
-        """Answer a batch, or the mean over it and its mirror image."""
-        ...

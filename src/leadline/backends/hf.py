@@ -19,7 +19,6 @@ from torch import Tensor
 
 from leadline.backends.base import Estimate, Image, known_focal_px
 from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
-from leadline.backends.predictor import BatchPredictor
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, Output, fov_deg_from_focal, resize_depth
 from leadline.models import pick_device
@@ -165,7 +164,7 @@ def _output(place: str, config: Any) -> Output:
     return output
 
 
-class HfBackend(BatchPredictor):
+class HfBackend:
     """A depth-estimation model of `transformers`; see `leadline.backends.base.Backend`.
 
     Attributes:
@@ -238,8 +237,8 @@ class HfBackend(BatchPredictor):
         own_deg = torch.tensor([fov_deg_from_focal(focal, width) for focal in focal_px.tolist()])
         if predicted_deg is None and own_deg.isnan().any():
             raise LeadlineError(
-                f"{self.name} predicts no field of view, so it needs pictures of a known focal length: "
-                "use a data set with intrinsics"
+                f"{self.name} predicts no field of view, so it needs images of a known focal length: give the focal "
+                "length or field of view, or a data set that tells it"
             )
         return own_deg if predicted_deg is None else torch.where(own_deg.isnan(), predicted_deg.float().cpu(), own_deg)
 

@@ -22,7 +22,6 @@ from leadline.backends.onnx_file import (
     read_info,
     reason,
 )
-from leadline.backends.predictor import BatchPredictor
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output, enlargement, resize, resize_depth, size_with_area
 
@@ -57,7 +56,7 @@ def open_onnx(name: str | Path) -> "FileBackend":
     return FileBackend(path, network, read_info(path, session.get_modelmeta().custom_metadata_map), device)
 
 
-class FileBackend(BatchPredictor):
+class FileBackend:
     """A network in a file; see `leadline.backends.base.Backend`.
 
     Attributes:

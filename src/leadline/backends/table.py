@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from leadline.backends.base import Backend, Predictor
-    from leadline.data import DepthDataset
+    from leadline.backends.base import Backend
 
 KINDS = {
     "leadline": "leadline.backends.torch_model:open_torch",
@@ -78,21 +77,3 @@ def bundled_name(name: str) -> str | None:
 def _opener(place: str) -> Any:
     module, _, function = place.partition(":")
     return getattr(import_module(module), function)
-
-
-def open_predictor(model: str | Path, dataset: "DepthDataset") -> "Predictor":
-    """Open whatever is to be scored: as `open_backend`, or "files:DIR", predictions made elsewhere.
-
-    Args:
-        model: what.
-        dataset: the images that it will be asked about; "files" looks up their names.
-
-    Raises:
-        LeadlineError: if there is no such thing, or it cannot be opened.
-    """
-    kind, _, name = str(model).partition(":")
-    if kind == "files":
-        from leadline.evaluation import FilesPredictor
-
-        return FilesPredictor(Path(name), dataset)
-    return cast("Predictor", open_backend(model))

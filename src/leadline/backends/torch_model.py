@@ -6,13 +6,12 @@ import torch
 
 from leadline.backends.base import Estimate, Image, known_focal_px
 from leadline.backends.batch import as_batch, concurrency_on, to_maps
-from leadline.backends.predictor import BatchPredictor
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output
 from leadline.models import DepthModel, autocast, find_checkpoint, open_model, pick_device
 
 
-class TorchBackend(BatchPredictor):
+class TorchBackend:
     """A leadline model on its device; see `leadline.backends.base.Backend`.
 
     Attributes:
@@ -44,9 +43,6 @@ class TorchBackend(BatchPredictor):
         with autocast(device):
             depth_m, error = self.model.estimate(as_batch(images).to(device), focal_px)
         return Estimate(to_maps(depth_m), None if error is None else to_maps(error))
-
-
-NativePredictor = TorchBackend
 
 
 def open_torch(model: str) -> TorchBackend:

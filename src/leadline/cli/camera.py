@@ -50,14 +50,15 @@ def calibrate(
     fov: float | None = None,
     intrinsics: Path | None = None,
 ) -> int:
-    """Fit a model's scale to known distances or labelled images.
+    """Make a model's metres right for a camera or a place, by known distances or labelled images.
 
-    The calibrated model is written only if leave-one-out validation shows that it is more accurate.
+    A model of metres gets a scale, kept only if leave-one-out validation shows that it is more accurate. A model of
+    depth or disparity without a unit gets a scale and a shift in its own space, and predicts metres from then on.
 
     Args:
         paths: an image and a CSV file of lines x,y,metres; or a CSV file of lines picture,x,y,metres. Metres are
             depth along the optical axis; for the distance from the camera (by tape), name the column distance_m.
-        out: folder for the calibrated model, which --model then takes.
+        out: folder for the calibrated model, which every command then takes.
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
         data: labelled images instead: a folder with an index.csv, or a public data set (docs/reference/data-sets.md).
@@ -72,13 +73,13 @@ def calibrate(
             f"wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or --data; got {got}"
         )
 
-    from leadline.prediction import calibrate as run_calibration
+    from leadline.evaluation import calibrate as run_calibration
 
     picture, distances = (None, None, *paths)[-2:]
     found = run_calibration(
         model, out,
         distances=distances, picture=picture, data=data, split=split,
-        focal_px=focal_px, fov_deg=fov, intrinsics=intrinsics,
+        focal_px=focal_px, fov_deg=fov, camera=intrinsics,
     )  # fmt: skip
     print(f"{found}; " + (f"written to {out}" if found.helps else "nothing written"))
     return 0

@@ -4,6 +4,8 @@ from .download import download_nyu as download_nyu
 from .loader import DepthDataModule as DepthDataModule
 from .sample import Batch as Batch
 from .sample import DepthDataset as DepthDataset
+from .sample import GroundTruth as GroundTruth
+from .sample import Sample as Sample
 from .sample import collate as collate
 from .settings import DataSettings as DataSettings
 from .splits import PARTS as PARTS

@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from leadline.geometry import Camera, CameraSource
+
 
 class Sample(NamedTuple):
     """One picture with its depth."""
@@ -16,6 +18,21 @@ class Sample(NamedTuple):
     intrinsics: Tensor  # pinhole matrix in pixels of this picture, (3, 3); NaN where unknown
     id: str
     scene: str
+
+    @property
+    def camera(self) -> Camera | None:
+        """The camera of `image`, by the data set or by the image's EXIF block; None where unknown."""
+        if not bool(self.intrinsics.isfinite().all()):
+            return None
+        height, width = self.image.shape[-2:]
+        return Camera.from_matrix(self.intrinsics.numpy(), width, height, CameraSource.DATA_SET)
+
+
+class GroundTruth(NamedTuple):
+    """The depth of one image, without the image."""
+
+    depth_m: Tensor  # float32 metres along the optical axis, (1, H, W); 0 where invalid
+    valid: Tensor  # bool, (1, H, W)
 
 
 class Batch(NamedTuple):
@@ -53,6 +70,10 @@ class DepthDataset(Protocol):
 
     def __getitem__(self, index: int) -> Sample:
         """Decode one sample."""
+        ...
+
+    def ground_truth(self, index: int) -> GroundTruth:
+        """Decode the depth of one sample; its image is not opened."""
         ...
 
 

@@ -1,3 +1,4 @@
+from .backend_scorer import open_scorer as open_scorer
 from .breakdown import Groups as Groups
 from .comparison import NUM_RESAMPLES as NUM_RESAMPLES
 from .comparison import RANKED_BY as RANKED_BY
@@ -17,12 +18,15 @@ from .metrics import error_sums as error_sums
 from .metrics import metrics_from_sums as metrics_from_sums
 from .metrics import named as named
 from .metrics import ranking_value as ranking_value
-from .prediction_files import FilesPredictor as FilesPredictor
 from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import Protocol as Protocol
 from .protocols import get_protocol as get_protocol
 from .protocols import scored_pixels as scored_pixels
 from .protocols import scored_prediction as scored_prediction
+from .scale_calibration import calibrate as calibrate
+from .scorer import ImageEstimate as ImageEstimate
+from .scorer import ScoredImage as ScoredImage
+from .scorer import Scorer as Scorer
 from .scoring import score_images as score_images
 from .training_split import trained_division as trained_division
 from .uncertainty import calibration_error as calibration_error

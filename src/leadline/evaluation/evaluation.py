@@ -13,9 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline._version import __version__
-from leadline.backends import open_predictor
 from leadline.data import DepthDataset, open_dataset, select
 from leadline.errors import LeadlineError
+from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.breakdown import Breakdown, Groups, by_scene
 from leadline.evaluation.metrics import METRICS, metrics_from_sums, named
 from leadline.evaluation.protocols import Protocol, get_protocol
@@ -180,9 +180,9 @@ def evaluate_protocols(
         if cluster:
             name, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, bar.update)
         elif processes == 1:
-            predictor = open_predictor(model, dataset)
-            name, rows = predictor.name, []
-            for row in score_images(predictor, dataset, chosen, rules, details):
+            scorer = open_scorer(model, dataset)
+            name, rows = scorer.name, []
+            for row in score_images(scorer, dataset, chosen, rules, details):
                 rows.append(row)
                 bar.update()
         else:

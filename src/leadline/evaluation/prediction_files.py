@@ -1,5 +1,6 @@
 """Predictions made elsewhere, read from a folder: a file for each picture, named as the picture is."""
 
+import os
 import zipfile
 import zlib
 from collections import Counter
@@ -13,17 +14,24 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from leadline.backends import Answer
-from leadline.data import Batch, DepthDataset
+from leadline.data import DepthDataset
 from leadline.errors import LeadlineError
+from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
 from leadline.io import as_record, decode_image, read_exr, read_toml
 
+FILES = "files:"
+"""A model's name begins so where it is a folder of predictions."""
 INFO = "predictions.toml"
 MILLIMETRES = 0.001
 UNCERTAINTIES = ("uncertainty_m", "uncertainty")
 """Names of the array beside depth, best first."""
 _DAMAGE = (OSError, ValueError, EOFError)
+
+
+def is_folder_of_maps(model: str | Path) -> bool:
+    """Whether a model is the name of a folder of predictions."""
+    return str(model).startswith(FILES)
 
 
 class FilesInfo(BaseModel):
@@ -39,8 +47,14 @@ class FilesInfo(BaseModel):
     """What to multiply stored numbers by; else 0.001 for integer pictures (millimetres) and 1 for all others."""
 
 
-class FilesPredictor:
-    """Answers with the maps of a folder. Nothing is averaged with a mirror image: the files are taken as final."""
+class FilesScorer:
+    """The maps of a folder. Nothing is averaged with a mirror image: the files are taken as final.
+
+    Attributes:
+        name: what `predictions.toml` calls the model, else the folder's name.
+        output: what the values mean.
+        concurrency: as many as the machine has cores.
+    """
 
     def __init__(self, folder: Path, dataset: DepthDataset) -> None:
         """Find out how the folder's files are named.
@@ -59,24 +73,25 @@ class FilesPredictor:
         self.info = _read_info(folder)
         self.output = self.info.output
         self.name = self.info.name or folder.resolve().name
+        self.concurrency = os.cpu_count() or 1
         ids = dataset.ids
         namings = [dict(zip(ids, names, strict=True)) for names in (ids, getattr(dataset, "stems", ids))]
         # One for all: the id of a picture may be the name of another's file.
         self._stem_of = max(namings, key=lambda naming: sum(self._find(stem) is not None for stem in naming.values()))
         self._times = Counter(self._stem_of.values())
+        self._ids = ids
 
-    def __call__(self, batch: Batch, flip: bool) -> Answer:
-        """The stored maps at the pictures' size, as `Predictor` says; `flip` changes nothing.
+    def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
+        """Decode a stored map and its ground truth; the image itself is not opened. See `Scorer`.
 
         Raises:
-            LeadlineError: if a picture has no file, or it is broken.
+            LeadlineError: if there is no file of that image, or it is broken.
         """
-        maps = [self._read(name, *batch.image.shape[-2:]) for name in batch.id]
-        uncertainties = [uncertainty for _, uncertainty in maps if uncertainty is not None]
-        whole = torch.stack(uncertainties) if len(uncertainties) == len(maps) else None
-        return Answer(torch.stack([values for values, _ in maps]), whole)
+        truth = dataset.ground_truth(index)
+        estimate = self._read(self._ids[index], *truth.depth_m.shape[-2:])
+        return ScoredImage(truth, lambda flip: estimate)
 
-    def _read(self, name: str, height: int, width: int) -> tuple[Tensor, Tensor | None]:
+    def _read(self, name: str, height: int, width: int) -> ImageEstimate:
         stem = self._stem_of[name]
         found = self._find(stem)
         if found is None:
@@ -94,7 +109,8 @@ class FilesPredictor:
                 raise LeadlineError(f"{path} must hold one map of numbers (H, W), got {values.dtype} {values.shape}")
         scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
         depth = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
-        return depth, None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
+        spread = None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
+        return ImageEstimate(depth, spread)
 
     def _find(self, stem: str) -> tuple[Path, "Reader"] | None:
         for ending, read in READERS.items():
@@ -157,5 +173,5 @@ def _read_info(folder: Path) -> FilesInfo:
 
 
 def _at_size(values: NDArray[np.float32], height: int, width: int) -> Tensor:
-    """(1, height, width): brought there bilinearly, as every prediction of another size than its truth."""
-    return resize_depth(torch.from_numpy(values)[None, None], height, width)[0]
+    """(1, 1, height, width): brought there bilinearly, as every prediction of another size than its ground truth."""
+    return resize_depth(torch.from_numpy(values)[None, None], height, width)

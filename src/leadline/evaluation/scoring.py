@@ -13,18 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leadline.backends import Answer, Predictor, open_predictor
-from leadline.data import Batch, DepthDataset, collate, open_dataset
+from leadline.data import DepthDataset, GroundTruth, open_dataset
+from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.boundary import boundary_scores
 from leadline.evaluation.breakdown import division_sums
 from leadline.evaluation.metrics import error_sums
 from leadline.evaluation.protocols import Protocol, check_output, scored_pixels, scored_prediction
+from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
 from leadline.evaluation.uncertainty import reliability_sums
 from leadline.geometry import Output
 from leadline.prediction import ordered_map, ray_cluster
 
 DECODERS = 2
-"""Threads that decode pictures; a single one would use all of PyTorch's own threads, in the network's way."""
+"""Threads that decode images; a single one would use all of PyTorch's own threads, in the network's way."""
 SHARE = 64
 """Pictures that a worker of a cluster scores at a time."""
 
@@ -38,7 +39,7 @@ class Score:
     groups: dict[str, Tensor] = field(default_factory=dict)
     """`breakdown.division_sums`, (K, 10) by the division's name; empty unless details are asked for."""
     calibration: Tensor | None = None
-    """`reliability.reliability_sums`; None if the predictor does not answer metres and how far off they may be."""
+    """`reliability.reliability_sums`; None unless the scorer gives metres and their expected error."""
     boundaries: Tensor | None = None
     """`boundaries.boundary_scores`, (3,); None unless details are asked for."""
 
@@ -53,16 +54,18 @@ class ImageScore:
 
 
 def score_images(
-    predictor: Predictor,
+    scorer: Scorer,
     dataset: DepthDataset,
     indices: Sequence[int],
     protocols: Sequence[Protocol],
     details: bool = False,
 ) -> Iterator[ImageScore]:
-    """Score pictures one after the other; only the scores are kept, never a picture.
+    """Score images, as many at a time as the scorer likes; only the scores are kept, never an image.
+
+    By threads: a forked process, as PyTorch's loader would have, can hang where torch has started threads before.
 
     Args:
-        predictor: anything that answers depth.
+        scorer: what is scored.
         dataset: the data set.
         indices: its pictures.
         protocols: the rules.
@@ -72,47 +75,57 @@ def score_images(
         A score for each picture, in order.
 
     Raises:
-        LeadlineError: if a file is broken, or a protocol does not fit the truth or the answer.
+        LeadlineError: if a file is broken, or a protocol does not fit the ground truth or the values.
     """
     for rules in protocols:
-        check_output(rules, predictor.output)
-    for index, batch in _decoded(dataset, indices):
-        answers = {flip: predictor(batch, flip) for flip in {rules.flip for rules in protocols}}
-        scores = [_score(predictor, answers[rules.flip], batch, rules, details) for rules in protocols]
-        yield ImageScore(index=index, truth_digest=_truth_digest(batch), scores=scores)
+        check_output(rules, scorer.output)
+    score = partial(_score_image, output=scorer.output, protocols=protocols, details=details)
+    if scorer.concurrency > 1:
+        whole = (partial(_open_and_score, scorer, dataset, index, score) for index in indices)
+        yield from ordered_map(whole, scorer.concurrency)
+        return
+    # The next images are decoded while the network looks at this one.
+    opening = (partial(scorer.open_image, dataset, index) for index in indices)
+    for index, image in zip(indices, ordered_map(opening, DECODERS), strict=True):
+        yield score(image, index)
 
 
-def _decoded(dataset: DepthDataset, indices: Sequence[int]) -> Iterator[tuple[int, Batch]]:
-    """Each picture as a batch of its own, with its index; the next two are decoded while the predictor looks at it.
-
-    By threads: a forked process, as PyTorch's loader would have, can hang where torch has started threads before.
-    """
-    jobs = (partial(dataset.__getitem__, index) for index in indices)
-    for index, sample in zip(indices, ordered_map(jobs, DECODERS), strict=True):
-        yield index, collate([sample])
+def _open_and_score(
+    scorer: Scorer, dataset: DepthDataset, index: int, score: Callable[[ScoredImage, int], ImageScore]
+) -> ImageScore:
+    return score(scorer.open_image(dataset, index), index)
 
 
-def _score(predictor: Predictor, answer: Answer, batch: Batch, rules: Protocol, details: bool) -> Score:
-    scored = scored_pixels(rules, batch.depth_m, batch.valid)
-    pred_m = scored_prediction(rules, answer.values, predictor.output, batch.depth_m, scored)
-    sums = error_sums(pred_m, batch.depth_m, scored)[0]
+def _score_image(
+    image: ScoredImage, index: int, output: Output, protocols: Sequence[Protocol], details: bool
+) -> ImageScore:
+    estimates = {flip: image.estimate(flip) for flip in {rules.flip for rules in protocols}}
+    scores = [_score(estimates[rules.flip], output, image.truth, rules, details) for rules in protocols]
+    return ImageScore(index=index, truth_digest=_truth_digest(image.truth), scores=scores)
+
+
+def _score(estimate: ImageEstimate, output: Output, truth: GroundTruth, rules: Protocol, details: bool) -> Score:
+    depth_m, (values, uncertainty) = truth.depth_m[None], estimate
+    scored = scored_pixels(rules, depth_m, truth.valid[None])
+    pred_m = scored_prediction(rules, values, output, depth_m, scored)
+    sums = error_sums(pred_m, depth_m, scored)[0]
     calibration = None
-    if answer.uncertainty is not None and predictor.output is Output.METRES:  # else it is no share of a depth
-        calibration = reliability_sums(pred_m, batch.depth_m, scored, answer.uncertainty / answer.values)
+    if uncertainty is not None and output is Output.METRES:  # else it is no share of a depth
+        calibration = reliability_sums(pred_m, depth_m, scored, uncertainty / values)
     if not details:
         return Score(sums=sums, calibration=calibration)
-    groups = division_sums(pred_m, batch.depth_m, scored, answer.uncertainty)
+    groups = division_sums(pred_m, depth_m, scored, uncertainty)
     return Score(
         sums=sums,
         calibration=calibration,
         groups={name: values[0] for name, values in groups.items()},
-        boundaries=boundary_scores(pred_m, batch.depth_m, scored)[0],
+        boundaries=boundary_scores(pred_m, depth_m, scored)[0],
     )
 
 
-def _truth_digest(batch: Batch) -> bytes:
-    digest = hashlib.sha256(repr(tuple(batch.depth_m.shape)).encode())
-    digest.update(torch.where(batch.valid, batch.depth_m, 0.0).numpy().tobytes())
+def _truth_digest(truth: GroundTruth) -> bytes:
+    digest = hashlib.sha256(repr((1, *truth.depth_m.shape)).encode())
+    digest.update(torch.where(truth.valid, truth.depth_m, 0.0).numpy().data)
     return digest.digest()
 
 
@@ -128,7 +141,7 @@ def score_in_processes(
     """Share the pictures out: each process opens the model for itself and scores every n-th of them.
 
     Args:
-        model: as `open_predictor`.
+        model: as `open_scorer`.
         data: path of the data set.
         chosen: indices of its pictures.
         protocols: the rules.
@@ -211,5 +224,5 @@ def _score_share(
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     dataset = open_dataset(data)
-    predictor = open_predictor(model, dataset)
-    return predictor.name, list(score_images(predictor, dataset, indices, protocols, details))
+    scorer = open_scorer(model, dataset)
+    return scorer.name, list(score_images(scorer, dataset, indices, protocols, details))

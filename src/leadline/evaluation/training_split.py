@@ -5,7 +5,7 @@ from typing import Any
 
 from leadline.data import DepthDataset, ids_digest
 from leadline.errors import LeadlineError
-from leadline.models import find_checkpoint, read_config
+from leadline.evaluation.prediction_files import is_folder_of_maps
 
 
 def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selection: str) -> dict[str, Any]:
@@ -24,6 +24,10 @@ def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selec
     Raises:
         LeadlineError: if the data set has other pictures now, which are divided another way.
     """
+    if is_folder_of_maps(model):  # which spares importing the networks
+        return {}
+    from leadline.models import find_checkpoint, read_config
+
     try:
         record = read_config(find_checkpoint(model)).get("record", {})
     except LeadlineError:  # no leadline model; or none at all, as whatever opens it will say

@@ -26,8 +26,8 @@ def reliability_sums(pred_m: Tensor, target_m: Tensor, scored: Tensor, relative_
     expected = relative_error[counted].double()
     actual = (pred_m[counted].clamp_min(MIN_DEPTH_M).double().log() - target_m[counted].double().log()).abs()
     bins = torch.bucketize(expected, torch.tensor(BIN_EDGES, dtype=torch.float64))
-    values = torch.stack([torch.ones_like(expected), expected, actual], dim=1)
-    return torch.zeros(NUM_BINS, len(COLUMNS), dtype=torch.float64).index_add_(0, bins, values)
+    counts = torch.bincount(bins, minlength=NUM_BINS).double()
+    return torch.stack([counts, *(torch.bincount(bins, each, NUM_BINS) for each in (expected, actual))], dim=1)
 
 
 def reliability_rows(sums: Tensor) -> list[dict[str, float]]:

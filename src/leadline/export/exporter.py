@@ -1,5 +1,6 @@
 """Exporting models for pictures of any size, as ONNX or for OpenVINO; verified before the file takes its name."""
 
+import json
 import logging
 import math
 import warnings
@@ -127,7 +128,8 @@ def _openvino_files(whole: Any, path: Path) -> Iterator[Run]:
     with TemporaryDirectory() as folder:
         onnx.save(whole, Path(folder, "model.onnx"))
         network = read_network(Path(folder, "model.onnx"))
-    network.set_rt_info(str(Output.METRES), [PREFIX.rstrip("."), "output"])
+    for entry in whole.metadata_props:
+        network.set_rt_info(entry.value, [PREFIX.rstrip("."), entry.key.removeprefix(PREFIX)])
     network.set_rt_info(whole.doc_string.replace(OPTIONAL, "NaN where unknown"), [PREFIX.rstrip("."), "description"])
     # The .bin takes its name first: without the .xml it is nothing that anyone opens.
     with atomic_file(path) as temporary, atomic_file(path.with_suffix(".bin")) as weights:
@@ -240,4 +242,8 @@ def _describe(whole: Any, settings: ModelSettings, record: dict[str, Any]) -> No
         f"(N, 1, H, W), {settings.head.min_depth_m:g} to {settings.head.max_depth_m:g} at the training pictures' focal "
         f"length. Licence of the encoder's weights: {record.get('encoder_licence', 'see its makers')}."
     )
-    onnx.helper.set_model_props(whole, {f"{PREFIX}output": "metres"})
+    told: dict[str, Any] = {"working_size": [settings.height, settings.width], "multiple_px": settings.multiple_px}
+    if settings.focal_px is not None:
+        told["trained_focal_px"] = settings.focal_px
+    texts = {"output": str(Output.METRES)} | {key: json.dumps(value) for key, value in told.items()}
+    onnx.helper.set_model_props(whole, {PREFIX + key: text for key, text in texts.items()})

@@ -25,6 +25,7 @@ from .exr import write_exr as write_exr
 from .images import Picture as Picture
 from .images import as_seen as as_seen
 from .images import decode_image as decode_image
+from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
@@ -41,7 +42,6 @@ from .streams import is_stream as is_stream
 from .streams import redact_url as redact_url
 from .toml import as_record as as_record
 from .toml import read_toml as read_toml
-from .video import open_clip as open_clip
+from .video import ClipReader as ClipReader
+from .video import Shot as Shot
 from .video import pyav as pyav
-from .video import read_frames as read_frames
-from .video import upright as upright

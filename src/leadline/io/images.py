@@ -8,6 +8,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from math import floor, sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -155,6 +156,28 @@ def decode_image(path: Path) -> Image.Image:
         LeadlineError: if the file is missing, empty, damaged, no picture, too large or may not be read.
     """
     return _decode(path, _MAX_PIXELS_IN_FILE).image
+
+
+def exif_focal_px(path: Path) -> float | None:
+    """Focal length in pixels of a picture file by its EXIF block, without decoding the picture; None if it has none."""
+    with suppress(*_DAMAGE), _open(path) as image:
+        if image.format == "PNG" and (block := _exif_of_png(path)):
+            image.info["exif"] = block
+        if image.format != "PNG" or "exif" in image.info:  # else Pillow would decode the pixels to look behind them
+            return focal_px_from_exif(_exif(image), image.size)
+    return None
+
+
+def _exif_of_png(path: Path) -> bytes:
+    """The EXIF block of a PNG file, before its pixels or behind them; empty if it has none."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if kind == b"eXIf":
+                return b"Exif\0\0" + file.read(length)
+            file.seek(length + 4, os.SEEK_CUR)
+    return b""
 
 
 def _size_within(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
-"""Clips: video files read frame by frame, and clips of depth written frame by frame."""
+"""Video files, read frame by frame."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,51 +24,87 @@ def pyav() -> Any:
     return av
 
 
-def open_clip(path: Path, stack: ExitStack) -> Any:
-    """Open a video file until the stack closes.
+class Shot(NamedTuple):
+    """A frame as a clip holds it."""
 
-    Raises:
-        LeadlineError: if it is missing, no video, or has no picture.
+    frame: Any  # PyAV's, decoded
+    size: tuple[int, int]  # width and height at which `upright` is to show it: the first frame's, in square pixels
+
+    @property
+    def num_bytes(self) -> int:
+        """About what it takes in memory: most videos have half as much colour as brightness."""
+        return int(1.5 * self.frame.width * self.frame.height)
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """RGB (H, W, 3), upright."""
+        return upright(self.frame, self.size)
+
+
+class ClipReader:
+    """A video file that is open: its frames, one after the other, and the sound that lies between them.
+
+    Attributes:
+        path: the file.
+        rate: frames per second, a fraction.
+        sound: the audio stream; None if there is none.
+        sound_packets: its packets so far, as they are in the file.
     """
-    av = pyav()
-    if not path.is_file():
-        raise LeadlineError(f"{path} does not exist: check the path")
-    try:
-        container = stack.enter_context(av.open(f"file:{path}"))  # else "10:30.mkv" is of a protocol named 10
-    except (av.FFmpegError, ValueError) as error:
-        raise LeadlineError(f"{path} is no video that can be read: {error}") from error
-    if not container.streams.video:
-        raise LeadlineError(f"{path} holds no moving picture; wanted a video")
-    container.streams.video[0].thread_type = "AUTO"
-    return container
 
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        """Open a file until the stack closes.
 
-def read_frames(path: Path) -> Iterator[tuple[Any, tuple[int, int]]]:
-    """Decoded frames, one after the other, and the width and height at which `upright` is to show them.
-
-    That is the size of the first, its pixels made square.
-
-    Raises:
-        LeadlineError: if the clip is broken.
-    """
-    av = pyav()
-    with ExitStack() as stack:
-        container = open_clip(path, stack)
-        video, num_frames, size, last_pts = container.streams.video[0], 0, None, None
+        Raises:
+            LeadlineError: if it is missing, no video, or has no frames.
+        """
+        av = pyav()
+        if not path.is_file():
+            raise LeadlineError(f"{path} does not exist: check the path")
         try:
-            for frame in container.decode(video):
+            self._container = stack.enter_context(av.open(f"file:{path}"))  # else "10:30.mkv" is of a protocol named 10
+        except (av.FFmpegError, ValueError) as error:
+            raise LeadlineError(f"{path} is no video that can be read: {error}") from error
+        if not self._container.streams.video:
+            raise LeadlineError(f"{path} holds no moving picture; wanted a video")
+        self.path = path
+        self._video = self._container.streams.video[0]
+        self._video.thread_type = "AUTO"
+        self.rate = self._video.average_rate
+        self.sound = next(iter(self._container.streams.audio), None)
+        self.sound_packets: list[Any] = []
+
+    def shots(self) -> Iterator[Shot]:
+        """The frames; may be asked for once.
+
+        Raises:
+            LeadlineError: if the clip is broken or holds no frame.
+        """
+        num_frames, size, last_pts = 0, None, None
+        try:
+            for frame in self._decoded():
                 # Streams without a container tell no times, old containers of new codecs wrong ones.
                 if frame.pts is None or (last_pts is not None and frame.pts <= last_pts):
                     raise LeadlineError(
-                        f"{path} has frames without a rising time; put it into a container such as .mp4"
+                        f"{self.path} has frames without a rising time; put it into a container such as .mp4"
                     )
-                size, last_pts = size or size_of_squares(video, frame), frame.pts
+                size, last_pts = size or size_of_squares(self._video, frame), frame.pts
                 num_frames += 1
-                yield frame, size
-        except av.FFmpegError as error:
-            raise LeadlineError(f"{path} is broken after {num_frames} frames: {error}") from error
+                yield Shot(frame, size)
+        except pyav().FFmpegError as error:
+            raise LeadlineError(f"{self.path} is broken after {num_frames} frames: {error}") from error
         if not num_frames:
-            raise LeadlineError(f"{path} holds no frame")
+            raise LeadlineError(f"{self.path} holds no frame")
+
+    def num_packets(self) -> int:
+        """How many frames the file holds, without decoding one; the reader is at its end then."""
+        return sum(1 for packet in self._container.demux(self._video) if packet.dts is not None)
+
+    def _decoded(self) -> Iterator[Any]:
+        wanted = [self._video] if self.sound is None else [self._video, self.sound]
+        for packet in self._container.demux(wanted):
+            if packet.stream is not self.sound:
+                yield from packet.decode()
+            elif packet.dts is not None:  # the last one is empty
+                self.sound_packets.append(packet)
 
 
 def size_of_squares(video: Any, frame: Any) -> tuple[int, int]:

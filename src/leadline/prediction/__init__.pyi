@@ -9,6 +9,7 @@ from .files import FileResult as FileResult
 from .files import distinct_stems as distinct_stems
 from .files import output_stems as output_stems
 from .files import predict_files as predict_files
+from .known_distances import read_distances as read_distances
 from .measurement import WINDOW_PX as WINDOW_PX
 from .measurement import Measurement as Measurement
 from .measurement import Point as Point
@@ -28,6 +29,9 @@ from .result import FORMATS as FORMATS
 from .result import Prediction as Prediction
 from .result import check_formats as check_formats
 from .result import output_paths as output_paths
-from .scale_calibration import calibrate as calibrate
+from .scale_calibration import Calibration as Calibration
+from .scale_calibration import Measured as Measured
+from .scale_calibration import fit_calibration as fit_calibration
+from .scale_calibration import measure_points as measure_points
 from .thread_pool import num_workers as num_workers
 from .thread_pool import ordered_map as ordered_map

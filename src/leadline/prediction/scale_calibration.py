@@ -1,79 +1,103 @@
-"""One factor that puts a model's metres right for a camera or a place, kept only if it helps on what was left out."""
+"""The scale, or scale and shift, that make a model's values right for a camera or a place.
+
+A model of metres gets a scale; one of depth or disparity without a unit gets a scale and a shift in its own space.
+Either is judged by what it was not fitted to.
+"""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from math import ceil, log
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.backends import NativePredictor, TorchBackend
-from leadline.data import DepthDataset, collate, open_dataset, select
+from leadline.backends import Backend
 from leadline.errors import LeadlineError
-from leadline.evaluation import trained_division
-from leadline.io import CameraLike, GivenCamera, camera_from_options, read_image
-from leadline.models import (
-    DepthModel,
-    ensure_checkpoint_overwritable,
-    find_checkpoint,
-    load_checkpoint,
-    pick_device,
-    save_rescaled,
-)
-from leadline.prediction.known_distances import KnownDistance, read_distances
+from leadline.geometry import Output
+from leadline.io import GivenCamera, read_image
+from leadline.prediction.known_distances import KnownDistance
 from leadline.prediction.measurement import at_size, depth_at, ray, require_inside
 from leadline.prediction.prediction import MAX_PIXELS, predict_image
 from leadline.prediction.result import Prediction
 
-MIN_DISTANCES = 3
+MIN_GROUPS = 3
 """Fewer measurements fit any scale, and leave nothing to check it on."""
-MAX_SAMPLES = 10_000
-"""Pixels of a labelled picture that are looked at, evenly over it."""
+MIN_MEASUREMENTS = 2
+"""Fewer fit any scale and shift."""
+MAX_FOLDS = 20
+"""At most so many parts are left out one after the other."""
+MIN_DISPARITY = 1e-3
+"""A smaller disparity means "beyond everything": 1 km."""
+_ROUNDS = 30
+_SMALL_ERROR = 1e-3  # relative errors below it weigh alike
 
-LogRatios = NDArray[np.float64]
-"""ln(true / predicted) of what is left out together: a point, or a picture."""
+Floats = NDArray[np.float64]
+
+
+class Measured(NamedTuple):
+    """What is left out together: a point, or the points of an image."""
+
+    values: Floats  # of the model, (N,)
+    metres: Floats  # measured, (N,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """A scale, and what it does where it was not fitted."""
+    """A scale and a shift, and what they do where they were not fitted."""
 
     scale: float
-    """What to multiply the model's metres by."""
+    """What to multiply the model's values by."""
+    shift: float = 0.0
+    """What to add then."""
+    space: Output = Output.METRES
+    """What the model's values are, and so what is scaled and shifted: of disparity it gives 1/metres."""
     measured: str
-    """What it was fitted to, in words."""
-    error_before: float
-    """Median absolute relative error of the model as it is."""
-    error_after: float
-    """The same with a scale, of measurements that each scale was fitted without."""
+    """What they were fitted to, in words."""
+    error_before: float | None = None
+    """Median absolute relative error of the model as it is; None for values without a unit."""
+    error_after: float | None = None
+    """The same with scale and shift, of measurements that each was fitted without; None if there were too few."""
 
     @property
     def helps(self) -> bool:
-        """Whether the error on what was left out is less than without a scale."""
-        return self.error_after < self.error_before
+        """Whether the model is better with than without; values without a unit always are."""
+        return self.error_before is None or (self.error_after is not None and self.error_after < self.error_before)
 
     def __str__(self) -> str:
-        """One line: the scale, and whether it is worth keeping."""
-        left_out = f"median error on what was left out {self.error_after:.1%}, without it {self.error_before:.1%}"
-        return f"scale {self.scale:.3f} {'' if self.helps else 'not '}kept: {left_out} ({self.measured})"
+        """One line: scale and shift, and whether they are worth keeping."""
+        fitted = f"scale {self.scale:.3f}"
+        if self.space is not Output.METRES:
+            fitted = f"scale {self.scale:.4g} and shift {self.shift:.4g} of its {self.space}"
+        after = "not checked, as nothing could be left out"
+        if self.error_after is not None:
+            after = f"median error on what was left out {self.error_after:.1%}"
+        before = "" if self.error_before is None else f", without it {self.error_before:.1%}"
+        return f"{fitted} {'' if self.helps else 'not '}kept: {after}{before} ({self.measured})"
 
 
-def fit_scale(groups: Sequence[LogRatios], measured: str) -> Calibration:
+def fit_calibration(groups: Sequence[Measured], measured: str, space: Output = Output.METRES) -> Calibration:
+    """Fit a scale to metres, or a scale and a shift to depth or disparity; see `fit_scale`, `fit_scale_and_shift`."""
+    if space is Output.METRES:
+        return fit_scale([np.log(metres / values) for values, metres in groups], measured)
+    return fit_scale_and_shift(groups, measured, space)
+
+
+def fit_scale(groups: Sequence[Floats], measured: str) -> Calibration:
     """Fit a scale and try it on what it was not fitted to, leaving out one group after the other.
 
-    The scale is the median ratio of truth to prediction, each group counting once, so that a few wrong
+    The scale is the median ratio of measured to predicted metres, each group counting once, so that a few wrong
     measurements, mirrors or windows do not move it.
 
     Args:
-        groups: the ratios, none of them empty.
+        groups: ln(measured / predicted), none of them empty.
         measured: what they are of, in words.
 
     Raises:
-        LeadlineError: if there are fewer than `MIN_DISTANCES` groups.
+        LeadlineError: if there are fewer than `MIN_GROUPS` groups.
     """
-    if len(groups) < MIN_DISTANCES:
-        raise LeadlineError(f"a scale needs at least {MIN_DISTANCES} measurements, got {len(groups)}: measure more")
+    if len(groups) < MIN_GROUPS:
+        raise LeadlineError(f"a scale needs at least {MIN_GROUPS} measurements, got {len(groups)}: measure more")
     centres = np.array([np.median(ratios) for ratios in groups])
     others = [np.median(np.delete(centres, index)) for index in range(len(groups))]
     # |prediction - truth| / truth, the prediction times a scale whose logarithm is `shift`.
@@ -89,127 +113,112 @@ def fit_scale(groups: Sequence[LogRatios], measured: str) -> Calibration:
     )
 
 
-def calibrate(
-    model: str | Path,
-    out: Path,
-    *,
-    distances: Path | None = None,
-    picture: Path | None = None,
-    data: Path | None = None,
-    split: str = "all",
-    focal_px: float | None = None,
-    fov_deg: float | None = None,
-    intrinsics: CameraLike | None = None,
-) -> Calibration:
-    """Fit a scale to distances or to labelled pictures, and write the rescaled model if the scale helps.
+def fit_scale_and_shift(groups: Sequence[Measured], measured: str, space: Output) -> Calibration:
+    """Fit a scale and a shift in the model's own space, and try them on what they were not fitted to.
+
+    They make the sum of absolute relative errors least, each group counting once, so that a few wrong measurements
+    do not move them. They hold for images like those measured: such a model promises no common scale.
 
     Args:
-        model: what `load_model` takes.
-        out: folder of the new checkpoint; nothing is written unless the scale helps.
-        distances: CSV file of known distances, see `read_distances`; or else `data`.
-        picture: of distances that name none.
-        data: data set of labelled pictures.
-        split: which of them, see `leadline.data.splits.select`.
-        focal_px: of the pictures of `distances`, as `predict`.
-        fov_deg: likewise.
-        intrinsics: likewise.
-
-    Returns:
-        The calibration; `helps` tells whether it was written.
+        groups: the measurements, none of them empty.
+        measured: what they are of, in words.
+        space: depth or disparity.
 
     Raises:
-        LeadlineError: if a file cannot be read, a point lies outside of its picture, there are too few measurements, or
-            `out` holds something else than a checkpoint.
+        LeadlineError: if there are fewer than `MIN_MEASUREMENTS`, all at the same value of the model, or its values
+            fall where the measured ones rise.
     """
-    source = find_checkpoint(model)
-    ensure_checkpoint_overwritable(out, source)
-    given = camera_from_options(focal_px, fov_deg, intrinsics)
-    if distances is not None and data is None:
-        known = read_distances(distances, picture)
-        groups = ratios_of_distances(_loaded(source), known, given)
-        num_pictures = len({it.picture for it in known})
-        measured = f"{len(known)} distances in {num_pictures} picture{'s' * (num_pictures > 1)}"
-    elif data is not None and distances is None:
-        if given is not None:
-            raise LeadlineError("a data set tells its own cameras: give no focal length, field of view or intrinsics")
-        dataset = open_dataset(data)
-        chosen = select(dataset, split, **trained_division(model, data, dataset, split))
-        groups = ratios_of_pictures(_loaded(source), dataset, chosen)
-        measured = f"{len(groups)} pictures of {data.resolve().name}"
-    else:
-        raise LeadlineError("a scale is fitted to a CSV file of distances or to a data set: name one of them")
-    found = fit_scale(groups, measured)
-    if found.helps:
-        note = f"Calibrated since; the range and the numbers above are without it: {found}."
-        save_rescaled(source, out, found.scale, asdict(found), note)
-    return found
+    values = np.concatenate([group.values for group in groups]) if groups else np.empty(0)
+    if len(values) < MIN_MEASUREMENTS or np.ptp(values) == 0:
+        raise LeadlineError(
+            f"a scale and a shift need at least {MIN_MEASUREMENTS} measurements at different values of the model, "
+            f"got {len(values)}: measure nearer and farther points"
+        )
+    scale, shift = _fit_line(groups, space)
+    if scale <= 0:
+        raise LeadlineError(
+            f"the model's {space} falls where the measured one rises, so that no scale fits: check the points"
+        )
+    folds = [list(range(len(groups)))[start::MAX_FOLDS] for start in range(min(len(groups), MAX_FOLDS))]
+    errors: list[float] = []
+    for fold in folds:
+        kept = [group for index, group in enumerate(groups) if index not in fold]
+        if sum(len(group.values) for group in kept) >= MIN_MEASUREMENTS:
+            errors += _errors([groups[index] for index in fold], *_fit_line(kept, space), space)
+    error_after = float(np.median(errors)) if errors else None
+    return Calibration(scale=scale, shift=shift, space=space, measured=measured, error_after=error_after)
 
 
-def ratios_of_distances(
-    model: DepthModel, known: Sequence[KnownDistance], given: GivenCamera | None = None
-) -> list[LogRatios]:
-    """Compare distances with what the model predicts there.
+def _fit_line(groups: Sequence[Measured], space: Output) -> tuple[float, float]:
+    """Scale and shift of least absolute relative error, by least squares with new weights in each round."""
+    values, metres = (np.concatenate(columns) for columns in zip(*groups, strict=True))
+    share = np.concatenate([np.full(len(group.values), 1 / len(group.values)) for group in groups])
+    target = 1 / metres if space is Output.DISPARITY else metres
+    middle, spread = values.mean(), values.std() or 1.0
+    design = np.stack([(values - middle) / spread, np.ones_like(values)], axis=1) / target[:, None]
+    weight = share
+    for _ in range(_ROUNDS):
+        weighted = design * weight[:, None]
+        slope, level = np.linalg.lstsq(weighted.T @ design, weighted.sum(0), rcond=None)[0]
+        weight = share / np.maximum(np.abs(design @ (slope, level) - 1), _SMALL_ERROR)
+    return float(slope / spread), float(level - slope * middle / spread)
 
-    Points of one picture share its errors, so that they are left out together where there are enough pictures.
+
+def _errors(groups: Sequence[Measured], scale: float, shift: float, space: Output) -> list[float]:
+    """Median absolute relative error of each group's depth."""
+    depths_m = [scale * group.values + shift for group in groups]
+    if space is Output.DISPARITY:
+        depths_m = [1 / np.maximum(disparity, MIN_DISPARITY) for disparity in depths_m]
+    pairs = zip(depths_m, groups, strict=True)
+    return [float(np.median(np.abs(depth_m / group.metres - 1))) for depth_m, group in pairs]
+
+
+def measure_points(
+    backend: Backend, known: Sequence[KnownDistance], given: GivenCamera | None = None
+) -> list[Measured]:
+    """Look up a model's values where distances are known.
+
+    Points of one image share its errors, so that they are left out together where there are enough images.
 
     Args:
-        model: the model, on its device.
+        backend: the model.
         known: the distances.
-        given: the camera of all pictures; else each picture's own, as `leadline.predict` has it.
+        given: the camera of all images; else each image's own, as `leadline.predict` has it.
 
     Returns:
-        The ratios of each picture; of each point where there are fewer than `MIN_DISTANCES` pictures.
+        The measurements of each image; of each point where there are fewer than `MIN_GROUPS` images. Metres are
+        along the optical axis.
 
     Raises:
-        LeadlineError: if a picture cannot be read, or a point lies outside of it or has no depth.
+        LeadlineError: if an image cannot be read, or a point lies outside of it or has no depth.
     """
     by_picture: dict[Path, list[KnownDistance]] = {}
     for it in known:
         by_picture.setdefault(it.picture, []).append(it)
     groups = []
     for path, here in by_picture.items():
-        shot = read_image(path, MAX_PIXELS)
-        prediction = predict_image(shot, TorchBackend(model, "model"), given)
+        picture = read_image(path, MAX_PIXELS)
+        prediction = predict_image(picture, backend, given)  # its depth is the model's values, whatever they mean
         try:
-            groups.append(np.array([_log_ratio(prediction, it, shot.full_size) for it in here]))
+            pairs = [_measure_point(prediction, it, picture.full_size, backend.output) for it in here]
         except LeadlineError as error:
             raise LeadlineError(f"{path}: {error}") from error
-    return groups if len(groups) >= MIN_DISTANCES else [ratio[None] for ratios in groups for ratio in ratios]
+        groups.append(Measured(*np.array(pairs).T))
+    if len(groups) >= MIN_GROUPS:
+        return groups
+    return [Measured(values[[place]], metres[[place]]) for values, metres in groups for place in range(len(values))]
 
 
-def ratios_of_pictures(model: DepthModel, dataset: DepthDataset, indices: Sequence[int]) -> list[LogRatios]:
-    """Compare the depth of labelled pictures with what the model predicts.
-
-    Args:
-        model: the model, on its device.
-        dataset: the data set.
-        indices: its pictures.
-
-    Returns:
-        The ratios of each picture that has valid depth, of `MAX_SAMPLES` pixels at the most.
-
-    Raises:
-        LeadlineError: if a file is missing or broken.
-    """
-    predictor = NativePredictor(model, "")
-    groups = []
-    for index in indices:
-        batch = collate([dataset[index]])
-        answer = predictor(batch, False)
-        predicted_m, true_m = (maps[batch.valid].double().numpy() for maps in (answer.values, batch.depth_m))
-        if true_m.size:
-            some = slice(None, None, ceil(true_m.size / MAX_SAMPLES))
-            groups.append(np.log(true_m[some] / predicted_m[some]))
-    return groups
-
-
-def _log_ratio(prediction: Prediction, known: KnownDistance, full_size: tuple[int, int]) -> float:
+def _measure_point(
+    prediction: Prediction, known: KnownDistance, full_size: tuple[int, int], output: Output
+) -> tuple[float, float]:
+    """The model's value at a point, and its depth along the optical axis in metres."""
     require_inside(known.point, full_size)
     place = at_size(known.point, full_size, prediction.valid.shape)
+    value = depth_at(prediction, place).metres
+    if output is Output.METRES and value <= 0:
+        x, y = known.point
+        raise LeadlineError(f"the model predicts {value:g} m at {x:g},{y:g}: measure another point")
     # A point is farther from the camera than along its axis by the length of its ray.
     lengthening = float(np.linalg.norm(ray(prediction, place))) if known.from_camera else 1.0
-    return log(known.metres / (depth_at(prediction, place).metres * lengthening))
-
-
-def _loaded(source: Path) -> DepthModel:
-    return load_checkpoint(source).to(pick_device())
+    return value, known.metres / lengthening

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leadline._version import __version__
-from leadline.backends import open_predictor
 from leadline.data import open_dataset
-from leadline.evaluation import Evaluation, evaluate_protocols, get_protocol
+from leadline.evaluation import Evaluation, evaluate_protocols, get_protocol, open_scorer
 from leadline.io import require_target
 from leadline.reporting.html import Page, ScoredModel, require_distinct, write_html
 from leadline.reporting.protocol_text import protocol_rules
@@ -45,7 +44,7 @@ def write_report(
     models = list(dict.fromkeys(models))
     if len(models) > 1:
         dataset = open_dataset(Path(data))
-        require_distinct([open_predictor(model, dataset).name for model in models])
+        require_distinct([open_scorer(model, dataset).name for model in models])
     reports = [
         evaluate_protocols(
             model,

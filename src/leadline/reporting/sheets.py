@@ -5,10 +5,18 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from leadline.backends import Predictor, open_predictor
-from leadline.data import DepthDataset, collate, open_dataset
+from leadline.data import DepthDataset, open_dataset
 from leadline.errors import LeadlineError
-from leadline.evaluation import Evaluation, Protocol, evaluate, get_protocol, scored_pixels, scored_prediction
+from leadline.evaluation import (
+    Evaluation,
+    Protocol,
+    Scorer,
+    evaluate,
+    get_protocol,
+    open_scorer,
+    scored_pixels,
+    scored_prediction,
+)
 from leadline.io import require_target
 from leadline.reporting.calibration_plot import save_report
 from leadline.reporting.figures import ScoredPicture, depth_sheet
@@ -119,10 +127,10 @@ def _predicted(
     choices: Mapping[str, Sequence[str]], abs_rel: Mapping[str, float], model: str | Path, data: Path, rules: Protocol
 ) -> dict[str, list[ScoredPicture]]:
     dataset = open_dataset(data)
-    predictor = open_predictor(model, dataset)
+    scorer = open_scorer(model, dataset)
     places = {name: place for place, name in enumerate(dataset.ids)}
     return {
-        heading: [_scored(dataset, places[name], predictor, rules, abs_rel[name]) for name in names]
+        heading: [_scored(dataset, places[name], scorer, rules, abs_rel[name]) for name in names]
         for heading, names in choices.items()
     }
 
@@ -135,9 +143,9 @@ def _draw(sheets: Mapping[str, Sequence[ScoredPicture]], out: Path) -> list[Path
     return paths
 
 
-def _scored(dataset: DepthDataset, place: int, predictor: Predictor, rules: Protocol, abs_rel: float) -> ScoredPicture:
-    batch = collate([dataset[place]])
-    scored = scored_pixels(rules, batch.depth_m, batch.valid)
-    pred_m = scored_prediction(rules, predictor(batch, rules.flip).values, predictor.output, batch.depth_m, scored)
-    title = f"{batch.id[0]}: abs_rel {abs_rel:.3f}"
-    return ScoredPicture(title, batch.image[0], batch.depth_m[0], batch.valid[0], pred_m[0])
+def _scored(dataset: DepthDataset, place: int, scorer: Scorer, rules: Protocol, abs_rel: float) -> ScoredPicture:
+    sample, values = dataset[place], scorer.open_image(dataset, place).estimate(rules.flip).values
+    depth_m = sample.depth_m[None]
+    scored = scored_pixels(rules, depth_m, sample.valid[None])
+    pred_m = scored_prediction(rules, values, scorer.output, depth_m, scored)
+    return ScoredPicture(f"{sample.id}: abs_rel {abs_rel:.3f}", sample.image, sample.depth_m, sample.valid, pred_m[0])

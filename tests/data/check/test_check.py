@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from leadline.data.check.check import check_folder
 from leadline.data.synthetic.dataset import SyntheticDataset, synthesize
@@ -329,3 +329,23 @@ def test_every_pictures_camera_is_looked_at(root: Path):
     (problem,) = report.problems
     assert "fx, fy, cx, cy must be numbers or all be left out (got 3 of the four); and 1 more such" in problem
     assert "100.0 to 200.0 px: 43.6 to 77.3 degrees" in "\n".join(report.lines())
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_cameras_from_exif_are_counted(root: Path, ending: str):
+    (root / "dataset.toml").write_text("depth_scale = 0.001\n")
+    rows = read_rows(root)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Acme"  # Pillow writes no PNG block that has nothing but what stands below
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 36
+    for row in rows[:3]:
+        with Image.open(root / row["rgb"]) as file:
+            row["rgb"] = f"{row['id']}.{ending}"
+            file.save(root / row["rgb"], exif=exif)
+    write_rows(root, rows)
+    cameras = check_folder(root).cameras
+    # The diagonal of 160×120 is 200 px, that of 36×24 mm 43.27 mm.
+    assert cameras.focals_px == pytest.approx([200 * 36 / 43.2666153] * 3)
+    assert (cameras.num_exif, cameras.num_unknown) == (3, NUM - 3)
+    line = "focal length  166.4 px: 51.4 degrees from side to side; of 3 pictures from EXIF; of 17 pictures not given"
+    assert line in check_folder(root).lines()

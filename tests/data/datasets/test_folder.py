@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from leadline.data.datasets.folder import FolderDataset, FolderInfo, read_dataset_toml, read_depth, read_index
 from leadline.data.splits import PARTS
@@ -385,3 +385,62 @@ def test_official_parts_are_read_as_they_are_meant(tmp_path: Path) -> None:
 def test_pictures_of_several_folders_are_named_below_what_holds_them(tmp_path: Path) -> None:
     rows = "1,a/rgb/0001.png,depth.png\n2,b/rgb/0001.png,depth.png"
     assert FolderDataset(write_set(tmp_path, rows)).stems == ["a/rgb/0001", "b/rgb/0001"]
+
+
+# cameras
+
+
+def write_exif_set(root: Path, orientation: int = 1, **kinds: str) -> FolderDataset:
+    """A picture of 400×300 pixels, whose diagonal is 500, with a 35 mm equivalent of 36 mm: see `EXIF_PX`."""
+    write_set(root, **kinds)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 36
+    Image.new("RGB", (400, 300)).save(root / "rgb.jpg", exif=exif)
+    size = (300, 400) if orientation < 5 else (400, 300)
+    Image.fromarray(np.full(size, 1000, np.uint16)).save(root / "depth.png")
+    return FolderDataset(root)
+
+
+EXIF_PX = 500 * 36 / 43.2666153  # the diagonal of 36×24 mm
+JPEG_ROW = "a,rgb.jpg,depth.png"
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "toml", "wanted"),
+    [
+        ("id,rgb,depth", JPEG_ROW, "", [[EXIF_PX, 0, 199.5], [0, EXIF_PX, 149.5], [0, 0, 1]]),
+        ("id,rgb,depth", JPEG_ROW, "intrinsics = [300, 310, 200, 150]", [[300, 0, 200], [0, 310, 150], [0, 0, 1]]),
+        (
+            "id,rgb,depth,fx,fy,cx,cy",
+            f"{JPEG_ROW},250,260,201,151",
+            "intrinsics = [300, 310, 200, 150]",
+            [[250, 0, 201], [0, 260, 151], [0, 0, 1]],
+        ),
+    ],
+    ids=["EXIF alone", "dataset.toml before EXIF", "index before dataset.toml"],
+)
+def test_the_camera_is_the_indexs_else_the_tomls_else_exifs(
+    tmp_path: Path, header: str, row: str, toml: str, wanted: list[list[float]]
+) -> None:
+    sample = write_exif_set(tmp_path, rows=row, header=header, toml=toml)[0]
+    np.testing.assert_allclose(sample.intrinsics, wanted, rtol=1e-6)
+    assert sample.camera is not None and (sample.camera.width, sample.camera.height) == (400, 300)
+
+
+def test_exifs_camera_follows_a_picture_that_exif_turns(tmp_path: Path) -> None:
+    sample = write_exif_set(tmp_path, orientation=6, rows=JPEG_ROW)[0]
+    assert sample.image.shape == (3, 400, 300)
+    np.testing.assert_allclose(sample.intrinsics, [[EXIF_PX, 0, 149.5], [0, EXIF_PX, 199.5], [0, 0, 1]], rtol=1e-6)
+
+
+def test_a_camera_that_nothing_tells_of_is_none(tmp_path: Path) -> None:
+    sample = FolderDataset(write_set(tmp_path))[0]
+    assert sample.intrinsics.isnan().all() and sample.camera is None
+
+
+def test_ground_truth_needs_no_picture(tmp_path: Path) -> None:
+    sample = FolderDataset(write_set(tmp_path))[0]
+    (tmp_path / "rgb.png").unlink()
+    truth = FolderDataset(tmp_path).ground_truth(0)
+    assert torch.equal(truth.depth_m, sample.depth_m) and torch.equal(truth.valid, sample.valid)

@@ -1,3 +1,4 @@
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -5,9 +6,12 @@ import av
 import numpy as np
 import pytest
 
+from leadline.backends.base import Estimate
 from leadline.errors import LeadlineError
+from leadline.geometry.depth import Output
 from leadline.io.camera_files import camera_from_options
 from leadline.io.discovery import is_video
+from leadline.io.video import ClipReader
 from leadline.models.model import DepthModel
 from leadline.prediction.prediction import predict
 from leadline.prediction.result import Prediction
@@ -129,7 +133,7 @@ def test_an_interruption_leaves_no_half_clip(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("leadline.prediction.video.clip.TemporalFilter.__call__", stop)
+    monkeypatch.setattr("leadline.prediction.video.writer.TemporalFilter.__call__", stop)
     with pytest.raises(KeyboardInterrupt):
         predict_video(clip, tmp_path / "out" / "clip", tiny_model)
     assert not list((tmp_path / "out").iterdir())
@@ -199,3 +203,63 @@ def test_frames_of_pixels_that_are_no_squares_are_made_so(tiny_model: DepthModel
     write_clip(path, aspect=Fraction(4, 3))
     clip = predict_video(path, tmp_path / "out" / "dv", tiny_model, formats=["depth"])
     assert {(frame.width, frame.height) for frame in read(clip.written[0])} == {(128, 72)}
+
+
+class Counting:
+    """Answers each frame's mean brightness as depth, and counts the frames."""
+
+    name, output, working_size, concurrency = "counting", Output.METRES, None, 3
+
+    def __init__(self) -> None:
+        self.num_frames = 0
+
+    def assumed_camera(self, height: int, width: int) -> None:
+        return None
+
+    def estimate(self, images: Sequence[np.ndarray], cameras: Sequence[object]) -> Estimate:
+        self.num_frames += len(images)
+        return Estimate(np.stack([np.full(it.shape[:2], 1 + 4 * it.mean(), np.float32) for it in images]))
+
+
+def counted(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int, int, list[np.ndarray]]:
+    """How often a clip was opened, and how many frames were decoded and predicted; and the frames that were written."""
+    backend, opened, decoded, open_file = Counting(), [], [], av.open
+
+    def opening(file: str, mode: str = "r") -> object:
+        if mode == "r":
+            opened.append(file)
+        return open_file(file, mode)
+
+    def decoding(self: ClipReader) -> Iterator[object]:
+        for frame in whole(self):
+            decoded.append(frame.pts)
+            yield frame
+
+    whole = ClipReader._decoded
+    with monkeypatch.context() as patch:
+        patch.setattr(av, "open", opening)
+        patch.setattr(ClipReader, "_decoded", decoding)
+        written = predict_video(clip, out, backend, steady=False).written
+    frames = [
+        it.to_ndarray(format="rgb24" if path.suffix == ".mp4" else "gray16le") for path in written for it in read(path)
+    ]
+    return len(opened), len(decoded), backend.num_frames, frames
+
+
+def test_a_clip_is_opened_decoded_and_predicted_once(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert counted(clip, tmp_path / "a", monkeypatch)[:3] == (1, 8, 8)
+
+
+def test_a_clip_too_long_to_be_kept_is_decoded_once_more_and_predicted_once(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = counted(clip, tmp_path / "a", monkeypatch)[3]
+    monkeypatch.setattr("leadline.prediction.video.clip.MAX_KEPT_BYTES", 2 * 96 * 72 * 1.5)
+    monkeypatch.setattr("leadline.prediction.video.clip.NUM_LOOKED_AT", 3)
+    num_opened, num_decoded, num_predicted, others = counted(clip, tmp_path / "b", monkeypatch)
+    assert (num_opened, num_decoded, num_predicted) == (3, 16, 8)
+    assert len(frames) == len(others) == 16
+    for one, other in zip(frames[8:], others[8:], strict=True):  # depth, which has no colours to agree on
+        np.testing.assert_array_equal(one, other)

@@ -9,40 +9,50 @@ from leadline.geometry import fov_deg_from_focal
 
 
 class Cameras(NamedTuple):
-    """What index and `dataset.toml` say of the cameras."""
+    """What index, `dataset.toml` and EXIF blocks say of the cameras."""
 
     focals_px: tuple[float, ...]  # fx of each picture whose camera is known
+    num_exif: int  # pictures whose focal length is from EXIF alone
     num_unknown: int
     problems: tuple[str, ...]  # a sentence each
 
 
-def look_at_cameras(rows: Sequence[dict[str, str]], info: FolderInfo, sizes: Mapping[tuple[int, int], int]) -> Cameras:
+def look_at_cameras(
+    rows: Sequence[dict[str, str]],
+    info: FolderInfo,
+    exif_focals_px: Sequence[float | None],
+    sizes: Mapping[tuple[int, int], int],
+) -> Cameras:
     """Sum up the cameras of all pictures.
 
     Args:
         rows: the index.
         info: what `dataset.toml` says.
+        exif_focals_px: what the EXIF block of each picture says, which counts where index and TOML say nothing.
         sizes: how many pictures have each size (width, height).
     """
     known: list[Sequence[float]] = []
+    exif_px: list[float] = []
     num_unknown, impossible = 0, []
-    for row in rows:
+    for row, focal_px in zip(rows, exif_focals_px, strict=True):
         try:
             camera = row_camera(row, info)
         except LeadlineError as error:
             impossible.append(str(error))
             continue
-        if camera is None:
-            num_unknown += 1
-        else:
+        if camera is not None:
             known.append(camera)
+        elif focal_px is not None:
+            exif_px.append(focal_px)
+        else:
+            num_unknown += 1
     more = f"; and {len(impossible) - 1} more such" if len(impossible) > 1 else ""
     problems = [*(impossible[:1] and [impossible[0] + more]), *_off_centre(known, sizes)]
-    return Cameras(tuple(fx for fx, *_ in known), num_unknown, tuple(problems))
+    return Cameras((*(fx for fx, *_ in known), *exif_px), len(exif_px), num_unknown, tuple(problems))
 
 
 def focal_line(cameras: Cameras, sizes: Mapping[tuple[int, int], int]) -> str:
-    """Focal lengths, their field of view where all pictures have one size, and how many are not given."""
+    """Focal lengths, their field of view where all pictures have one size, and how many are from EXIF or not given."""
     if not cameras.focals_px:
         return "not given"
     shortest, longest = min(cameras.focals_px), max(cameras.focals_px)
@@ -51,6 +61,7 @@ def focal_line(cameras: Cameras, sizes: Mapping[tuple[int, int], int]) -> str:
     if len(widths) == 1:
         degrees = [f"{fov_deg_from_focal(focal, widths[0]):.1f}" for focal in dict.fromkeys((longest, shortest))]
         shown += f": {' to '.join(degrees)} degrees from side to side"
+    shown += f"; of {cameras.num_exif} pictures from EXIF" if cameras.num_exif else ""
     return shown + (f"; of {cameras.num_unknown} pictures not given" if cameras.num_unknown else "")
 
 

@@ -27,7 +27,7 @@ from leadline.data.datasets.folder import (
     refuse_turned,
 )
 from leadline.errors import LeadlineError
-from leadline.io import read_image
+from leadline.io import exif_focal_px, read_image
 
 MAX_SAMPLED = 300
 """Pictures that are decoded for the statistics, evenly over the index."""
@@ -86,6 +86,7 @@ class _Header(NamedTuple):
 
     picture: Size | str  # a problem ("missing file", "unreadable file") where there is no size
     depth: Size | str
+    focal_px: float | None  # of the picture, by its EXIF block
 
 
 class _Look(NamedTuple):
@@ -127,7 +128,7 @@ def check_folder(root: Path) -> DataCheck:
     unit = unit_problem(depth.median_m, info) if depth else None
     note = unit_note(depth.median_m, info) if depth else None
     picture_sizes = _count_sizes([header.picture for header in headers])
-    cameras = look_at_cameras(rows, info, picture_sizes)
+    cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], picture_sizes)
     problems += [*([unit] if unit else []), *cameras.problems]
     return DataCheck(
         num_pictures=len(rows),
@@ -191,7 +192,8 @@ def _evenly(rows: Sequence[Row], most: int) -> list[Row]:
 
 
 def _header(root: Path, row: Row) -> _Header:
-    return _Header(_try_size(root / row["rgb"], is_depth=False), _try_size(root / row["depth"], is_depth=True))
+    picture, depth = (_try_size(root / row[key], is_depth=key == "depth") for key in ("rgb", "depth"))
+    return _Header(picture, depth, None if isinstance(picture, str) else exif_focal_px(root / row["rgb"]))
 
 
 def _try_size(path: Path, is_depth: bool) -> Size | str:
@@ -221,11 +223,11 @@ def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[st
     """One sentence for each kind of fault."""
     named: dict[str, list[str]] = {}
     for row, header in zip(rows, headers, strict=True):
-        faults = [(fault, row[key]) for key, fault in zip(("rgb", "depth"), header, strict=True)]
+        faults = [(header.picture, row["rgb"]), (header.depth, row["depth"])]
         for fault, name in faults:
             if isinstance(fault, str):
                 named.setdefault(fault, []).append(name)
-        if not any(isinstance(fault, str) for fault in header) and header.picture != header.depth:
+        if not any(isinstance(fault, str) for fault, _ in faults) and header.picture != header.depth:
             named.setdefault("depth map of another size than its picture", []).append(row["depth"])
     return [_listing(fault, names) for fault, names in named.items()]
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
+from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample
 from leadline.errors import LeadlineError
 from leadline.io import read_image
 
@@ -74,16 +74,19 @@ class FrameDataset(ABC):
         """
         frame = self._frames[index]
         image = read_image(self._rgb_path(frame)).rgb
-        depth_m, valid = self._read_depth(frame)
-        require_size(self.root / frame.depth, depth_m, image.shape[-2:], "picture")
-        return Sample(
-            image,
-            torch.from_numpy(depth_m)[None],
-            torch.from_numpy(valid)[None],
-            _matrix(self._intrinsics(frame)),
-            frame.id,
-            frame.scene,
-        )
+        truth = self.ground_truth(index)
+        require_size(self.root / frame.depth, truth.depth_m[0].numpy(), image.shape[-2:], "picture")
+        return Sample(image, *truth, _matrix(self._intrinsics(frame)), frame.id, frame.scene)
+
+    def ground_truth(self, index: int) -> GroundTruth:
+        """Decode the depth of one picture alone.
+
+        Raises:
+            IndexError: if there is no such picture.
+            LeadlineError: if a file is missing or broken.
+        """
+        depth_m, valid = self._read_depth(self._frames[index])
+        return GroundTruth(torch.from_numpy(depth_m)[None], torch.from_numpy(valid)[None])
 
     def _rgb_path(self, frame: Frame) -> Path:
         return self.root / frame.rgb

@@ -11,9 +11,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
+from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
+from leadline.geometry import Camera, CameraSource, choose_camera
 from leadline.io import Picture, as_record, decode_image, read_image, read_toml
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
@@ -186,13 +187,6 @@ def _read_array(path: Path) -> np.ndarray:
     return value
 
 
-def _intrinsics_matrix(values: Sequence[float] | None) -> Tensor:
-    if values is None:
-        return UNKNOWN_INTRINSICS.clone()
-    fx, fy, cx, cy = values
-    return torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-
-
 def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:
     """fx, fy, cx, cy of one picture: the columns where the index fills them, else the data set's; None if unknown.
 
@@ -210,6 +204,30 @@ def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:
         raise LeadlineError(
             f"index.csv, id {row['id']}: fx, fy, cx, cy must be numbers or all be left out ({error})"
         ) from error
+
+
+def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -> Tensor:
+    """The camera of one picture: its columns of the index, else `dataset.toml`, else the picture's EXIF block.
+
+    Args:
+        row: of the index.
+        info: what `dataset.toml` says.
+        picture: the picture, as `read_image` gives it.
+
+    Returns:
+        Pinhole matrix in pixels of the picture, float32 (3, 3); NaN where nothing tells.
+
+    Raises:
+        LeadlineError: as `row_camera`.
+    """
+    height, width = picture.rgb.shape[-2:]
+    stored, declared = row_camera(row, info), None
+    if stored is not None:
+        fx, fy, cx, cy = stored
+        source = CameraSource.DATA_SET
+        declared = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height, source=source)
+    camera = choose_camera(data_set=declared, exif=picture.camera)
+    return UNKNOWN_INTRINSICS.clone() if camera is None else torch.from_numpy(camera.matrix)
 
 
 class FolderDataset:
@@ -262,17 +280,20 @@ class FolderDataset:
         """
         row = self._rows[index]
         picture = read_image(self.root / row["rgb"])
-        image = picture.rgb
-        depth_m, valid = read_depth(self.root / row["depth"], self.info)
-        refuse_turned(picture, self.root / row["rgb"], depth_m.shape)
-        if depth_m.shape != image.shape[-2:]:
-            wanted, got = "×".join(map(str, image.shape[-2:])), "×".join(map(str, depth_m.shape))
+        image, truth = picture.rgb, self.ground_truth(index)
+        size = tuple(truth.depth_m.shape[-2:])
+        refuse_turned(picture, self.root / row["rgb"], size)
+        if size != image.shape[-2:]:
+            wanted, got = "×".join(map(str, image.shape[-2:])), "×".join(map(str, size))
             raise LeadlineError(f"{self.root / row['depth']} must be {wanted} as its picture is, got {got}")
-        return Sample(
-            image,
-            torch.from_numpy(depth_m)[None],
-            torch.from_numpy(valid)[None],
-            _intrinsics_matrix(row_camera(row, self.info)),
-            row["id"],
-            row.get("scene") or "",
-        )
+        intrinsics = choose_intrinsics(row, self.info, picture)
+        return Sample(image, *truth, intrinsics, row["id"], row.get("scene") or "")
+
+    def ground_truth(self, index: int) -> GroundTruth:
+        """Decode the depth of one picture alone.
+
+        Raises:
+            LeadlineError: if the file is missing or broken.
+        """
+        depth_m, valid = read_depth(self.root / self._rows[index]["depth"], self.info)
+        return GroundTruth(torch.from_numpy(depth_m)[None], torch.from_numpy(valid)[None])

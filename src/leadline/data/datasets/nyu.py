@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from leadline.data.sample import Sample
+from leadline.data.sample import GroundTruth, Sample
 from leadline.errors import LeadlineError
 from leadline.io import atomic_folder, require_only
 
@@ -191,17 +191,32 @@ class NyuDataset:
         index = range(len(self))[index]
         # An open HDF5 file survives neither fork nor pickle; opening costs a hundredth of the decoding.
         with _open_mat(self.mat) as file:
-            rgb, depth_m = _read_picture(file, "images", index), _read_picture(file, "depths", index)
-        valid = np.isfinite(depth_m) & (depth_m > 0)
+            rgb, truth = _read_picture(file, "images", index), _truth(file, index)
         fx, fy, cx, cy = INTRINSICS_PX
         return Sample(
             torch.from_numpy(rgb).permute(2, 0, 1).contiguous().float() / 255,
-            torch.from_numpy(np.where(valid, depth_m, 0).astype(np.float32))[None],
-            torch.from_numpy(valid)[None],
+            *truth,
             torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]]),
             str(index + 1),
             self._scenes[index],
         )
+
+    def ground_truth(self, index: int) -> GroundTruth:
+        """Decode the in-painted depth of one picture alone.
+
+        Raises:
+            IndexError: if there is no such picture.
+            LeadlineError: if the file is broken at this picture.
+        """
+        with _open_mat(self.mat) as file:
+            return _truth(file, range(len(self))[index])
+
+
+def _truth(file: h5py.File, index: int) -> GroundTruth:
+    depth_m = _read_picture(file, "depths", index)
+    valid = np.isfinite(depth_m) & (depth_m > 0)
+    known_m = np.where(valid, depth_m, 0).astype(np.float32)
+    return GroundTruth(torch.from_numpy(known_m)[None], torch.from_numpy(valid)[None])
 
 
 def _millimetres(depth_m: NDArray[Any]) -> NDArray[np.uint16]:

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline.data.datasets.folder import read_dataset_toml
-from leadline.data.sample import Sample
+from leadline.data.sample import GroundTruth, Sample
 from leadline.data.synthetic.layout import draw_pose, draw_room
 from leadline.data.synthetic.raycast import Pose, Room
 from leadline.data.synthetic.shading import Rendering, render
@@ -109,6 +109,15 @@ class SyntheticDataset:
             self.ids[index],
             _scene_name(index),
         )
+
+    def ground_truth(self, index: int) -> GroundTruth:
+        """Render the depth of one picture, with the picture: one is not had without the other.
+
+        Raises:
+            IndexError: if there is no such picture.
+        """
+        sample = self[index]
+        return GroundTruth(sample.depth_m, sample.valid)
 
     def rendering(self, index: int) -> Rendering:
         """Render one picture as arrays, with the surface that each pixel shows."""

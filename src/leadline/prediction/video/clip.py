@@ -1,25 +1,41 @@
-"""Video: a clip becomes a clip of picture beside depth, and one of depth in millimetres, frame for frame."""
+"""Video: a clip becomes a clip of image beside depth, and one of depth in millimetres, frame for frame."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.geometry import DepthSummary, summarize_depth
-from leadline.io import GivenCamera, ensure_overwritable, open_clip, read_frames, upright
+from leadline.backends import Backend
+from leadline.geometry import Camera, DepthSummary, summarize_depth
+from leadline.io import ClipReader, GivenCamera, Shot, ensure_overwritable
 from leadline.prediction.colors import depth_limits
 from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
 from leadline.prediction.result import Prediction
-from leadline.prediction.video.temporal_filter import TemporalFilter
-from leadline.prediction.video.writer import Frame, clip_paths, writing_clips
+from leadline.prediction.thread_pool import ordered_map
+from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
 
 NUM_LOOKED_AT = 12
 """Frames, evenly over the clip, whose depth sets the one range of colours."""
+MAX_KEPT_BYTES = 32_000_000
+"""Decoded frames that are kept while the range of colours is found; a longer clip is decoded a second time for it."""
+
+
+class _Seen(NamedTuple):
+    """What is kept of a frame that set the range of colours."""
+
+    depth_m: NDArray[np.float32]
+    uncertainty_m: NDArray[np.float32] | None
+    camera: Camera | None
+
+    def prediction(self, rgb: NDArray[np.uint8]) -> Prediction:
+        """The prediction that it was, of the frame's RGB."""
+        return Prediction(rgb, self.depth_m, np.isfinite(self.depth_m), self.camera, self.uncertainty_m)
 
 
 @dataclass(frozen=True)
@@ -68,40 +84,72 @@ def predict_video(
     """
     wanted = clip_paths(stem, formats, str(path))
     ensure_overwritable(wanted.values())
-    ask = partial(predict, model=open_metric_backend(model), camera=given)
-    looked_at = np.stack([ask(rgb).depth_m for rgb in _sample(path)])
-    everywhere = np.ones(looked_at.shape, bool)
-    limits_m, summary = depth_limits(looked_at, everywhere), summarize_depth(looked_at, everywhere)
-    num_frames, seconds, focal = 0, 0.0, ""
-    with writing_clips(wanted, str(path), _rate(path), path) as writers:
-        for frame in _predicted(path, ask, limits_m, steady):
-            for writer in writers:
-                writer.add(frame)
-            num_frames += 1
-            seconds, focal = float(frame.pts * frame.time_base), frame.prediction.focal
-            if on_prediction:
-                on_prediction(frame.prediction, seconds)
-    return Clip(list(wanted.values()), num_frames, seconds, summary, focal)
+    backend = open_metric_backend(model)
+    ask = partial(predict, model=backend, camera=given)
+    with ExitStack() as stack:
+        reader = ClipReader(path, stack)
+        shots = reader.shots()
+        kept, is_whole = _kept(shots)
+        ahead = _look_ahead(kept if is_whole else None, path, ask, backend)
+        depths_m = np.stack([seen.depth_m for seen in ahead.values()])
+        everywhere = np.ones(depths_m.shape, bool)
+        limits_m, summary = depth_limits(depths_m, everywhere), summarize_depth(depths_m, everywhere)
+        del depths_m, everywhere
+        writers = stack.enter_context(writing_clips(wanted, str(path), reader.rate, reader))
+        predicted = _predicted(chain(_emptied(kept), shots), ahead, ask, backend)
+        num_frames, seconds, last = write_frames(predicted, lambda *_: limits_m, writers, steady, on_prediction)
+    return Clip(list(wanted.values()), num_frames, seconds, summary, "" if last is None else last.focal)
+
+
+def _kept(shots: Iterator[Shot]) -> tuple[list[Shot], bool]:
+    """The first frames, as many as memory is for, and whether these are all."""
+    kept, num_bytes = [], 0
+    for shot in shots:
+        kept.append(shot)
+        num_bytes += shot.num_bytes
+        if num_bytes > MAX_KEPT_BYTES:
+            return kept, False
+    return kept, True
+
+
+def _emptied(kept: list[Shot]) -> Iterator[Shot]:
+    """Each of them, which then is kept no longer."""
+    kept.reverse()
+    while kept:
+        yield kept.pop()
+
+
+def _look_ahead(
+    kept: Sequence[Shot] | None, path: Path, ask: Callable[[NDArray[np.uint8]], Prediction], backend: Backend
+) -> dict[int, _Seen]:
+    """Predict frames evenly over the clip, by their numbers: from those that are kept, or from a look of its own."""
+    with ExitStack() as stack:
+        if kept is not None:
+            shots: Iterable[Shot] = kept
+            num_frames = len(kept)
+        else:
+            shots = ClipReader(path, stack).shots()
+            num_frames = ClipReader(path, stack).num_packets()
+        places = np.linspace(0, num_frames - 1, min(NUM_LOOKED_AT, num_frames)).round().astype(int).tolist()
+        chosen = ((number, shot) for number, shot in enumerate(shots) if number in places)
+        jobs = (partial(_see, number, shot, ask) for number, shot in chosen)
+        return dict(ordered_map(jobs, backend.concurrency))
+
+
+def _see(number: int, shot: Shot, ask: Callable[[NDArray[np.uint8]], Prediction]) -> tuple[int, _Seen]:
+    prediction = ask(shot.rgb())
+    return number, _Seen(prediction.depth_m, prediction.uncertainty_m, prediction.camera)
 
 
 def _predicted(
-    path: Path, ask: Callable[[NDArray[np.uint8]], Prediction], limits_m: tuple[float, float], steady: bool
-) -> Iterator[Frame]:
-    smooth = TemporalFilter()
-    for frame, size in read_frames(path):
-        prediction = ask(upright(frame, size))
-        if steady:
-            prediction = replace(prediction, depth_m=smooth(prediction.rgb, prediction.depth_m))
-        yield Frame(prediction, limits_m, frame.pts, frame.time_base)
+    shots: Iterable[Shot], ahead: dict[int, _Seen], ask: Callable[[NDArray[np.uint8]], Prediction], backend: Backend
+) -> Iterator[tuple[Prediction, int, Any]]:
+    """Every frame's prediction and time, in order; those that are known already are not predicted again."""
 
+    def job(number: int, shot: Shot) -> tuple[Prediction, int, Any]:
+        rgb, seen = shot.rgb(), ahead.pop(number, None)
+        prediction = ask(rgb) if seen is None else seen.prediction(rgb)
+        return prediction, shot.frame.pts, shot.frame.time_base
 
-def _rate(path: Path) -> Any:
-    with ExitStack() as stack:
-        return open_clip(path, stack).streams.video[0].average_rate
-
-
-def _sample(path: Path) -> list[NDArray[np.uint8]]:
-    """Frames evenly over the clip. Decoding all is far quicker than predicting, and right for every container."""
-    num_frames = sum(1 for _ in read_frames(path))
-    wanted = set(np.linspace(0, num_frames - 1, min(NUM_LOOKED_AT, num_frames)).round().astype(int).tolist())
-    return [upright(*shot) for number, shot in enumerate(read_frames(path)) if number in wanted]
+    jobs = (partial(job, number, shot) for number, shot in enumerate(shots))
+    return ordered_map(jobs, backend.concurrency)

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,8 +18,7 @@ from leadline.io import CAMERA, GivenCamera, NewestFrames, redact_url
 from leadline.prediction.colors import AdaptingLimits
 from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
 from leadline.prediction.result import Prediction
-from leadline.prediction.video.temporal_filter import TemporalFilter
-from leadline.prediction.video.writer import Frame, clip_paths, writing_clips
+from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
 
 RATE = Fraction(30)
 """What the files say; each frame has its own time all the same."""
@@ -89,24 +89,17 @@ def predict_stream(
     name = redact_url(source)
     wanted = clip_paths(stem, formats, name)
     backend = open_metric_backend(model)
-    smooth, limits = TemporalFilter(), AdaptingLimits()
-    prediction, num_frames, now_s = None, 0, 0.0
+    limits = partial(_limits, AdaptingLimits())
     with (
         _interruption() as stopped,
         NewestFrames(source) as newest,
         writing_clips(wanted, redact_url(source), RATE) as writers,
     ):
-        for rgb, now_s in newest.until(lambda now_s: stopped.is_set() or now_s >= seconds):
-            prediction = predict(rgb, backend, camera=given)
-            if steady:
-                prediction = replace(prediction, depth_m=smooth(rgb, prediction.depth_m))
-            limits_m = limits(prediction.depth_m, prediction.valid, now_s)
-            frame = Frame(prediction, limits_m, round(now_s / TIME_BASE), TIME_BASE)
-            for writer in writers:
-                writer.add(frame)
-            if on_prediction:
-                on_prediction(prediction, now_s)
-            num_frames += 1
+        predicted = (
+            (predict(rgb, backend, camera=given), round(came_s / TIME_BASE), TIME_BASE)
+            for rgb, came_s in newest.until(lambda now_s: stopped.is_set() or now_s >= seconds)
+        )
+        num_frames, now_s, prediction = write_frames(predicted, limits, writers, steady, on_prediction)
         if prediction is None and stopped.is_set():
             raise KeyboardInterrupt
         if prediction is None:
@@ -114,6 +107,10 @@ def predict_stream(
     summary = summarize_depth(prediction.depth_m, prediction.valid)
     num_dropped = newest.num_seen - num_frames
     return Recording(list(wanted.values()), num_frames, num_dropped, now_s, summary, prediction.focal, newest.broken)
+
+
+def _limits(limits: AdaptingLimits, prediction: Prediction, now_s: float) -> tuple[float, float]:
+    return limits(prediction.depth_m, prediction.valid, now_s)
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from PIL import Image
 
 from leadline.errors import LeadlineError
 from leadline.geometry import to_millimetres
-from leadline.io import COMMENT, atomic_file, open_clip, pyav
+from leadline.io import COMMENT, ClipReader, atomic_file, pyav
 from leadline.prediction.colors import colorize, scale_bar
 from leadline.prediction.result import Prediction
+from leadline.prediction.video.temporal_filter import TemporalFilter
 
 ENDINGS = {"color": "_side.mp4", "depth": "_depth.mkv"}
 """What a clip can become: side by side with its sound (H.264); lossless 16-bit millimetres (FFV1 in Matroska)."""
@@ -25,7 +26,7 @@ ENDINGS = {"color": "_side.mp4", "depth": "_depth.mkv"}
 MP4_SOUND = ("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus")
 
 
-LEAST_MP3_HZ = 16_000
+MIN_MP3_HZ = 16_000
 """FFmpeg writes no MP3 of fewer samples a second into .mp4."""
 
 
@@ -73,13 +74,13 @@ class ClipWriter(ABC):
     codec, pixel_format = "", ""
     options: dict[str, str] = {}
 
-    def __init__(self, out: Any, rate: Any, source: Any = None) -> None:
+    def __init__(self, out: Any, rate: Any, source: ClipReader | None = None) -> None:
         """Begin a clip; see `writing_clips`.
 
         Args:
             out: the open container.
             rate: frames per second, a fraction; each frame has its own time all the same.
-            source: the open container whose sound is taken along; None for silence.
+            source: the clip whose sound is taken along; None for silence.
         """
         self._out, self._rate, self._source = out, rate, source
         self._video: Any = None
@@ -98,17 +99,16 @@ class ClipWriter(ABC):
     def finish(self) -> None:
         """Write what is left, and the sound."""
         self._out.mux(self._video.encode())
-        if self._audio is not None:
-            for packet in self._source.demux(self._source.streams.audio[0]):
-                if packet.dts is not None:  # the last one is empty
-                    packet.stream = self._audio
-                    self._out.mux(packet)
+        if self._source is not None and self._audio is not None:
+            for packet in self._source.sound_packets:
+                packet.stream = self._audio
+                self._out.mux(packet)
 
     @abstractmethod
     def pixels(self, frame: Frame) -> NDArray[Any]:
         """What stands in the frame: RGB (H, W, 3), or 16-bit grey (H, W)."""
 
-    def _sound(self, source: Any) -> Any:
+    def _sound(self, source: ClipReader) -> Any:
         return None
 
     def _begin(self, height: int, width: int, time_base: Any) -> Any:
@@ -124,15 +124,14 @@ class SideBySide(ClipWriter):
     codec, pixel_format, options = "libx264", "yuv420p", {"crf": "20", "preset": "veryfast"}
     _bar: tuple[tuple[float, float], NDArray[np.uint8]] | None = None
 
-    def _sound(self, source: Any) -> Any:
-        audio = source.streams.audio
-        if not audio:
+    def _sound(self, source: ClipReader) -> Any:
+        if source.sound is None:
             return None
-        name = audio[0].codec_context.codec.canonical_name
-        if name not in MP4_SOUND or (name == "mp3" and audio[0].rate < LEAST_MP3_HZ):
-            logger.warning("%s: sound in %s does not go into .mp4", source.name, name)
+        name = source.sound.codec_context.codec.canonical_name
+        if name not in MP4_SOUND or (name == "mp3" and source.sound.rate < MIN_MP3_HZ):
+            logger.warning("%s: sound in %s does not go into .mp4", source.path, name)
             return None
-        return self._out.add_stream_from_template(audio[0])
+        return self._out.add_stream_from_template(source.sound)
 
     def pixels(self, frame: Frame) -> NDArray[np.uint8]:
         """RGB."""
@@ -159,7 +158,7 @@ WRITERS: dict[str, type[ClipWriter]] = {"color": SideBySide, "depth": Millimetre
 
 @contextmanager
 def writing_clips(
-    targets: dict[str, Path], name: str, rate: Any, source: Path | None = None
+    targets: dict[str, Path], name: str, rate: Any, source: ClipReader | None = None
 ) -> Iterator[list[ClipWriter]]:
     """Open clips that appear, whole, when the block ends without an error.
 
@@ -167,7 +166,7 @@ def writing_clips(
         targets: paths by format, see `clip_paths`.
         name: what they are the depth of, for messages.
         rate: frames per second, a fraction.
-        source: the video file whose sound is taken along; None for silence.
+        source: the clip whose sound is taken along; None for silence.
 
     Yields:
         A writer for each.
@@ -183,12 +182,45 @@ def writing_clips(
             for format_name, target in targets.items():
                 out = stack.enter_context(av.open(f"file:{stack.enter_context(atomic_file(target))}", "w"))
                 out.metadata["comment"] = COMMENT
-                writers.append(WRITERS[format_name](out, rate, None if source is None else open_clip(source, stack)))
+                writers.append(WRITERS[format_name](out, rate, source))
             yield writers
             for writer in writers:
                 writer.finish()
     except av.FFmpegError as error:
         raise LeadlineError(f"the depth of {name} cannot be written as video: {error}") from error
+
+
+def write_frames(
+    predicted: Iterable[tuple[Prediction, int, Any]],
+    limits: Callable[[Prediction, float], tuple[float, float]],
+    writers: Sequence[ClipWriter],
+    steady: bool,
+    on_prediction: Callable[[Prediction, float], None] | None,
+) -> tuple[int, float, Prediction | None]:
+    """Take predictions through all that wants them in order: smoothing over time, colours, files, the caller's view.
+
+    Args:
+        predicted: predictions of successive frames, each with its time and what that time counts in seconds.
+        limits: depths of the first and the last colour in metres, of a prediction at a time in seconds.
+        writers: see `writing_clips`.
+        steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
+        on_prediction: is called with each prediction and its time in seconds.
+
+    Returns:
+        How many there were, and the last one's time in seconds and itself; 0, 0 and None of none.
+    """
+    smooth, num_frames, now_s, last = TemporalFilter(), 0, 0.0, None
+    for prediction, pts, time_base in predicted:
+        now_s = float(pts * time_base)
+        if steady:
+            prediction = replace(prediction, depth_m=smooth(prediction.rgb, prediction.depth_m))
+        frame = Frame(prediction, limits(prediction, now_s), pts, time_base)
+        for writer in writers:
+            writer.add(frame)
+        if on_prediction is not None:
+            on_prediction(prediction, now_s)
+        num_frames, last = num_frames + 1, prediction
+    return num_frames, now_s, last
 
 
 def _bar(near_m: float, far_m: float, height: int, width: int) -> NDArray[np.uint8]:

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 
-from leadline.backends import Answer
-from leadline.data import Batch, open_dataset, select
+from leadline.data import DepthDataset, open_dataset, select
 from leadline.errors import LeadlineError, unknown_name
-from leadline.evaluation import PROTOCOLS, evaluate_protocols, reports, score_images
+from leadline.evaluation import PROTOCOLS, ImageEstimate, ScoredImage, evaluate_protocols, reports, score_images
 from leadline.geometry import Output
 from leadline.io import atomic_file, read_toml
 from leadline.models import NO_WEIGHTS, HeadSettings, autocast, build_encoder, open_model, pick_device
@@ -156,15 +155,17 @@ class Oracle:
     """Knows the truth, but must answer within a head's range."""
 
     output = Output.METRES
+    concurrency = 1
 
     def __init__(self, head: HeadSettings) -> None:
         """Choose the range."""
         self.range_m = (head.min_depth_m, head.max_depth_m)
         self.name = "the truth, clamped to {:g} to {:g} m".format(*self.range_m)
 
-    def __call__(self, batch: Batch, flip: bool) -> Answer:
-        """The truth within the range."""
-        return Answer(batch.depth_m.clamp(*self.range_m))
+    def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
+        """The ground truth within the range, see `leadline.evaluation.Scorer`."""
+        truth = dataset.ground_truth(index)
+        return ScoredImage(truth, lambda flip: ImageEstimate(truth.depth_m[None].clamp(*self.range_m)))
 
 
 def _score_ceiling(folder: Path, data: Path) -> None:

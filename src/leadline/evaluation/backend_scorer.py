@@ -1,0 +1,64 @@
+"""Any backend's estimates as what is scored, and the choice between a backend and a folder of maps."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from leadline.backends import Backend, Estimate, open_backend
+from leadline.data import DepthDataset, GroundTruth, Sample
+from leadline.evaluation.prediction_files import FILES, FilesScorer, is_folder_of_maps
+from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
+
+
+def open_scorer(model: str | Path, dataset: DepthDataset) -> Scorer:
+    """Open whatever is to be scored.
+
+    Args:
+        model: "files:DIR" (predictions made elsewhere), or what `leadline.backends.open_backend` takes.
+        dataset: the images; their names are those of the files.
+
+    Raises:
+        LeadlineError: if there is no such model or folder, or it cannot be opened.
+    """
+    if is_folder_of_maps(model):
+        return FilesScorer(Path(str(model).removeprefix(FILES)), dataset)
+    return BackendScorer(open_backend(model))
+
+
+class BackendScorer:
+    """A backend's estimates, by the camera that the data set gives each image.
+
+    Attributes:
+        name: the backend's.
+        output: likewise.
+        concurrency: likewise.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        """Score a backend that is open."""
+        self._backend = backend
+        self.name, self.output, self.concurrency = backend.name, backend.output, backend.concurrency
+
+    def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
+        """Decode an image with its depth; see `Scorer`."""
+        sample = dataset[index]
+        return ScoredImage(GroundTruth(sample.depth_m, sample.valid), lambda flip: self._estimate(sample, flip))
+
+    def _estimate(self, sample: Sample, flip: bool) -> ImageEstimate:
+        image, camera = sample.image.permute(1, 2, 0).numpy(), sample.camera
+        values, error = self._backend.estimate([image], [camera])
+        if flip:
+            others = self._backend.estimate([image[:, ::-1]], [camera and camera.mirrored()])
+            values, error = _mean_with_mirror_image(Estimate(values, error), others)
+        metres = torch.from_numpy(values)[:, None]
+        return ImageEstimate(metres, None if error is None else metres * torch.from_numpy(error)[:, None])
+
+
+def _mean_with_mirror_image(estimate: Estimate, mirrored: Estimate) -> Estimate:
+    """Mean of values and of relative errors, those of the mirror image turned back."""
+    half = np.float32(0.5)  # exact, as dividing by 2 is
+    values = (estimate.values + mirrored.values[..., ::-1]) * half
+    if estimate.relative_error is None or mirrored.relative_error is None:
+        return Estimate(values)
+    return Estimate(values, (estimate.relative_error + mirrored.relative_error[..., ::-1]) * half)
