@@ -13,10 +13,9 @@ import shutil
 from pathlib import Path
 
 from leadline.io.atomic import atomic_folder
-from leadline.io.toml import read_toml
 from leadline.training.reproduce.page import write_page
-from leadline.training.run_folder import SETTINGS_FILE
-from leadline.training.settings import parse_settings, write_settings
+from leadline.training.run import Run
+from leadline.training.settings import write_settings
 
 RUNS = ("*", "*/stage-*", "*/run-*", "*/stage-*/run-*")
 KEPT = (
@@ -35,15 +34,16 @@ def main() -> None:
             target = folder / path.relative_to(arguments.source)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        for path in (path for run in RUNS for path in arguments.source.glob(f"{run}/{SETTINGS_FILE}")):
-            _copy_settings(path, folder / path.relative_to(arguments.source))
+        for run in (Run(path) for pattern in RUNS for path in arguments.source.glob(pattern)):
+            if run.has_begun:
+                _copy_settings(run, folder / run.settings_file.relative_to(arguments.source))
         write_page(folder)
     print(f"{sum(path.stat().st_size for path in arguments.target.rglob('*') if path.is_file()) / 1e6:.1f} MB")
 
 
-def _copy_settings(source: Path, target: Path) -> None:
+def _copy_settings(run: Run, target: Path) -> None:
     """Names tell where weights came from; their paths tell nothing to anyone else."""
-    settings = parse_settings(read_toml(source), str(source))
+    settings = run.read_settings()
     encoder = settings.model.encoder.model_copy(update={"weights": Path(settings.model.encoder.weights).name})
     model = settings.model.model_copy(update={"encoder": encoder})
     write_settings(target, settings.model_copy(update={"model": model, "init": Path(settings.init).name}))

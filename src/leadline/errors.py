@@ -1,4 +1,4 @@
-"""The one kind of exception that means "the user can mend this"."""
+"""The exceptions that are leadline's own: a mistake that the user can mend, and a training that was interrupted."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,10 +11,17 @@ class LeadlineError(ValueError):
     """
 
 
-def unwrap_worker_error(error: Exception) -> Exception:
-    """A worker process sends its whole traceback as the text of its mistake: this is the mistake alone."""
-    _, from_worker, text = str(error).rpartition("leadline.errors.LeadlineError: ")
-    return LeadlineError(text.strip()) if from_worker else error
+class Interrupted(Exception):
+    """Ctrl-C stopped a training, whose state is saved.
+
+    Attributes:
+        stopped: where it stopped.
+    """
+
+    def __init__(self, stopped: str, remedy: str) -> None:
+        """Say where it stopped and how to continue."""
+        super().__init__(f"{stopped}; {remedy}")
+        self.stopped = stopped
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") -> LeadlineError:

@@ -17,6 +17,7 @@ from leadline.data.sample import Batch, Sample, collate
 from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.synthetic.dataset import SyntheticDataset
 from leadline.data.transforms import to_working_size
+from leadline.errors import LeadlineError
 
 COUNT, HEIGHT, WIDTH = 6, 48, 64
 AREA_PX = 36 * 48
@@ -281,6 +282,26 @@ def test_batches_do_not_depend_on_workers_or_cache() -> None:
     assert len(alone) == len(beside) == 4
     for one, other in zip(alone, beside, strict=True):
         assert_equal(one, other)
+
+
+class Broken(Counting):
+    """One of the pictures cannot be read."""
+
+    def __getitem__(self, index: int) -> Sample:
+        if index == 4:
+            raise LeadlineError("rgb/4.png is no picture; copy it again")
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_mistake_arrives_from_a_worker_as_it_was_raised(workers: int) -> None:
+    splits = {"train": [0, 1, 4, 5], "val": [1, 4, 2], "test": []}
+    settings = DataSettings(workers=workers, batch_size=2, cache=False)
+    data = DepthDataModule(Broken(), splits, settings, AREA_PX, seed=7)
+    for loader in (data.train_dataloader(), data.val_dataloader()):
+        with pytest.raises(LeadlineError) as caught:
+            list(loader)
+        assert str(caught.value) == "rgb/4.png is no picture; copy it again"
 
 
 class Interrupted(Counting):

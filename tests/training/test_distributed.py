@@ -10,9 +10,8 @@ import tomli_w
 import torch
 from safetensors.torch import load_file
 
-from leadline.training.run_folder import LAST_STATE, read_rows
+from leadline.training.run import Run, Status
 from leadline.training.settings import STAGES, RunSettings
-from leadline.training.stages import trained_runs, trained_stages
 
 NUM_PROCESSES = 2
 
@@ -42,18 +41,17 @@ def test_two_processes_train_one_model_stage_after_stage(
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    first, last, mean = trained_stages(out)
-    assert [len(read_rows(run)) for run in (first, last, mean)] == [2, 0, 1]
+    first, last, mean = Run(out).stages
+    assert [run.status for run in (first, last, mean)] == [Status.DONE] * 3
+    assert [len(run.read_rows()) for run in (first, last, mean)] == [2, 0, 1]
     for run in (first, last):
-        state = torch.load(run / LAST_STATE, weights_only=True)
-        pictures = len((run / "splits" / "train.txt").read_text().split())
+        state = torch.load(run.state_file, weights_only=True)
+        pictures = len(run.split_file("train").read_text().split())
         # Each step is a batch in each process.
         steps = pictures // (tiny_settings.data.batch_size * NUM_PROCESSES)
         assert state["global_step"] == steps * (state["epoch"] + 1)
-    one, other, both = (
-        load_file(run / "checkpoints" / "best" / "model.safetensors") for run in (*trained_runs(mean), mean)
-    )
+    one, other, both = (load_file(run.best / "model.safetensors") for run in (*mean.trained, mean))
     assert all(torch.allclose(both[name].float(), (one[name] + other[name]).float() / 2, atol=1e-6) for name in both)
-    kept = load_file(last / "checkpoints" / "best" / "model.safetensors")
-    averaged = torch.load(last / LAST_STATE, weights_only=True)["state_dict"]
+    kept = load_file(last.best / "model.safetensors")
+    averaged = torch.load(last.state_file, weights_only=True)["state_dict"]
     assert all(torch.equal(value, averaged[f"model.{name}"]) for name, value in kept.items())

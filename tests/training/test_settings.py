@@ -10,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from leadline.errors import LeadlineError
 from leadline.evaluation.metrics import METRICS
 from leadline.io.toml import read_toml
+from leadline.models.checkpoint import load_model
+from leadline.models.checkpoint_files import find_checkpoint, read_config
 from leadline.training.losses import TERMS
 from leadline.training.settings import (
     LossSettings,
@@ -118,6 +120,52 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "mine.toml").write_bytes(content)
     with pytest.raises(LeadlineError, match=r"mine\.toml is not valid TOML: "):
         resolve_settings(str(tmp_path / "mine.toml"))
+
+
+@pytest.mark.parametrize("name", ["base", "fast"])
+def test_the_last_stage_of_a_bundled_models_recipe_is_what_it_was_trained_with(name: str) -> None:
+    config = read_config(find_checkpoint(name))
+    trained, recipe = (
+        dict(leaves(it)) for it in (config["record"]["settings"], resolve_settings(name).model_dump(exclude_none=True))
+    )
+    # Two runs were trained apart, from a model whose encoder had been restored before.
+    changed = {"runs": 2, "init": "", "restore_encoder": 0.5, "data.workers": 2}
+    assert recipe == {**{key: trained.get(key) for key in recipe}, **changed}
+    lasting = {key: value for key, value in config["model"].items() if key not in ("encoder", "focal_px")}
+    assert lasting.items() <= resolve_settings(name).model.model_dump().items()
+
+
+def test_base_is_nine_stages_and_fast_shares_six_of_them() -> None:
+    base, fast = resolve_stages("base"), resolve_stages("fast")
+    assert [(it.epochs, it.runs, it.restore_encoder, it.model.height) for it in base] == [
+        (12, 1, 0.0, 252),
+        (8, 1, 0.0, 252),
+        (7, 1, 0.0, 322),
+        (6, 1, 0.0, 406),
+        (6, 2, 0.0, 406),
+        (4, 2, 0.6, 406),
+        (3, 1, 0.5, 406),
+        (2, 1, 0.0, 406),
+        (4, 2, 0.5, 406),
+    ]
+    assert [it.uncertainty_only for it in base] == [False] * 7 + [True, False]
+    assert fast[:6] == base[:6]
+    assert [(it.epochs, it.runs, it.restore_encoder, it.model.height) for it in fast[6:]] == [
+        (6, 1, 0.0, 196),
+        (3, 2, 0.5, 196),
+        (4, 2, 0.5, 196),
+    ]
+
+
+def test_a_recipe_without_a_model_has_that_of_the_model_it_starts_from(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (stage,) = resolve_stages("fine-tune", {"init": str(tiny_checkpoint), "model": {"height": 64}})
+    assert stage.model == load_model(tiny_checkpoint).settings.model_copy(update={"height": 64})
+    (stage,) = resolve_stages("fine-tune")
+    assert (stage.init, stage.model.network, stage.model.height) == ("base", "encoder-decoder", 406)
+    with pytest.raises(LeadlineError, match="unknown model 'bse': did you mean 'base'"):
+        resolve_stages("fine-tune", {"init": "bse"})
+    recipe = write_recipe(tmp_path, "[model]\nheight = 128\n")
+    assert resolve_settings(recipe, {"init": str(tiny_checkpoint)}).model.width == RunSettings().model.width
 
 
 # Overrides

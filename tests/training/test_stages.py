@@ -4,29 +4,33 @@ import signal
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from pytorch_lightning import Trainer
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from leadline.errors import LeadlineError
+from leadline.errors import Interrupted, LeadlineError
 from leadline.evaluation.evaluation import evaluate_protocols
 from leadline.io.toml import read_toml
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import read_config
-from leadline.training.recorder import RunRecorder
-from leadline.training.run_folder import Interrupted, read_rows
+from leadline.models.encoders import build_encoder
+from leadline.models.heads import ERROR_LAYER
+from leadline.models.settings import EncoderSettings
+from leadline.training.callbacks import MetricsRecorder
+from leadline.training.run import Run, Status
 from leadline.training.settings import RunSettings, parse_settings, resolve_stages
-from leadline.training.stages import resume_stages, stage_folders, train_stages, trained_runs, trained_stages
+from leadline.training.stages import resume_stages, train_stages
 
 
 @pytest.fixture(autouse=True)
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Curves that would have been drawn: figures have tests of their own and take most of a tiny run's time."""
     curves: list[Path] = []
-    monkeypatch.setattr("leadline.training.recorder.depth_sheet", lambda path, rows: None)
-    monkeypatch.setattr("leadline.training.recorder.learning_curves", lambda path, rows, monitor: curves.append(path))
+    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr("leadline.training.callbacks.learning_curves", lambda path, rows, monitor: curves.append(path))
     return curves
 
 
@@ -36,6 +40,18 @@ def stages(tiny_settings: RunSettings) -> list[RunSettings]:
     first = tiny_settings.model_copy(update={"epochs": 2})
     larger = first.model.model_copy(update={"height": 51, "width": 68})
     return [first, first.model_copy(update={"epochs": 1, "model": larger})]
+
+
+def trained_stages(run: Path) -> list[Path]:
+    return [stage.folder for stage in Run(run).stages]
+
+
+def trained_runs(stage: Path) -> list[Path]:
+    return [run.folder for run in Run(stage).trained]
+
+
+def read_rows(run: Path) -> list[dict[str, float]]:
+    return Run(run).read_rows()
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -55,7 +71,7 @@ def test_the_last_stage_is_the_run_and_goes_on_from_the_one_before(
     stages[1] = stages[1].model_copy(update={"optimizer": still, "ema_decay": 0.0})
     run = tmp_path / "run"
     assert train_stages(stages, rooms, run, "mine") == run / "checkpoints" / "best"
-    assert trained_stages(run) == [run / "stage-1", run] == stage_folders(run, 2)
+    assert trained_stages(run) == [run / "stage-1", run] == [it.folder for it in Run(run).plan_stages(2)]
     assert [len(read_rows(stage)) for stage in trained_stages(run)] == [2, 1]
     assert (load_model(run).settings.height, load_model(run / "stage-1").settings.height) == (51, 36)
     before, after = weights(run / "stage-1"), weights(run)
@@ -78,7 +94,7 @@ def test_a_stage_of_several_runs_is_their_mean(
     with caplog.at_level("INFO"):
         assert train_stages(with_runs, rooms, run, "mine") == run / "checkpoints" / "best"
     assert "stage 2 of 2, run 2 of 2: 1 epochs at 51×68" in caplog.messages
-    assert f"the mean: validation delta1 {read_rows(run)[0]['delta1']:.4f}" in caplog.text
+    assert f"the weight average: validation delta1 {read_rows(run)[0]['delta1']:.4f}" in caplog.text
     assert trained_stages(run) == [run / "stage-1", run]
     one, other = trained_runs(run)
     assert [parse_settings(read_toml(it / "settings.toml"), "").seed for it in (one, other)] == [5, 6]
@@ -156,15 +172,15 @@ def stop_at(
     out: Path,
 ) -> str:
     """Train, press Ctrl-C after a hook of the recorder where `when` says so, and give what is said then."""
-    before = getattr(RunRecorder, hook)
+    before = getattr(MetricsRecorder, hook)
 
-    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
+    def press(self: MetricsRecorder, trainer: Trainer, *args: object) -> None:
         before(self, trainer, *args)
         if when(trainer):
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, hook, press)
+        patch.setattr(MetricsRecorder, hook, press)
         with pytest.raises(Interrupted, match=f"continue with --resume {out}$") as stopped:
             train_stages(stages, data, out, "tiny")
     return str(stopped.value)
@@ -223,6 +239,157 @@ def test_a_plan_that_lacks_something_is_refused(tmp_path: Path) -> None:
         resume_stages(tmp_path)
 
 
+def test_a_finished_run_that_is_resumed_says_so_and_opens_nothing(
+    rooms: Path, stages: list[RunSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    once = [stage.model_copy(update={"max_steps": 1}) for stage in stages]
+    best = [train_stages(once[:number], rooms, tmp_path / str(number)) for number in (1, 2)]
+    monkeypatch.setattr("leadline.training.training.open_dataset", lambda data: pytest.fail("opened"))
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert [resume_stages(tmp_path / str(number)) for number in (1, 2)] == best
+    assert caplog.messages == [f"{tmp_path / str(number)} is finished; there is nothing to resume" for number in (1, 2)]
+
+
+# A whole recipe, as `base` is one
+
+
+WHOLE = """
+epochs = 1
+ema_decay = 0.5
+precision = "float32"
+[model]
+network = "encoder-decoder"
+height = 32
+width = 48
+[model.encoder]
+name = "mobilenetv3_small_050"
+weights = "{weights}"
+[model.decoder]
+width = 16
+[model.head]
+uncertainty = true
+[data]
+split = "official"
+validation = 0.0
+batch_size = 8
+workers = 0
+[optimizer]
+learning_rate = {rate}
+[[stages]]
+epochs = 2
+data = {{ validation = 0.2 }}
+[[stages]]
+restore_encoder = 0.75
+runs = 2
+model = {{ height = 40, width = 56 }}
+[[stages]]
+uncertainty_only = true
+"""
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path) -> Path:
+    """The weights of an encoder, in a file."""
+    torch.manual_seed(7)
+    path = tmp_path / "pretrained.safetensors"
+    save_file(build_encoder(EncoderSettings(name="mobilenetv3_small_050")).state_dict(), path)
+    return path
+
+
+def whole_recipe(pretrained: Path, rate: float = 1e-3) -> str:
+    path = pretrained.with_name("whole.toml")
+    path.write_text(WHOLE.format(weights=pretrained, rate=rate))
+    return str(path)
+
+
+def encoder_of(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of a run's encoder that are taught, by their own names."""
+    mine = {name: value for name, value in weights(folder).items() if name.startswith("network.encoder.")}
+    return {name.removeprefix("network.encoder."): value for name, value in mine.items() if value.is_floating_point()}
+
+
+def test_a_recipe_is_whole(rooms: Path, pretrained: Path, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    assert train_stages(resolve_stages(whole_recipe(pretrained)), rooms, run.folder, "whole") == run.best
+    first, second, last = run.stages
+    assert [len(stage.read_rows()) for stage in (first, second, last)] == [2, 0, 0]
+    assert [load_model(stage.folder).settings.height for stage in (first, second, last)] == [32, 40, 32]
+    assert [repeat.read_settings().seed for repeat in second.trained] == [0, 1]
+    # The last stage taught the layer of the expected error and nothing else.
+    before, after = weights(second.folder), weights(run.folder)
+    changed = {name for name, value in after.items() if not torch.allclose(value.float(), before[name].float())}
+    assert changed and all(name.startswith(ERROR_LAYER) for name in changed)
+    cards = [(stage.best / "README.md").read_text() for stage in (first, second, last)]
+    assert ["75% of the way back" in card for card in cards] == [False, True, False]
+    assert all("Encoder weights started from: pretrained.safetensors" in card for card in cards)
+    assert str(tmp_path) not in "".join(cards) + (run.best / "config.json").read_text()
+
+
+def test_a_stage_starts_with_its_encoder_part_of_the_way_back(rooms: Path, pretrained: Path, tmp_path: Path) -> None:
+    still = [
+        stage.model_copy(update={"optimizer": stage.optimizer.model_copy(update={"learning_rate": rate})})
+        for stage, rate in zip(resolve_stages(whole_recipe(pretrained)), (1e-2, 1e-12), strict=False)
+    ]
+    train_stages(still, rooms, tmp_path / "run")
+    origin, tuned, restored = (
+        load_file(pretrained),
+        encoder_of(tmp_path / "run" / "stage-1"),
+        encoder_of(tmp_path / "run"),
+    )
+    moved = 0
+    for name, value in restored.items():
+        if "running" in name:  # follows the pictures whatever the rate
+            continue
+        torch.testing.assert_close(value, 0.25 * tuned[name] + 0.75 * origin[name], rtol=1e-4, atol=1e-6)
+        moved += not torch.allclose(tuned[name], origin[name], atol=1e-4)
+    assert moved > 20
+
+
+@pytest.mark.parametrize("step", [8, 10], ids=["first repeat", "second repeat"])
+def test_a_whole_recipe_that_was_stopped_ends_with_the_same_bits(
+    rooms: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    stages = resolve_stages(whole_recipe(pretrained))
+    train_stages(stages, rooms, tmp_path / "whole", "tiny")
+    stop_after(step, monkeypatch, stages, rooms, tmp_path / "stopped")
+    assert (tmp_path / "stopped" / "stage-2").is_dir() and Run(tmp_path / "stopped").status is Status.INTERRUPTED
+    resume_stages(tmp_path / "stopped")
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(value, weights(tmp_path / "stopped")[name]), name
+
+
+def test_weights_to_go_back_to_are_looked_for_before_the_first_stage(
+    rooms: Path, pretrained: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    stages = resolve_stages(whole_recipe(pretrained), {"init": str(tiny_checkpoint)})
+    pretrained.unlink()
+    with pytest.raises(LeadlineError, match=r"no weights at .*pretrained\.safetensors"):
+        train_stages(stages, rooms, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_encoder_that_started_at_random_has_nothing_to_go_back_to(pretrained: Path, caplog: Any) -> None:
+    recipe, overrides = whole_recipe(pretrained), {"model": {"encoder": {"weights": "none"}}}
+    assert [stage.restore_encoder for stage in resolve_stages(recipe)] == [0, 0.75, 0]
+    assert not caplog.messages
+    assert [stage.restore_encoder for stage in resolve_stages(recipe, overrides)] == [0, 0, 0]
+    assert caplog.messages == ["encoder weights are 'none': there are none for the recipe to restore"]
+
+
+def test_a_stage_keeps_the_encoders_weights_where_it_goes_back_to_them(pretrained: Path) -> None:
+    stages = resolve_stages(whole_recipe(pretrained))
+    assert [stage.model.encoder.weights for stage in stages] == [str(pretrained), str(pretrained), "none"]
+
+
+def test_any_model_can_be_fine_tuned(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    data = {"split": "official", "workers": 0, "augment": {"zoom": 1.5}}
+    stages = resolve_stages("fine-tune", {"init": str(tiny_checkpoint), "max_steps": 2, "data": data})
+    best = train_stages(stages, rooms, tmp_path / "run", "fine-tune")
+    record = read_config(best)["record"]["settings"]
+    assert (record["init"], record["model"]["plain"]["width"]) == ("tiny", 4)
+
+
 STAGED = """
 ema_decay = 0.5
 epochs = 9
@@ -260,6 +427,24 @@ def test_a_recipe_that_extends_a_staged_one_is_heard_in_every_stage(tmp_path: Pa
     assert [stage.model.width for stage in found] == [stage.model.width for stage in base]
     (tmp_path / "own.toml").write_text('extends = "report-densenet"\nepochs = 3\n[[stages]]\nepochs = 7\n')
     assert [stage.epochs for stage in resolve_stages(str(tmp_path / "own.toml"))] == [7]
+
+
+def test_a_recipe_keeps_the_first_stages_of_another_as_they_are(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(
+        'extends = "report-densenet"\nkeep_stages = 1\n[model]\nheight = 120\n[[stages]]\nepochs = 7\n[[stages]]\n'
+    )
+    kept, second, third = resolve_stages(str(mine))
+    assert kept == resolve_stages("report-densenet")[0]
+    assert [(stage.epochs, stage.model.height) for stage in (second, third)] == [(7, 120), (20, 120)]
+
+
+@pytest.mark.parametrize("number", ["3", "-1", '"all"'])
+def test_more_stages_than_there_are_cannot_be_kept(tmp_path: Path, number: str) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(f'extends = "report-densenet"\nkeep_stages = {number}\n[[stages]]\nepochs = 7\n')
+    with pytest.raises(LeadlineError, match="keep_stages: report-densenet has 2 stages, got"):
+        resolve_stages(str(mine))
 
 
 def test_overrides_reach_every_stage(tmp_path: Path) -> None:

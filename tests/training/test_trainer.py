@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import leadline.io.atomic
 import leadline.training.trainer
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
-from leadline.training.run_folder import LAST_STATE
+from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 from leadline.training.trainer import WholeStates
 from leadline.training.training import train
@@ -64,13 +65,14 @@ def test_where_there_is_an_apple_gpu_the_processor_trains(
 ) -> None:
     monkeypatch.setattr(leadline.training.trainer, "pick_device", lambda: torch.device("mps"))
     once = tiny_settings.model_copy(update={"epochs": 1})
-    assert train(once, rooms, tmp_path / "run").is_dir()
+    assert train(once, rooms, Run(tmp_path / "run")).is_dir()
 
 
 def test_a_run_with_a_broken_state_says_how_to_go_on(
     rooms: Path, tmp_path: Path, tiny_settings: RunSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(tiny_settings.model_copy(update={"epochs": 1}), rooms, tmp_path / "run")
-    (tmp_path / "run" / LAST_STATE).write_bytes(b"")
+    run = Run(tmp_path / "run")
+    shutil.rmtree(train(tiny_settings.model_copy(update={"epochs": 1}), rooms, run))
+    run.state_file.write_bytes(b"")
     assert main(["train", "--resume", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.endswith("delete it, and --resume begins the run again\n")

@@ -12,7 +12,7 @@ from pytorch_lightning import Trainer, seed_everything
 from safetensors.torch import load_file
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
-from leadline.errors import LeadlineError
+from leadline.errors import Interrupted, LeadlineError
 from leadline.evaluation.metrics import named
 from leadline.models.build import build_model
 from leadline.models.checkpoint import load_model, save_checkpoint
@@ -20,9 +20,9 @@ from leadline.models.checkpoint_files import read_config
 from leadline.models.heads import ERROR_LAYER
 from leadline.models.model import DepthModel
 from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings
+from leadline.training.callbacks import MetricsRecorder
 from leadline.training.lightning_module import DepthTraining
-from leadline.training.recorder import RunRecorder
-from leadline.training.run_folder import LAST_STATE, Interrupted
+from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 from leadline.training.training import resume, train
 
@@ -30,13 +30,13 @@ from leadline.training.training import resume, train
 @pytest.fixture
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures have tests of their own and take most of a tiny run's time."""
-    monkeypatch.setattr("leadline.training.recorder.depth_sheet", lambda path, rows: None)
-    monkeypatch.setattr("leadline.training.recorder.learning_curves", lambda path, rows, monitor: None)
+    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr("leadline.training.callbacks.learning_curves", lambda path, rows, monitor: None)
 
 
 def final_weights(run: Path) -> dict[str, torch.Tensor]:
     """The weights at the end of a run: raw, averaged, and the optimiser's moments."""
-    state = torch.load(run / LAST_STATE, weights_only=True)
+    state = torch.load(Run(run).state_file, weights_only=True)
     moments = {
         f"optimizer.{number}.{name}": value
         for number, entry in state["optimizer_states"][0]["state"].items()
@@ -46,25 +46,24 @@ def final_weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def read_rows(run: Path) -> list[dict[str, float]]:
-    with (run / "metrics.csv").open() as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return Run(run).read_rows()
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Press Ctrl-C when so many steps are done."""
-    after_step = RunRecorder.on_train_batch_end
+    after_step = MetricsRecorder.on_train_batch_end
 
-    def press(self: RunRecorder, trainer: Trainer, *args: object) -> None:
+    def press(self: MetricsRecorder, trainer: Trainer, *args: object) -> None:
         after_step(self, trainer, *args)
         if trainer.global_step == step:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(RunRecorder, "on_train_batch_end", press)
+    monkeypatch.setattr(MetricsRecorder, "on_train_batch_end", press)
 
 
 def test_a_run_leaves_everything_that_describes_it(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    best = train(tiny_settings, rooms, out, "tiny")
+    best = train(tiny_settings, rooms, Run(out), "tiny")
     assert best == out / "checkpoints" / "best"
     for name in ("settings.toml", "run.json", "metrics.csv", "curves.png", "validation/epoch_002.png"):
         assert (out / name).is_file(), name
@@ -87,7 +86,7 @@ def test_training_learns(rooms: Path, tiny_settings: RunSettings, tmp_path: Path
             "optimizer": tiny_settings.optimizer.model_copy(update={"learning_rate": 5e-3}),
         }
     )
-    train(longer, rooms, tmp_path / "run")
+    train(longer, rooms, Run(tmp_path / "run"))
     losses = [row["train_loss"] for row in read_rows(tmp_path / "run")]
     assert losses[-1] < 0.9 * losses[0]
 
@@ -99,14 +98,14 @@ def test_training_learns(rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    train(tiny_settings, rooms, tmp_path / "whole", "tiny")
+    train(tiny_settings, rooms, Run(tmp_path / "whole"), "tiny")
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
         with pytest.raises(Interrupted, match=f"stopped after step {step}; continue with --resume"):
-            train(tiny_settings, rooms, tmp_path / "stopped", "tiny")
+            train(tiny_settings, rooms, Run(tmp_path / "stopped"), "tiny")
     assert signal.getsignal(signal.SIGINT) is handler
-    resume(tmp_path / "stopped")
+    resume(Run(tmp_path / "stopped"))
     whole, stopped = final_weights(tmp_path / "whole"), final_weights(tmp_path / "stopped")
     assert whole.keys() == stopped.keys()
     different = [name for name, value in whole.items() if not torch.equal(value, stopped[name])]
@@ -120,9 +119,9 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
 
 @pytest.mark.usefixtures("no_drawing")
 def test_resuming_a_finished_run_changes_nothing(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
-    train(tiny_settings, rooms, tmp_path / "run")
+    train(tiny_settings, rooms, Run(tmp_path / "run"))
     before = final_weights(tmp_path / "run")
-    assert resume(tmp_path / "run") == tmp_path / "run" / "checkpoints" / "best"
+    assert resume(Run(tmp_path / "run")) == tmp_path / "run" / "checkpoints" / "best"
     assert all(torch.equal(value, before[name]) for name, value in final_weights(tmp_path / "run").items())
 
 
@@ -132,11 +131,11 @@ def test_a_finished_run_without_validation_keeps_its_averaged_weights(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path, lost: bool
 ) -> None:
     data = tiny_settings.data.model_copy(update={"validation": 0.0})
-    best = train(tiny_settings.model_copy(update={"data": data, "epochs": 1}), rooms, tmp_path / "run")
+    best = train(tiny_settings.model_copy(update={"data": data, "epochs": 1}), rooms, Run(tmp_path / "run"))
     before = load_file(best / "model.safetensors")
     if lost:
         shutil.rmtree(best)
-    assert resume(tmp_path / "run") == best
+    assert resume(Run(tmp_path / "run")) == best
     after = load_file(best / "model.safetensors")
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
@@ -148,9 +147,9 @@ def test_a_run_goes_on_without_what_it_began_from(
     with monkeypatch.context() as patch:
         interrupt_at(patch, 2)
         with pytest.raises(Interrupted):
-            train(tiny_settings.model_copy(update={"init": str(tiny_checkpoint)}), rooms, tmp_path / "run")
+            train(tiny_settings.model_copy(update={"init": str(tiny_checkpoint)}), rooms, Run(tmp_path / "run"))
     shutil.rmtree(tiny_checkpoint)
-    resume(tmp_path / "run")
+    resume(Run(tmp_path / "run"))
     assert len(read_rows(tmp_path / "run")) == tiny_settings.epochs
 
 
@@ -163,12 +162,12 @@ def test_a_run_goes_on_with_its_own_pictures_when_others_have_come(
     with monkeypatch.context() as patch:
         interrupt_at(patch, 2)
         with pytest.raises(Interrupted):
-            train(tiny_settings, folder, tmp_path / "stopped")
+            train(tiny_settings, folder, Run(tmp_path / "stopped"))
     first, *rest = (folder / "index.csv").read_text().splitlines()
     new = "new,rgb/00001.png,depth/00001.png,room_new,train"
     (folder / "index.csv").write_text("\n".join([first, new, *rest]))
-    resume(tmp_path / "stopped")
-    train(tiny_settings, rooms, tmp_path / "whole")
+    resume(Run(tmp_path / "stopped"))
+    train(tiny_settings, rooms, Run(tmp_path / "whole"))
     before, after = (read_rows(tmp_path / name) for name in ("whole", "stopped"))
     assert [row["step"] for row in before] == [row["step"] for row in after]
 
@@ -179,13 +178,13 @@ def test_ctrl_c_at_the_last_step_keeps_what_would_follow_from_beginning(
 ) -> None:
     interrupt_at(monkeypatch, 2)
     with pytest.raises(Interrupted, match="stopped after the last step; continue with --resume"):
-        train(tiny_settings.model_copy(update={"max_steps": 2}), rooms, tmp_path / "run")
+        train(tiny_settings.model_copy(update={"max_steps": 2}), rooms, Run(tmp_path / "run"))
     assert load_model(tmp_path / "run") is not None
 
 
 @pytest.mark.usefixtures("no_drawing")
 def test_a_few_steps_are_validated_too(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
-    train(tiny_settings.model_copy(update={"max_steps": 2}), rooms, tmp_path / "run")
+    train(tiny_settings.model_copy(update={"max_steps": 2}), rooms, Run(tmp_path / "run"))
     assert [row["step"] for row in read_rows(tmp_path / "run")] == [2]
 
 
@@ -194,16 +193,16 @@ def test_without_validation_pictures_the_last_weights_are_kept(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:
     data = tiny_settings.data.model_copy(update={"validation": 0.0})
-    train(tiny_settings.model_copy(update={"data": data, "epochs": 1}), rooms, tmp_path / "run")
+    train(tiny_settings.model_copy(update={"data": data, "epochs": 1}), rooms, Run(tmp_path / "run"))
     kept = load_file(tmp_path / "run" / "checkpoints" / "best" / "model.safetensors")
-    state = torch.load(tmp_path / "run" / LAST_STATE, weights_only=True)["state_dict"]
+    state = torch.load(Run(tmp_path / "run").state_file, weights_only=True)["state_dict"]
     assert all(torch.equal(value, state[f"model.{name}"]) for name, value in kept.items())
 
 
 def test_a_second_run_in_the_same_folder_is_refused(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text("")
     with pytest.raises(LeadlineError, match="already holds a run; continue it with --resume"):
-        train(tiny_settings, rooms, tmp_path)
+        train(tiny_settings, rooms, Run(tmp_path))
 
 
 def test_a_split_that_leaves_nothing_to_train_on_is_refused(
@@ -211,15 +210,15 @@ def test_a_split_that_leaves_nothing_to_train_on_is_refused(
 ) -> None:
     data = tiny_settings.data.model_copy(update={"validation": 1.0})
     with pytest.raises(LeadlineError, match="split 'official' leaves none of the 32 pictures to train on"):
-        train(tiny_settings.model_copy(update={"data": data}), rooms, tmp_path / "run")
+        train(tiny_settings.model_copy(update={"data": data}), rooms, Run(tmp_path / "run"))
 
 
 @pytest.mark.usefixtures("no_drawing")
 def test_a_run_can_start_from_another_models_weights(rooms: Path, tiny_settings: RunSettings, tmp_path: Path) -> None:
-    train(tiny_settings, rooms, tmp_path / "first")
+    train(tiny_settings, rooms, Run(tmp_path / "first"))
     slow = tiny_settings.optimizer.model_copy(update={"learning_rate": 1e-12})
     changes = {"init": str(tmp_path / "first"), "optimizer": slow, "epochs": 1}
-    train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "second")
+    train(tiny_settings.model_copy(update=changes), rooms, Run(tmp_path / "second"))
     first, second = (load_model(tmp_path / run).state_dict() for run in ("first", "second"))
     weights = [name for name in first if name.endswith(".weight")]
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in weights)
@@ -234,7 +233,7 @@ def test_what_went_on_from_another_model_remembers_names_and_no_paths(
     first = tiny_settings.model_copy(update={"model": model}).model_dump()
     save_checkpoint(tmp_path / "first", tiny_model, {"settings": first}, "")
     changes = {"init": str(tmp_path / "first"), "epochs": 1, "max_steps": 1}
-    best = train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "second")
+    best = train(tiny_settings.model_copy(update=changes), rooms, Run(tmp_path / "second"))
     recorded = read_config(best)["record"]["settings"]
     assert recorded["init"] == "first"
     assert recorded["model"]["encoder"]["weights"] == "imagenet.safetensors"
@@ -247,14 +246,14 @@ def test_a_run_cannot_start_from_a_model_of_another_shape(
     wider = tiny_settings.model.model_copy(update={"plain": PlainSettings(width=8, levels=2)})
     changes = {"init": str(tiny_checkpoint), "model": wider}
     with pytest.raises(LeadlineError, match="is of another shape than the recipe"):
-        train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "run")
+        train(tiny_settings.model_copy(update=changes), rooms, Run(tmp_path / "run"))
 
 
 @pytest.mark.usefixtures("no_drawing")
 def test_uncertainty_alone_is_taught_to_a_model_that_had_none(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:
-    train(tiny_settings, rooms, tmp_path / "first")
+    train(tiny_settings, rooms, Run(tmp_path / "first"))
     first = load_model(tmp_path / "first").state_dict()
     head = tiny_settings.model.head.model_copy(update={"uncertainty": True})
     changes = {
@@ -263,7 +262,7 @@ def test_uncertainty_alone_is_taught_to_a_model_that_had_none(
         "model": tiny_settings.model.model_copy(update={"head": head}),
     }
     settings = tiny_settings.model_copy(update=changes)
-    train(settings, rooms, tmp_path / "second")
+    train(settings, rooms, Run(tmp_path / "second"))
     second = load_model(tmp_path / "second").state_dict()
     # Batch norms' statistics too are as they were.
     for name, value in first.items():
@@ -284,20 +283,48 @@ def test_uncertainty_alone_wants_a_model_and_a_layer(
     model = tiny_settings.model.model_copy(update={"head": head})
     settings = tiny_settings.model_copy(update={"uncertainty_only": True, "init": init, "model": model})
     with pytest.raises(LeadlineError, match="uncertainty_only wants a model to start from"):
-        train(settings, rooms, tmp_path / "run")
+        train(settings, rooms, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("init", "network", "weights"),
+    [("", "encoder-decoder", "x.safetensors"), ("base", "encoder-decoder", "none"), ("base", "unet", "x.safetensors")],
+)
+def test_an_encoder_is_restored_only_from_a_model_to_pretrained_weights(
+    init: str, network: str, weights: str, rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    model = ModelSettings(network=network, encoder=EncoderSettings(weights=weights))  # type: ignore[arg-type]
+    settings = tiny_settings.model_copy(update={"restore_encoder": 0.5, "init": init, "model": model})
+    with pytest.raises(LeadlineError, match="restore_encoder wants a model to start from and its encoder's pretrained"):
+        train(settings, rooms, Run(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_what_starts_from_a_model_looks_for_no_other_weights(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    encoder = EncoderSettings(name="mobilenetv3_small_050")
+    model = ModelSettings(encoder=encoder, decoder=DecoderSettings(width=16), height=32, width=48)
+    first = tiny_settings.model_copy(update={"model": model, "max_steps": 1})
+    train(first, rooms, Run(tmp_path / "first"))
+    missing = encoder.model_copy(update={"weights": "not/there.safetensors"})
+    changes = {"init": str(tmp_path / "first"), "model": model.model_copy(update={"encoder": missing})}
+    best = train(first.model_copy(update=changes), rooms, Run(tmp_path / "second"))
+    assert read_config(best)["record"]["settings"]["model"]["encoder"]["weights"] == "none"
 
 
 def test_resume_wants_a_run(tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match="no run at"):
-        resume(tmp_path)
+        resume(Run(tmp_path))
 
 
 def test_an_unknown_monitor_is_refused_before_anything_is_written(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:
     with pytest.raises(LeadlineError, match="did you mean 'delta1'"):
-        train(tiny_settings.model_copy(update={"monitor": "delta_1"}), rooms, tmp_path / "run")
+        train(tiny_settings.model_copy(update={"monitor": "delta_1"}), rooms, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -308,7 +335,7 @@ def test_a_diverging_loss_stops_the_run_with_a_remedy(
         "leadline.training.lightning_module.weighted_loss", lambda *_: torch.tensor(torch.nan, requires_grad=True)
     )
     with pytest.raises(LeadlineError, match="the loss became nan at step 0; lower --optimizer.learning-rate"):
-        train(tiny_settings, rooms, tmp_path / "run")
+        train(tiny_settings, rooms, Run(tmp_path / "run"))
 
 
 def test_a_batch_too_small_for_a_batch_norm_stops_the_run_with_a_remedy(
@@ -321,7 +348,7 @@ def test_a_batch_too_small_for_a_batch_norm_stops_the_run_with_a_remedy(
     with pytest.raises(
         LeadlineError, match="1 picture of 32x32 leaves a batch norm a single value .* --data.batch-size"
     ):
-        train(settings, rooms, tmp_path / "run")
+        train(settings, rooms, Run(tmp_path / "run"))
 
 
 def test_depth_that_the_head_cannot_answer_is_taught_as_the_end_of_its_range(
@@ -388,8 +415,8 @@ def test_pictures_of_an_unknown_camera_do_not_hide_the_others(
         for number, row in enumerate(rows):
             writer.writerow(row if number % 3 else {name: row[name] for name in row.keys() - camera.keys()})
     once = tiny_settings.model_copy(update={"max_steps": 1})
-    train(once, rooms, tmp_path / "all known")
-    train(once, folder, tmp_path / "some known")
+    train(once, rooms, Run(tmp_path / "all known"))
+    train(once, folder, Run(tmp_path / "some known"))
     known, some = (load_model(tmp_path / name).settings.focal_px for name in ("all known", "some known"))
     assert known is not None and known == some
     assert "pictures looked at tell no focal length" in caplog.text
@@ -405,7 +432,7 @@ def test_pictures_of_several_shapes_are_trained_on_together(
         with Image.open(path) as picture:
             turned = picture.transpose(Image.Transpose.ROTATE_90)
         turned.save(path)
-    train(tiny_settings, folder, tmp_path / "run")
+    train(tiny_settings, folder, Run(tmp_path / "run"))
     assert len(read_rows(tmp_path / "run")) == tiny_settings.epochs
 
 
@@ -416,7 +443,7 @@ def test_a_resting_encoder_is_left_as_it_is(rooms: Path, tmp_path: Path, tiny_se
     )
     rest = tiny_settings.optimizer.model_copy(update={"encoder_rate": 0.0})
     changes = {"model": small, "optimizer": rest, "ema_decay": 0.0, "max_steps": 2}
-    train(tiny_settings.model_copy(update=changes), rooms, tmp_path / "run")
+    train(tiny_settings.model_copy(update=changes), rooms, Run(tmp_path / "run"))
     torch.manual_seed(0)
     seed_everything(tiny_settings.seed, verbose=False)
     before, after = build_model(small).state_dict(), load_model(tmp_path / "run").state_dict()

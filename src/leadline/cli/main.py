@@ -20,7 +20,7 @@ from leadline.cli.export import export
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.reproduce import reproduce
-from leadline.errors import LeadlineError, unwrap_worker_error
+from leadline.errors import Interrupted, LeadlineError
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
@@ -60,15 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception as error:
-        if type(error).__name__ != "Interrupted":  # its class would import Lightning
-            raise
+    except Interrupted as error:
         print(f"leadline: {error}", file=sys.stderr)
         return INTERRUPTED
 
 
 def to_user_error(error: Exception) -> Exception:
-    """What pydantic or a worker process says, as one line; any other error as it is."""
+    """What pydantic says as one line; any other error as it is."""
     from pydantic import ValidationError
 
     from leadline.training import format_validation_error
@@ -76,4 +74,4 @@ def to_user_error(error: Exception) -> Exception:
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         return format_validation_error(reason, "settings")
-    return unwrap_worker_error(error)
+    return error

@@ -21,8 +21,7 @@ def reproduce(
     The same command with the same --out resumes an interrupted run.
 
     Args:
-        data: the data set: a folder with an index.csv, or a public one as its authors ship it
-            (docs/reference/data-sets.md).
+        data: the data set: a folder with an index.csv, or a public one as released (docs/reference/data-sets.md).
         out: folder for report.md, its figures, and each network's run and scores.
         only: cae, unet, xception, densenet; or all of a study: table1 (the default), official (the same networks
             without scenes shared between training and test), ablations.

@@ -23,8 +23,7 @@ def train(
 
     Args:
         recipe: a recipe's name (see `leadline models`) or a TOML file.
-        data: the data set: a folder with an index.csv, or a public one as its authors ship it
-            (docs/reference/data-sets.md).
+        data: the data set: a folder with an index.csv, or a public one as released (docs/reference/data-sets.md).
         out: folder of the run.
         resume: folder of an interrupted run to resume, with its own settings.
         settings: override the recipe's.

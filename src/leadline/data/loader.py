@@ -2,7 +2,7 @@
 
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from leadline.data.sample import Batch, DepthDataset, Sample, collate
 from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.splits import Splits
 from leadline.data.transforms import at_most, augment
+from leadline.errors import LeadlineError
 
 SHARED_MEMORY = Path("/dev/shm")
 BYTES_PER_CACHED_PIXEL = 3 + 4  # 8-bit RGB and float32 depth
@@ -182,6 +183,58 @@ def collate_indexed(items: Sequence[tuple[int, Sample]]) -> tuple[torch.Tensor, 
     return torch.tensor([index for index, _ in items]), collate([sample for _, sample in items])
 
 
+class _ErrorAsValue(Dataset[Any]):
+    """Samples; one that cannot be read is the error that says why."""
+
+    def __init__(self, samples: Dataset[Any]) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)  # type: ignore[arg-type]
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return self._samples[key]
+        except LeadlineError as error:
+            return error
+
+
+class _CollateUnlessError:
+    """A collate function that passes the first error of a batch on in place of the batch."""
+
+    def __init__(self, collate_fn: Callable[[Sequence[Any]], Any]) -> None:
+        self._collate_fn = collate_fn
+
+    def __call__(self, items: Sequence[Any]) -> Any:
+        errors = [item for item in items if isinstance(item, LeadlineError)]
+        return errors[0] if errors else self._collate_fn(items)
+
+
+class SampleLoader(DataLoader[Any]):
+    """A data loader that raises a `LeadlineError` of a worker process as it was raised there.
+
+    PyTorch's own makes the worker's whole traceback the error's text. Here the error arrives as a value.
+    """
+
+    def __init__(self, samples: Dataset[Any], collate_fn: Callable[[Sequence[Any]], Any], **kwargs: Any) -> None:
+        """Load `samples`; the rest as `torch.utils.data.DataLoader`."""
+        super().__init__(_ErrorAsValue(samples), collate_fn=_CollateUnlessError(collate_fn), **kwargs)
+
+    def __iter__(self) -> Any:
+        """Batches.
+
+        Raises:
+            LeadlineError: if a sample of the next batch cannot be read.
+        """
+        return map(_raise_error, super().__iter__())
+
+
+def _raise_error(batch: Any) -> Any:
+    if isinstance(batch, LeadlineError):
+        raise batch
+    return batch
+
+
 class DepthDataModule(LightningDataModule):
     """Training and validation loaders of one data set."""
 
@@ -239,9 +292,9 @@ class DepthDataModule(LightningDataModule):
 
     def _loader(self, samples: Dataset[Any], collate_fn: Any, **kwargs: Any) -> DataLoader[Any]:
         workers = self._settings.workers
-        return DataLoader(
+        return SampleLoader(
             samples,
-            collate_fn=collate_fn,
+            collate_fn,
             num_workers=workers,
             persistent_workers=workers > 0,
             worker_init_fn=_leave_interrupts_to_training,

@@ -12,9 +12,8 @@ def model_card(record: dict[str, Any]) -> str:
 
     Args:
         record: recipe, data, settings, validation row; "averaged", where it is the mean of several; "encoder_licence",
-            where it is known; "restored", where its encoder went that share of the way back to those weights;
-            "error_factor", where its expected errors were multiplied; and, where it was tested, "tests": a list of
-            `metrics.json` contents.
+            where it is known; "error_factor", where its expected errors were multiplied; and, where it was tested,
+            "tests": a list of `metrics.json` contents.
     """
     settings = record["settings"]
     model, data = settings["model"], settings["data"]
@@ -25,7 +24,8 @@ def model_card(record: dict[str, Any]) -> str:
     edges = f"- Edges are made sharp by the picture's shades, within {radius_px:g} px of 640×480."
     factor = record.get("error_factor", 1.0)
     errors = f"- Errors are expected {factor:g} times as large as it learnt on its training pictures."
-    restored = f"- Its encoder went {record.get('restored', 0):.0%} of the way back to the weights it started from."
+    share = settings.get("restore_encoder", 0)
+    restored = f"- Before training its encoder went {share:.0%} of the way back to the weights it started from."
     lines = [
         f"# {record['recipe'] or 'depth model'}",
         "",
@@ -40,7 +40,7 @@ def model_card(record: dict[str, Any]) -> str:
         *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
         *([f"- Mean of the weights of {settings['runs']} runs from one start."] if settings.get("runs", 1) > 1 else []),
         *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
-        *([restored] if record.get("restored") else []),
+        *([restored] if share else []),
         *([errors] if factor != 1 else []),
         "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
         "and cameras of another focal length unless it is given.",
@@ -52,11 +52,6 @@ def model_card(record: dict[str, Any]) -> str:
         title = f"`{test['data']}`, `{test['split']}`, protocol `{test['protocol']}`, {test['num_images']} pictures"
         lines += _table(title, [("per image", test["per_image"]), ("pooled", test["pooled"])])
     return "\n".join(lines) + "\n"
-
-
-def without_scores(record: dict[str, Any]) -> dict[str, Any]:
-    """The record of a model whose weights have changed since it was scored: nothing measured before is said of it."""
-    return {key: value for key, value in record.items() if key not in ("validation", "tests", "error_factor")}
 
 
 def _encoder_origin(record: dict[str, Any]) -> str:

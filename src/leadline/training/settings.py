@@ -1,6 +1,7 @@
 """The settings of a training run, composed from each part's own, and read from TOML recipes."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,11 +13,13 @@ from leadline.errors import LeadlineError, unknown_name
 from leadline.io import atomic_file, read_toml
 from leadline.models import NO_WEIGHTS, ModelSettings
 
+logger = logging.getLogger(__name__)
+
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 RECIPES = Path(__file__).parent / "recipes"
-STAGES = "stages"
+STAGES, KEEP_STAGES = "stages", "keep_stages"
 
 
 class LossSettings(BaseModel):
@@ -76,10 +79,12 @@ class RunSettings(BaseModel):
     """Seed of weights, order and augmentation."""
     init: str = ""
     """Model whose weights training starts from (a bundled one's name, or a folder), of the recipe's own shape."""
+    restore_encoder: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How far `init`'s encoder is moved back to `model.encoder.weights` before the first step; 1 is all the way."""
     runs: Annotated[int, Field(ge=1)] = 1
-    """Times that the stage is trained from the same start, by a chance of its own; the mean of the weights is kept."""
+    """Times that the stage is trained from the same start, each with a seed of its own; their weights are averaged."""
     uncertainty_only: bool = False
-    """Keep depth as `init` has it, which needs no uncertainty yet, and teach the head how far off that is."""
+    """Keep depth as `init` has it, and train only the layer for its expected error, which `init` need not have."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """auto: bfloat16 where the processor multiplies it natively, float32 elsewhere."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -101,7 +106,8 @@ def read_recipe(recipe: str) -> dict[str, Any]:
     """Read a recipe: a name that comes with leadline, or a TOML file.
 
     A recipe may begin with `extends = "NAME"`: what it does not set itself is then as in the recipe NAME, which
-    comes with leadline. Its stages are that one's too, each with what the recipe sets, unless it has stages itself.
+    comes with leadline. Its stages are that one's too, each with what the recipe sets, unless it has stages itself:
+    those take their place, but for the first `keep_stages`, which stay as they are in NAME.
 
     Args:
         recipe: name or path; the report's go without their prefix too ("cae" is "report-cae").
@@ -118,9 +124,16 @@ def read_recipe(recipe: str) -> dict[str, Any]:
         return values
     if base not in recipe_names() or base == recipe:
         raise LeadlineError(f"{recipe}: extends: {unknown_name('recipe', str(base), recipe_names())}")
-    merged = merge(read_recipe(base), values)
-    if STAGES not in values and isinstance(merged.get(STAGES), list):
-        merged[STAGES] = [merge(stage, values) for stage in merged[STAGES]]
+    num_kept = values.pop(KEEP_STAGES, 0)
+    inherited = read_recipe(base)
+    stages = inherited.pop(STAGES, [])
+    if num_kept not in range(len(stages) + 1):
+        raise LeadlineError(f"{recipe}: {KEEP_STAGES}: {base} has {len(stages)} stages, got {num_kept!r}")
+    merged = merge(inherited, values)
+    if STAGES not in values and stages:
+        merged[STAGES] = [merge(stage, values) for stage in stages]
+    elif num_kept:
+        merged[STAGES] = [*(merge(inherited, stage) for stage in stages[:num_kept]), *values[STAGES]]
     return merged
 
 
@@ -153,25 +166,55 @@ def resolve_stages(recipe: str, overrides: Mapping[str, Any] | None = None) -> l
     """The settings of each stage of a recipe, with some of them replaced in all.
 
     A recipe may have `[[stages]]`: each is what a stage sets otherwise than the recipe, and goes on from the best
-    weights of the stage before. Only the first has a use for `init` and for an encoder's weights.
+    weights of the stage before. A recipe that starts from a model and has no `[model]` takes that model's own settings.
 
     Args:
         recipe: name or path of a recipe.
         overrides: nested settings that go before the recipe's and its stages'.
 
     Returns:
-        At least one stage; those after the first have `init` empty and no encoder weights.
+        At least one stage; those after the first have `init` empty, and encoder weights only where they restore them.
 
     Raises:
         LeadlineError: if a setting is unknown (it names the nearest) or its value impossible.
     """
-    values = read_recipe(recipe)
+    values, overrides = read_recipe(recipe), overrides or {}
     stages = values.pop(STAGES, [{}])
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         raise LeadlineError(f"{recipe}: stages must be tables, wanted [[stages]] above each, got {stages!r}")
-    first, *later = (merge(merge(values, stage), overrides or {}) for stage in stages)
-    goes_on = {"init": "", "model": {"encoder": {"weights": NO_WEIGHTS}}}
-    return [parse_settings(stage, recipe) for stage in (first, *(merge(stage, goes_on) for stage in later))]
+    init = overrides.get("init", values.get("init", ""))
+    if init and "model" not in values:
+        values["model"] = _model_of(init)
+    parsed = [parse_settings(merge(merge(values, stage), overrides), recipe) for stage in stages]
+    if "restore_encoder" not in overrides:
+        parsed = _without_impossible_restores(parsed)
+    first, *later = parsed
+    return [first, *map(_going_on, later)]
+
+
+def _model_of(init: str) -> dict[str, Any]:
+    """The settings of the model that training starts from."""
+    from leadline.models import find_checkpoint, read_config  # which import torch; `leadline train --help` does not
+
+    model: dict[str, Any] = read_config(find_checkpoint(init))["model"]
+    return model
+
+
+def _without_impossible_restores(stages: Sequence[RunSettings]) -> list[RunSettings]:
+    """Leave out what a recipe restores of its encoder where that started from random weights."""
+    possible = [
+        stage.model_copy(update={"restore_encoder": 0.0}) if stage.model.encoder.weights == NO_WEIGHTS else stage
+        for stage in stages
+    ]
+    if possible != list(stages):
+        logger.warning("encoder weights are %r: there are none for the recipe to restore", NO_WEIGHTS)
+    return possible
+
+
+def _going_on(stage: RunSettings) -> RunSettings:
+    """The settings of a stage that starts from the one before."""
+    model = stage.model if stage.restore_encoder else stage.model.without_weights()
+    return stage.model_copy(update={"init": "", "model": model})
 
 
 def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:

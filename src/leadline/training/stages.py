@@ -1,8 +1,7 @@
 """Training in stages: each goes on from the best weights of the one before, at another size or rate.
 
-The last stage's run is the folder itself, so that it is used like any other run; the earlier ones lie in it, in
-stage-1, stage-2 and so on. A stage of several runs has those in its folder, in run-1, run-2 and so on, and is itself
-the mean of them. A recipe of one stage and one run is trained as it is.
+A stage that is trained several times goes on with the average of its repeats' weights; see `Run` for what lies where.
+A recipe of one stage, trained once, is trained as it is.
 """
 
 import logging
@@ -10,47 +9,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import tomli_w
-
-from leadline.errors import LeadlineError
-from leadline.io import atomic_file, read_toml
+from leadline.errors import Interrupted, LeadlineError
+from leadline.models import build_encoder
 from leadline.training.distributed import is_first_process
-from leadline.training.run_folder import SETTINGS_FILE, Interrupted, refuse_another_run
-from leadline.training.settings import STAGES, RunSettings, parse_settings
+from leadline.training.run import Plan, Run, Status
+from leadline.training.settings import RunSettings
 from leadline.training.training import average, resume, train
 
 logger = logging.getLogger(__name__)
-
-STAGES_FILE = "stages.toml"
-
-
-def stage_folders(out: Path, num_stages: int) -> list[Path]:
-    """The folder of each stage's run, first to last."""
-    return [*(out / f"stage-{number}" for number in range(1, num_stages)), out]
-
-
-def run_folders(stage: Path, num_runs: int) -> list[Path]:
-    """Where each of a stage's runs lies, of which the stage's own folder has the mean; none where it is one run."""
-    return [stage / f"run-{number}" for number in range(1, num_runs + 1)] if num_runs > 1 else []
-
-
-def trained_runs(stage: Path) -> list[Path]:
-    """The folders of a stage that are there in which epochs were trained."""
-    return run_folders(stage, len(list(stage.glob("run-[0-9]*")))) or [stage]
-
-
-def trained_stages(out: Path) -> list[Path]:
-    """The folder of each stage of a run that is there, first to last."""
-    return stage_folders(out, len(list(out.glob("stage-*"))) + 1)
 
 
 class _Part(NamedTuple):
     """What is done at a stretch."""
 
     title: str
-    folder: Path
+    run: Run
     settings: RunSettings
-    runs: list[Path]  # those to average; a training has none
+    repeats: list[Run]  # those to average; a training has none
 
 
 def train_stages(
@@ -78,24 +53,25 @@ def train_stages(
             f"{stages[0].runs} runs that each start at random have no mean; give --init MODEL, or set runs in a later "
             "stage"
         )
+    for encoder in {stage.model.encoder for stage in stages if stage.restore_encoder}:
+        build_encoder(encoder)  # its weights are to be found now, not after hours
+    run = Run(out)
     if is_first_process():
-        for stage in trained_stages(out):
-            for folder in {stage, *trained_runs(stage)}:
-                refuse_another_run(folder, out)
-        # A plan whose first stage never began would be taken for this run's.
-        (out / STAGES_FILE).unlink(missing_ok=True)
+        if run.status is not Status.NEW:
+            raise run.already_there()
+        run.forget_plan()
     if len(stages) == 1 and stages[0].runs == 1:
-        return train(stages[0], data, out, recipe, show_progress)
+        return train(stages[0], data, run, recipe, show_progress)
+    plan = Plan(recipe, data, list(stages))
     if is_first_process():
-        values = [stage.model_dump(exclude_none=True) for stage in stages]
-        with atomic_file(out / STAGES_FILE) as temporary:
-            plan = {"recipe": recipe, "data": str(data.resolve()), STAGES: values}
-            temporary.write_text(tomli_w.dumps(plan), encoding="utf-8")
-    return _train_from(0, stages, data, out, recipe, show_progress)
+        run.write_plan(plan)
+    return _train_parts(_parts(plan.stages, run), plan, run, show_progress)
 
 
 def resume_stages(out: Path, show_progress: bool = False) -> Path:
     """Continue a run where it stopped, in whichever stage; it ends as if it had never been stopped.
+
+    A finished run stays as it is.
 
     Args:
         out: folder of the run.
@@ -108,54 +84,56 @@ def resume_stages(out: Path, show_progress: bool = False) -> Path:
         LeadlineError: if there is no run to continue.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    if not (out / STAGES_FILE).is_file():
-        return resume(out, show_progress)
-    recipe, data, stages = _read_plan(out / STAGES_FILE)
-    num_started = sum((part.folder / SETTINGS_FILE).is_file() for part in _parts(stages, out))
-    return _train_from(num_started, stages, data, out, recipe, show_progress)
+    run = Run(out)
+    if run.status is Status.DONE:
+        logger.info("%s is finished; there is nothing to resume", out)
+        return run.best
+    plan = run.read_plan()
+    if plan is None:
+        return resume(run, show_progress)
+    parts = _parts(plan.stages, run)
+    num_begun = sum(part.run.has_begun for part in parts)
+    if not num_begun:
+        return _train_parts(parts, plan, run, show_progress)
+    return _train_parts(parts[num_begun - 1 :], plan, run, show_progress, is_resumed=True)
 
 
-def _parts(stages: Sequence[RunSettings], out: Path) -> list[_Part]:
+def _parts(stages: Sequence[RunSettings], run: Run) -> list[_Part]:
     """Every training and averaging, in order."""
     parts: list[_Part] = []
-    for place, (folder, settings) in enumerate(zip(stage_folders(out, len(stages)), stages, strict=True)):
+    for place, (stage, settings) in enumerate(zip(run.plan_stages(len(stages)), stages, strict=True), start=1):
         if parts:
-            settings = settings.model_copy(update={"init": str(parts[-1].folder)})
-        title = f"stage {place + 1} of {len(stages)}"
-        runs = run_folders(folder, settings.runs)
-        for number, run in enumerate(runs):
+            settings = settings.model_copy(update={"init": str(parts[-1].run.folder)})
+        title = f"stage {place} of {len(stages)}"
+        repeats = stage.plan_repeats(settings.runs)
+        for number, repeat in enumerate(repeats):
             own = settings.model_copy(update={"runs": 1, "seed": settings.seed + number})
-            parts.append(_Part(f"{title}, run {number + 1} of {len(runs)}", run, own, []))
-        parts.append(_Part(f"{title}, mean of {len(runs)} runs" if runs else title, folder, settings, runs))
+            parts.append(_Part(f"{title}, run {number + 1} of {len(repeats)}", repeat, own, []))
+        last = f"{title}, average of {len(repeats)} runs" if repeats else title
+        parts.append(_Part(last, stage, settings, repeats))
     return parts
 
 
-def _train_from(
-    num_started: int, stages: Sequence[RunSettings], data: Path, out: Path, recipe: str, show_progress: bool
-) -> Path:
-    """Finish the last part that was started, and do those after it."""
-    parts = _parts(stages, out)
+def _train_parts(parts: Sequence[_Part], plan: Plan, run: Run, show_progress: bool, is_resumed: bool = False) -> Path:
+    """Do some parts of a run, the last ones; the first of them may have begun before."""
     try:
-        if num_started and not parts[num_started - 1].runs:
-            best = resume(parts[num_started - 1].folder, show_progress)
-        elif num_started:
-            num_started -= 1  # a mean is made again, whether it was cut or not: that takes one validation
-        for title, folder, settings, runs in parts[num_started:]:
-            size = f"{settings.model.height}×{settings.model.width}"
-            logger.info("%s%s", title, "" if runs else f": {settings.epochs} epochs at {size}")
-            if runs:
-                best = average(runs, settings, data, folder, recipe)
-            else:
-                best = train(settings, data, folder, recipe, show_progress)
+        for number, part in enumerate(parts):
+            _do(part, plan, show_progress, is_resumed and number == 0)
     except Interrupted as error:
-        raise Interrupted(f"{str(error).partition(';')[0]}; continue with --resume {out}") from error
-    return best
+        raise Interrupted(error.stopped, run.how_to_resume()) from error
+    return run.best
 
 
-def _read_plan(path: Path) -> tuple[str, Path, list[RunSettings]]:
-    """Recipe, data and the settings of each stage."""
-    plan = read_toml(path)
-    try:
-        return plan["recipe"], Path(plan["data"]), [parse_settings(stage, str(path)) for stage in plan[STAGES]]
-    except KeyError as error:
-        raise LeadlineError(f"{path} lacks {error}; train again into another folder") from error
+def _do(part: _Part, plan: Plan, show_progress: bool, is_resumed: bool) -> None:
+    if is_resumed and part.run.status is Status.DONE:
+        return
+    settings = part.settings
+    size = f"{settings.model.height}×{settings.model.width}"
+    logger.info("%s%s", part.title, "" if part.repeats else f": {settings.epochs} epochs at {size}")
+    if part.repeats:
+        # Made again, whether it was cut or not: that takes one validation.
+        average(part.repeats, settings, plan.data, part.run, plan.recipe)
+    elif is_resumed:
+        resume(part.run, show_progress)
+    else:
+        train(settings, plan.data, part.run, plan.recipe, show_progress)

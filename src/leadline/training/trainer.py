@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -17,8 +18,7 @@ from leadline.errors import LeadlineError
 from leadline.io import atomic_file
 from leadline.models import has_native_bf16, pick_device
 from leadline.training.distributed import trainer_processes
-from leadline.training.recorder import RunRecorder
-from leadline.training.run_folder import LAST_STATE
+from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 
 
@@ -49,28 +49,28 @@ class WholeStates(TorchCheckpointIO):
 
 
 def build_trainer(
-    settings: RunSettings, splits: Splits, out: Path, recorder: RunRecorder, show_progress: bool = False
+    settings: RunSettings, splits: Splits, run: Run, callbacks: Sequence[Callback], show_progress: bool = False
 ) -> Trainer:
     """A trainer that follows a run's settings, in as many processes as `torchrun` has started.
 
     Args:
         settings: the run's.
         splits: its pictures, which decide whether it is validated.
-        out: its folder.
-        recorder: what writes that folder.
+        run: its folder.
+        callbacks: what writes that folder.
         show_progress: draw a progress bar.
     """
     _quiet_lightning()
     return Trainer(
-        default_root_dir=out,
+        default_root_dir=run.folder,
         accelerator={"cuda": "gpu"}.get(_device().type, "cpu"),
         **trainer_processes(),
         precision=_precision(settings),
         max_epochs=settings.epochs,
         max_steps=settings.max_steps,
-        callbacks=_callbacks(settings, recorder, out, show_progress),
+        callbacks=_callbacks(settings, run, callbacks, show_progress),
         plugins=[WholeStates()],
-        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        logger=TensorBoardLogger(run.folder, name="", version="tensorboard"),
         enable_progress_bar=show_progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -82,14 +82,14 @@ def build_trainer(
     )
 
 
-def _callbacks(settings: RunSettings, recorder: RunRecorder, out: Path, show_progress: bool) -> list[Callback]:
-    # The recorder stands before the averaging, which takes the averaged weights back after each validation.
-    callbacks: list[Callback] = [recorder]
+def _callbacks(settings: RunSettings, run: Run, own: Sequence[Callback], show_progress: bool) -> list[Callback]:
+    # Ours stand before the averaging, which takes the averaged weights back after each validation.
+    callbacks = list(own)
     if settings.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
     if show_progress:
         callbacks.append(TQDMProgressBar(refresh_rate=5))
-    state = out / LAST_STATE
+    state = run.state_file
     saver = ModelCheckpoint(
         state.parent, filename=state.stem, save_on_train_epoch_end=True, enable_version_counter=False
     )

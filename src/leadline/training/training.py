@@ -1,32 +1,25 @@
 """Training: settings and a data set become a run, which can be stopped at any step and resumed exactly."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from pytorch_lightning import seed_everything
+from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.callbacks import Callback
 
 from leadline.data import DepthDataModule, DepthDataset, Splits, make_splits, open_dataset, to_working_size
 from leadline.errors import LeadlineError, unknown_name
 from leadline.evaluation import METRICS
-from leadline.io import read_toml
-from leadline.models import ERROR_LAYER, DepthModel, ModelSettings, build_model, find_checkpoint, load_model
+from leadline.models import ERROR_LAYER, NO_WEIGHTS, DepthModel, ModelSettings, build_model, find_checkpoint, load_model
+from leadline.training.callbacks import BestCheckpoint, InterruptHandler, MetricsRecorder
 from leadline.training.distributed import is_first_process
 from leadline.training.lightning_module import DepthTraining
-from leadline.training.recorder import RunRecorder
-from leadline.training.run_folder import (
-    LAST_STATE,
-    SETTINGS_FILE,
-    Interrupted,
-    read_splits,
-    refuse_another_run,
-    write_run,
-)
-from leadline.training.settings import RunSettings, parse_settings
+from leadline.training.run import Run
+from leadline.training.settings import RunSettings
 from leadline.training.trainer import build_trainer
-from leadline.training.weight_averaging import load_weight_average
+from leadline.training.weight_averaging import load_weight_average, restore_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +27,13 @@ logger = logging.getLogger(__name__)
 NUM_PROBED = 64
 
 
-def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_progress: bool = False) -> Path:
+def train(settings: RunSettings, data: Path, run: Run, recipe: str = "", show_progress: bool = False) -> Path:
     """Train a model from the beginning.
 
     Args:
         settings: everything that decides the run.
         data: path of the data set.
-        out: folder of the run, which must not hold another.
+        run: the run, which must be new.
         recipe: the recipe's name, for the record.
         show_progress: draw a progress bar.
 
@@ -48,37 +41,31 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
         The folder of the best checkpoint.
 
     Raises:
-        LeadlineError: if `out` holds a run, a setting does not fit the data, or the loss diverges.
+        LeadlineError: if there is a run already, a setting does not fit the data, or the loss diverges.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    if is_first_process():
-        refuse_another_run(out, out)
-    if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
-        raise LeadlineError(
-            "uncertainty_only wants a model to start from and a head that learns it: give --init and "
-            "--model.head.uncertainty"
-        )
-    if settings.monitor not in METRICS:
-        raise unknown_name("metric", settings.monitor, METRICS)
+    if is_first_process() and run.has_begun:
+        raise run.already_there()
+    _check(settings)
     dataset = open_dataset(data)
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     if not splits["train"]:
         raise LeadlineError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
     median_m, focal_px = _probe(dataset, splits["train"], settings.model)
-    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
+    settings = _with_focal_px(settings, focal_px)
     seed_everything(settings.seed, verbose=False)
     model, ids = _first_model(settings, median_m), dataset.ids
     _freeze(model, settings)
     if is_first_process():
-        write_run(out, settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
-    return _fit(model, settings, dataset, splits, out, None, show_progress)
+        run.begin(settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
+    return _fit(model, settings, dataset, splits, run, None, show_progress)
 
 
-def resume(out: Path, show_progress: bool = False) -> Path:
+def resume(run: Run, show_progress: bool = False) -> Path:
     """Continue a run where it stopped; it ends as if it had never been stopped.
 
     Args:
-        out: folder of the run.
+        run: a run that has begun.
         show_progress: draw a progress bar.
 
     Returns:
@@ -88,29 +75,27 @@ def resume(out: Path, show_progress: bool = False) -> Path:
         LeadlineError: if there is no run to continue.
         Interrupted: after Ctrl-C; the state is saved.
     """
-    if not (out / SETTINGS_FILE).is_file():
-        raise LeadlineError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
-    settings = parse_settings(read_toml(out / SETTINGS_FILE), str(out / SETTINGS_FILE))
-    dataset = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
-    splits = read_splits(out, dataset)
+    settings = run.read_settings()
+    dataset = open_dataset(Path(run.read_record()["data"]))
+    splits = run.read_splits(dataset)
     seed_everything(settings.seed, verbose=False)
-    if (out / LAST_STATE).exists():
-        state, model = out / LAST_STATE, build_model(settings.model.without_weights())
+    if run.state_file.exists():
+        state, model = run.state_file, build_model(settings.model.without_weights())
     else:
         # A run that was stopped before its first state was saved begins again, the same way.
         state, model = None, _first_model(settings, _probe(dataset, splits["train"], settings.model)[0])
     _freeze(model, settings)
-    return _fit(model, settings, dataset, splits, out, state, show_progress)
+    return _fit(model, settings, dataset, splits, run, state, show_progress)
 
 
-def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, recipe: str = "") -> Path:
-    """Keep the mean of the best weights of several runs from one start, validated; see `load_weight_average`.
+def average(repeats: Sequence[Run], settings: RunSettings, data: Path, run: Run, recipe: str = "") -> Path:
+    """Keep the average of the best weights of several runs from one start, validated; see `load_weight_average`.
 
     Args:
-        runs: folders of whole runs of one shape, on the same pictures.
+        repeats: whole runs of one shape, on the same pictures.
         settings: theirs but for the seed, for the record.
         data: path of the data set.
-        out: folder of the mean, which becomes a run whose metrics.csv has one row.
+        run: becomes the average's: a run whose metrics.csv has one row.
         recipe: the recipe's name, for the record.
 
     Returns:
@@ -118,31 +103,51 @@ def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, 
 
     Raises:
         LeadlineError: if one of the runs has no checkpoint.
-        Interrupted: after Ctrl-C; the mean is whole.
+        Interrupted: after Ctrl-C; the average is whole.
     """
     dataset = open_dataset(data)
-    splits, model = read_splits(runs[0], dataset), load_weight_average([find_checkpoint(str(run)) for run in runs])
-    focal_px = model.settings.focal_px
-    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
+    splits = repeats[0].read_splits(dataset)
+    model = load_weight_average([find_checkpoint(repeat.folder) for repeat in repeats])
+    settings = _with_focal_px(settings, model.settings.focal_px)
     if is_first_process():
         ids = dataset.ids
-        write_run(out, settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
-    module, pictures, recorder = _parts(model, settings, dataset, splits, out)
-    trainer = build_trainer(settings.model_copy(update={"ema_decay": 0.0}), splits, out, recorder)
-    with recorder.catching_interrupts():
-        trainer.validate(module, pictures, verbose=False)
-        best = recorder.finish(trainer, module)
-    trainer.strategy.barrier()
-    recorder.stop_if_asked()
-    return best
+        run.begin(settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
+    parts = _parts(model, settings, dataset, splits, run)
+    trainer = build_trainer(settings.model_copy(update={"ema_decay": 0.0}), splits, run, parts.callbacks)
+    with parts.interrupts.catching_interrupts():
+        trainer.validate(parts.module, parts.data, verbose=False)
+        parts.best.finish(trainer, parts.module)
+    return _finish(trainer, run, parts)
+
+
+def _check(settings: RunSettings) -> None:
+    """Refuse settings that ask for what cannot be, before anything is opened."""
+    if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
+        raise LeadlineError(
+            "uncertainty_only wants a model to start from and a head that learns it: give --init and "
+            "--model.head.uncertainty"
+        )
+    has_origin = settings.model.network == "encoder-decoder" and settings.model.encoder.weights != NO_WEIGHTS
+    if settings.restore_encoder and not (settings.init and has_origin):
+        raise LeadlineError(
+            "restore_encoder wants a model to start from and its encoder's pretrained weights: give --init and "
+            "--model.encoder.weights"
+        )
+    if settings.monitor not in METRICS:
+        raise unknown_name("metric", settings.monitor, METRICS)
+
+
+def _with_focal_px(settings: RunSettings, focal_px: float | None) -> RunSettings:
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
 
 
 def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
     """The model before the first step: from another's weights, or answering the training median."""
-    model = build_model(settings.model)
     if not settings.init:
+        model = build_model(settings.model)
         model.head.start_at(median_m)
         return model
+    model = build_model(settings.model.without_weights())
     weights = load_model(settings.init).state_dict()
     # What depth starts from need not have judged itself.
     own = {name: value for name, value in model.state_dict().items() if name.startswith(ERROR_LAYER)}
@@ -150,6 +155,8 @@ def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
         model.load_state_dict(own | weights)
     except RuntimeError as error:
         raise LeadlineError(f"{settings.init} is of another shape than the recipe; give its own recipe") from error
+    if settings.restore_encoder:
+        restore_encoder(model, settings.model, settings.restore_encoder)
     return model
 
 
@@ -162,33 +169,53 @@ def _freeze(model: DepthModel, settings: RunSettings) -> None:
             parameter.requires_grad_(".encoder." not in name)
 
 
+class _Parts(NamedTuple):
+    """What a trainer puts together."""
+
+    module: DepthTraining
+    data: DepthDataModule
+    interrupts: InterruptHandler
+    metrics: MetricsRecorder
+    best: BestCheckpoint
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """In the order in which they are called."""
+        return [self.interrupts, self.metrics, self.best]
+
+
 def _fit(
     model: DepthModel,
     settings: RunSettings,
     dataset: DepthDataset,
     splits: Splits,
-    out: Path,
+    run: Run,
     state: Path | None,
     show_progress: bool,
 ) -> Path:
-    module, data, recorder = _parts(model, settings, dataset, splits, out)
-    trainer = build_trainer(settings, splits, out, recorder, show_progress)
-    with recorder.catching_interrupts():
-        trainer.fit(module, data, ckpt_path=state, weights_only=True)
-        best = recorder.finish(trainer, module)
+    parts = _parts(model, settings, dataset, splits, run)
+    trainer = build_trainer(settings, splits, run, parts.callbacks, show_progress)
+    with parts.interrupts.catching_interrupts():
+        trainer.fit(parts.module, parts.data, ckpt_path=state, weights_only=True)
+        parts.best.finish(trainer, parts.module)
+    return _finish(trainer, run, parts)
+
+
+def _finish(trainer: Trainer, run: Run, parts: _Parts) -> Path:
+    """Write down that a run is done; Ctrl-C, if pressed, keeps what comes next from beginning."""
     trainer.strategy.barrier()  # what comes next may read what the first process has written
-    recorder.stop_if_asked()
-    return best
+    if trainer.is_global_zero:
+        run.finish()
+    parts.interrupts.stop_if_asked()
+    return run.best
 
 
-def _parts(
-    model: DepthModel, settings: RunSettings, dataset: DepthDataset, splits: Splits, out: Path
-) -> tuple[DepthTraining, DepthDataModule, RunRecorder]:
-    """What a trainer puts together."""
+def _parts(model: DepthModel, settings: RunSettings, dataset: DepthDataset, splits: Splits, run: Run) -> _Parts:
     module = DepthTraining(model.to(memory_format=torch.channels_last), settings)
     area_px = settings.model.height * settings.model.width
     data = DepthDataModule(dataset, splits, settings.data, area_px, settings.seed, settings.model.multiple_px)
-    return module, data, RunRecorder(out, dataset, splits["val"])
+    metrics = MetricsRecorder(run, dataset, splits["val"])
+    return _Parts(module, data, InterruptHandler(run), metrics, BestCheckpoint(run, dataset, metrics))
 
 
 def _probe(dataset: DepthDataset, indices: list[int], model: ModelSettings) -> tuple[float, float | None]:
@@ -205,6 +232,3 @@ def _probe(dataset: DepthDataset, indices: list[int], model: ModelSettings) -> t
         logger.warning(message, num_unknown, len(focals_px))
     focal_px = None if num_unknown == len(focals_px) else float(focals_px.nanmedian())
     return float(torch.stack(medians).median()), focal_px
-
-
-__all__ = ["DepthTraining", "Interrupted", "average", "resume", "train"]

@@ -1,4 +1,4 @@
-"""Several models become one: the mean of their weights."""
+"""Arithmetic on weights: the average of several models, and an encoder between trained and pretrained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 
 from leadline.errors import LeadlineError
-from leadline.models import DepthModel, load_checkpoint
+from leadline.models import DepthModel, ModelSettings, build_encoder, load_checkpoint
 
 
 def load_weight_average(folders: Sequence[Path]) -> DepthModel:
-    """The mean of the weights of several models, batch norms' statistics included.
+    """Average the weights of several models, batch norms' statistics included.
 
     Trainings that begin at the same weights end in one basin, in whose middle errors are smaller (Wortsman et al.,
     "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference
@@ -37,3 +37,24 @@ def load_weight_average(folders: Sequence[Path]) -> DepthModel:
         }
     )
     return models[0]
+
+
+def restore_encoder(model: DepthModel, pretrained: ModelSettings, share: float) -> None:
+    """Move a model's encoder part of the way back to its pretrained weights, in place.
+
+    Long tuning on few pictures wears away what the encoder knew of all others. Between both lie encoders that know both
+    (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022); a few gentle epochs let the decoder follow.
+
+    Args:
+        model: what to change; its network has an encoder.
+        pretrained: its settings, whose encoder has the pretrained weights.
+        share: how far; 0 changes nothing, 1 is all the way.
+
+    Raises:
+        LeadlineError: if the weights cannot be had, or are another encoder's.
+    """
+    encoder = model.network.get_submodule("encoder")
+    tuned, origin = encoder.state_dict(), build_encoder(pretrained.encoder).state_dict()
+    encoder.load_state_dict(
+        {name: torch.lerp(value.float(), origin[name].float(), share) for name, value in tuned.items()}
+    )

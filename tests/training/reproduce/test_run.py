@@ -12,12 +12,11 @@ from leadline.cli.main import main
 from leadline.data.catalog import open_dataset
 from leadline.data.splits import select
 from leadline.data.synthetic.dataset import synthesize
-from leadline.errors import LeadlineError
+from leadline.errors import Interrupted, LeadlineError
 from leadline.training.reproduce.experiments import EXPERIMENTS, Experiment
 from leadline.training.reproduce.run import reproduce
-from leadline.training.run_folder import Interrupted, read_rows
+from leadline.training.run import Run, Status
 from leadline.training.settings import RunSettings
-from leadline.training.stages import trained_runs, trained_stages
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,8 @@ def test_a_second_call_does_nothing_again(out: Path, rooms: Path, monkeypatch: p
 
 def test_a_run_that_was_cut_is_resumed(out: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resumed: list[Path] = []
-    monkeypatch.setattr(module, "read_rows", lambda folder: [] if folder.name == "cae" else [{"seconds": 1.0}])
+    cut = property(lambda run: Status.INTERRUPTED if run.folder.name == "cae" else Status.DONE)
+    monkeypatch.setattr(Run, "status", cut)
     monkeypatch.setattr(module, "resume_stages", lambda folder, show_progress: resumed.append(folder))
     monkeypatch.setattr(module, "write_page", lambda folder: folder / "report.md")
     reproduce(rooms, out, ["cae", "unet"], epochs=1)
@@ -93,9 +93,9 @@ def test_a_run_that_was_cut_is_resumed(out: Path, rooms: Path, monkeypatch: pyte
 
 def test_an_interruption_says_how_to_go_on(out: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(folder: Path, show_progress: bool) -> None:
-        raise Interrupted("stopped after step 7; continue with --resume x")
+        raise Interrupted("stopped after step 7", "continue with --resume x")
 
-    monkeypatch.setattr(module, "read_rows", lambda folder: [])
+    monkeypatch.setattr(Run, "status", property(lambda run: Status.INTERRUPTED))
     monkeypatch.setattr(module, "resume_stages", stop)
     with pytest.raises(Interrupted, match="stopped after step 7; the same command goes on from there"):
         reproduce(rooms, out, ["cae"], epochs=1)
@@ -170,8 +170,8 @@ def test_an_experiment_of_two_stages_is_trained_once(
     monkeypatch.setattr(module, "choose_experiments", lambda only: [staged])
     out = tmp_path / "out"
     reproduce(rooms, out)
-    assert [len(read_rows(folder)) for folder in trained_stages(out / "staged")] == [1, 1]
-    assert [len(read_rows(folder)) for folder in trained_runs(out / "staged")] == [2, 2]
+    assert [len(run.read_rows()) for run in Run(out / "staged").stages] == [1, 1]
+    assert [len(run.read_rows()) for run in Run(out / "staged").trained] == [2, 2]
     assert (out / "staged" / "report" / "metrics.json").is_file()
     for name in ("train_stages", "resume_stages"):
         monkeypatch.delattr(module, name)

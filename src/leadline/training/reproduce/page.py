@@ -7,12 +7,11 @@ from statistics import fmean
 from typing import Any
 
 from leadline.evaluation import ranking_value
-from leadline.io import atomic_file, read_toml
+from leadline.io import atomic_file
 from leadline.reporting import compare_curves
 from leadline.training.reproduce.experiments import REFERENCE, STUDIES, TABLE_1, Experiment
-from leadline.training.run_folder import SETTINGS_FILE, read_rows
-from leadline.training.settings import RunSettings, parse_settings, resolve_settings, resolve_stages
-from leadline.training.stages import trained_runs, trained_stages
+from leadline.training.run import Run
+from leadline.training.settings import RunSettings, resolve_settings, resolve_stages
 
 CEILING = "ceiling"
 """Folder of the score that the truth itself gets, once it is brought into the report's range."""
@@ -194,14 +193,13 @@ def _costs(out: Path) -> str:
 
 def _settings(folder: Path) -> list[RunSettings]:
     """Settings of a run's stages, first to last."""
-    files = [stage / SETTINGS_FILE for stage in trained_stages(folder)]
-    return [parse_settings(read_toml(file), str(file)) for file in files]
+    return [stage.read_settings() for stage in Run(folder).stages]
 
 
 def _all_rows(folder: Path) -> list[dict[str, float]]:
-    """Rows of every stage, epochs counted on; of several runs the first one's, and their mean as an epoch more."""
-    runs = [run for stage in trained_stages(folder) for run in dict.fromkeys((trained_runs(stage)[0], stage))]
-    rows = [row for run in runs for row in read_rows(run)]
+    """Rows of every stage, epochs counted on; of several runs the first one's, and their average as an epoch more."""
+    runs = [run for stage in Run(folder).stages for run in dict.fromkeys((stage.trained[0], stage))]
+    rows = [row for run in runs for row in run.read_rows()]
     return [{**row, "epoch": float(epoch)} for epoch, row in enumerate(rows)]
 
 

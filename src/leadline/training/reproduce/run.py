@@ -12,17 +12,17 @@ from typing import Any
 import torch
 
 from leadline.data import DepthDataset, open_dataset, select
-from leadline.errors import LeadlineError, unknown_name
+from leadline.errors import Interrupted, LeadlineError, unknown_name
 from leadline.evaluation import PROTOCOLS, ImageEstimate, ScoredImage, evaluate_protocols, reports, score_images
 from leadline.geometry import Output
-from leadline.io import atomic_file, read_toml
+from leadline.io import atomic_file
 from leadline.models import NO_WEIGHTS, HeadSettings, autocast, build_encoder, open_model, pick_device
 from leadline.reporting import draw_figures, save_report
 from leadline.training.reproduce.experiments import STUDIES, Experiment, choose_experiments
 from leadline.training.reproduce.page import CEILING, epochs_in_words, write_page
-from leadline.training.run_folder import SETTINGS_FILE, Interrupted, read_rows
-from leadline.training.settings import RunSettings, merge, parse_settings, resolve_settings, resolve_stages
-from leadline.training.stages import resume_stages, stage_folders, train_stages, trained_runs
+from leadline.training.run import Run, Status
+from leadline.training.settings import RunSettings, merge, resolve_settings, resolve_stages
+from leadline.training.stages import resume_stages, train_stages
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +68,13 @@ def reproduce(
     for part in (it.data for _, stages in wanted for it in stages):
         select(dataset, f"{part.split}/val", part.split_seed, part.validation)
     for experiment, stages in wanted:
-        folders = stage_folders(out / experiment.name, len(stages))
-        for folder, settings in zip(folders, stages, strict=True):
-            _check_same(folder, settings, data)
-    _check_encoders([stages[0] for experiment, stages in wanted if not _is_begun(out / experiment.name, stages)])
+        runs = Run(out / experiment.name).plan_stages(len(stages))
+        for run, settings in zip(runs, stages, strict=True):
+            _check_same(run, settings, data)
+    _check_encoders([stages[0] for experiment, stages in wanted if Run(out / experiment.name).status is Status.NEW])
     for experiment, stages in wanted:
         folder = out / experiment.name
-        _train(folder, stages, data, experiment.recipe, show_progress)
+        _train(Run(folder), stages, data, experiment.recipe, show_progress)
         _score(folder, experiment, data, show_progress)
         if not (folder / "cost.json").exists():
             _write_json(folder / "cost.json", _cost(folder, dataset[0].image))
@@ -94,24 +94,19 @@ def _stages(experiment: Experiment, epochs: int | None, encoder_weights: Mapping
     return resolve_stages(experiment.recipe, merge(experiment.overrides, values))
 
 
-def _is_begun(folder: Path, stages: Sequence[RunSettings]) -> bool:
-    return (stage_folders(folder, len(stages))[0] / SETTINGS_FILE).is_file()
-
-
-def _check_same(folder: Path, settings: RunSettings, data: Path) -> None:
+def _check_same(run: Run, settings: RunSettings, data: Path) -> None:
     """Refuse to take a run of other settings or data for the one that is wanted."""
-    if not (folder / SETTINGS_FILE).is_file():
+    if not run.has_begun:
         return
-    there = parse_settings(read_toml(folder / SETTINGS_FILE), str(folder / SETTINGS_FILE))
+    there = run.read_settings()
     # Training has added the focal length of its pictures.
     there = there.model_copy(update={"model": there.model.model_copy(update={"focal_px": settings.model.focal_px})})
     old, new = _flat(there.model_dump()), _flat(settings.model_dump())
-    data_there = Path(json.loads((folder / "run.json").read_text(encoding="utf-8"))["data"]).name
-    old["data"], new["data"] = data_there, data.resolve().name
+    old["data"], new["data"] = Path(run.read_record()["data"]).name, data.resolve().name
     for name in new.keys() - NO_MATTER:
         if old[name] != new[name]:
             raise LeadlineError(
-                f"{folder} holds a run with {name} {old[name]}, wanted {new[name]}; "
+                f"{run.folder} holds a run with {name} {old[name]}, wanted {new[name]}; "
                 "give the same options as then, or another --out"
             )
 
@@ -129,16 +124,17 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def _train(folder: Path, stages: Sequence[RunSettings], data: Path, recipe: str, show_progress: bool) -> None:
+def _train(run: Run, stages: Sequence[RunSettings], data: Path, recipe: str, show_progress: bool) -> None:
+    name = run.folder.name
     try:
-        if not _is_begun(folder, stages):
-            logger.info("training %s: %s epochs", folder.name, epochs_in_words(stages))
-            train_stages(stages, data, folder, recipe, show_progress)
-        elif len(read_rows(folder)) < (stages[-1].epochs if stages[-1].runs == 1 else 1):
-            logger.info("going on with %s", folder.name)
-            resume_stages(folder, show_progress)
+        if run.status is Status.NEW:
+            logger.info("training %s: %s epochs", name, epochs_in_words(stages))
+            train_stages(stages, data, run.folder, recipe, show_progress)
+        elif run.status is not Status.DONE:
+            logger.info("resuming %s", name)
+            resume_stages(run.folder, show_progress)
     except Interrupted as error:
-        raise Interrupted(f"{str(error).partition(';')[0]}; the same command goes on from there") from error
+        raise Interrupted(error.stopped, "the same command goes on from there") from error
 
 
 def _score(folder: Path, experiment: Experiment, data: Path, show_progress: bool) -> None:
@@ -191,7 +187,7 @@ def _cost(folder: Path, image: torch.Tensor) -> dict[str, Any]:
             seconds.append(time.perf_counter() - start)
     return {
         "parameters": sum(value.numel() for value in model.parameters()),
-        "seconds_per_epoch": median(row["seconds"] for run in trained_runs(folder) for row in read_rows(run)),
+        "seconds_per_epoch": median(row["seconds"] for run in Run(folder).trained for row in run.read_rows()),
         "pictures_per_second": 1 / median(seconds[2:]),
         "device": device.type,
         "threads": torch.get_num_threads(),

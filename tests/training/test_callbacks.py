@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from leadline.data.synthetic.dataset import SyntheticDataset
+from leadline.errors import Interrupted
 from leadline.evaluation.metrics import METRICS
 from leadline.models.heads import Estimate
 from leadline.reporting.figures import ScoredPicture
-from leadline.training import recorder as run
-from leadline.training.recorder import RunRecorder
-from leadline.training.run_folder import BEST, LAST_STATE, Interrupted
+from leadline.training import callbacks
+from leadline.training.callbacks import BestCheckpoint, InterruptHandler, MetricsRecorder
+from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 
 NUM = 9
@@ -73,28 +74,37 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
 
     def save(folder: Path, model: object, record: dict[str, Any], card: str) -> None:
-        assert folder.parts[-2:] == BEST.parts and record["settings"]["monitor"] in METRICS
+        assert folder == Run(folder.parents[1]).best and record["settings"]["monitor"] in METRICS
         records.append(record)
 
-    monkeypatch.setattr(run, "save_checkpoint", save)
-    monkeypatch.setattr(run, "learning_curves", lambda path, rows, monitor: None)
-    monkeypatch.setattr(run, "depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr(callbacks, "save_checkpoint", save)
+    monkeypatch.setattr(callbacks, "learning_curves", lambda path, rows, monitor: None)
+    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows: None)
     return records
 
 
-def recorder(out: Path, val_indices: list[int] | None = None) -> RunRecorder:
-    (out / "run.json").write_text(json.dumps({"recipe": "mine", "data": "/some/where/rooms"}))
-    return RunRecorder(out, DATASET, list(range(NUM)) if val_indices is None else val_indices)
+class Callbacks:
+    """The two that follow each validation, called one after the other as a trainer does."""
 
+    def __init__(self, out: Path, val_indices: list[int] | None = None) -> None:
+        (out / "run.json").write_text(json.dumps({"recipe": "mine", "data": "/some/where/rooms"}))
+        indices = list(range(NUM)) if val_indices is None else val_indices
+        self.metrics = MetricsRecorder(Run(out), DATASET, indices)
+        self.best = BestCheckpoint(Run(out), DATASET, self.metrics)
 
-def validate(recorded: RunRecorder, values: list[float], monitor: str = "abs_rel", first: int = 0) -> None:
-    for epoch, value in enumerate(values, start=first):
-        recorded.on_validation_epoch_end(trainer(epoch), module(monitor, **{monitor: value}))
+    def step(self, *losses: float) -> None:
+        for loss in losses:
+            for callback in (self.metrics, self.best):
+                callback.on_train_batch_end(trainer(), module(), {"loss": torch.tensor(loss)}, None, 0)
 
+    def end_epoch(self, trainer: Any, module: Any) -> None:
+        for callback in (self.metrics, self.best):
+            callback.on_validation_epoch_end(trainer, module)
+        self.metrics.on_train_epoch_end(trainer, module)
 
-def step(recorded: RunRecorder, *losses: float) -> None:
-    for loss in losses:
-        recorded.on_train_batch_end(trainer(), module(), {"loss": torch.tensor(loss)}, None, 0)
+    def validate(self, values: list[float], monitor: str = "abs_rel", first: int = 0) -> None:
+        for epoch, value in enumerate(values, start=first):
+            self.end_epoch(trainer(epoch), module(monitor, **{monitor: value}))
 
 
 def kept_epochs(saved: list[dict[str, Any]]) -> list[int]:
@@ -105,11 +115,10 @@ def kept_epochs(saved: list[dict[str, Any]]) -> list[int]:
 
 
 def test_every_validation_adds_a_row(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
-    recorded, scored = recorder(tmp_path), module(abs_rel=0.25, delta1=0.75)
+    called, scored = Callbacks(tmp_path), module(abs_rel=0.25, delta1=0.75)
     for epoch, losses in enumerate([(3.0, 1.0), (0.5,)]):
-        step(recorded, *losses)
-        recorded.on_validation_epoch_end(trainer(epoch), scored)
-        recorded.on_train_epoch_end(trainer(epoch), scored)
+        called.step(*losses)
+        called.end_epoch(trainer(epoch), scored)
     with (tmp_path / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "step", "seconds", "learning_rate", "train_loss", *METRICS]
@@ -121,8 +130,8 @@ def test_every_validation_adds_a_row(tmp_path: Path, saved: list[dict[str, Any]]
 
 
 def test_only_the_first_process_writes(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
-    recorded, scored = recorder(tmp_path), module()
-    recorded.on_validation_epoch_end(trainer(is_global_zero=False), scored)
+    scored = module()
+    Callbacks(tmp_path).end_epoch(trainer(is_global_zero=False), scored)
     assert scored.metrics.num_resets == 1 and not saved
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
@@ -141,25 +150,24 @@ def test_only_the_first_process_writes(tmp_path: Path, saved: list[dict[str, Any
 def test_an_epoch_is_kept_if_none_before_was_better(
     tmp_path: Path, saved: list[dict[str, Any]], monitor: str, values: list[float], kept: list[int]
 ) -> None:
-    validate(recorder(tmp_path), values, monitor)
+    Callbacks(tmp_path).validate(values, monitor)
     assert kept_epochs(saved) == kept
 
 
 def test_a_first_epoch_without_a_number_does_not_bar_the_later_ones(
     tmp_path: Path, saved: list[dict[str, Any]]
 ) -> None:
-    validate(recorder(tmp_path), [nan, 0.4, 0.3])
+    Callbacks(tmp_path).validate([nan, 0.4, 0.3])
     assert kept_epochs(saved)[-2:] == [1, 2]
 
 
 def test_a_resumed_run_goes_on_with_its_rows(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
-    before = recorder(tmp_path)
-    validate(before, [0.5, 0.3])
-    after = recorder(tmp_path)
-    step(before, 1.0, 2.0)
-    after.load_state_dict(before.state_dict())
-    step(after, 6.0)
-    validate(after, [0.4, 0.2], first=2)
+    before, after = Callbacks(tmp_path), Callbacks(tmp_path)
+    before.validate([0.5, 0.3])
+    before.step(1.0, 2.0)
+    after.metrics.load_state_dict(before.metrics.state_dict())
+    after.step(6.0)
+    after.validate([0.4, 0.2], first=2)
     assert kept_epochs(saved) == [0, 1, 3]
     with (tmp_path / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -170,29 +178,29 @@ def test_a_resumed_run_goes_on_with_its_rows(tmp_path: Path, saved: list[dict[st
 def test_the_record_names_recipe_and_data_but_no_folder_of_this_machine(
     tmp_path: Path, saved: list[dict[str, Any]]
 ) -> None:
-    validate(recorder(tmp_path), [0.5])
+    Callbacks(tmp_path).validate([0.5])
     assert (saved[0]["recipe"], saved[0]["data"]) == ("mine", "rooms")
     assert "/some/where" not in json.dumps(saved[0])
 
 
 def test_without_validation_the_last_step_is_kept(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
-    recorded = recorder(tmp_path)
-    step(recorded, 1.0)
-    assert recorded.finish(trainer(), module()) == tmp_path / BEST
+    called = Callbacks(tmp_path)
+    called.step(1.0)
+    assert called.best.finish(trainer(), module()) == Run(tmp_path).best
     assert [record["validation"] for record in saved] == [{}]
 
 
 def test_only_the_first_process_keeps_the_last_step(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
-    recorded = recorder(tmp_path)
-    step(recorded, 1.0)
-    assert recorded.finish(trainer(is_global_zero=False), module()) == tmp_path / BEST
+    called = Callbacks(tmp_path)
+    called.step(1.0)
+    assert called.best.finish(trainer(is_global_zero=False), module()) == Run(tmp_path).best
     assert not saved
 
 
 def test_with_validation_the_best_stays(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
-    recorded = recorder(tmp_path)
-    validate(recorded, [0.3, 0.5])
-    assert recorded.finish(trainer(), module()) == tmp_path / BEST
+    called = Callbacks(tmp_path)
+    called.validate([0.3, 0.5])
+    assert called.best.finish(trainer(), module()) == Run(tmp_path).best
     assert kept_epochs(saved) == [0]
 
 
@@ -215,8 +223,8 @@ def test_a_sheet_shows_a_few_pictures_spread_over_the_validation(
     shown: list[str],
 ) -> None:
     sheets: list[tuple[Path, list[ScoredPicture]]] = []
-    monkeypatch.setattr(run, "depth_sheet", lambda path, rows: sheets.append((path, rows)))
-    validate(recorder(tmp_path, indices), [0.5], first=3)
+    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows: sheets.append((path, rows)))
+    Callbacks(tmp_path, indices).validate([0.5], first=3)
     ((path, rows),) = sheets
     assert path == tmp_path / "validation" / "epoch_003.png"
     assert [row.title for row in rows] == shown
@@ -227,17 +235,17 @@ def test_a_sheet_shows_a_few_pictures_spread_over_the_validation(
 
 
 def test_a_run_that_was_asked_to_stop_saves_its_state_between_two_steps(tmp_path: Path) -> None:
-    recorded, training = recorder(tmp_path), trainer(4)
+    handler, training = InterruptHandler(Run(tmp_path)), trainer(4)
     training.save_checkpoint = training.saved.append
     outer = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores Ctrl-C
     before = signal.getsignal(signal.SIGINT)
-    with recorded.catching_interrupts():
-        recorded.on_train_batch_start(training, module(), None, 0)
+    with handler.catching_interrupts():
+        handler.on_train_batch_start(training, module(), None, 0)
         assert not training.saved
         signal.raise_signal(signal.SIGINT)  # the first is only remembered
         with pytest.raises(Interrupted, match=f"stopped after step 50; continue with --resume {tmp_path}"):
-            recorded.on_train_batch_start(training, module(), None, 1)
-        assert training.saved == [tmp_path / LAST_STATE]
+            handler.on_train_batch_start(training, module(), None, 1)
+        assert training.saved == [Run(tmp_path).state_file]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)  # the second stops at once
     assert signal.getsignal(signal.SIGINT) is before
@@ -246,7 +254,7 @@ def test_a_run_that_was_asked_to_stop_saves_its_state_between_two_steps(tmp_path
 
 def test_ctrl_c_is_given_back_whatever_happens(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(ValueError, match="broken"), recorder(tmp_path).catching_interrupts():
+    with pytest.raises(ValueError, match="broken"), InterruptHandler(Run(tmp_path)).catching_interrupts():
         assert signal.getsignal(signal.SIGINT) is not before
         raise ValueError("broken")
     assert signal.getsignal(signal.SIGINT) is before
@@ -254,7 +262,7 @@ def test_ctrl_c_is_given_back_whatever_happens(tmp_path: Path) -> None:
 
 def test_outside_the_main_thread_ctrl_c_is_left_alone(tmp_path: Path) -> None:
     def handler_within() -> object:
-        with recorder(tmp_path).catching_interrupts():
+        with InterruptHandler(Run(tmp_path)).catching_interrupts():
             return signal.getsignal(signal.SIGINT)
 
     with ThreadPoolExecutor(1) as pool:
