@@ -11,7 +11,7 @@ from leadline.backends.calibrated import save_calibrated
 from leadline.backends.packing import open_packed, pack_model
 from leadline.backends.table import open_backend
 from leadline.errors import LeadlineError
-from leadline.export import export_model
+from leadline.export import export
 from leadline.geometry import Output
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
@@ -31,7 +31,7 @@ def test_a_checkpoint_travels(tiny_checkpoint: Path) -> None:
 def test_a_file_travels_with_what_belongs_to_it(suffix: str, tmp_path: Path, tiny_checkpoint: Path) -> None:
     pytest.importorskip("onnxruntime" if suffix == "onnx" else "openvino")
     folder = tmp_path / "files"
-    export_model(tiny_checkpoint, folder / f"tiny.{suffix}")
+    export(tiny_checkpoint, folder / f"tiny.{suffix}")
     (folder / "tiny.toml").write_text("std = [2.0, 2.0, 2.0]")
     (folder / "other.txt").write_text("stays")
     expected, packed = values(open_backend(folder / f"tiny.{suffix}")), pack_model(folder / f"tiny.{suffix}")
@@ -56,7 +56,7 @@ def test_a_calibrated_model_travels_with_the_model_that_it_refers_to(
     if of == "file":
         pytest.importorskip("onnxruntime", reason="needs the extra onnx")
         model = tmp_path / "tiny.onnx"
-        export_model(tiny_checkpoint, model)
+        export(tiny_checkpoint, model)
     plain_m = values(open_backend(model))
     save_calibrated(folder, model, Output.METRES, 1.5, 0.0, {}, "")
     packed = pack_model(folder)
