@@ -2,18 +2,19 @@
 # Three readers give a lossless 16-bit depth video in 8 bits, and none says so.
 #
 # Guess:  FFV1 with gray16 keeps every value, and a reader that opens it gives 16 bits or says that it cannot.
-# Fact:   imageio (its PyAV plugin and its FFmpeg plugin) and OpenCV's VideoCapture convert each frame to 8-bit colour by
-#         default: 3071 mm becomes 12. The values are all in the file: PyAV itself gives them, as does OpenCV with
+# Fact:   imageio (its PyAV plugin and its FFmpeg plugin) and OpenCV's VideoCapture convert each frame to 8-bit colour
+#         by default: 3071 mm becomes 12. The values are all in the file: PyAV itself gives them, as does OpenCV with
 #         CAP_PROP_CONVERT_RGB switched off.
-# Harm:   depth in steps of 256 mm, three equal channels, plausible as a picture; RGB-D recordings (Kinect's depth track)
-#         are mistaken for broken or, worse, trained on.
+# Harm:   depth in steps of 256 mm, three equal channels, plausible as a picture; RGB-D recordings (Kinect's depth
+#         track) are mistaken for broken or, worse, trained on.
 # Remedy: read depth video with PyAV's frame.to_ndarray() and no format, check uint16; with imageio name
 #         format="gray16le", with OpenCV switch the conversion off.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q numpy==2.4.6 Pillow==13.0.0 av==18.1.0 imageio==2.38.1 imageio-ffmpeg==0.8.1 opencv-python-headless==5.0.0.93
+"$folder/venv/bin/pip" install -q numpy==2.4.6 Pillow==13.0.0 av==18.1.0 \
+    imageio==2.38.1 imageio-ffmpeg==0.8.1 opencv-python-headless==5.0.0.93
 cd "$folder"
 venv/bin/python - <<'PYTHON'
 import sys

@@ -2,8 +2,9 @@
 # With onnxruntime's dynamic int8 an image's depth hangs on what else is in its batch.
 #
 # Guess:  without batch statistics the entries of a batch do not know of each other; batch 1 and batch 4 differ by 1e-6.
-# Fact:   dynamic quantisation takes one scale for a whole activation tensor, batch included, from its largest value. One
-#         bright or strange picture makes the steps coarser for all others; weights "per channel" do not change that.
+# Fact:   dynamic quantisation takes one scale for a whole activation tensor, batch included, from its largest value.
+#         One bright or strange picture makes the steps coarser for all others; weights "per channel" do not change
+#         that.
 # Harm:   predictions cannot be reproduced, an evaluation in batches of 8 scores another model than the one that serves
 #         single pictures, and a video's frames flicker with their neighbours. Here one row's error grows more than
 #         fivefold because of a row beside it, and identical rows get different answers in different batches.

@@ -3,9 +3,8 @@
 #
 # Guess:  depth stored as R = G = B (renderers and lossless RGB videos do so) converts to grey exactly: the weights of
 #         the channels sum to 1.
-# Fact:   the conversion's weights do not sum to 1: 20000 comes back as 20078, and all others with the same factor, a
-#         third of a per cent too far. 10-bit grey asked for as 16-bit is stretched by 64 to 64.06, so that
-#         dividing by 64 does not give the stored numbers back either.
+# Fact:   the conversion does not keep them: 20000 comes back as 20078, four thousandths too far. 10-bit grey asked for
+#         as 16-bit is stretched by 64 to 64.06, so that dividing by 64 gives 1023.98 for 1023.
 # Harm:   depth with a bias of its own, larger than a good sensor's, that no error tells of; found only by comparing
 #         with the file that was written.
 # Remedy: ask for the frame's own format (to_ndarray() without one) and take one channel.

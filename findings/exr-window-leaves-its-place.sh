@@ -7,7 +7,8 @@
 #         data window and leaves its place to two header entries; OpenImageIO's pixels do likewise. FFmpeg (so PyAV)
 #         gives the display window with depth 0 around.
 # Harm:   depth of a cropped render is laid over the colour picture from the upper left corner, or is resized to it:
-#         every object stands at the wrong place, at plausible depths. Read the other way, 0 m is taken for a measurement.
+#         every object stands at the wrong place, at plausible depths. Read the other way, 0 m is taken for a
+#         measurement.
 # Remedy: read dataWindow and displayWindow; put the pixels into the frame at their offset, the rest invalid.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -4,8 +4,8 @@
 # Guess:  colours taken from a photo look like the photo in a GLB; the library that writes the format converts to what
 #         the format wants.
 # Fact:   glTF reads vertex colours as linear light, while textures are sRGB. trimesh stores the bytes as given, for
-#         points and for meshes, and reads them back as such: a round trip proves nothing. A photo's 64 of 255
-#         (linear 0.05) is stored as linear 0.25, which a viewer shows as 137.
+#         points and for meshes, and reads them back as such: a round trip proves nothing. A photo's 64 of 255 (linear
+#         0.05) is stored as linear 0.25, which a viewer shows as 137.
 # Harm:   dark parts of coloured clouds come out grey; the same photo as a texture beside them comes out right, so that
 #         the fault is sought in the light.
 # Remedy: linearise before export (((c + 0.055) / 1.055) ** 2.4 above 0.04045, c / 12.92 below), in 16 bits or float

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One float16 converter clips constants at 10000, though a half holds 65504; its copy in onnxruntime does not.
 #
-# Guess:  converting a file to half precision rounds its constants; what a half can hold (up to 65504) stays, and the two
-#         converters, one a copy of the other under the same name, do the same.
+# Guess:  converting a file to half precision rounds its constants; what a half can hold (up to 65504) stays, and the
+#         two converters, one a copy of the other under the same name, do the same.
 # Fact:   onnxconverter_common.float16 has max_finite_val=1e4 as its default: constants of 12000 and 40000 both become
 #         10000. One warning names the largest number of an array, not the others and not which array.
 #         onnxruntime.transformers.float16 keeps both values.

@@ -5,8 +5,8 @@
 # Fact:   imageio asks its plugins in turn, and which there are hangs on the packages beside it. With PyAV installed,
 #         both formats go through FFmpeg and come back as 8-bit RGB, cut at 255, with a leading frame axis. Without PyAV
 #         the same call gives the PFM's floats and refuses the EXR. No warning tells of the loss.
-# Harm:   every metre from 1 up becomes 255, in an array that is uint8 and three channels wide; code that takes a channel
-#         and divides by a scale goes on. It begins the day somebody adds video to the environment.
+# Harm:   every metre from 1 up becomes 255, in an array that is uint8 and three channels wide; code that takes a
+#         channel and divides by a scale goes on. It begins the day somebody adds video to the environment.
 # Remedy: name the plugin in every call, and check dtype float32 and two dimensions after reading depth.
 set -euo pipefail
 folder=$(mktemp -d)

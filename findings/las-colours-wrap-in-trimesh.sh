@@ -2,12 +2,12 @@
 # trimesh keeps the low byte of 16-bit colours: white stays white, half grey becomes black.
 #
 # Guess:  colours of 16 bits are scaled to the 8 bits that trimesh keeps, as its float colours (0 to 1) are, or refused.
-# Fact:   they are cast: the upper byte falls off. 65535 becomes 255 (right by chance), 32768 becomes 0, 40000 becomes 64
-#         instead of 156. The same happens to PLY files with "ushort" colours when trimesh reads them.
-# Harm:   LAS and PLY clouds with 16-bit colours (LAS has no others) turn into coloured noise, the whites kept, so
-#         that a check of the brightest point or of the dtype finds nothing.
-# Remedy: (colours >> 8).astype("uint8") before they are handed over, after looking whether the writer truly used
-#         16 bits.
+# Fact:   they are cast: the upper byte falls off. 65535 becomes 255 (right by chance), 32768 becomes 0, 40000 becomes
+#         64 instead of 156. The same happens to PLY files with "ushort" colours when trimesh reads them.
+# Harm:   LAS and PLY clouds with 16-bit colours (LAS has no others) turn into coloured noise, the whites kept, so that
+#         a check of the brightest point or of the dtype finds nothing.
+# Remedy: (colours >> 8).astype("uint8") before they are handed over, after looking whether the writer truly used 16
+#         bits.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A video marked as mirrored arrives upside down through OpenCV, and PyAV calls it turned by 180 degrees.
 #
-# Guess:  players and readers obey the container's display matrix; OpenCV turns frames by it by default, PyAV gives
-#         the angle as frame.rotation for the caller to apply.
-# Fact:   both reduce the matrix to an angle. A left-right mirror has a matrix whose angle reads 180, so OpenCV turns the
-#         frame (top and bottom swapped) and PyAV says -180; an up-down mirror reads 0 and nothing is done. FFmpeg's
+# Guess:  players and readers obey the container's display matrix; OpenCV turns frames by it by default, PyAV gives the
+#         angle as frame.rotation for the caller to apply.
+# Fact:   both reduce the matrix to an angle. A left-right mirror has a matrix whose angle reads 180, so OpenCV turns
+#         the frame (top and bottom swapped) and PyAV says -180; an up-down mirror reads 0 and nothing is done. FFmpeg's
 #         program shows all of them right.
 # Harm:   mirrored recordings go to a depth network upside down, where what it learnt of floors and ceilings fails, or
 #         their points are a mirror world.
@@ -43,7 +43,11 @@ def layout(frame):
 
 
 seen = {}
-for name, option in (("plain", []), ("left-right mirror", ["-display_hflip:v:0"]), ("up-down mirror", ["-display_vflip:v:0"])):
+for name, option in (
+    ("plain", []),
+    ("left-right mirror", ["-display_hflip:v:0"]),
+    ("up-down mirror", ["-display_vflip:v:0"]),
+):
     subprocess.run([*ffmpeg, *option, "-i", "plain.mp4", "-c", "copy", "marked.mp4"], check=True)
     shown = subprocess.run([*ffmpeg, "-i", "marked.mp4", "-frames:v", "1", *raw, "-"], check=True, capture_output=True)
     opencv = cv2.VideoCapture("marked.mp4").read()[1][..., ::-1]

@@ -3,11 +3,11 @@
 #
 # Guess:  an array with the right shape, dtype and values is written as those values. NumPy users hand over views all
 #         day; a package that cannot take one says so.
-# Fact:   OpenEXR.File takes an array in column-major order (a transposed depth map, one from
-#         MATLAB) without a word, reads its buffer from the start as if it were row-major, and stores
-#         the pixels in the wrong places. The shape is right, so are minimum, maximum and mean.
-# Harm:   a metric depth map whose statistics look healthy and whose pixels are shuffled; here 10 of 12
-#         hold the depth of another one.
+# Fact:   OpenEXR.File takes an array in column-major order (a transposed depth map, one from MATLAB) without a word,
+#         reads its buffer from the start as if it were row-major, and stores the pixels in the wrong places. The shape
+#         is right, so are minimum, maximum and mean.
+# Harm:   a metric depth map whose statistics look healthy and whose pixels are shuffled; here 10 of 12 hold the depth
+#         of another one.
 # Remedy: numpy.ascontiguousarray on every channel before it is handed over, and one comparison after writing.
 set -euo pipefail
 folder=$(mktemp -d)

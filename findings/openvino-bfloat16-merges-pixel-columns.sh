@@ -3,8 +3,8 @@
 #
 # Guess:  a float32 ONNX file is computed in float32, to about 1e-6. A lower precision is something one asks for.
 # Fact:   on a processor with bfloat16 the CPU plugin's default INFERENCE_PRECISION_HINT is bfloat16. bfloat16 has eight
-#         significant bits, so from 256 on it cannot count pixels: when a matrix product turns pixels into rays
-#         (inverse camera matrix times pixel), neighbouring columns are rounded onto one ray.
+#         significant bits, so from 256 on it cannot count pixels: when a matrix product turns pixels into rays (inverse
+#         camera matrix times pixel), neighbouring columns are rounded onto one ray.
 # Harm:   networks bear that precision, geometry in the same file does not: points fall into stripes, resizing done by
 #         coordinates picks wrong pixels, metres change by per cents; on the developer's older machine all is well.
 # Remedy: compile with {"INFERENCE_PRECISION_HINT": "f32"}, or keep coordinates out of float arithmetic in the graph
@@ -55,7 +55,7 @@ for name, config in (("default", {}), ("f32", {"INFERENCE_PRECISION_HINT": "f32"
     different[name] = len(np.unique(rays[0]))
     error_px = np.abs(rays[0] * 525 + 319.5 - columns).max()
     hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-    print(f"{name}: computed in {hint}, {different[name]} different rays for {width} columns, off by {error_px:.4f} pixels")
+    print(f"{name}: computed in {hint}, {different[name]} rays for {width} columns, off by {error_px:.4f} pixels")
     print("  columns 500 to 503:", rays[0, 500:504])
 sys.exit(0 if different["default"] < 0.9 * width and different["f32"] == width else 1)
 PYTHON

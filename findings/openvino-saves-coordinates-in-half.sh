@@ -2,11 +2,11 @@
 # OpenVINO's save_model rounds pixel coordinates and focal lengths to half precision.
 #
 # Guess:  converting a model and saving it keeps its constants; the saved file answers what the model in memory answers.
-# Fact:   save_model(model, path) has compress_to_fp16=True as its default and rounds float32 constants to 16 bits.
-#         Half floats count whole numbers up to 2048 only, so pixel centres (2049.5) and focal lengths (2897.3) in the
-#         graph move by half a pixel and more. It is not the runtime's precision: the file stays wrong when it is
-#         compiled with INFERENCE_PRECISION_HINT f32. Constants of one element are kept exact, so a single focal length
-#         survives and a pair (fx, fy) does not.
+# Fact:   save_model(model, path) has compress_to_fp16=True as its default and rounds float32 constants to 16 bits. Half
+#         floats count whole numbers up to 2048 only, so pixel centres (2049.5) and focal lengths (2897.3) in the graph
+#         move by half a pixel and more. It is not the runtime's precision: the file stays wrong when it is compiled
+#         with INFERENCE_PRECISION_HINT f32. Constants of one element are kept exact, so a single focal length survives
+#         and a pair (fx, fy) does not.
 # Harm:   geometry in an exported depth model (rays, focal scaling, resizing by coordinates) is quietly rounded: columns
 #         two by two at one place, beside a network that lost nothing visible.
 # Remedy: save_model(model, path, compress_to_fp16=False), or compute coordinates from the shape in the graph.
@@ -59,7 +59,8 @@ different = {}
 for path in ("geometry.onnx", "default.xml", "full.xml"):
     x, f = answers(path)
     different[path] = len(np.unique(x))
-    print(f"{path}: {different[path]} different centres of {width}, off by {np.abs(x - centres).max()} pixels, focal length {f}")
+    off_px = np.abs(x - centres).max()
+    print(f"{path}: {different[path]} different centres of {width}, off by {off_px} pixels, focal length {f}")
     print("  centres 3000 to 3003:", x[3000:3004])
 holds = different["geometry.onnx"] == different["full.xml"] == width and different["default.xml"] < width
 sys.exit(0 if holds else 1)

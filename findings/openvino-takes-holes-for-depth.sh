@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # In OpenVINO's CPU plugin NaN is greater than 0, so holes marked by NaN pass the mask that should drop them.
 #
-# Guess:  every comparison with NaN is false, so a mask "depth > 0" in the graph drops holes; a clamp leaves NaN alone, as
-#         in onnxruntime and ONNX's reference evaluator.
+# Guess:  every comparison with NaN is false, so a mask "depth > 0" in the graph drops holes; a clamp leaves NaN alone,
+#         as in onnxruntime and ONNX's reference evaluator.
 # Fact:   OpenVINO (compiled in float32) says true for Greater and GreaterOrEqual when a side is NaN, false for Less and
 #         LessOrEqual. Clip turns NaN into its lower end, Relu into 0, Max and Min into the other operand, Exp into
 #         infinity; IsNaN is right, and so are sums and products.
@@ -53,7 +53,8 @@ answers = {
 }
 for name, answer in answers.items():
     hole = {output: answer[output][0, 0].item() for output in outputs}
-    print(f"{name}: a hole is", hole, "| pixels called valid by depth > 0:", int(answer["above"].sum()), "of 16, of which 8 are")
+    print(f"{name}: a hole is", hole)
+    print("  called valid by depth > 0:", int(answer["above"].sum()), "pixels; 8 have a depth")
 right = all(np.array_equal(answers["onnxruntime"][o], answers["reference"][o], equal_nan=True) for o in outputs)
 openvino = answers["OpenVINO"]
 wrong = openvino["above"].all() and not openvino["below"].any() and np.isclose(openvino["clamped"][0, 0], 0.5)

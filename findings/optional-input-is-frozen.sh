@@ -3,18 +3,19 @@
 #
 # Guess:  a graph input that also has an initializer is an input with a default, as the ONNX text says; a tool that
 #         reads or rewrites the file keeps it, or refuses.
-# Fact:   OpenVINO's reader lists only the other inputs and takes the default as a constant, OpenCV's dnn module does not
-#         know the name, and onnxslim returns a smaller file without the input. None says a word while it reads. In
+# Fact:   OpenVINO's reader lists only the other inputs and takes the default as a constant, OpenCV's dnn module does
+#         not know the name, and onnxslim returns a smaller file without the input. None says a word while it reads. In
 #         onnxruntime the input is hidden too (get_overridable_initializers), but it works.
-# Harm:   a depth model that takes the focal length as an optional input loses it on the way to another runtime, and what
-#         remains answers every camera as if it were the default one: metres wrong by the ratio of focal lengths.
+# Harm:   a depth model that takes the focal length as an optional input loses it on the way to another runtime, and
+#         what remains answers every camera as if it were the default one: metres wrong by the ratio of focal lengths.
 # Remedy: make the focal length a required input in files that are meant to travel, and look for its name among the
 #         inputs after each conversion.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 opencv-python-headless==5.0.0.93 onnxslim==0.1.98
+"$folder/venv/bin/pip" install -q numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 \
+    openvino==2026.4.1 opencv-python-headless==5.0.0.93 onnxslim==0.1.98
 cd "$folder"
 venv/bin/python - <<'PYTHON'
 import sys
@@ -27,7 +28,8 @@ import onnxslim
 import openvino as ov
 from onnx import TensorProto, helper, numpy_helper
 
-print("onnxruntime", ort.__version__, "OpenVINO", ov.__version__, "OpenCV", cv2.__version__, "onnxslim", onnxslim.__version__)
+print("onnxruntime", ort.__version__, "OpenVINO", ov.__version__)
+print("OpenCV", cv2.__version__, "onnxslim", onnxslim.__version__)
 ort.set_default_logger_severity(3)
 graph = helper.make_graph(
     [helper.make_node("Mul", ["x", "focal"], ["depth"])],

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# One PFM, three depths: OpenCV divides by the header's scale, OpenImageIO multiplies and turns the rows, Pillow does neither.
+# One PFM, three depths: OpenCV divides by the header's scale, OpenImageIO multiplies and turns the rows, Pillow does
+# neither.
 #
 # Guess:  a PFM's third line tells the byte order by its sign; its size is 1, or is treated by everyone alike, and rows
 #         run from below.
-# Fact:   OpenCV divides the stored floats by the size of the scale. OpenImageIO multiplies by it and gives the
-#         rows in the file's order, so that the map stands on its head beside the other two. Pillow gives the stored
-#         floats and puts the scale into info.
+# Fact:   OpenCV divides the stored floats by the size of the scale. OpenImageIO multiplies by it and gives the rows in
+#         the file's order, so that the map stands on its head beside the other two. Pillow gives the stored floats and
+#         puts the scale into info.
 # Harm:   a disparity or depth file with scale 0.5 is four times as large in OpenCV as in OpenImageIO; with 0.003922
 #         (1/255) 65000 times. A map upside down keeps its mean, so that averages show nothing.
 # Remedy: read the header oneself, take the stored floats, rows from below, and state the scale instead of applying it.

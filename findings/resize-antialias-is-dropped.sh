@@ -7,13 +7,14 @@
 # Harm:   a depth model that shrinks a large photo to its own input inside the graph gets an aliased picture there: thin
 #         lines vanish or grow (here all of it: 0 for a quarter's brightness). Metres differ between runtimes although
 #         every operator is "supported" and enlarging or equal sizes, the usual tests, agree to 1e-6.
-# Remedy: shrink before the graph, or write the filter as a matrix product or average pooling; compare runtimes at a size
-#         well below the input's.
+# Remedy: shrink before the graph, or write the filter as a matrix product or average pooling; compare runtimes at a
+#         size well below the input's.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 opencv-python-headless==5.0.0.93
+"$folder/venv/bin/pip" install -q numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 \
+    openvino==2026.4.1 opencv-python-headless==5.0.0.93
 cd "$folder"
 venv/bin/python - <<'PYTHON'
 import sys

@@ -5,8 +5,8 @@
 #         itself by these names (and scales 8 to 16 bits between mono8 and mono16) converts the unit.
 # Fact:   between 16UC1 and 32FC1 only the number type changes. 1500 mm become 1500.0, and 1.5 m become 1; everything
 #         nearer than 1 m becomes 0, which is ROS's code for "no measurement".
-# Harm:   a reader that asks for one encoding to be safe gets depths a thousand times too large from one camera, and holes and
-#         whole metres from another; both look like a bad sensor.
+# Harm:   a reader that asks for one encoding to be safe gets depths a thousand times too large from one camera, and
+#         holes and whole metres from another; both look like a bad sensor.
 # Remedy: take the message in its own encoding and scale by that encoding's unit; never ask for another one.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -3,10 +3,10 @@
 #
 # Guess:  sensor_msgs/Image has "step", the length of a row in bytes, because rows may be padded; a reader skips the
 #         padding or refuses what it cannot lay out.
-# Fact:   message_to_cvimage takes the first height x width values of the buffer as they come. Every row starts
-#         later than the one before it, padding zeros appear as depth 0, and the last rows are missing.
-# Harm:   cameras and drivers that align rows (to 64 bytes, say, or a region cut out of a larger image)
-#         give depth maps that shear, with holes, exit code 0; a width that needs no padding shows nothing.
+# Fact:   message_to_cvimage takes the first height x width values of the buffer as they come. Every row starts later
+#         than the one before it, padding zeros appear as depth 0, and the last rows are missing.
+# Harm:   cameras and drivers that align rows (to 64 bytes, say, or a region cut out of a larger image) give depth maps
+#         that shear, with holes, exit code 0; a width that needs no padding shows nothing.
 # Remedy: lay the buffer out oneself: numpy.frombuffer(...).reshape(height, step) and then the first width x size bytes.
 set -euo pipefail
 folder=$(mktemp -d)

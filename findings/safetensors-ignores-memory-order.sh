@@ -4,8 +4,8 @@
 # Guess:  a weight saved is the weight loaded. At most the saver complains of memory order, as safetensors.torch does
 #         when a tensor is not contiguous.
 # Fact:   safetensors.numpy.save and save_file hand the buffer over as it lies. An array in column-major order (a weight
-#         turned by .T, as linear layers need between frameworks) is stored with the right name, shape and dtype
-#         and its numbers in the wrong places. A sentence in the documentation asks for contiguous arrays; nothing checks.
+#         turned by .T, as linear layers need between frameworks) is stored with the right name, shape and dtype and its
+#         numbers in the wrong places. A sentence in the documentation asks for contiguous arrays; nothing checks.
 # Harm:   a converted checkpoint that loads everywhere and answers nonsense; square weights betray nothing by shape,
 #         statistics of a layer agree to the last digit, and the search begins in the network.
 # Remedy: numpy.ascontiguousarray on every array before saving, and one comparison after loading.

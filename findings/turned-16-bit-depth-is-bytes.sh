@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Pillow turns and warps 16-bit depth as if it were bytes: bilinear gives numbers below 256.
 #
-# Guess:  an image that opens as "I;16" and can be resized in every filter can be rotated and warped in them too, as
-#         can float images; what is not supported raises, as reduce() does.
+# Guess:  an image that opens as "I;16" and can be resized in every filter can be rotated and warped in them too, as can
+#         float images; what is not supported raises, as reduce() does.
 # Fact:   rotate() and transform() with NEAREST are right; with BILINEAR or BICUBIC they give values of 0 to 255,
-#         whatever the depth: 4000 and 4200 mm come back as 18 to 156, size and mode right, no warning.
-#         Float images ("F") of the same numbers come back right.
+#         whatever the depth: 4000 and 4200 mm come back as 18 to 156, size and mode right, no warning. Float images
+#         ("F") of the same numbers come back right.
 # Harm:   augmentation of RGB-D data turns the ground truth to noise below 0.26 m wherever bilinear is chosen for both
 #         pictures; training goes on, and the loss is blamed.
 # Remedy: convert to mode "F" first, or NEAREST, which ground truth with holes wants anyway.

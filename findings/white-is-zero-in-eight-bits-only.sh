@@ -2,8 +2,8 @@
 # Pillow and OpenCV obey a TIFF's WhiteIsZero in 8 bits and ignore it in 16.
 #
 # Guess:  a reader either inverts pictures whose photometric tag says that 0 is white, or never does.
-# Fact:   of the same picture with the same tag, both invert the 8-bit file and give the 16-bit one as stored, a negative;
-#         tifffile gives both as stored and leaves the tag to the caller.
+# Fact:   of the same picture with the same tag, both invert the 8-bit file and give the 16-bit one as stored, a
+#         negative; tifffile gives both as stored and leaves the tag to the caller.
 # Harm:   16-bit scans, X-ray, thermal and near-infrared pictures come as negatives, without a word, to a network that
 #         answers anyway; a test with an 8-bit file of the same program shows all well.
 # Remedy: read the tag (262) and invert, or refuse, oneself for more than 8 bits.
