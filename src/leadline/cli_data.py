@@ -1,6 +1,7 @@
 """The commands about data sets: `leadline data ...`."""
 
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 
@@ -46,8 +47,16 @@ def download(kind: str = "nyu", /, *, out: Path) -> int:
 
 
 @data_app.command
-def synthesize(*, out: Path, count: int = 64, seed: int = 0, height: int = 480, width: int = 640) -> int:
-    """Render rooms with exact depth, to try things with no data at all.
+def synthesize(
+    *,
+    out: Path,
+    count: int = 64,
+    seed: int = 0,
+    height: int = 480,
+    width: int = 640,
+    scenes: Literal["rooms", "near"] = "rooms",
+) -> int:
+    """Render scenes with exact depth, to try things with no data at all, and to train with.
 
     Args:
         out: folder to write.
@@ -55,10 +64,11 @@ def synthesize(*, out: Path, count: int = 64, seed: int = 0, height: int = 480, 
         seed: the same seed renders the same rooms.
         height: of the pictures.
         width: of the pictures.
+        scenes: rooms, seen from eye height; or near: desks, bins, floors, kitchens and shelves, seen by many cameras.
     """
     from leadline.data.synthetic import synthesize as render
 
-    print(f"{render(out, count, seed, height, width)} pictures written to {out}")
+    print(f"{render(out, count, seed, height, width, scenes=scenes)} pictures written to {out}")
     return 0
 
 

@@ -151,6 +151,7 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
     if not splits["train"]:
         raise UserError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
     median_m, focal_px = _probe(dataset, splits["train"], settings.model)
+    focal_px = settings.model.focal_px or focal_px
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     seed_everything(settings.seed, verbose=False)
     model, ids = _first_model(settings, median_m), dataset.ids

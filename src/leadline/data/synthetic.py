@@ -1,4 +1,4 @@
-"""Rendered rooms with exact depth: for tests, for first steps without data, and as more training pictures.
+"""Rendered scenes with exact depth: for tests, for first steps without data, and as more training pictures.
 
 Pixel centres are at integer coordinates: a point (X, Y, Z) in camera axes (x right, y down, z forward) is at
 x_px = fx · X / Z + cx and y_px = fy · Y / Z + cy, cx = (width - 1) / 2, cy = (height - 1) / 2, fx = fy.
@@ -25,15 +25,19 @@ from tqdm import tqdm
 from leadline.camera import focal_px_from_fov, pinhole
 from leadline.data.folder import read_dataset_toml
 from leadline.data.rooms.layout import draw_pose, draw_room
+from leadline.data.rooms.near import NearScene, draw_near_scene
 from leadline.data.rooms.raycast import Pose, Room
 from leadline.data.rooms.shading import Rendering, render
+from leadline.data.rooms.soft_light import render_soft
 from leadline.data.sample import Sample
-from leadline.errors import UserError
+from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_folder, require_only
 
 PICTURES_PER_SCENE = 4
 DEPTH_KIND = "rendered"
-INDEX_COLUMNS = ("id", "rgb", "depth", "scene", "official_split")
+INDEX_COLUMNS = ("id", "rgb", "depth", "fx", "fy", "cx", "cy", "scene", "official_split")
+SCENES = ("rooms", "near")
+"""Kinds of rendered scenes."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,10 @@ class SyntheticDataset:
         """The pinhole matrix of all pictures, in pixels, (3, 3)."""
         return pinhole(focal_px_from_fov(self.fov_deg, self.width), self.height, self.width)
 
+    def camera(self, index: int) -> Tensor:
+        """The pinhole matrix of one picture: that of all."""
+        return self.intrinsics
+
     def __len__(self) -> int:
         """Number of pictures."""
         return self.count
@@ -117,6 +125,86 @@ class SyntheticDataset:
         return render(room, _pose(self.seed, scene, view), self.height, self.width, self.fov_deg, noise)
 
 
+@dataclass(frozen=True)
+class NearDataset:
+    """Rendered scenes of near things, each seen once by a camera of its own; the last quarter is the test set.
+
+    Sample `i` depends on the seed and the size, not on the count.
+
+    Raises:
+        UserError: if a setting is out of range.
+    """
+
+    count: int = 32
+    """Number of pictures."""
+    seed: int = 0
+    """Which scenes."""
+    height: int = 120
+    """Rows of a picture."""
+    width: int = 160
+    """Columns of a picture."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no picture can have."""
+        SyntheticDataset(self.count, self.seed, self.height, self.width)
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of every picture, in order: "00001", "00002", ..."""
+        return [f"{index + 1:05d}" for index in range(self.count)]
+
+    @property
+    def scenes(self) -> list[str]:
+        """The scene of every picture, in order: "near_00001", ..."""
+        return [f"near_{name}" for name in self.ids]
+
+    @property
+    def official_splits(self) -> list[str]:
+        """The split of every picture, in order; a single one is for training."""
+        first_test = max(1, self.count - (self.count + 3) // 4)
+        return ["test" if index >= first_test else "train" for index in range(self.count)]
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return self.count
+
+    def __getitem__(self, index: int) -> Sample:
+        """Render one picture; its depth is valid everywhere.
+
+        Raises:
+            IndexError: if there is no such picture.
+        """
+        index = range(self.count)[index]
+        picture = self.rendering(index)
+        depth_m = torch.from_numpy(picture.depth_m)[None]
+        return Sample(
+            torch.from_numpy(picture.rgb).permute(2, 0, 1).float() / 255,
+            depth_m,
+            torch.ones_like(depth_m, dtype=torch.bool),
+            self.camera(index),
+            self.ids[index],
+            self.scenes[index],
+        )
+
+    def camera(self, index: int) -> Tensor:
+        """The pinhole matrix of one picture, in pixels, (3, 3)."""
+        fov_deg = _near_scene(self.seed, index).fov_deg
+        return pinhole(focal_px_from_fov(fov_deg, self.width), self.height, self.width)
+
+    def rendering(self, index: int) -> Rendering:
+        """Render one picture as arrays, with the surface that each pixel shows."""
+        room, pose, fov_deg = _near_scene(self.seed, index)
+        return render_soft(room, pose, self.height, self.width, fov_deg, _generator(self.seed, index, 1))
+
+
+RenderedDataset = SyntheticDataset | NearDataset
+
+
+@lru_cache(maxsize=8)
+def _near_scene(seed: int, index: int) -> NearScene:
+    return draw_near_scene(_generator(seed, index, 0))
+
+
 def _scene_name(index: int) -> str:
     return f"room_{index // PICTURES_PER_SCENE:04d}"
 
@@ -136,27 +224,40 @@ def _pose(seed: int, scene: int, view: int) -> Pose:
     return draw_pose(_room(seed, scene), _generator(seed, scene, view, 0))
 
 
-def synthesize(out: Path, count: int, seed: int, height: int = 480, width: int = 640, fov_deg: float = 63.0) -> int:
-    """Write a folder data set of rendered rooms: `index.csv`, `dataset.toml`, `rgb/` and `depth/`.
+def synthesize(
+    out: Path,
+    count: int,
+    seed: int,
+    height: int = 480,
+    width: int = 640,
+    fov_deg: float = 63.0,
+    scenes: str = "rooms",
+) -> int:
+    """Write a folder data set of rendered scenes: `index.csv`, `dataset.toml`, `rgb/` and `depth/`.
 
     Depth is stored as 16-bit PNG in millimetres. A set written earlier is replaced, once the new one is whole.
 
     Args:
         out: the folder to write.
-        count: number of pictures, four of each room.
-        seed: which rooms.
+        count: number of pictures.
+        seed: which scenes.
         height: rows of a picture.
         width: columns of a picture.
-        fov_deg: horizontal field of view.
+        fov_deg: horizontal field of view of rooms.
+        scenes: a key of `SCENES`: furnished rooms, four pictures of each from eye height; or near things, each scene
+            seen once by a camera of its own field of view.
 
     Returns:
         The number of pictures written.
 
     Raises:
-        UserError: if a setting is out of range, or `out` holds anything but a set of rendered rooms.
+        UserError: if a setting is out of range, or `out` holds anything but rendered scenes.
         OSError: if the folder cannot be written.
     """
-    dataset, out = SyntheticDataset(count, seed, height, width, fov_deg), out.resolve()
+    if scenes not in SCENES:
+        raise unknown_name("kind of scenes", scenes, SCENES)
+    near, out = scenes == "near", out.resolve()
+    dataset = NearDataset(count, seed, height, width) if near else SyntheticDataset(count, seed, height, width, fov_deg)
     _refuse_foreign(out)
     with atomic_folder(out) as folder:
         for name in ("rgb", "depth"):
@@ -165,7 +266,7 @@ def synthesize(out: Path, count: int, seed: int, height: int = 480, width: int =
         for _ in tqdm(work, total=count, unit="picture", disable=not sys.stderr.isatty()):
             pass
         _write_index(folder, dataset)
-        _write_toml(folder, out.name, dataset)
+        _write_toml(folder, out.name)
     return count
 
 
@@ -182,28 +283,28 @@ def _in_order(work: Callable[[int], None], count: int) -> Iterator[None]:
         yield from pool.map(work, range(count))
 
 
-def _write_pair(folder: Path, dataset: SyntheticDataset, index: int) -> None:
+def _write_pair(folder: Path, dataset: RenderedDataset, index: int) -> None:
     picture, name = dataset.rendering(index), f"{dataset.ids[index]}.png"
     Image.fromarray(picture.rgb).save(folder / "rgb" / name)
     Image.fromarray((1000 * picture.depth_m + 0.5).astype(np.uint16)).save(folder / "depth" / name)
 
 
-def _write_index(folder: Path, dataset: SyntheticDataset) -> None:
+def _write_index(folder: Path, dataset: RenderedDataset) -> None:
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(INDEX_COLUMNS)
         columns = zip(dataset.ids, dataset.scenes, dataset.official_splits, strict=True)
-        writer.writerows((name, f"rgb/{name}.png", f"depth/{name}.png", *rest) for name, *rest in columns)
+        for index, (name, *rest) in enumerate(columns):
+            (fx, _, cx), (_, fy, cy), _ = dataset.camera(index).tolist()
+            writer.writerow((name, f"rgb/{name}.png", f"depth/{name}.png", fx, fy, cx, cy, *rest))
 
 
-def _write_toml(folder: Path, name: str, dataset: SyntheticDataset) -> None:
-    (fx, _, cx), (_, fy, cy), _ = dataset.intrinsics.tolist()
+def _write_toml(folder: Path, name: str) -> None:
     settings = {
         "name": name,
         "depth_scale": 0.001,
         "depth_offset": 0.0,
         "depth_invalid": 0,
         "depth_kind": DEPTH_KIND,
-        "intrinsics": [fx, fy, cx, cy],
     }
     (folder / "dataset.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")

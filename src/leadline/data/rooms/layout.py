@@ -109,6 +109,7 @@ def _paler(color: Triple) -> Triple:
 
 
 def palette_look(rng: Generator, palette: str) -> Look:
+    """A look of one of a palette's colours."""
     pattern, colors = PALETTES[palette]
     first, second = _mixed(rng, colors[rng.integers(len(colors))])
     if pattern in MIXED_PATTERNS:

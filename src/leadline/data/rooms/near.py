@@ -80,7 +80,12 @@ def _draw_fov_deg(rng: Generator) -> float:
 
 
 def assemble_at(
-    rng: Generator, piece: Piece, extent: np.ndarray, centre_m: Triple, yaw_rad: float, tilt_rad: tuple[float, float] = (0.0, 0.0)
+    rng: Generator,
+    piece: Piece,
+    extent: np.ndarray,
+    centre_m: Triple,
+    yaw_rad: float,
+    tilt_rad: tuple[float, float] = (0.0, 0.0),
 ) -> list[Solid]:
     """The bodies of a thing whose middle is at a place, turned in any way."""
     looks = FIXED_LOOKS | {"body": _look(rng, piece.body), "accent": _look(rng, piece.accent)}
@@ -105,14 +110,18 @@ def _look(rng: Generator, palette: str) -> Look:
     return look._replace(scale_m=look.scale_m * float(np.exp(rng.normal(0, 0.25))))
 
 
-def _standing(rng: Generator, piece: Piece, x: float, z: float, base_m: float, yaw: float) -> tuple[list[Solid], np.ndarray]:
+def _standing(
+    rng: Generator, piece: Piece, x: float, z: float, base_m: float, yaw: float
+) -> tuple[list[Solid], np.ndarray]:
     extent = rng.uniform(piece.low_m, piece.high_m)
     return assemble_at(rng, piece, extent, (x, -base_m - extent[1] / 2, z), yaw), extent
 
 
 def scatter(rng: Generator, surface: Surface, things: Mapping[str, Piece], count: int) -> list[Solid]:
     """Put things on a surface: side by side, flat ones on each other, some of them overturned."""
-    names, solids, taken = list(things), [], []
+    names = list(things)
+    solids: list[Solid] = []
+    taken: list[Triple] = []
     layer_m, aligned = 0.0, rng.random() < 0.5
     for _ in range(count):
         piece = things[names[rng.integers(len(names))]]
@@ -210,19 +219,17 @@ def _fill(rng: Generator, extent: np.ndarray, bottom: Surface) -> list[Solid]:
         names = [names[k] for k in rng.choice(len(names), rng.integers(1, 4), replace=False)]
     solids: list[Solid] = []
     level = rng.uniform(0.15, 0.8) * extent[1]
-    one_look = rng.random() < 0.5
+    alike = rng.random() < 0.5  # all of a kind look the same
+    looks_seed = int(rng.integers(2**32))
     for _ in range(rng.integers(6, 50)):
-        piece = kinds[names[rng.integers(len(names))]]
+        kind = int(rng.integers(len(names)))
+        piece = kinds[names[kind]]
         size = rng.uniform(piece.low_m, piece.high_m)
         x, z = bottom.place(*rng.uniform(-0.9, 0.9, 2) * (bottom.half_x_m, bottom.half_z_m))
         rise = min(size.min() / 2 + rng.uniform(0, level), extent[1])
         yaw, tilt = rng.uniform(0, 2 * pi), (rng.uniform(-pi, pi), rng.uniform(-pi, pi))
-        if one_look:
-            rng_of_looks = np.random.default_rng(abs(hash(piece.parts)) % 2**32)
-            part = assemble_at(rng_of_looks, piece, size, (x, -bottom.height_m - rise, z), yaw, tilt)
-        else:
-            part = assemble_at(rng, piece, size, (x, -bottom.height_m - rise, z), yaw, tilt)
-        solids += part
+        looks_rng = np.random.default_rng((looks_seed, kind)) if alike else rng
+        solids += assemble_at(looks_rng, piece, size, (x, -bottom.height_m - rise, z), yaw, tilt)
     return solids
 
 
@@ -287,7 +294,11 @@ def _kitchen(rng: Generator) -> tuple[Room, Subject]:
 def cabinets(rng: Generator, size: Triple, side: int, start_m: float, length_m: float) -> tuple[list[Solid], Surface]:
     """Base cabinets along a wall, with their worktop, and cupboards over them."""
     run_m = size[0] if side % 2 == 0 else size[2]
-    front, counter, wall = _look(rng, rng.choice(["wood", "painted", "china"])), _look(rng, rng.choice(["stone", "wood"])), FIXED_LOOKS["white"]
+    front, counter, wall = (
+        _look(rng, rng.choice(["wood", "painted", "china"])),
+        _look(rng, rng.choice(["stone", "wood"])),
+        FIXED_LOOKS["white"],
+    )
     tiles = Look("tiles", tuple(rng.uniform(0.3, 0.8, 3)), (0.6, 0.6, 0.58), rng.uniform(0.08, 0.25))
     height, depth = rng.uniform(0.86, 0.95), rng.uniform(0.58, 0.64)
     upper_low, upper_high = height + rng.uniform(0.45, 0.6), rng.uniform(1.95, 2.25)
@@ -388,12 +399,12 @@ def _any_view(room: Room, subject: Subject, rng: Generator) -> Pose | None:
     target = (x, -surface.height_m - abs(rng.normal(0, 0.05)), z)
     position = (x + level * sin(azimuth), target[1] - distance * sin(elevation), z + level * cos(azimuth))
     width, height, depth = room.size_m
-    if not (0.1 < position[0] < width - 0.1 and 0.08 < -position[1] < height - 0.08 and 0.1 < position[2] < depth - 0.1):
+    if not (
+        0.1 < position[0] < width - 0.1 and 0.08 < -position[1] < height - 0.08 and 0.1 < position[2] < depth - 0.1
+    ):
         return None
     straight_down = elevation > radians(60)
     roll = rng.normal(0, radians(4))
     if rng.random() < (0.35 if straight_down else 0.12):
         roll = rng.uniform(-pi, pi) if straight_down else rng.uniform(-pi / 4, pi / 4)
-    # the subject need not be in the middle of the picture
-    pose = look_at(position, target, roll)
-    return pose
+    return look_at(position, target, roll)

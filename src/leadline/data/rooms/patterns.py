@@ -139,7 +139,9 @@ def _windows(u: Array, v: Array) -> Array:
 
 
 def _speckle(u: Array, v: Array) -> Array:
-    return np.asarray(np.clip(3 * fractal_noise(u, v) - 1.2 + 0.5 * (fractal_noise(v * 5, u * 5) - 0.5), 0, 1), np.float32)
+    return np.asarray(
+        np.clip(3 * fractal_noise(u, v) - 1.2 + 0.5 * (fractal_noise(v * 5, u * 5) - 0.5), 0, 1), np.float32
+    )
 
 
 def _label(u: Array, v: Array) -> Array:

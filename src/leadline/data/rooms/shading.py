@@ -65,6 +65,7 @@ class Places(NamedTuple):
 
 @lru_cache(maxsize=64)
 def surface_looks(room: Room) -> Looks:
+    """How the surfaces of a room look, as a table."""
     shapes = ["box"] * len(room.shell) + [solid.shape for solid in room.solids]
     curved = np.array([CURVED_DIRECTIONS[shape] for shape in shapes], np.int8)
     names, *numbers = zip(*room.shell, *(solid.look for solid in room.solids), strict=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 
 from leadline.camera import focal_px_from_fov
-from leadline.data.rooms.raycast import Array, Pose, Room, camera_rays, cast_rays, solid_windows
+from leadline.data.rooms.raycast import Array, Pose, Room, Triple, camera_rays, cast_rays, solid_windows
 from leadline.data.rooms.shading import Places, Rendering, find_places, reflectance, surface_looks
 
 STEP = 2
@@ -52,7 +52,9 @@ def _light(room: Room, pose: Pose, places: Places, size: tuple[int, int], rng: G
         highlight = shine * np.maximum(half_way, 0) ** np.float32(rng.uniform(10, 80))
         direct = lit / (1 + square / 6)
         strength = np.array(tint, np.float32)[:, None]
-        light += strength * (color * (0.85 * facing * direct + 0.1 * open_share / (1 + square / 6)) + highlight * direct)
+        light += strength * (
+            color * (0.85 * facing * direct + 0.1 * open_share / (1 + square / 6)) + highlight * direct
+        )
     return np.asarray(light, np.float32)
 
 
@@ -61,10 +63,14 @@ def _near_solids(room: Room, places: Places) -> Room:
     low, high = np.percentile(places.point_m[:, ::37], (5, 95), axis=1)
     centre, half = room.bodies.centre_m[:, 6:].T, np.linalg.norm(room.bodies.half_m[:, 6:], axis=0)
     away = np.linalg.norm(np.maximum(np.maximum(low - centre, centre - high), 0), axis=1) - half
-    return replace(room, solids=tuple(solid for solid, far in zip(room.solids, away, strict=True) if far < SHADOW_REACH_M))
+    return replace(
+        room, solids=tuple(solid for solid, far in zip(room.solids, away, strict=True) if far < SHADOW_REACH_M)
+    )
 
 
-def _lit_share(room: Room, places: Places, light_m: tuple, radius_m: float, size: tuple[int, int], rng: Generator) -> Array:
+def _lit_share(
+    room: Room, places: Places, light_m: Triple, radius_m: float, size: tuple[int, int], rng: Generator
+) -> Array:
     """Share of a lamp that each place sees, (P,)."""
     low, high = room.bounds_m[:, :, None]
     offsets = rng.normal(0, radius_m, (3, SPREAD, SPREAD)) * np.array([1, 0.3, 1])[:, None, None]
