@@ -35,7 +35,8 @@ from leadline.files import atomic_folder, require_only
 
 PICTURES_PER_SCENE = 4
 DEPTH_KIND = "rendered"
-INDEX_COLUMNS = ("id", "rgb", "depth", "fx", "fy", "cx", "cy", "scene", "official_split")
+INDEX_COLUMNS = ("id", "rgb", "depth", "scene", "official_split")
+CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
 SCENES = ("rooms", "near")
 """Kinds of rendered scenes."""
 
@@ -91,10 +92,6 @@ class SyntheticDataset:
     def intrinsics(self) -> Tensor:
         """The pinhole matrix of all pictures, in pixels, (3, 3)."""
         return pinhole(focal_px_from_fov(self.fov_deg, self.width), self.height, self.width)
-
-    def camera(self, index: int) -> Tensor:
-        """The pinhole matrix of one picture: that of all."""
-        return self.intrinsics
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -266,7 +263,7 @@ def synthesize(
         for _ in tqdm(work, total=count, unit="picture", disable=not sys.stderr.isatty()):
             pass
         _write_index(folder, dataset)
-        _write_toml(folder, out.name)
+        _write_toml(folder, out.name, dataset)
     return count
 
 
@@ -292,14 +289,20 @@ def _write_pair(folder: Path, dataset: RenderedDataset, index: int) -> None:
 def _write_index(folder: Path, dataset: RenderedDataset) -> None:
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(INDEX_COLUMNS)
+        writer.writerow((*INDEX_COLUMNS, *(CAMERA_COLUMNS if isinstance(dataset, NearDataset) else ())))
         columns = zip(dataset.ids, dataset.scenes, dataset.official_splits, strict=True)
         for index, (name, *rest) in enumerate(columns):
-            (fx, _, cx), (_, fy, cy), _ = dataset.camera(index).tolist()
-            writer.writerow((name, f"rgb/{name}.png", f"depth/{name}.png", fx, fy, cx, cy, *rest))
+            camera = _four_numbers(dataset.camera(index)) if isinstance(dataset, NearDataset) else ()
+            writer.writerow((name, f"rgb/{name}.png", f"depth/{name}.png", *rest, *camera))
 
 
-def _write_toml(folder: Path, name: str) -> None:
+def _four_numbers(intrinsics: Tensor) -> tuple[float, float, float, float]:
+    """fx, fy, cx and cy of a pinhole matrix."""
+    (fx, _, cx), (_, fy, cy), _ = intrinsics.tolist()
+    return fx, fy, cx, cy
+
+
+def _write_toml(folder: Path, name: str, dataset: RenderedDataset) -> None:
     settings = {
         "name": name,
         "depth_scale": 0.001,
@@ -307,4 +310,6 @@ def _write_toml(folder: Path, name: str) -> None:
         "depth_invalid": 0,
         "depth_kind": DEPTH_KIND,
     }
+    if isinstance(dataset, SyntheticDataset):
+        settings["intrinsics"] = _four_numbers(dataset.intrinsics)
     (folder / "dataset.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")
