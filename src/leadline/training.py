@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from leadline.averaging import load_mean
 from leadline.checkpoint import find_checkpoint, load_model
-from leadline.data import open_dataset
+from leadline.data.joined import open_training_data
 from leadline.data.module import DepthDataModule
 from leadline.data.sample import Batch, DepthDataset
 from leadline.data.splits import Splits, make_splits
@@ -146,7 +146,7 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
         )
     if settings.monitor not in METRICS:
         raise unknown_name("metric", settings.monitor, METRICS)
-    dataset = open_dataset(data)
+    dataset = open_training_data(data, settings.data)
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     if not splits["train"]:
         raise UserError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
@@ -178,7 +178,8 @@ def resume(out: Path, show_progress: bool = False) -> Path:
     if not (out / SETTINGS_FILE).is_file():
         raise UserError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
     settings = parse_settings(read_toml(out / SETTINGS_FILE), str(out / SETTINGS_FILE))
-    dataset = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
+    data = Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"])
+    dataset = open_training_data(data, settings.data)
     splits = read_splits(out, dataset)
     seed_everything(settings.seed, verbose=False)
     if (out / LAST_STATE).exists():
@@ -207,7 +208,7 @@ def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, 
         UserError: if one of the runs has no checkpoint.
         Interrupted: after Ctrl-C; the mean is whole.
     """
-    dataset = open_dataset(data)
+    dataset = open_training_data(data, settings.data)
     splits, model = read_splits(runs[0], dataset), load_mean([find_checkpoint(str(run)) for run in runs])
     focal_px = model.settings.focal_px
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
