@@ -121,12 +121,14 @@ def _unit(vector: Array) -> Array:
 
 def _develop(light: Array, rng: Generator) -> Array:
     """What some camera makes of the light: 8-bit sRGB, (H, W, 3)."""
-    exposure = np.exp(rng.uniform(np.log(0.15), np.log(0.9)))
+    exposure = np.exp(rng.uniform(np.log(0.06), np.log(0.6)))
     exposed = 1 - np.exp(light * np.float32(-exposure / np.median(light.mean(axis=0))))
     tint = np.exp(rng.normal(0, 0.06, (3, 1, 1))).astype(np.float32)
     for _ in range(rng.integers(1, 3)):
         exposed = _blur(exposed, np.float32(rng.uniform(0.02, 0.25)))
     encoded = np.clip(exposed * tint, 0, 1) ** np.float32(1 / rng.uniform(1.8, 2.6))
+    contrast = np.float32(rng.uniform(0, 0.5))
+    encoded += contrast * (encoded * encoded * (3 - 2 * encoded) - encoded)
     if rng.random() < 0.25:
         encoded = encoded.mean(axis=0) + np.float32(rng.uniform(0.2, 0.8)) * (encoded - encoded.mean(axis=0))
     encoded += np.float32(rng.uniform(0.002, 0.025)) * rng.standard_normal(encoded.shape, np.float32)
