@@ -1,6 +1,7 @@
 """Scenes of near things: tables, bins, floors, kitchens and shelves, and rooms from unusual places."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import cos, pi, radians, sin
 from typing import NamedTuple
 
@@ -244,7 +245,35 @@ def _floor(rng: Generator) -> tuple[Room, Subject]:
     if rng.random() < 0.3:
         solids += _standing(rng, OFFICE_CHAIR, *patch.place(half + 0.4, 0), 0.0, rng.uniform(0, 2 * pi))[0]
     room = furnished_room(rng, size, solids, [Spot(x, z, half, half)], int(rng.integers(2, 11)))
-    return room, Subject(patch, (0.35, 2.2), (4, 80))
+    elevation_deg = (3.0, 25.0) if rng.random() < 0.5 else (15.0, 80.0)
+    return _with_bare_floor(rng, room, 0.35), Subject(patch, (0.35, 2.2), elevation_deg)
+
+
+def _hall(rng: Generator) -> tuple[Room, Subject]:
+    """A large room from low above its floor: what a small robot sees."""
+    size = (rng.uniform(4, 11), rng.uniform(2.5, 3.6), rng.uniform(7, 15))
+    solids: list[Solid] = []
+    taken: list[Spot] = []
+    for piece in (DESK, DESK, OFFICE_CHAIR, OFFICE_CHAIR, *FLOOR_THINGS.values()):
+        extent = rng.uniform(piece.low_m, piece.high_m)
+        spot = find_spot(rng, size, bool(rng.random() < 0.3), extent, taken)
+        if spot is not None and rng.random() < 0.5:
+            taken.append(spot)
+            solids += assemble_at(rng, piece, extent, (spot.x_m, -extent[1] / 2, spot.z_m), spot.yaw_rad)
+    room = furnished_room(rng, size, solids, taken)
+    at = Surface(size[0] / 2, size[2] / 2, 0.0, 0.0, 0.45 * size[0], 0.45 * size[2])
+    return _with_bare_floor(rng, room, 0.7), Subject(at, (0.6, 4.0), (3, 35))
+
+
+def _with_bare_floor(rng: Generator, room: Room, share: float) -> Room:
+    """The room, by chance with a floor of concrete, linoleum or terrazzo."""
+    if rng.random() >= share:
+        return room
+    grey = rng.uniform(0.12, 0.6) * np.exp(rng.normal(0, 0.06, 3))
+    pattern = str(rng.choice(["plain", "plain", "speckle"]))
+    scale_m = rng.uniform(0.3, 1.5) if pattern == "plain" else rng.uniform(0.008, 0.03)
+    look = Look(pattern, tuple(grey), tuple(grey * rng.uniform(0.75, 0.97)), scale_m)
+    return replace(room, shell=(*room.shell[:3], look, *room.shell[4:]))
 
 
 def _any_room(rng: Generator) -> tuple[Room, Subject]:
@@ -350,11 +379,12 @@ def cabinets(rng: Generator, size: Triple, side: int, start_m: float, length_m: 
 
 
 SCENES: dict[str, tuple[Callable[[Generator], tuple[Room, Subject]], float]] = {
-    "desk": (_desk, 0.32),
+    "desk": (_desk, 0.28),
     "bin": (_bin, 0.13),
     "floor": (_floor, 0.2),
     "kitchen": (_kitchen, 0.15),
     "shelf": (_shelf, 0.06),
+    "hall": (_hall, 0.12),
     "room": (_any_room, 0.14),
 }
 """Kinds of scenes, and how often each is drawn."""
