@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from leadline.averaging import load_mean
 from leadline.checkpoint import find_checkpoint, load_model
-from leadline.data.joined import open_training_data
+from leadline.data import open_dataset
+from leadline.data.joined import with_pictures_beside
 from leadline.data.module import DepthDataModule
 from leadline.data.sample import Batch, DepthDataset
 from leadline.data.splits import Splits, make_splits
@@ -146,12 +147,12 @@ def train(settings: RunSettings, data: Path, out: Path, recipe: str = "", show_p
         )
     if settings.monitor not in METRICS:
         raise unknown_name("metric", settings.monitor, METRICS)
-    dataset = open_training_data(data, settings.data)
+    main = open_dataset(data)
+    dataset = with_pictures_beside(main, settings.data)
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     if not splits["train"]:
         raise UserError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
-    median_m, focal_px = _probe(dataset, splits["train"], settings.model)
-    focal_px = settings.model.focal_px or focal_px
+    median_m, focal_px = _probe(main, splits["train"], settings.model)
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
     seed_everything(settings.seed, verbose=False)
     model, ids = _first_model(settings, median_m), dataset.ids
@@ -178,15 +179,15 @@ def resume(out: Path, show_progress: bool = False) -> Path:
     if not (out / SETTINGS_FILE).is_file():
         raise UserError(f"no run at {out}: wanted a folder that 'leadline train' wrote")
     settings = parse_settings(read_toml(out / SETTINGS_FILE), str(out / SETTINGS_FILE))
-    data = Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"])
-    dataset = open_training_data(data, settings.data)
+    main = open_dataset(Path(json.loads((out / "run.json").read_text(encoding="utf-8"))["data"]))
+    dataset = with_pictures_beside(main, settings.data)
     splits = read_splits(out, dataset)
     seed_everything(settings.seed, verbose=False)
     if (out / LAST_STATE).exists():
         state, model = out / LAST_STATE, build_model(settings.model.without_weights())
     else:
         # A run that was stopped before its first state was saved begins again, the same way.
-        state, model = None, _first_model(settings, _probe(dataset, splits["train"], settings.model)[0])
+        state, model = None, _first_model(settings, _probe(main, splits["train"], settings.model)[0])
     _freeze(model, settings)
     return _fit(model, settings, dataset, splits, out, state, show_progress)
 
@@ -208,7 +209,7 @@ def average(runs: Sequence[Path], settings: RunSettings, data: Path, out: Path, 
         UserError: if one of the runs has no checkpoint.
         Interrupted: after Ctrl-C; the mean is whole.
     """
-    dataset = open_training_data(data, settings.data)
+    dataset = with_pictures_beside(open_dataset(data), settings.data)
     splits, model = read_splits(runs[0], dataset), load_mean([find_checkpoint(str(run)) for run in runs])
     focal_px = model.settings.focal_px
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"focal_px": focal_px})})
@@ -280,7 +281,8 @@ def _parts(
 
 
 def _probe(dataset: DepthDataset, indices: list[int], model: ModelSettings) -> tuple[float, float | None]:
-    """Median depth in metres, and focal length in pixels of the working size (None if unknown)."""
+    """Median depth in metres, and focal length in pixels of the working size (None if unknown), of a data set's own."""
+    indices = [index for index in indices if index < len(dataset)]  # others are those of pictures beside it
     chosen = indices[:: max(1, len(indices) // NUM_PROBED)][:NUM_PROBED]
     samples = [to_working_size(dataset[index], model.height * model.width, model.multiple_px) for index in chosen]
     medians = [sample.depth_m[sample.valid].median() for sample in samples if sample.valid.any()]

@@ -66,18 +66,17 @@ def _chosen(values: Sequence[str], part: Part) -> list[str]:
     return [values[index] for index in part.indices]
 
 
-def open_training_data(path: Path, settings: DataSettings) -> DepthDataset:
-    """Open a data set and what is trained on beside it.
+def with_pictures_beside(main: DepthDataset, settings: DataSettings) -> DepthDataset:
+    """Join to a data set what is trained on beside it; its own pictures keep their indices.
 
     Args:
-        path: the main data set, which is divided into train, val and test.
+        main: the data set that is divided into train, val and test.
         settings: `beside` and `repeat`.
 
     Raises:
         UserError: if a path holds no data set, pictures are to be joined to a split that is not official, or the
             number after a path's `*` is none.
     """
-    main = open_dataset(path)
     if not settings.beside and settings.repeat == 1:
         return main
     if settings.split != "official":

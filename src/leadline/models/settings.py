@@ -83,7 +83,7 @@ class ModelSettings(BaseModel):
     multiple_px: Annotated[int, Field(ge=1, le=64)] = 1
     """Working sides are multiples of this: the patch of a plain ViT, which otherwise resizes its pictures once more."""
     focal_px: Annotated[float, Field(gt=0)] | None = None
-    """Focal length in pixels of the working size whose metres the network answers; None: the training pictures'."""
+    """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much of another focal length is met by resizing the picture, not by scaling metres; see `DepthModel.look`."""
     edge_radius_px: Annotated[float, Field(ge=0, le=32)] = 0.0
