@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from leadline.data import synthetic
+from leadline.data import near_range
 from leadline.data.folder import FolderDataset
-from leadline.data.rooms.near import SCENES, Surface, assemble_at, draw_near_scene, scatter
+from leadline.data.near_range import NearDataset
+from leadline.data.rooms.near import SCENES, draw_near_scene
 from leadline.data.rooms.objects import DESK_THINGS, VESSELS
+from leadline.data.rooms.placing import Surface, assemble_at, scatter
 from leadline.data.rooms.raycast import Hits, Look, Pose, Room, Solid, camera_rays, cast_rays, look_at, solid_windows
 from leadline.data.rooms.shading import render
 from leadline.data.rooms.soft_light import render_soft
-from leadline.data.synthetic import NearDataset, synthesize
+from leadline.data.synthetic import synthesize
 from leadline.errors import UserError
 
 GREY = Look("plain", (0.5, 0.5, 0.5), (0.4, 0.4, 0.4), 0.5)
@@ -108,14 +110,14 @@ def test_cameras_see_near_and_far_from_free_air_through_many_lenses():
     focals = torch.stack([dataset.camera(index)[0, 0] for index in range(60)])
     # half of 24 px over the tangent of half of 98° and of 38°
     assert 10.4 <= focals.min() < 15 and 25 < focals.max() <= 34.9
-    heights_m = np.array([-synthetic._near_scene(3, index).pose.position_m[1] for index in range(60)])
+    heights_m = np.array([-near_range._near_scene(3, index).pose.position_m[1] for index in range(60)])
     assert heights_m.min() < 0.4 and heights_m.max() > 1.5
 
 
 def test_a_near_sample_depends_on_seed_and_index_but_not_on_the_count():
     first, second = NearDataset(2, seed=4, height=16, width=20), NearDataset(9, seed=4, height=16, width=20)
     assert torch.equal(first[1].image, second[1].image) and torch.equal(first[1].depth_m, second[1].depth_m)
-    synthetic._near_scene.cache_clear()
+    near_range._near_scene.cache_clear()
     assert torch.equal(first[1].image, second[1].image)
     assert not torch.equal(first[1].depth_m, NearDataset(2, seed=5, height=16, width=20)[1].depth_m)
     with pytest.raises(IndexError):

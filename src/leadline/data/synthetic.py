@@ -24,11 +24,10 @@ from tqdm import tqdm
 
 from leadline.camera import focal_px_from_fov, pinhole
 from leadline.data.folder import read_dataset_toml
+from leadline.data.near_range import NearDataset, generator, refuse_impossible
 from leadline.data.rooms.layout import draw_pose, draw_room
-from leadline.data.rooms.near import NearScene, draw_near_scene
 from leadline.data.rooms.raycast import Pose, Room
 from leadline.data.rooms.shading import Rendering, render
-from leadline.data.rooms.soft_light import render_soft
 from leadline.data.sample import Sample
 from leadline.errors import UserError, unknown_name
 from leadline.files import atomic_folder, require_only
@@ -64,10 +63,7 @@ class SyntheticDataset:
 
     def __post_init__(self) -> None:
         """Refuse settings that no picture can have."""
-        least = {"count": 1, "seed": 0, "height": 8, "width": 8}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise UserError(f"{name} must be at least {low}, got {getattr(self, name)}; give a larger one")
+        refuse_impossible(self.count, self.seed, self.height, self.width)
         if not 10 <= self.fov_deg <= 130:
             raise UserError(f"fov_deg must be from 10 to 130 degrees, got {self.fov_deg}; phones have about 65")
 
@@ -118,107 +114,25 @@ class SyntheticDataset:
     def rendering(self, index: int) -> Rendering:
         """Render one picture as arrays, with the surface that each pixel shows."""
         scene, view = divmod(index, PICTURES_PER_SCENE)
-        room, noise = _room(self.seed, scene), _generator(self.seed, scene, view, 1)
+        room, noise = _room(self.seed, scene), generator(self.seed, scene, view, 1)
         return render(room, _pose(self.seed, scene, view), self.height, self.width, self.fov_deg, noise)
 
 
-@dataclass(frozen=True)
-class NearDataset:
-    """Rendered scenes of near things, each seen once by a camera of its own; the last quarter is the test set.
-
-    Sample `i` depends on the seed and the size, not on the count.
-
-    Raises:
-        UserError: if a setting is out of range.
-    """
-
-    count: int = 32
-    """Number of pictures."""
-    seed: int = 0
-    """Which scenes."""
-    height: int = 120
-    """Rows of a picture."""
-    width: int = 160
-    """Columns of a picture."""
-
-    def __post_init__(self) -> None:
-        """Refuse settings that no picture can have."""
-        SyntheticDataset(self.count, self.seed, self.height, self.width)
-
-    @property
-    def ids(self) -> list[str]:
-        """The id of every picture, in order: "00001", "00002", ..."""
-        return [f"{index + 1:05d}" for index in range(self.count)]
-
-    @property
-    def scenes(self) -> list[str]:
-        """The scene of every picture, in order: "near_00001", ..."""
-        return [f"near_{name}" for name in self.ids]
-
-    @property
-    def official_splits(self) -> list[str]:
-        """The split of every picture, in order; a single one is for training."""
-        first_test = max(1, self.count - (self.count + 3) // 4)
-        return ["test" if index >= first_test else "train" for index in range(self.count)]
-
-    def __len__(self) -> int:
-        """Number of pictures."""
-        return self.count
-
-    def __getitem__(self, index: int) -> Sample:
-        """Render one picture; its depth is valid everywhere.
-
-        Raises:
-            IndexError: if there is no such picture.
-        """
-        index = range(self.count)[index]
-        picture = self.rendering(index)
-        depth_m = torch.from_numpy(picture.depth_m)[None]
-        return Sample(
-            torch.from_numpy(picture.rgb).permute(2, 0, 1).float() / 255,
-            depth_m,
-            torch.ones_like(depth_m, dtype=torch.bool),
-            self.camera(index),
-            self.ids[index],
-            self.scenes[index],
-        )
-
-    def camera(self, index: int) -> Tensor:
-        """The pinhole matrix of one picture, in pixels, (3, 3)."""
-        fov_deg = _near_scene(self.seed, index).fov_deg
-        return pinhole(focal_px_from_fov(fov_deg, self.width), self.height, self.width)
-
-    def rendering(self, index: int) -> Rendering:
-        """Render one picture as arrays, with the surface that each pixel shows."""
-        room, pose, fov_deg = _near_scene(self.seed, index)
-        return render_soft(room, pose, self.height, self.width, fov_deg, _generator(self.seed, index, 1))
-
-
 RenderedDataset = SyntheticDataset | NearDataset
-
-
-@lru_cache(maxsize=8)
-def _near_scene(seed: int, index: int) -> NearScene:
-    return draw_near_scene(_generator(seed, index, 0))
 
 
 def _scene_name(index: int) -> str:
     return f"room_{index // PICTURES_PER_SCENE:04d}"
 
 
-def _generator(*key: int) -> np.random.Generator:
-    seed, *rest = key
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=rest))
-
-
 @lru_cache(maxsize=64)
 def _room(seed: int, scene: int) -> Room:
-    return draw_room(_generator(seed, scene))
+    return draw_room(generator(seed, scene))
 
 
 @lru_cache(maxsize=1024)
 def _pose(seed: int, scene: int, view: int) -> Pose:
-    return draw_pose(_room(seed, scene), _generator(seed, scene, view, 0))
+    return draw_pose(_room(seed, scene), generator(seed, scene, view, 0))
 
 
 def synthesize(
