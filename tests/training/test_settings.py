@@ -130,6 +130,7 @@ def test_the_last_stage_of_a_bundled_models_recipe_is_what_it_was_trained_with(n
     )
     # Two runs were trained apart, from a model whose encoder had been restored before.
     changed = {"runs": 2, "init": "", "restore_encoder": 0.5, "data.workers": 2}
+    changed |= {"data.repeat": 1, "data.beside": ()}  # which there was not yet
     assert recipe == {**{key: trained.get(key) for key in recipe}, **changed}
     lasting = {key: value for key, value in config["model"].items() if key not in ("encoder", "focal_px")}
     assert lasting.items() <= resolve_settings(name).model.model_dump().items()

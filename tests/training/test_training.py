@@ -12,6 +12,7 @@ from pytorch_lightning import Trainer, seed_everything
 from safetensors.torch import load_file
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
+from leadline.data.synthetic.dataset import synthesize
 from leadline.errors import Interrupted, LeadlineError
 from leadline.evaluation.metrics import named
 from leadline.models.build import build_model
@@ -238,6 +239,21 @@ def test_what_went_on_from_another_model_remembers_names_and_no_paths(
     assert recorded["init"] == "first"
     assert recorded["model"]["encoder"]["weights"] == "imagenet.safetensors"
     assert str(tmp_path) not in (best / "config.json").read_text() + (best / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_pictures_beside_are_trained_on_and_the_data_sets_own_camera_stays(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    synthesize(tmp_path / "near", 70, 1, 36, 48, scenes="near")
+    data = tiny_settings.data.model_copy(update={"beside": (f"{tmp_path / 'near'}*2",)})
+    train(tiny_settings.model_copy(update={"max_steps": 1}), rooms, Run(tmp_path / "alone"))
+    best = train(tiny_settings.model_copy(update={"max_steps": 1, "data": data}), rooms, Run(tmp_path / "run"))
+    names, alone = ((tmp_path / run / "splits" / "train.txt").read_text().split() for run in ("run", "alone"))
+    assert names[: len(alone)] == alone and len(names) == len(alone) + 140
+    assert load_model(best).settings.focal_px == load_model(tmp_path / "alone").settings.focal_px
+    assert read_config(best)["record"]["settings"]["data"]["beside"] == ["near*2"]
+    assert str(tmp_path) not in (best / "config.json").read_text()
 
 
 def test_a_run_cannot_start_from_a_model_of_another_shape(

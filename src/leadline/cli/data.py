@@ -1,6 +1,7 @@
 """The commands about data sets: `leadline data ...`."""
 
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
 
@@ -44,19 +45,28 @@ def download(kind: str = "nyu", /, *, out: Path) -> int:
 
 
 @data_app.command
-def synthesize(*, out: Path, count: int = 64, seed: int = 0, height: int = 480, width: int = 640) -> int:
-    """Render synthetic rooms with exact depth, to try leadline without data.
+def synthesize(
+    *,
+    out: Path,
+    count: int = 64,
+    seed: int = 0,
+    height: int = 480,
+    width: int = 640,
+    scenes: Literal["rooms", "near"] = "rooms",
+) -> int:
+    """Render synthetic scenes with exact depth, to try leadline without data and to train with.
 
     Args:
         out: folder to write.
         count: number of images.
-        seed: random seed; the same seed renders the same rooms.
+        seed: random seed; the same seed renders the same scenes.
         height: image height in pixels.
         width: image width in pixels.
+        scenes: rooms, seen from eye height; or near: desks, bins, floors, kitchens and shelves, seen by many cameras.
     """
     from leadline.data.synthetic import synthesize as render
 
-    print(f"{render(out, count, seed, height, width)} images written to {out}")
+    print(f"{render(out, count, seed, height, width, scenes=scenes)} images written to {out}")
     return 0
 
 

@@ -1,6 +1,7 @@
 from .catalog import DATASETS as DATASETS
 from .catalog import open_dataset as open_dataset
 from .download import download_nyu as download_nyu
+from .joined import with_pictures_beside as with_pictures_beside
 from .loader import DepthDataModule as DepthDataModule
 from .sample import Batch as Batch
 from .sample import DepthDataset as DepthDataset

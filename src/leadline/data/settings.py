@@ -40,6 +40,10 @@ class DataSettings(BaseModel):
     """Seed of the shuffle."""
     validation: Share = 0.1
     """Share of the official training pictures that is kept for validation, by scene."""
+    repeat: Annotated[int, Field(ge=1)] = 1
+    """Times that each training picture of the data set is shown in an epoch."""
+    beside: tuple[str, ...] = ()
+    """Folders of more pictures to train on, all of them, once an epoch; PATH*3: three times."""
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Pictures in a training step."""
     workers: Annotated[int, Field(ge=0)] = 2

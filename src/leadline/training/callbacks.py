@@ -224,4 +224,5 @@ def _without_paths(settings: RunSettings, encoder_weights: str) -> dict[str, Any
     """Settings as a checkpoint remembers them: a file's name tells where weights are from, its path nothing."""
     recorded = settings.model_dump()
     recorded["model"]["encoder"]["weights"], recorded["init"] = encoder_weights, Path(settings.init).name
+    recorded["data"]["beside"] = [Path(path).name for path in settings.data.beside]
     return recorded

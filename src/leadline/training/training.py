@@ -9,7 +9,15 @@ import torch
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import Callback
 
-from leadline.data import DepthDataModule, DepthDataset, Splits, make_splits, open_dataset, to_working_size
+from leadline.data import (
+    DepthDataModule,
+    DepthDataset,
+    Splits,
+    make_splits,
+    open_dataset,
+    to_working_size,
+    with_pictures_beside,
+)
 from leadline.errors import LeadlineError, unknown_name
 from leadline.evaluation import METRICS
 from leadline.models import ERROR_LAYER, NO_WEIGHTS, DepthModel, ModelSettings, build_model, find_checkpoint, load_model
@@ -47,11 +55,12 @@ def train(settings: RunSettings, data: Path, run: Run, recipe: str = "", show_pr
     if is_first_process() and run.has_begun:
         raise run.already_there()
     _check(settings)
-    dataset = open_dataset(data)
+    main = open_dataset(data)
+    dataset = with_pictures_beside(main, settings.data)
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     if not splits["train"]:
         raise LeadlineError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
-    median_m, focal_px = _probe(dataset, splits["train"], settings.model)
+    median_m, focal_px = _probe(main, splits["train"], settings.model)
     settings = _with_focal_px(settings, focal_px)
     seed_everything(settings.seed, verbose=False)
     model, ids = _first_model(settings, median_m), dataset.ids
@@ -76,14 +85,15 @@ def resume(run: Run, show_progress: bool = False) -> Path:
         Interrupted: after Ctrl-C; the state is saved.
     """
     settings = run.read_settings()
-    dataset = open_dataset(Path(run.read_record()["data"]))
+    main = open_dataset(Path(run.read_record()["data"]))
+    dataset = with_pictures_beside(main, settings.data)
     splits = run.read_splits(dataset)
     seed_everything(settings.seed, verbose=False)
     if run.state_file.exists():
         state, model = run.state_file, build_model(settings.model.without_weights())
     else:
         # A run that was stopped before its first state was saved begins again, the same way.
-        state, model = None, _first_model(settings, _probe(dataset, splits["train"], settings.model)[0])
+        state, model = None, _first_model(settings, _probe(main, splits["train"], settings.model)[0])
     _freeze(model, settings)
     return _fit(model, settings, dataset, splits, run, state, show_progress)
 
@@ -105,7 +115,7 @@ def average(repeats: Sequence[Run], settings: RunSettings, data: Path, run: Run,
         LeadlineError: if one of the runs has no checkpoint.
         Interrupted: after Ctrl-C; the average is whole.
     """
-    dataset = open_dataset(data)
+    dataset = with_pictures_beside(open_dataset(data), settings.data)
     splits = repeats[0].read_splits(dataset)
     model = load_weight_average([find_checkpoint(repeat.folder) for repeat in repeats])
     settings = _with_focal_px(settings, model.settings.focal_px)
@@ -220,6 +230,7 @@ def _parts(model: DepthModel, settings: RunSettings, dataset: DepthDataset, spli
 
 def _probe(dataset: DepthDataset, indices: list[int], model: ModelSettings) -> tuple[float, float | None]:
     """Median depth in metres, and focal length in pixels of the working size (None if unknown)."""
+    indices = [index for index in indices if index < len(dataset)]  # others are those of images beside it
     chosen = indices[:: max(1, len(indices) // NUM_PROBED)][:NUM_PROBED]
     samples = [to_working_size(dataset[index], model.height * model.width, model.multiple_px) for index in chosen]
     medians = [sample.depth_m[sample.valid].median() for sample in samples if sample.valid.any()]

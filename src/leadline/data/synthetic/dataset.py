@@ -1,4 +1,4 @@
-"""Rendered rooms with exact depth: for tests, for first steps without data, and as more training pictures.
+"""Rendered scenes with exact depth: for tests, for first steps without data, and as more training pictures.
 
 Pixel centres are at integer coordinates: a point (X, Y, Z) in camera axes (x right, y down, z forward) is at
 x_px = fx · X / Z + cx and y_px = fy · Y / Z + cy, cx = (width - 1) / 2, cy = (height - 1) / 2, fx = fy.
@@ -25,15 +25,19 @@ from tqdm import tqdm
 from leadline.data.datasets.folder import read_dataset_toml
 from leadline.data.sample import GroundTruth, Sample
 from leadline.data.synthetic.layout import draw_pose, draw_room
+from leadline.data.synthetic.near_range import NearDataset, generator, refuse_impossible
 from leadline.data.synthetic.raycast import Pose, Room
 from leadline.data.synthetic.shading import Rendering, render
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import focal_px_from_fov, pinhole
 from leadline.io import atomic_folder, require_only
 
 PICTURES_PER_SCENE = 4
 DEPTH_KIND = "rendered"
 INDEX_COLUMNS = ("id", "rgb", "depth", "scene", "official_split")
+CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
+SCENES = ("rooms", "near")
+"""Kinds of rendered scenes."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,7 @@ class SyntheticDataset:
 
     def __post_init__(self) -> None:
         """Refuse settings that no picture can have."""
-        least = {"count": 1, "seed": 0, "height": 8, "width": 8}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise LeadlineError(f"{name} must be at least {low}, got {getattr(self, name)}; give a larger one")
+        refuse_impossible(self.count, self.seed, self.height, self.width)
         if not 10 <= self.fov_deg <= 130:
             raise LeadlineError(f"fov_deg must be from 10 to 130 degrees, got {self.fov_deg}; phones have about 65")
 
@@ -122,50 +123,61 @@ class SyntheticDataset:
     def rendering(self, index: int) -> Rendering:
         """Render one picture as arrays, with the surface that each pixel shows."""
         scene, view = divmod(index, PICTURES_PER_SCENE)
-        room, noise = _room(self.seed, scene), _generator(self.seed, scene, view, 1)
+        room, noise = _room(self.seed, scene), generator(self.seed, scene, view, 1)
         return render(room, _pose(self.seed, scene, view), self.height, self.width, self.fov_deg, noise)
+
+
+RenderedDataset = SyntheticDataset | NearDataset
 
 
 def _scene_name(index: int) -> str:
     return f"room_{index // PICTURES_PER_SCENE:04d}"
 
 
-def _generator(*key: int) -> np.random.Generator:
-    seed, *rest = key
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=rest))
-
-
 @lru_cache(maxsize=64)
 def _room(seed: int, scene: int) -> Room:
-    return draw_room(_generator(seed, scene))
+    return draw_room(generator(seed, scene))
 
 
 @lru_cache(maxsize=1024)
 def _pose(seed: int, scene: int, view: int) -> Pose:
-    return draw_pose(_room(seed, scene), _generator(seed, scene, view, 0))
+    return draw_pose(_room(seed, scene), generator(seed, scene, view, 0))
 
 
-def synthesize(out: Path, count: int, seed: int, height: int = 480, width: int = 640, fov_deg: float = 63.0) -> int:
-    """Write a folder data set of rendered rooms: `index.csv`, `dataset.toml`, `rgb/` and `depth/`.
+def synthesize(
+    out: Path,
+    count: int,
+    seed: int,
+    height: int = 480,
+    width: int = 640,
+    fov_deg: float = 63.0,
+    scenes: str = "rooms",
+) -> int:
+    """Write a folder data set of rendered scenes: `index.csv`, `dataset.toml`, `rgb/` and `depth/`.
 
     Depth is stored as 16-bit PNG in millimetres. A set written earlier is replaced, once the new one is whole.
 
     Args:
         out: the folder to write.
-        count: number of pictures, four of each room.
-        seed: which rooms.
+        count: number of pictures.
+        seed: which scenes.
         height: rows of a picture.
         width: columns of a picture.
-        fov_deg: horizontal field of view.
+        fov_deg: horizontal field of view of rooms.
+        scenes: a key of `SCENES`: furnished rooms, four pictures of each from eye height; or near things, each scene
+            seen once by a camera of its own field of view.
 
     Returns:
         The number of pictures written.
 
     Raises:
-        LeadlineError: if a setting is out of range, or `out` holds anything but a set of rendered rooms.
+        LeadlineError: if a setting is out of range, or `out` holds anything but rendered scenes.
         OSError: if the folder cannot be written.
     """
-    dataset, out = SyntheticDataset(count, seed, height, width, fov_deg), out.resolve()
+    if scenes not in SCENES:
+        raise unknown_name("kind of scenes", scenes, SCENES)
+    near, out = scenes == "near", out.resolve()
+    dataset = NearDataset(count, seed, height, width) if near else SyntheticDataset(count, seed, height, width, fov_deg)
     _refuse_foreign(out)
     with atomic_folder(out) as folder:
         for name in ("rgb", "depth"):
@@ -191,28 +203,36 @@ def _in_order(work: Callable[[int], None], count: int) -> Iterator[None]:
         yield from pool.map(work, range(count))
 
 
-def _write_pair(folder: Path, dataset: SyntheticDataset, index: int) -> None:
+def _write_pair(folder: Path, dataset: RenderedDataset, index: int) -> None:
     picture, name = dataset.rendering(index), f"{dataset.ids[index]}.png"
     Image.fromarray(picture.rgb).save(folder / "rgb" / name)
     Image.fromarray((1000 * picture.depth_m + 0.5).astype(np.uint16)).save(folder / "depth" / name)
 
 
-def _write_index(folder: Path, dataset: SyntheticDataset) -> None:
+def _write_index(folder: Path, dataset: RenderedDataset) -> None:
     with (folder / "index.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(INDEX_COLUMNS)
+        writer.writerow((*INDEX_COLUMNS, *(CAMERA_COLUMNS if isinstance(dataset, NearDataset) else ())))
         columns = zip(dataset.ids, dataset.scenes, dataset.official_splits, strict=True)
-        writer.writerows((name, f"rgb/{name}.png", f"depth/{name}.png", *rest) for name, *rest in columns)
+        for index, (name, *rest) in enumerate(columns):
+            camera = _four_numbers(dataset.camera(index)) if isinstance(dataset, NearDataset) else ()
+            writer.writerow((name, f"rgb/{name}.png", f"depth/{name}.png", *rest, *camera))
 
 
-def _write_toml(folder: Path, name: str, dataset: SyntheticDataset) -> None:
-    (fx, _, cx), (_, fy, cy), _ = dataset.intrinsics.tolist()
+def _four_numbers(intrinsics: Tensor) -> tuple[float, float, float, float]:
+    """fx, fy, cx and cy of a pinhole matrix."""
+    (fx, _, cx), (_, fy, cy), _ = intrinsics.tolist()
+    return fx, fy, cx, cy
+
+
+def _write_toml(folder: Path, name: str, dataset: RenderedDataset) -> None:
     settings = {
         "name": name,
         "depth_scale": 0.001,
         "depth_offset": 0.0,
         "depth_invalid": 0,
         "depth_kind": DEPTH_KIND,
-        "intrinsics": [fx, fy, cx, cy],
     }
+    if isinstance(dataset, SyntheticDataset):
+        settings["intrinsics"] = _four_numbers(dataset.intrinsics)
     (folder / "dataset.toml").write_text(tomli_w.dumps(settings), encoding="utf-8")

@@ -1,5 +1,6 @@
 """Rooms drawn by chance: their size, what stands in them, and places to take pictures from."""
 
+from collections.abc import Sequence
 from math import cos, pi, sin
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ from numpy.random import Generator
 from leadline.data.synthetic.furniture import (
     FIXED_LOOKS,
     FLOORS,
+    INK_PATTERNS,
+    MIXED_PATTERNS,
     PALETTES,
     PATTERN_SCALES_M,
     PIECES,
@@ -54,7 +57,21 @@ class Spot(NamedTuple):
 
 def draw_room(rng: Generator) -> Room:
     """A room with a door, a window, pictures on its walls and about ten pieces of furniture."""
-    size = (rng.uniform(3.0, 6.0), rng.uniform(2.35, 2.9), rng.uniform(3.6, 7.0))
+    return furnished_room(rng, (rng.uniform(3.0, 6.0), rng.uniform(2.35, 2.9), rng.uniform(3.6, 7.0)))
+
+
+def furnished_room(
+    rng: Generator, size: Triple, solids: Sequence[Solid] = (), taken: Sequence[Spot] = (), max_pieces: int = 10
+) -> Room:
+    """A room of a size with a door, a window, pictures on its walls and furniture.
+
+    Args:
+        rng: where all chance comes from.
+        size: width, height and depth in metres.
+        solids: what stands in it beforehand.
+        taken: where that stands; furniture keeps off.
+        max_pieces: how many pieces of furniture are tried at most.
+    """
     wall = _wall_look(rng)
     accent = _wall_look(rng) if rng.random() < 0.5 else wall
     ceiling = Look("plain", (0.8, 0.79, 0.77), (0.74, 0.73, 0.71), 0.8)
@@ -62,10 +79,10 @@ def draw_room(rng: Generator) -> Room:
     door_side, window_side, *bare_sides = rng.permutation(4).tolist()
     door, before_door = _door(rng, size, door_side)
     window, daylight = _window(rng, size, window_side)
-    solids = [*_skirting(size), *door, *window, *_pictures(rng, size, bare_sides), *_rug(rng, size)]
-    solids += _furnish(rng, size, [before_door])
+    dressed = [*_skirting(size), *door, *window, *_pictures(rng, size, bare_sides), *_rug(rng, size)]
+    dressed += [*solids, *_furnish(rng, size, [before_door, *taken], max_pieces)]
     lamp = (size[0] * rng.uniform(0.4, 0.6), -size[1] + 0.45, size[2] * rng.uniform(0.4, 0.6))
-    return Room(size, shell, tuple(solids), (lamp, daylight), _light_colors(rng))
+    return Room(size, shell, tuple(dressed), (lamp, daylight), _light_colors(rng))
 
 
 def _light_colors(rng: Generator) -> tuple[Triple, Triple]:
@@ -91,11 +108,14 @@ def _paler(color: Triple) -> Triple:
     return 0.93 * red, 0.93 * green, 0.93 * blue
 
 
-def _palette_look(rng: Generator, palette: str) -> Look:
+def palette_look(rng: Generator, palette: str) -> Look:
+    """A look of one of a palette's colours."""
     pattern, colors = PALETTES[palette]
     first, second = _mixed(rng, colors[rng.integers(len(colors))])
-    if pattern in ("books", "checker"):
+    if pattern in MIXED_PATTERNS:
         second = colors[rng.integers(len(colors))]
+    if pattern in INK_PATTERNS:
+        second = (0.05, 0.05, 0.06) if sum(first) > 0.6 else (0.4, 0.4, 0.4)
     if pattern == "plain":
         second = _paler(first)
     return Look(pattern, first, second, PATTERN_SCALES_M[pattern])
@@ -114,7 +134,7 @@ def _floor_look(rng: Generator) -> Look:
     return Look(pattern, *_mixed(rng, colors[rng.integers(len(colors))]), scale * rng.uniform(0.8, 1.3))
 
 
-def _on_wall(size: Triple, side: int, along: float, height: float, out: float, half: Triple, look: Look) -> Solid:
+def on_wall(size: Triple, side: int, along: float, height: float, out: float, half: Triple, look: Look) -> Solid:
     """A box at a wall: `along` it from 0 to 1, at a height, `out` from it; sides 0 to 3: +z, +x, -z, -x."""
     width, _, depth = size
     x, z = (
@@ -130,7 +150,7 @@ def _skirting(size: Triple) -> list[Solid]:
     lengths = (size[0], size[2], size[0], size[2])
     look = FIXED_LOOKS["white"]
     return [
-        _on_wall(size, side, 0.5, 0.05, 0.0075, (length / 2, 0.05, 0.0075), look) for side, length in enumerate(lengths)
+        on_wall(size, side, 0.5, 0.05, 0.0075, (length / 2, 0.05, 0.0075), look) for side, length in enumerate(lengths)
     ]
 
 
@@ -138,11 +158,11 @@ def _door(rng: Generator, size: Triple, side: int) -> tuple[list[Solid], Spot]:
     """A door in its frame, and the floor before it that stays free."""
     width, height = DOOR_M
     along = rng.uniform(0.25, 0.75)
-    leaf, frame = _palette_look(rng, rng.choice(["wood", "painted"])), FIXED_LOOKS["white"]
+    leaf, frame = palette_look(rng, rng.choice(["wood", "painted"])), FIXED_LOOKS["white"]
     solids = [
-        _on_wall(size, side, along, height / 2, 0.01, (width / 2 + 0.08, height / 2 + 0.04, 0.02), frame),
-        _on_wall(size, side, along, height / 2, 0.02, (width / 2, height / 2, 0.02), leaf),
-        _on_wall(
+        on_wall(size, side, along, height / 2, 0.01, (width / 2 + 0.08, height / 2 + 0.04, 0.02), frame),
+        on_wall(size, side, along, height / 2, 0.02, (width / 2, height / 2, 0.02), leaf),
+        on_wall(
             size,
             side,
             along + 0.38 * width / size[2 * (side % 2)],
@@ -152,7 +172,7 @@ def _door(rng: Generator, size: Triple, side: int) -> tuple[list[Solid], Spot]:
             FIXED_LOOKS["metal"],
         ),
     ]
-    before = _on_wall(size, side, along, 0.0, 0.45, (0, 0, 0), frame).centre_m
+    before = on_wall(size, side, along, 0.0, 0.45, (0, 0, 0), frame).centre_m
     return solids, Spot(before[0], before[2], 0.5, 0.5)
 
 
@@ -162,13 +182,13 @@ def _window(rng: Generator, size: Triple, side: int) -> tuple[list[Solid], Tripl
     sky = Look("art", (0.55, 0.68, 0.85), (0.8, 0.85, 0.9), 1.5, glow=rng.uniform(1.2, 2.2))
     white = FIXED_LOOKS["white"]
     solids = [
-        _on_wall(size, side, along, 1.5, 0.0, (half_width + 0.06, half_height + 0.06, 0.03), white),
-        _on_wall(size, side, along, 1.5, 0.01, (half_width, half_height, 0.03), sky),
-        _on_wall(size, side, along, 1.5, 0.02, (0.025, half_height, 0.03), white),
-        _on_wall(size, side, along, 1.5, 0.02, (half_width, 0.02, 0.03), white),
-        _on_wall(size, side, along, 1.5 - half_height - 0.08, 0.035, (half_width + 0.12, 0.02, 0.035), white),
+        on_wall(size, side, along, 1.5, 0.0, (half_width + 0.06, half_height + 0.06, 0.03), white),
+        on_wall(size, side, along, 1.5, 0.01, (half_width, half_height, 0.03), sky),
+        on_wall(size, side, along, 1.5, 0.02, (0.025, half_height, 0.03), white),
+        on_wall(size, side, along, 1.5, 0.02, (half_width, 0.02, 0.03), white),
+        on_wall(size, side, along, 1.5 - half_height - 0.08, 0.035, (half_width + 0.12, 0.02, 0.035), white),
     ]
-    return solids, _on_wall(size, side, along, 1.6, 0.3, (0, 0, 0), white).centre_m
+    return solids, on_wall(size, side, along, 1.6, 0.3, (0, 0, 0), white).centre_m
 
 
 def _pictures(rng: Generator, size: Triple, sides: list[int]) -> list[Solid]:
@@ -181,9 +201,9 @@ def _pictures(rng: Generator, size: Triple, sides: list[int]) -> list[Solid]:
                 first, second = map(tuple, rng.uniform(0.03, 0.8, (2, 3)).tolist())
                 art = Look("art", first, second, rng.uniform(0.15, 0.6))
                 frame = FIXED_LOOKS[rng.choice(["black", "white", "metal"])]
-                solids.append(_on_wall(size, side, along, height, 0.01, (half_width, half_height, 0.02), frame))
+                solids.append(on_wall(size, side, along, height, 0.01, (half_width, half_height, 0.02), frame))
                 inner = (half_width - 0.03, half_height - 0.03, 0.02)
-                solids.append(_on_wall(size, side, along, height, 0.013, inner, art))
+                solids.append(on_wall(size, side, along, height, 0.013, inner, art))
     return solids
 
 
@@ -191,24 +211,24 @@ def _rug(rng: Generator, size: Triple) -> list[Solid]:
     if rng.random() < 0.4:
         return []
     half = (rng.uniform(0.6, 0.28 * size[0]), 0.008, rng.uniform(0.7, 0.28 * size[2]))
-    look = _palette_look(rng, "fabric")._replace(pattern=str(rng.choice(["weave", "stripes", "dots"])), scale_m=0.2)
+    look = palette_look(rng, "fabric")._replace(pattern=str(rng.choice(["weave", "stripes", "dots"])), scale_m=0.2)
     return [Solid("box", (size[0] / 2, -0.008, size[2] / 2), half, rng.uniform(-0.2, 0.2), look)]
 
 
-def _furnish(rng: Generator, size: Triple, taken: list[Spot]) -> list[Solid]:
+def _furnish(rng: Generator, size: Triple, taken: list[Spot], max_pieces: int) -> list[Solid]:
     """Put in one piece of each group, where there is a place for it."""
     solids: list[Solid] = []
-    for group in ORDER:
+    for group in ORDER[:max_pieces]:
         piece = PIECES[group[rng.integers(len(group))]]
         extent = rng.uniform(piece.low_m, piece.high_m)
-        spot = _find_spot(rng, size, piece.at_wall, extent, taken)
+        spot = find_spot(rng, size, piece.at_wall, extent, taken)
         if spot:
             taken.append(spot)
-            solids += _assemble(rng, piece, extent, spot)
+            solids += assemble(rng, piece, extent, spot)
     return solids
 
 
-def _find_spot(rng: Generator, size: Triple, at_wall: bool, extent: np.ndarray, taken: list[Spot]) -> Spot | None:
+def find_spot(rng: Generator, size: Triple, at_wall: bool, extent: np.ndarray, taken: list[Spot]) -> Spot | None:
     """A free place: with the back to a wall, or anywhere at any angle."""
     for _ in range(20):
         side = int(rng.integers(4))
@@ -225,9 +245,9 @@ def _find_spot(rng: Generator, size: Triple, at_wall: bool, extent: np.ndarray, 
     return None
 
 
-def _assemble(rng: Generator, piece: Piece, extent: np.ndarray, spot: Spot) -> list[Solid]:
+def assemble(rng: Generator, piece: Piece, extent: np.ndarray, spot: Spot) -> list[Solid]:
     """The bodies of a piece of furniture that stands somewhere."""
-    looks = FIXED_LOOKS | {"body": _palette_look(rng, piece.body), "accent": _palette_look(rng, piece.accent)}
+    looks = FIXED_LOOKS | {"body": palette_look(rng, piece.body), "accent": palette_look(rng, piece.accent)}
     c, s = cos(spot.yaw_rad), sin(spot.yaw_rad)
     solids = []
     for part in piece.parts:

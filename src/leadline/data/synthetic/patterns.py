@@ -118,6 +118,39 @@ def _art(u: Array, v: Array) -> Array:
     return np.asarray(np.clip(4 * fractal_noise(u, v) - 1.5, 0, 1), np.float32)
 
 
+def _text(u: Array, v: Array) -> Array:
+    """Lines of words, two units of length to one of height, within a margin-less page."""
+    line = np.floor(v)
+    word = np.floor(u * np.float32(0.4) + 3 * _cell_random(line, line))
+    ink = (v - line > 0.45) & (_cell_random(word, line) > 0.25) & (_cell_random(line, line * 5) > 0.12)
+    return np.asarray(ink * (0.6 + 0.4 * fractal_noise(u * 3, v * 3)), np.float32)
+
+
+def _keys(u: Array, v: Array) -> Array:
+    _, _, joint = _cells(u + 0.3 * np.floor(v), v, 0.2)
+    return np.where(joint, np.float32(1), np.float32(0))
+
+
+def _windows(u: Array, v: Array) -> Array:
+    """A screen's windows: flat rectangles of a few tones, some of them with lines of text."""
+    column, row = np.floor(u), np.floor(v * np.float32(1.4) + 0.4 * _cell_random(np.floor(u), np.floor(u)))
+    tone = _cell_random(column, row)
+    return np.asarray(np.where(tone > 0.6, 1 - 0.7 * _text(u * 14, v * 20), tone), np.float32)
+
+
+def _speckle(u: Array, v: Array) -> Array:
+    return np.asarray(
+        np.clip(3 * fractal_noise(u, v) - 1.2 + 0.5 * (fractal_noise(v * 5, u * 5) - 0.5), 0, 1), np.float32
+    )
+
+
+def _label(u: Array, v: Array) -> Array:
+    """A coloured print: a large shape, a band and a few words."""
+    shape = np.clip(8 * fractal_noise(u * np.float32(0.7), v * np.float32(0.7)) - 3.5, 0, 1)
+    band = (v * np.float32(0.5) - np.floor(v * np.float32(0.5)) < 0.3).astype(np.float32)
+    return np.asarray(np.maximum(shape * (1 - band), band * _text(u * 3, v * 6)), np.float32)
+
+
 PATTERNS: dict[str, Callable[[Array, Array], Array]] = {
     "plain": _plain,
     "grain": _grain,
@@ -130,4 +163,9 @@ PATTERNS: dict[str, Callable[[Array, Array], Array]] = {
     "weave": _weave,
     "books": _books,
     "art": _art,
+    "text": _text,
+    "keys": _keys,
+    "windows": _windows,
+    "speckle": _speckle,
+    "label": _label,
 }

@@ -40,6 +40,7 @@ class Solid(NamedTuple):
     half_m: Triple  # half its width, height and depth
     yaw_rad: float
     look: Look
+    tilt_rad: tuple[float, float] = (0.0, 0.0)  # about its own x, then its own z axis, before it is turned by yaw
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class Room:
     def bodies(self) -> "Bodies":
         """The shell, as the same box six times, then the solids."""
         low, high = self.bounds_m
-        box = (tuple((low + high) / 2), tuple((high - low) / 2), 0.0)
-        rows = [box] * len(self.shell) + [(solid.centre_m, solid.half_m, solid.yaw_rad) for solid in self.solids]
-        centres, halves, yaws = (np.array(column, np.float32) for column in zip(*rows, strict=True))
-        return Bodies(centres.T, halves.T, yaws)
+        box = Solid("box", tuple((low + high) / 2), tuple((high - low) / 2), 0.0, self.shell[0])
+        bodies = [box] * len(self.shell) + list(self.solids)
+        rows = [(body.centre_m, body.half_m, body_axes(body)) for body in bodies]
+        centres, halves, axes = (np.array(column, np.float32) for column in zip(*rows, strict=True))
+        return Bodies(centres.T, halves.T, axes)
 
 
 class Bodies(NamedTuple):
@@ -77,7 +79,7 @@ class Bodies(NamedTuple):
 
     centre_m: Array  # (3, S)
     half_m: Array  # (3, S)
-    yaw_rad: Array  # (S,)
+    axes: Array  # from world axes to its own, (S, 3, 3)
 
 
 class Pose(NamedTuple):
@@ -115,10 +117,20 @@ def look_at(position_m: Triple, target_m: Triple, roll_rad: float) -> Pose:
     return Pose(np.array(position_m, np.float32), axes.astype(np.float32))
 
 
-def _turn(vector: Array, yaw_rad: Array) -> Array:
-    """World axes to those of a solid turned by `yaw_rad`, (3, ...)."""
-    c, s = np.cos(yaw_rad), np.sin(yaw_rad)
-    return np.stack((c * vector[0] - s * vector[2], vector[1], s * vector[0] + c * vector[2]))
+def body_axes(solid: Solid) -> Array:
+    """The matrix from world axes to those of a solid, (3, 3)."""
+    yaw = _rotation(1, solid.yaw_rad)
+    pitch, roll = solid.tilt_rad
+    return (yaw @ _rotation(0, pitch) @ _rotation(2, roll)).T if pitch or roll else yaw.T
+
+
+def _rotation(axis: int, angle_rad: float) -> Array:
+    """From turned to unturned axes, (3, 3); about y, +z goes to (sin, 0, cos)."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    turned = np.eye(3)
+    turned[first, first] = turned[second, second] = cos(angle_rad)
+    turned[second, first], turned[first, second] = sin(angle_rad), -sin(angle_rad)
+    return turned
 
 
 def _slab(origin: Array, direction: Array, half: Array) -> tuple[Array, Array]:
@@ -183,14 +195,16 @@ def cast_rays(room: Room, origin: Array, direction: Array, windows: list[Window]
         The ray parameter, 0 where the origin is inside a solid, and the surface met, (H, W).
     """
     hits = _hit_shell(room, origin, direction)
-    centre, half, yaw = room.bodies
+    centre, half, axes = room.bodies
     for index, solid in enumerate(room.solids, start=len(room.shell)):
         rows, columns = windows[index - len(room.shell)] if windows else EVERYTHING
         rays = direction[:, rows, columns]
         if rays.size:
-            start = _turn(origin - centre[:, index, None, None], yaw[index])
+            start, along = (
+                np.tensordot(axes[index], part, 1) for part in (origin - centre[:, index, None, None], rays)
+            )
             with np.errstate(invalid="ignore"):
-                enter, leave = SHAPES[solid.shape](start, _turn(rays, yaw[index]), half[:, index, None, None])
+                enter, leave = SHAPES[solid.shape](start, along, half[:, index, None, None])
             np.maximum(enter, 0, out=enter)
             closer = (enter < leave) & (enter < hits.depth_m[rows, columns])
             np.copyto(hits.depth_m[rows, columns], enter, where=closer)
@@ -200,8 +214,8 @@ def cast_rays(room: Room, origin: Array, direction: Array, windows: list[Window]
 
 def solid_windows(room: Room, pose: Pose, height: int, width: int, fov_deg: float) -> list[Window]:
     """The rows and columns of a picture that each solid can be seen in."""
-    half, yaw = room.bodies.half_m[:, 6:, None], room.bodies.yaw_rad[6:, None]
-    corners = _turn(half * CORNERS[:, None], -yaw) + room.bodies.centre_m[:, 6:, None]  # (3, S, 8)
+    centre, half, axes = room.bodies
+    corners = np.einsum("sji,jsk->isk", axes, half[:, :, None] * CORNERS[:, None])[:, 6:] + centre[:, 6:, None]
     seen = np.tensordot(pose.rotation.T, corners - pose.position_m[:, None, None], 1)
     low, high = seen[:, :, EDGES[0]], seen[:, :, EDGES[1]]
     share = (NEAR_M - low[2]) / np.where(high[2] == low[2], np.float32(1e-12), high[2] - low[2])

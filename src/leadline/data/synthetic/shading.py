@@ -56,7 +56,8 @@ class Places(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _looks(room: Room) -> Looks:
+def surface_looks(room: Room) -> Looks:
+    """How the surfaces of a room look, as a table."""
     shapes = ["box"] * len(room.shell) + [solid.shape for solid in room.solids]
     curved = np.array([CURVED_DIRECTIONS[shape] for shape in shapes], np.int8)
     names, *numbers = zip(*room.shell, *(solid.look for solid in room.solids), strict=True)
@@ -105,23 +106,22 @@ def render(room: Room, pose: Pose, height: int, width: int, fov_deg: float, rng:
     rays = np.tensordot(pose.rotation, camera_rays(height, width, fov_deg), 1)
     windows = solid_windows(room, pose, height, width, fov_deg)
     hits = cast_rays(room, pose.position_m.reshape(3, 1, 1), rays, windows)
-    places = _places(room, pose, rays.reshape(3, -1), hits, focal_px_from_fov(fov_deg, width))
+    places = find_places(room, pose, rays.reshape(3, -1), hits, focal_px_from_fov(fov_deg, width))
     light = _shade(room, places)
     return Rendering(_develop(light.reshape(3, height, width), rng), hits.depth_m, hits.surface)
 
 
-def _places(room: Room, pose: Pose, rays: Array, hits: Hits, focal_px: float) -> Places:
+def find_places(room: Room, pose: Pose, rays: Array, hits: Hits, focal_px: float) -> Places:
     """Points, normals and surface coordinates of all pixels at once."""
-    bodies, looks = room.bodies, _looks(room)
+    bodies, looks = room.bodies, surface_looks(room)
     surface, depth = hits.surface.ravel().astype(np.intp), hits.depth_m.ravel()
     half = bodies.half_m.take(surface, axis=1)
-    c, s = np.cos(bodies.yaw_rad).take(surface), np.sin(bodies.yaw_rad).take(surface)
+    axes = np.moveaxis(bodies.axes, 0, 2).take(surface, axis=2)
     point = pose.position_m[:, None] + depth * rays
-    x, y, z = point - bodies.centre_m.take(surface, axis=1)
-    local = np.stack((c * x - s * z, y, s * x + c * z))
+    local = np.einsum("ijp,jp->ip", axes, point - bodies.centre_m.take(surface, axis=1))
     scaled = local / half
-    (nx, ny, nz), u, v = _faces(looks.curved.take(surface), local, scaled, half)
-    normal = np.stack((c * nx + s * nz, ny, c * nz - s * nx))
+    own_normal, u, v = _faces(looks.curved.take(surface), local, scaled, half)
+    normal = np.einsum("jip,jp->ip", axes, own_normal)
     facing = np.einsum("cp,cp->p", normal, rays)
     normal *= -np.sign(facing)
     slope = np.abs(facing) / np.sqrt(np.einsum("cp,cp->p", rays, rays))
@@ -150,7 +150,7 @@ def _shade(room: Room, places: Places) -> Array:
     """Light that leaves each place towards the camera, (3, P)."""
     up = -places.normal[1]
     open_share = _open_share(room, places)
-    glow = _looks(room).glow.take(places.surface) + np.float32(0.24) + np.float32(0.06) * up
+    glow = surface_looks(room).glow.take(places.surface) + np.float32(0.24) + np.float32(0.06) * up
     light = np.stack((glow, glow, glow))
     for position, color in zip(room.lights_m, room.light_colors, strict=True):
         towards = np.reshape(position, (3, 1)).astype(np.float32) - places.point_m
@@ -158,7 +158,7 @@ def _shade(room: Room, places: Places) -> Array:
         facing = np.einsum("cp,cp->p", towards, places.normal) / np.sqrt(square)
         strength = open_share * (0.85 * np.maximum(facing, 0) + 0.15) / (1 + square / 6)
         light += np.reshape(color, (3, 1)).astype(np.float32) * strength
-    light *= _colors(room, places)
+    light *= reflectance(room, places)
     return light
 
 
@@ -185,9 +185,9 @@ def _bilinear(maps: Array, index: NDArray[np.intp], first: Array, second: Array)
     return np.asarray(low * (1 - a) + high * a, np.float32)
 
 
-def _colors(room: Room, places: Places) -> Array:
+def reflectance(room: Room, places: Places) -> Array:
     """Reflectance of each place, (3, P)."""
-    looks = _looks(room)
+    looks = surface_looks(room)
     scale = looks.scale_m.take(places.surface)
     shift = (places.surface * 17).astype(np.float32)  # so that no two surfaces show the same part of a pattern
     u, v = places.u_m / scale + shift, places.v_m / scale
