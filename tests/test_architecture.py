@@ -24,7 +24,10 @@ ARROWS = {
 }
 """What each room may import; `cli` may import all of them, everyone errors and _version, nobody cli."""
 
-PUBLIC = ["__version__", "evaluate", "load_model", "measure", "open_dataset", "predict"]
+PUBLIC = sorted(
+    ["load_model", "predict", "predict_files", "measure", "calibrate", "evaluate", "compare", "export", "train"]
+    + ["open_dataset", "Camera", "Prediction", "LeadlineError", "__version__"]
+)
 
 
 def modules() -> list[Path]:

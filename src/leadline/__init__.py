@@ -2,7 +2,7 @@
 
 >>> import leadline
 >>> sorted(leadline.__all__)[:2]
-['__version__', 'evaluate']
+['Camera', 'LeadlineError']
 """
 
 from lazy_loader import attach_stub

@@ -1,6 +1,14 @@
 from ._version import __version__ as __version__
 from .data import open_dataset as open_dataset
+from .errors import LeadlineError as LeadlineError
+from .evaluation import calibrate as calibrate
+from .evaluation import compare as compare
 from .evaluation import evaluate as evaluate
+from .export import export as export
+from .geometry import Camera as Camera
 from .models import load_model as load_model
+from .prediction import Prediction as Prediction
 from .prediction import measure as measure
 from .prediction import predict as predict
+from .prediction import predict_files as predict_files
+from .training import train as train

@@ -11,7 +11,7 @@ from scipy.stats import bootstrap
 from leadline.data.synthetic.dataset import SyntheticDataset
 from leadline.errors import LeadlineError
 from leadline.evaluation import comparison
-from leadline.evaluation.comparison import Change, Difference, Scores, compare, mean_intervals, read_scores
+from leadline.evaluation.comparison import Change, Difference, Scores, compare_scores, mean_intervals, read_scores
 from leadline.evaluation.evaluation import Evaluation
 from leadline.evaluation.metrics import METRICS
 
@@ -29,7 +29,7 @@ def scores(model: str, abs_rel: list[float], delta1: list[float] | None = None, 
 
 
 def difference(first: Scores, other: Scores, metric: str = "abs_rel") -> Difference:
-    (found,) = compare(first, other)
+    (found,) = compare_scores(first, other)
     return found.differences[list(METRICS).index(metric)]
 
 
@@ -47,8 +47,8 @@ def test_scores_of_other_truth_or_rules_are_not_compared() -> None:
     before, after = scores("a", [0.1, 0.2]), scores("b", [0.2, 0.1])
     for key, what in {"data_digest": "true depth", "protocol_digest": "rules of the protocol"}.items():
         with pytest.raises(LeadlineError, match=f"the {what} of a and b differ, by their hashes"):
-            compare(replace(before, **{key: "1"}), replace(after, **{key: "2"}))
-        compare(replace(before, **{key: "1"}), after)  # an older evaluation has no hashes
+            compare_scores(replace(before, **{key: "1"}), replace(after, **{key: "2"}))
+        compare_scores(replace(before, **{key: "1"}), after)  # an older evaluation has no hashes
 
 
 # Differences
@@ -57,7 +57,7 @@ def test_scores_of_other_truth_or_rules_are_not_compared() -> None:
 def test_means_differences_and_wins_are_those_worked_by_hand() -> None:
     before = scores("a", [0.1, 0.2, 0.3, 0.4], [0.9, 0.8, 0.7, 0.6])
     after = scores("b", [0.2, 0.1, 0.1, 0.4], [0.8, 0.9, 0.9, 0.6])
-    (found,) = compare(before, after)
+    (found,) = compare_scores(before, after)
     assert (found.first, found.other, found.data, found.split, found.protocol) == (
         "a", "b", "rooms", "official/test", "report",
     )  # fmt: skip
@@ -74,7 +74,7 @@ def test_means_differences_and_wins_are_those_worked_by_hand() -> None:
 
 
 def test_changes_run_from_the_largest_improvement_to_the_largest_worsening() -> None:
-    (found,) = compare(scores("a", [0.1, 0.2, 0.3, 0.4]), scores("b", [0.2, 0.1, 0.1, 0.4]))
+    (found,) = compare_scores(scores("a", [0.1, 0.2, 0.3, 0.4]), scores("b", [0.2, 0.1, 0.1, 0.4]))
     assert [change.id for change in found.changes] == ["p2", "p1", "p3", "p0"]
     assert found.changes[0] == Change("p2", 0.3, 0.1)
     assert [change.difference for change in found.changes] == pytest.approx([-0.2, -0.1, 0.0, 0.1])
@@ -99,7 +99,7 @@ def test_the_verdict_follows_the_direction_and_whether_the_interval_holds_0(
 
 def test_every_other_model_is_compared_with_the_first() -> None:
     one, two, three = scores("a", [0.1, 0.2]), scores("b", [0.2, 0.4]), scores("c", [0.1, 0.1])
-    found = compare(one, two, three)
+    found = compare_scores(one, two, three)
     assert [(it.first, it.other) for it in found] == [("a", "b"), ("a", "c")]
     assert [it.differences[3].difference for it in found] == pytest.approx([0.15, -0.05])
 
@@ -108,7 +108,7 @@ def test_pictures_are_paired_by_id_whatever_their_order() -> None:
     values = np.random.default_rng(0).uniform(0.1, 0.5, (2, 12)).tolist()
     first, other = scores("a", values[0]), scores("b", values[1])
     shuffled = replace(other, ids=other.ids[::-1], rows=other.rows[::-1])
-    assert compare(first, shuffled) == compare(first, other)
+    assert compare_scores(first, shuffled) == compare_scores(first, other)
 
 
 def test_swapping_the_models_mirrors_everything() -> None:
@@ -116,7 +116,7 @@ def test_swapping_the_models_mirrors_everything() -> None:
     values, changed = generator.uniform(0.1, 0.5, 40), generator.normal(0, 0.05, 40)
     first = scores("a", values.tolist(), (1 - values).tolist())
     other = scores("b", (values + changed).tolist(), (1 - values - changed).tolist())
-    (there,), (back,) = compare(first, other), compare(other, first)
+    (there,), (back,) = compare_scores(first, other), compare_scores(other, first)
     for one, two in zip(there.differences, back.differences, strict=True):
         assert (one.difference, one.low, one.high) == pytest.approx((-two.difference, -two.high, -two.low), abs=1e-12)
         assert one.won == 1 - two.won
@@ -127,7 +127,7 @@ def test_swapping_the_models_mirrors_everything() -> None:
 def test_pictures_without_a_score_are_left_out_of_both_and_counted() -> None:
     first = scores("a", [0.1, NAN, 0.3, 0.4, NAN], [0.9, 0.8, 0.7, 0.6, 0.5])
     other = scores("b", [0.2, 0.1, 0.1, float("inf"), NAN], [0.9, 0.9, 0.9, 0.9, 0.9])
-    (found,) = compare(first, other)
+    (found,) = compare_scores(first, other)
     assert found.left_out == ["p1", "p3", "p4"]
     assert found.num_unscored == (2, 2)
     assert {change.id for change in found.changes} == {"p0", "p2"}
@@ -218,7 +218,7 @@ KNOWN = [f"room {number // 5}" for number in range(60)]
 
 
 def test_known_scenes_are_resampled_and_widen_the_interval() -> None:
-    (by_scene,), (by_picture,) = compare(*with_scene_effects(KNOWN)), compare(*with_scene_effects([]))
+    (by_scene,), (by_picture,) = compare_scores(*with_scene_effects(KNOWN)), compare_scores(*with_scene_effects([]))
     assert (by_scene.resampled, by_scene.num_resampled) == ("scenes", 12)
     assert (by_picture.resampled, by_picture.num_resampled) == ("pictures", 60)
     wide, narrow = by_scene.differences[3], by_picture.differences[3]
@@ -230,7 +230,7 @@ def test_known_scenes_are_resampled_and_widen_the_interval() -> None:
 def test_it_is_enough_that_the_other_model_knows_the_scenes() -> None:
     first, other = with_scene_effects(KNOWN)
     shuffled = replace(other, ids=other.ids[::-1], rows=other.rows[::-1], scenes=KNOWN[::-1])
-    assert compare(replace(first, scenes=[]), shuffled) == compare(first, other)
+    assert compare_scores(replace(first, scenes=[]), shuffled) == compare_scores(first, other)
 
 
 @pytest.mark.parametrize(
@@ -239,14 +239,14 @@ def test_it_is_enough_that_the_other_model_knows_the_scenes() -> None:
     ids=["one unknown", "one alone"],
 )
 def test_pictures_are_resampled_where_scenes_cannot_be(scenes: list[str], resampled: str) -> None:
-    (found,), (plain,) = compare(*with_scene_effects(scenes)), compare(*with_scene_effects([]))
+    (found,), (plain,) = compare_scores(*with_scene_effects(scenes)), compare_scores(*with_scene_effects([]))
     assert (found.resampled, found.num_resampled) == (resampled, 60)
     assert found.differences == plain.differences
 
 
 def test_a_scene_whose_pictures_are_left_out_is_not_drawn() -> None:
     first = scores("a", [0.1, 0.2, NAN, 0.4], scenes=["x", "y", "z", "x"])
-    (found,) = compare(first, scores("b", [0.2] * 4))
+    (found,) = compare_scores(first, scores("b", [0.2] * 4))
     assert (found.resampled, found.num_resampled) == ("scenes", 2)
 
 
@@ -273,7 +273,7 @@ def test_a_saved_evaluation_reads_back_as_it_was(tmp_path: Path) -> None:
     back, made = read_scores(tmp_path), Scores.of_report(source)
     assert replace(back, rows=made.rows) == made
     np.testing.assert_array_equal([list(row.values()) for row in back.rows], [list(row.values()) for row in made.rows])
-    (found,) = compare(back, Scores.of_report(report("other", seed=1)))
+    (found,) = compare_scores(back, Scores.of_report(report("other", seed=1)))
     assert found.left_out == ["00002"] and found.num_unscored == (1, 0)
 
 
@@ -323,7 +323,7 @@ def test_a_folder_without_an_evaluation_is_named(tmp_path: Path, missing: str) -
 
 def test_one_model_alone_is_no_comparison() -> None:
     with pytest.raises(LeadlineError, match="needs at least 2 models, got only a; name another"):
-        compare(scores("a", [0.1, 0.2]))
+        compare_scores(scores("a", [0.1, 0.2]))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def test_one_model_alone_is_no_comparison() -> None:
 )
 def test_fewer_than_two_pictures_are_refused(first: list[float], other: list[float]) -> None:
     with pytest.raises(LeadlineError, match=f"at least 2 pictures scored by both a and b, got {min(len(first), 1)}"):
-        compare(scores("a", first), scores("b", other))
+        compare_scores(scores("a", first), scores("b", other))
 
 
 @pytest.mark.parametrize("key", ["data", "split", "protocol"])
@@ -339,14 +339,14 @@ def test_scores_that_were_not_made_alike_are_refused(key: str) -> None:
     first, other = scores("a", [0.1, 0.2]), scores("b", [0.1, 0.2], **{key: "else"})
     message = f"a has the {key} {getattr(first, key)!r}, b 'else'; evaluate both alike"
     with pytest.raises(LeadlineError, match=message):
-        compare(first, other)
+        compare_scores(first, other)
 
 
 def test_names_do_not_matter_where_hashes_tell() -> None:
     known = {"data_digest": "1", "protocol_digest": "2"}
     first = scores("a", [0.1, 0.2, 0.3], **known)
     other = scores("b", [0.1, 0.2, 0.4], **known, data="else", split="else", protocol="else")
-    assert compare(first, other)
+    assert compare_scores(first, other)
 
 
 def test_other_pictures_are_refused_with_their_number_and_one_name() -> None:
@@ -354,7 +354,7 @@ def test_other_pictures_are_refused_with_their_number_and_one_name() -> None:
     message = "the scores of b lack 2 of the 4 pictures of a, such as 'p2'; evaluate both on the same pictures"
     for pair in ((first, other), (other, first)):
         with pytest.raises(LeadlineError, match=message):
-            compare(*pair)
+            compare_scores(*pair)
 
 
 def test_lists_that_do_not_fit_are_refused() -> None:

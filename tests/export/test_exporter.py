@@ -16,8 +16,8 @@ from leadline.backends.table import open_backend
 from leadline.backends.torch_model import TorchBackend
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
-from leadline.export import exporter as export
-from leadline.export.exporter import export_model
+from leadline.export import exporter
+from leadline.export.exporter import export
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 from leadline.io.provenance import ensure_overwritable
@@ -72,7 +72,7 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(transformer: Path) -> Path:
     path = transformer.parent / "transformer.onnx"
-    checks = export_model(transformer, path)
+    checks = export(transformer, path)
     assert [(check.num_pictures, check.height, check.width) for check in checks] == [
         (1, 480, 640), (2, 501, 375), (1, 90, 160)
     ]  # fmt: skip
@@ -101,7 +101,7 @@ def test_the_file_assumes_the_camera_and_the_size_that_the_model_does(
     if suffix == ".xml":
         path = exported.with_suffix(".xml")
         if not path.exists():
-            export_model(transformer, path)
+            export(transformer, path)
     model, file = TorchBackend(load_model(transformer), "model"), open_backend(path)
     assert file.working_size == model.working_size == (64, 96)
     camera = file.assumed_camera(height, width)
@@ -110,7 +110,7 @@ def test_the_file_assumes_the_camera_and_the_size_that_the_model_does(
 
 def test_a_model_that_knows_no_focal_length_makes_a_file_that_does_not(tmp_path: Path) -> None:
     unknown = checkpoint(tmp_path / "model", PLAIN.model_copy(update={"focal_px": None}))
-    export_model(unknown, tmp_path / "model.onnx")
+    export(unknown, tmp_path / "model.onnx")
     backend = open_onnx(tmp_path / "model.onnx")
     assert (backend.working_size, backend.assumed_camera(60, 80)) == ((48, 64), None)
 
@@ -130,13 +130,13 @@ def test_the_file_says_what_it_is_and_not_who_made_it_where(exported: Path) -> N
         assert words in whole.doc_string
     content = exported.read_bytes()
     assert b"site-packages" not in content
-    assert str(Path(export.__file__).parent).encode() not in content
+    assert str(Path(exporter.__file__).parent).encode() not in content
 
 
 @needs_openvino
 def test_openvinos_file_is_scored_like_the_model(plain: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.xml"
-    assert all(check.difference < 1e-5 for check in export_model(plain, path))
+    assert all(check.difference < 1e-5 for check in export(plain, path))
     assert {it.name for it in tmp_path.iterdir()} == {"model.xml", "model.bin"}
     text = path.read_text(encoding="utf-8")
     assert "focal_px (1,): their focal length in pixels, NaN where unknown." in text and "weights: MIT." in text
@@ -146,7 +146,7 @@ def test_openvinos_file_is_scored_like_the_model(plain: Path, tmp_path: Path) ->
     expected = in_float32(load_model(plain), 70.0)
     np.testing.assert_allclose(backend.estimate(IMAGES, cameras).values, expected, rtol=1e-5, atol=1e-5)
     assert (backend.output, backend.working_size) == (Output.METRES, (48, 64))
-    export_model(plain, path)  # onto its own files
+    export(plain, path)  # onto its own files
     ensure_overwritable([path, path.with_suffix(".bin")])
 
 
@@ -156,9 +156,9 @@ def test_openvinos_files_are_kept_together(plain: Path, tmp_path: Path, monkeypa
     path.with_suffix(".bin").write_bytes(b"mine")
     with pytest.raises(LeadlineError, match="model.bin is there and not leadline's own"):
         ensure_overwritable([path, path.with_suffix(".bin")])
-    monkeypatch.setattr(export, "MAX_DIFFERENCE", -1.0)
+    monkeypatch.setattr(exporter, "MAX_DIFFERENCE", -1.0)
     with pytest.raises(LeadlineError, match=r"it is not kept: .* openvino 20"):
-        export_model(plain, path)
+        export(plain, path)
     assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.bin", b"mine")]
 
 
@@ -170,13 +170,13 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     def wrong(network: Any, settings: ModelSettings) -> Any:
         return export_around(network, settings.model_copy(update={"focal_px": 1.01 * 60.0}))
 
-    export_around = export.around
-    monkeypatch.setattr(export, "around", wrong)
+    export_around = exporter.around
+    monkeypatch.setattr(exporter, "around", wrong)
     path = tmp_path / "model.onnx"
     path.write_bytes(b"older")
     message = rf"differs from .*plain by 0\.0\d+ of the depth at .*, wanted at most .*torch.*onnx {onnx.__version__}"
     with pytest.raises(LeadlineError, match=message):
-        export_model(plain, path)
+        export(plain, path)
     assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.onnx", b"older")]
 
 
@@ -190,16 +190,16 @@ def test_a_network_that_torch_cannot_export_is_one_line(
     with pytest.raises(
         LeadlineError, match=rf"torch {re.escape(torch.__version__)} cannot .*no such operator: aten::x$"
     ):
-        export_model(plain, tmp_path / "model.onnx")
+        export(plain, tmp_path / "model.onnx")
     assert not any(tmp_path.iterdir())
 
 
 def test_weights_that_one_file_cannot_hold_are_told_before_the_work(
     plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "MAX_BYTES", 1000)
+    monkeypatch.setattr(exporter, "MAX_BYTES", 1000)
     with pytest.raises(LeadlineError, match=r"GB of weights, and one ONNX file holds at most 2"):
-        export_model(plain, tmp_path / "model.onnx")
+        export(plain, tmp_path / "model.onnx")
     assert not any(tmp_path.iterdir())
 
 
@@ -207,14 +207,14 @@ def test_another_suffix_and_a_missing_package_are_told_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(LeadlineError, match=r"ends in \.onnx or \.xml, got .*model\.pt"):
-        export_model("no-model", tmp_path / "model.pt")
+        export("no-model", tmp_path / "model.pt")
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(LeadlineError, match=r'export needs onnxscript: pip install "leadline\[onnx\]"'):
-        export_model("no-model", tmp_path / "model.onnx")
+        export("no-model", tmp_path / "model.onnx")
     monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(LeadlineError, match=r'export needs openvino: pip install "leadline\[openvino\]"'):
-        export_model("no-model", tmp_path / "model.xml")
+        export("no-model", tmp_path / "model.xml")
 
 
 def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
@@ -225,8 +225,8 @@ def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
     assert main(["export", str(plain), "--out", str(path)]) == 2
     assert "is there and not leadline's own" in capsys.readouterr().err
     path.write_bytes(exported.read_bytes())
-    done = [export.Check(1, 480, 640, 600.0, 2.5e-6), export.Check(2, 501, 375, None, 1e-6)]
-    monkeypatch.setattr("leadline.export.export_model", lambda model, out: done)
+    done = [exporter.Check(1, 480, 640, 600.0, 2.5e-6), exporter.Check(2, 501, 375, None, 1e-6)]
+    monkeypatch.setattr(sys.modules["leadline.export"], "export", lambda model, out: done)
     assert main(["export", str(plain), "--out", str(path)]) == 0
     shown = capsys.readouterr().out
     for words in ("1 of 480×640", "600", "2.5e-06 of the depth", "2 of 501×375", f"written to {path}"):

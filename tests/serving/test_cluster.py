@@ -12,7 +12,7 @@ from PIL import Image
 from leadline.backends import pack_model
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
-from leadline.export import export_model
+from leadline.export import export
 from leadline.io.camera_files import camera_from_options
 from leadline.io.depth_files import read_npz
 from leadline.models.checkpoint import load_model
@@ -130,7 +130,7 @@ def test_a_worker_does_what_one_machine_does(
 def test_a_worker_has_the_model_of_a_file(bucket: str, photos: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     model, out = tmp_path / "tiny.onnx", tmp_path / "out"
-    export_model(tiny_checkpoint, model)
+    export(tiny_checkpoint, model)
     (own,) = predict_files([photos / "hall.png"], tmp_path / "own", str(model), formats=["npz"])
     started = worker(model, bucket, str(out))
     model.unlink()

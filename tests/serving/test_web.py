@@ -16,7 +16,7 @@ from conftest import TINY_MODEL
 from leadline import predict
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
-from leadline.export import export_model
+from leadline.export import export
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.build import build_model
 from leadline.models.model import DepthModel
@@ -166,7 +166,7 @@ def test_the_command_serves_until_it_is_interrupted_and_leaves_no_picture_behind
 def test_a_file_is_served(tiny_checkpoint: Path, picture: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     model = tmp_path / "tiny.onnx"
-    export_model(tiny_checkpoint, model)
+    export(tiny_checkpoint, model)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with served_page(model, "127.0.0.1", port) as address:

@@ -65,7 +65,7 @@ class CalibratedBackend:
     def __init__(self, name: str, calibration: Calibration, model: Backend) -> None:
         """Join an open model with its calibration; see `open_calibrated`."""
         self.name, self.calibration, self._model = name, calibration, model
-        self.working_size, self.concurrency = model.working_size, model.concurrency
+        self.working_size, self.device, self.concurrency = model.working_size, model.device, model.concurrency
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:
         """As the model has it."""
@@ -95,7 +95,7 @@ def open_calibrated(name: str | Path) -> CalibratedBackend:
     """
     folder = Path(name)
     calibration = read_calibration(folder)
-    inner = _located(calibration.model, folder)
+    inner = located(calibration.model, folder)
     try:
         if find_kind(inner)[0] == "calibrated":
             raise LeadlineError("it is calibrated itself, wanted the model that it refers to")
@@ -149,7 +149,7 @@ def save_calibrated(
         OSError: if the folder cannot be written.
     """
     ensure_calibrated_overwritable(folder, model)
-    fitted = {"model": _located(model, Path()), "space": space, "scale": scale, "shift": shift, "how": [how]}
+    fitted = {"model": located(model, Path()), "space": space, "scale": scale, "shift": shift, "how": [how]}
     calibration = as_record(Calibration, fitted, "the calibration")
     kind, place = find_kind(model)
     if kind == "calibrated":
@@ -179,7 +179,7 @@ def _combined(first: Calibration, second: Calibration, folder: Path) -> Calibrat
     """The calibration of the model within that has the effect of both; `second` scales the metres of `first`."""
     times = 1 / second.scale if first.space is Output.DISPARITY else second.scale
     update = {
-        "model": _located(first.model, folder),
+        "model": located(first.model, folder),
         "scale": first.scale * times,
         "shift": first.shift * times,
         "how": [*first.how, *second.how],
@@ -195,7 +195,7 @@ def _formula(calibration: Calibration) -> str:
     return f"Metres are {f'1 / ({line})' if calibration.space is Output.DISPARITY else line}."
 
 
-def _located(model: str | Path, folder: Path) -> str:
+def located(model: str | Path, folder: Path) -> str:
     """A model as it can be opened from anywhere, its path, if it has one, absolute; relative ones start at `folder`."""
     text = str(model)
     prefix, colon, name = text.partition(":")

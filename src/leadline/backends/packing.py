@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from leadline.backends.base import Backend
-from leadline.backends.table import find_kind, open_backend
+from leadline.backends.table import CALIBRATION, find_kind, open_backend
 
 
 class PackedModel(NamedTuple):
@@ -67,6 +67,18 @@ def _pack_hf(kind: str, name: str) -> PackedModel:
     return PackedModel(kind, f"model{mark}{output}", _files_of(Path(place)))
 
 
+def _pack_calibrated(kind: str, name: str) -> PackedModel:
+    """Its own file, and below it the model that it refers to."""
+    from leadline.backends.calibrated import located, read_calibration
+
+    calibration = read_calibration(Path(name))
+    inner = pack_model(located(calibration.model, Path(name)))
+    place = f"inner/{inner.name}" if inner.files else inner.name
+    moved = calibration.model_copy(update={"model": f"{inner.kind}:{place}"})
+    files = {f"model/inner/{path}": content for path, content in inner.files.items()}
+    return PackedModel(kind, "model", {f"model/{CALIBRATION}": moved.model_dump_json().encode(), **files})
+
+
 def _files_of(folder: Path) -> dict[str, bytes]:
     return {f"model/{path.name}": path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
@@ -76,4 +88,5 @@ _PACK: dict[str, Callable[[str, str], PackedModel]] = {
     "onnx": _pack_file,
     "openvino": _pack_file,
     "hf": _pack_hf,
+    "calibrated": _pack_calibrated,
 }

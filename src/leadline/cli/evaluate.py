@@ -12,7 +12,6 @@ from leadline.cli.console import print_table, render_table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from leadline.evaluation import Scores
 
 Processes = Annotated[int, Parameter(validator=Number(gte=1))]
 Rows = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -87,19 +86,20 @@ def compare(
         processes: number of processes that share the images.
         out: folder for compare.md, compare.csv and compare.png.
     """
-    from leadline.data import open_dataset
-    from leadline.errors import LeadlineError
     from leadline.evaluation import compare as run_comparison
     from leadline.io import atomic_file, require_target
     from leadline.reporting import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
 
-    if len(models) < 2:  # said before minutes of evaluating the one
-        raise LeadlineError(f"a comparison needs at least 2 models, got {', '.join(models) or 'none'}; name another")
     if out is not None:
         require_target(out, folder=True)
-    dataset = open_dataset(data)
-    scores = [_scores(model, data, split, protocol, processes).with_scenes(dataset) for model in models]
-    comparisons = run_comparison(*scores)
+    comparisons = run_comparison(
+        *models,
+        data=data,
+        split=split,
+        protocol=protocol,
+        processes=processes,
+        show_progress=sys.stderr.isatty(),
+    )
     for comparison in comparisons:
         print(f"{comparison.other} against {comparison.first}: {about(comparison)}")
         print_table(render_table(*table(comparison)))
@@ -169,19 +169,6 @@ def figure(
     for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):
         print(path)
     return 0
-
-
-def _scores(model: str, data: Path, split: str, protocol: str, processes: int) -> "Scores":
-    """Scores of an evaluation that is there already, or a new one."""
-    from leadline.evaluation import Scores, read_scores
-    from leadline.evaluation import evaluate as run_evaluation
-
-    if (Path(model) / "metrics.json").is_file():
-        return read_scores(Path(model))
-    shown = sys.stderr.isatty()
-    return Scores.of_report(
-        run_evaluation(model, data=data, split=split, protocol=protocol, processes=processes, show_progress=shown)
-    )
 
 
 def _metrics_table(averagings: dict[str, dict[str, float]]) -> "Table":

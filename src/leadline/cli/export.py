@@ -19,7 +19,7 @@ def export(model: str = "default", /, *, out: Path) -> int:
         out: FILE.onnx, or FILE.xml for OpenVINO, which writes FILE.bin beside it; docs/guides/export.md describes
             inputs and outputs.
     """
-    from leadline.export import export_model
+    from leadline.export import export as export_model
     from leadline.io import ensure_overwritable
 
     files = [out] if out.suffix.lower() != ".xml" else [out, out.with_suffix(".bin")]

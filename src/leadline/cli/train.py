@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from leadline.errors import LeadlineError
-from leadline.training import RunSettings, recipe_names, resolve_stages
+from leadline.training import RunSettings, recipe_names
 
 
 def train(
@@ -28,7 +28,8 @@ def train(
         resume: folder of an interrupted run to resume, with its own settings.
         settings: override the recipe's.
     """
-    from leadline.training import resume_stages, train_stages
+    from leadline.training import resume_stages
+    from leadline.training import train as run_training
 
     show_progress = sys.stderr.isatty()
     if resume is not None:
@@ -41,6 +42,6 @@ def train(
         if data is None or out is None:
             raise LeadlineError("training needs --data DIR and --out RUN")
         overrides = settings.model_dump(exclude_unset=True) if settings else {}
-        best = train_stages(resolve_stages(recipe, overrides), data, out, Path(recipe).stem, show_progress)
+        best = run_training(recipe, data=data, out=out, settings=overrides, show_progress=show_progress)
     print(f"best checkpoint: {best}")
     return 0

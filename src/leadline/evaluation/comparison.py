@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.data import DepthDataset
+from leadline.data import DepthDataset, open_dataset
 from leadline.errors import LeadlineError
-from leadline.evaluation.evaluation import Evaluation
+from leadline.evaluation.evaluation import Evaluation, evaluate
 from leadline.evaluation.metrics import METRICS
 
 NUM_RESAMPLES = 10_000
@@ -169,7 +169,49 @@ class Comparison:
     """Hash of the true depth; "" where unknown."""
 
 
-def compare(first: Scores, *others: Scores) -> list[Comparison]:
+def compare(
+    *models: str | Path,
+    data: str | Path,
+    split: str = "official/test",
+    protocol: str = "nyu-eigen",
+    processes: int = 1,
+    show_progress: bool = False,
+) -> list[Comparison]:
+    """Compare models with the first one, image by image, with 95 % intervals.
+
+    Args:
+        models: at least two: as `leadline.evaluate`, or folders that an evaluation was saved in.
+        data: path of the data set.
+        split: as `leadline.evaluate`.
+        protocol: as `leadline.evaluate`.
+        processes: how many share the images.
+        show_progress: draw a progress bar.
+
+    Returns:
+        A comparison for each of the models after the first, see `compare_scores`.
+
+    Raises:
+        LeadlineError: as `leadline.evaluate` and `compare_scores`, or if there are fewer than two models; this before
+            any is scored.
+    """
+    if len(models) < 2:
+        raise LeadlineError(
+            f"a comparison needs at least 2 models, got {', '.join(map(str, models)) or 'none'}; name another"
+        )
+    dataset = open_dataset(Path(data))
+
+    def scores(model: str | Path) -> Scores:
+        if (Path(model) / "metrics.json").is_file():
+            return read_scores(Path(model))
+        result = evaluate(
+            model, data=data, split=split, protocol=protocol, processes=processes, show_progress=show_progress
+        )
+        return Scores.of_report(result)
+
+    return compare_scores(*(scores(model).with_scenes(dataset) for model in models))
+
+
+def compare_scores(first: Scores, *others: Scores) -> list[Comparison]:
     """Compare models with a first one on the same pictures.
 
     The interval is the percentile bootstrap of the mean difference (Efron 1979). Where every picture's scene is

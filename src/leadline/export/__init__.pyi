@@ -1,2 +1,2 @@
 from .exporter import Check as Check
-from .exporter import export_model as export_model
+from .exporter import export as export

@@ -53,7 +53,7 @@ class Check(NamedTuple):
     difference: float  # largest relative difference from the model's own answer
 
 
-def export_model(model: str | Path, path: Path) -> list[Check]:
+def export(model: str | Path, out: str | Path) -> list[Check]:
     """Write a model as a file that answers as `leadline.models.model.DepthModel.estimate` does.
 
     The file takes RGB in [0, 1] (N, 3, H, W), any size, and, where the model knows which focal length it was trained
@@ -62,7 +62,7 @@ def export_model(model: str | Path, path: Path) -> list[Check]:
 
     Args:
         model: as `leadline.models.find_checkpoint`.
-        path: the file, whose name ends in one of `WRITERS`: .onnx, or .xml for OpenVINO, with a .bin beside it. One
+        out: the file, whose name ends in one of `WRITERS`: .onnx, or .xml for OpenVINO, with a .bin beside it. One
             that is there is replaced when the new one is verified.
 
     Returns:
@@ -72,6 +72,7 @@ def export_model(model: str | Path, path: Path) -> list[Check]:
         LeadlineError: if a package is missing, the model or the path is none, or the file answers otherwise than the
             model, which then is not kept.
     """
+    path = Path(out)
     if path.suffix.lower() not in WRITERS:
         raise LeadlineError(f"--out must be a file whose name ends in {' or '.join(WRITERS)}, got {path}")
     write, extra, packages = WRITERS[path.suffix.lower()]

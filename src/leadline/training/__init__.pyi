@@ -1,3 +1,4 @@
+from .api import train as train
 from .settings import RunSettings as RunSettings
 from .settings import format_validation_error as format_validation_error
 from .settings import recipe_names as recipe_names

@@ -146,7 +146,7 @@ class MetricsRecorder(Callback):
             writer.writerows(self.rows)
         if trainer.optimizers:
             learning_curves(self._run.curves_file, self.rows, pl_module.settings.monitor)
-        self._write_sheet(pl_module, trainer.current_epoch)
+        depth_sheet(self._run.sheet_file(trainer.current_epoch), _predicted(pl_module, self._dataset, self._shown))
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Log how well the epoch, or the average of weights, does."""
@@ -160,15 +160,17 @@ class MetricsRecorder(Callback):
         """The next epoch's losses are another mean."""
         self._epoch_losses = []
 
-    @torch.no_grad()
-    def _write_sheet(self, pl_module: Any, epoch: int) -> None:
-        rows = []
-        for index in self._shown:
-            sample = self._dataset[index]
-            image, focal_px = (it[None].to(pl_module.device) for it in (sample.image, sample.intrinsics[0, 0]))
-            pred_m = pl_module.model.estimate(image, focal_px).depth_m[0].float().cpu()
-            rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
-        depth_sheet(self._run.sheet_file(epoch), rows)
+
+@torch.no_grad()
+def _predicted(pl_module: Any, dataset: DepthDataset, indices: list[int]) -> list[ScoredPicture]:
+    """The rows of a sheet: samples and what the model predicts for them, at their own size and focal length."""
+    rows = []
+    for index in indices:
+        sample = dataset[index]
+        image, focal_px = (it[None].to(pl_module.device) for it in (sample.image, sample.intrinsics[0, 0]))
+        pred_m = pl_module.model.estimate(image, focal_px).depth_m[0].float().cpu()
+        rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
+    return rows
 
 
 class BestCheckpoint(Callback):

@@ -53,12 +53,12 @@ def train_stages(
             f"{stages[0].runs} runs that each start at random have no mean; give --init MODEL, or set runs in a later "
             "stage"
         )
+    run = Run(out)
+    if is_first_process() and run.status is not Status.NEW:
+        raise run.already_there()
     for encoder in {stage.model.encoder for stage in stages if stage.restore_encoder}:
         build_encoder(encoder)  # its weights are to be found now, not after hours
-    run = Run(out)
     if is_first_process():
-        if run.status is not Status.NEW:
-            raise run.already_there()
         run.forget_plan()
     if len(stages) == 1 and stages[0].runs == 1:
         return train(stages[0], data, run, recipe, show_progress)

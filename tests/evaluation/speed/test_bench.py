@@ -14,7 +14,7 @@ from leadline.evaluation.speed import bench as module
 from leadline.evaluation.speed.bench import benchmark, make_images, phase_by_phase, side_by_side
 from leadline.evaluation.speed.phases import Phases, open_phases
 from leadline.evaluation.speed.results import END_TO_END, PHASES, Benchmark
-from leadline.export import export_model
+from leadline.export import export
 from leadline.io.depth_files import read_depth_png
 from leadline.models.checkpoint import load_model
 from leadline.models.model import DepthModel
@@ -69,7 +69,7 @@ def test_a_file_is_timed_beside_its_model(
 ) -> None:
     pytest.importorskip("onnxruntime" if suffix == "onnx" else "openvino")
     file, out = tmp_path / f"tiny.{suffix}", tmp_path / "bench.json"
-    export_model(tiny_checkpoint, file)
+    export(tiny_checkpoint, file)
     words = ["bench", str(tiny_checkpoint), str(file), "--size", "40x60", "--device", "cpu", "--rounds", "1"]
     assert main([*words, "--out", str(out)]) == 0
     assert capsys.readouterr().out.count("in model") == 2
