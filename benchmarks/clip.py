@@ -4,8 +4,9 @@ r"""Frames a second of `leadline predict CLIP`, beside another checkout of leadl
 
 The clip is made here: a texture that drifts, 640×480, with noise as a camera's. Both checkouts write image beside depth
 (H.264) and depth in millimetres (FFV1), each as a process of its own; they take turns, and each round begins with the
-other. Times are of whole processes, opening the model included. CPU seconds are the processes' own (user and system),
-so that what else the machine does changes them little. Last, the depth of both is compared frame by frame.
+other. Times are of whole processes, opening the model included. Run it on a quiet machine: beside other work, threads
+that share one image wait for each other in a loop, which takes wall time and CPU seconds alike (ten times as many have
+been seen), and the ratio then says nothing. Last, the depth of both is compared frame by frame.
 """
 
 import argparse
