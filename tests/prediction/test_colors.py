@@ -12,6 +12,7 @@ from leadline.prediction.colors import (
     AdaptingLimits,
     colorize,
     depth_limits,
+    load_font,
     scale_bar,
     write_color_png,
 )
@@ -193,3 +194,8 @@ def test_color_png_shows_every_pixel_and_a_scale(tmp_path, height, width):
     assert tuple(picture[0, 0].tolist()) == GREY
     assert picture.shape[1] == max(width, 240)
     assert picture.shape[0] > height + 40
+
+
+def test_text_is_in_the_font_that_matplotlib_brings() -> None:
+    pytest.importorskip("matplotlib")
+    assert load_font(14).getname()[0] == "DejaVu Sans"

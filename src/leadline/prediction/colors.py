@@ -137,9 +137,8 @@ def load_font(size_px: int) -> ImageFont.FreeTypeFont:
         The font.
     """
     package = importlib.util.find_spec("matplotlib")  # finds it without importing it
-    path = Path(
-        package.origin if package and package.origin else "", "..", "mpl-data", "fonts", "ttf", "DejaVuSans.ttf"
-    )
+    folder = Path(package.origin if package and package.origin else "").parent
+    path = folder / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
     if path.is_file():
         return ImageFont.truetype(path, size_px)
     return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size_px))

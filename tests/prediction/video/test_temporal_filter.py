@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.prediction.video.temporal_filter import TemporalFilter
+from leadline.prediction.video.temporal_filter import TemporalFilter, _brightness
 
 HEIGHT, WIDTH = 60, 80
 
@@ -78,3 +78,11 @@ def test_a_change_of_size_starts_anew() -> None:
     smooth = TemporalFilter()
     smooth(np.zeros((4, 4, 3), np.uint8), np.ones((4, 4), np.float32))
     assert smooth(np.zeros((6, 4, 3), np.uint8), np.full((6, 4), 2.0, np.float32)).shape == (6, 4)
+
+
+def test_brightness_is_the_mean_of_the_channels_to_the_last_bit() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    rgb[0, 0], rgb[0, 1] = (10, 20, 30), (255, 255, 255)
+    brightness = _brightness(rgb)
+    assert brightness[0, 0] == np.float32(20) / np.float32(255) and brightness[0, 1] == 1
+    np.testing.assert_array_equal(brightness, rgb.mean(axis=-1, dtype=np.float32) / 255)

@@ -40,7 +40,7 @@ class TemporalFilter:
         Returns:
             Depth in metres, (H, W).
         """
-        grey, log_depth = rgb.mean(axis=-1, dtype=np.float32) / 255, np.log(depth_m)
+        grey, log_depth = _brightness(rgb), np.log(depth_m)
         if self._last is not None and self._last[0].shape == grey.shape:
             last_grey, last_log_depth = self._last
             share = _share(grey - last_grey, log_depth - last_log_depth)
@@ -48,6 +48,16 @@ class TemporalFilter:
         self._last = grey, log_depth
         smoothed: NDArray[np.float32] = np.exp(log_depth).astype(np.float32)
         return smoothed
+
+
+def _brightness(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mean of the three channels in [0, 1], (H, W); many times as quick as NumPy's mean over the last axis."""
+    grey = rgb[..., 0].astype(np.float32)
+    grey += rgb[..., 1]
+    grey += rgb[..., 2]
+    grey /= 3
+    grey /= 255
+    return grey
 
 
 def _share(brighter: NDArray[np.float32], farther: NDArray[np.float32]) -> NDArray[np.float32]:
