@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from leadline.prediction import thread_pool as workers
-from leadline.prediction.thread_pool import MemoryLimiter, num_workers, ordered_map
+from leadline.prediction.thread_pool import MemoryLimiter, ordered_map
 
 
 @pytest.fixture
@@ -57,14 +56,6 @@ def test_threads_are_shared_out_and_given_back() -> None:
     thread.start()
     thread.join()
     assert later == [8]
-
-
-@pytest.mark.usefixtures("eight_threads")
-def test_a_worker_for_each_core_within_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert num_workers(torch.device("cpu")) == 8
-    monkeypatch.setattr(workers, "MOST", 4)
-    assert num_workers(torch.device("cpu")) == 4
-    assert num_workers(torch.device("cuda")) == 3
 
 
 @pytest.mark.usefixtures("eight_threads")

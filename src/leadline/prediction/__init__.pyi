@@ -33,5 +33,4 @@ from .scale_calibration import Calibration as Calibration
 from .scale_calibration import Measured as Measured
 from .scale_calibration import fit_calibration as fit_calibration
 from .scale_calibration import measure_points as measure_points
-from .thread_pool import num_workers as num_workers
 from .thread_pool import ordered_map as ordered_map

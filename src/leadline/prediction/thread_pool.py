@@ -11,20 +11,6 @@ import torch
 
 T = TypeVar("T")
 
-MOST = 8
-"""Workers at most: each keeps a picture and the network's maps of it in memory."""
-ON_AN_ACCELERATOR = 3
-"""Workers where the network runs elsewhere: one reads, one waits for the network, one writes."""
-
-
-def num_workers(device: torch.device) -> int:
-    """How many pictures are best worked on at a time.
-
-    A processor is used best with a picture for each of its cores: threads that share a small network's layers wait
-    for each other at every one of them, and reading and writing beside them take a core from the one or the other.
-    """
-    return min(torch.get_num_threads(), MOST) if device.type == "cpu" else ON_AN_ACCELERATOR
-
 
 def ordered_map(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
     """Run jobs on several threads, PyTorch's own threads shared out among them.
