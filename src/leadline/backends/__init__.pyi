@@ -17,4 +17,8 @@ from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
+from .threads import all_threads as all_threads
+from .threads import num_threads as num_threads
+from .threads import use_threads as use_threads
+from .threads import using_threads as using_threads
 from .torch_model import TorchBackend as TorchBackend

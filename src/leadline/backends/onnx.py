@@ -5,11 +5,9 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from leadline.backends.base import Estimate, Image, known_focal_px
-from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
 from leadline.backends.onnx_file import (
     FOCAL,
     FileInfo,
@@ -22,6 +20,7 @@ from leadline.backends.onnx_file import (
     read_info,
     reason,
 )
+from leadline.backends.threads import CONCURRENCY_ELSEWHERE
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output, enlargement, resize, resize_depth, size_with_area
 
@@ -75,8 +74,7 @@ class FileBackend:
         fixed = (network.height, network.width) if network.height and network.width else None
         self.working_size: tuple[int, int] | None = info.working_size or fixed
         self._path, self._network, self._info = path, network, info
-        self._mean = torch.tensor(info.mean).view(1, 3, 1, 1)
-        self._std = torch.tensor(info.std).view(1, 3, 1, 1)
+        self._mean, self._std = np.array(info.mean, np.float32), np.array(info.std, np.float32)
         self._running = Lock()
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:
@@ -110,13 +108,13 @@ class FileBackend:
         height, width = image.shape[:2]
         fed_height, fed_width = self._fed_size(height, width)
         times = enlargement(height, width, fed_height, fed_width)
-        fed = (resize(as_batch([image]), fed_height, fed_width) - self._mean) / self._std
-        feed = {self._network.picture: fed.contiguous().numpy()}
+        fed = (resize(image, fed_height, fed_width) - self._mean) / self._std
+        feed = {self._network.picture: np.ascontiguousarray(fed.transpose(2, 0, 1)[None])}
         if self._network.takes_focal:
             feed[FOCAL] = np.array([focal_px * times], np.float32)
         values = self._run(feed, f"{fed_height}×{fed_width}")
-        maps = torch.from_numpy(values).float().reshape(1, 1, *values.shape[-2:])
-        return to_maps(resize_depth(maps, height, width)) * self._focal_ratio(focal_px * times)
+        answer = values.reshape(values.shape[-2:]).astype(np.float32, copy=False)
+        return (resize_depth(answer, height, width) * self._focal_ratio(focal_px * times))[None]
 
     def _run(self, feed: dict[str, NDArray[np.float32]], size: str) -> NDArray[np.float32]:
         try:

@@ -32,7 +32,7 @@ class TorchBackend:
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:
         """The camera of the training images, at this size; None if it is not known."""
-        focal_px = self.model.assumed_focal_px(height, width)
+        focal_px = self.model.settings.view.assumed_focal_px(height, width)
         return None if focal_px is None else Camera.from_focal_px(focal_px, width, height, CameraSource.ASSUMED)
 
     @torch.inference_mode()

@@ -151,7 +151,7 @@ def _check(run: Run, model: DepthModel, count: int, height: int, width: int, tim
     """Answer pictures of one size with the file and with its model."""
     # Noise in every pixel: smooth pictures would hide a resizing that differs at their borders.
     picture = torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(height))
-    assumed_px = model.assumed_focal_px(height, width)
+    assumed_px = model.settings.view.assumed_focal_px(height, width)
     focal_px = None if assumed_px is None else assumed_px * times
     feed = {PICTURE: picture.numpy()}
     if focal_px is not None:

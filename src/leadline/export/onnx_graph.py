@@ -9,8 +9,8 @@ import math
 from typing import Any
 
 from leadline.backends import FOCAL
-from leadline.geometry import MIN_SIDE_PX
-from leadline.models import MAX_RESIZED, ModelSettings
+from leadline.geometry import MAX_RESIZED, MIN_SIDE_PX
+from leadline.models import ModelSettings
 
 OPSET, IR_VERSION = 20, 10
 """The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
@@ -76,7 +76,7 @@ def _unknown_focal() -> list[str]:
 
 
 def _known_focal(settings: ModelSettings) -> list[str]:
-    """`DepthModel.view_size`: a part of the ratio of focal lengths goes into the size, the rest into the metres."""
+    """`WorkingView.view_size`: a part of the ratio of focal lengths goes into the size, the rest into the metres."""
     return [
         f"trained = Constant <value = double[1] {{{settings.focal_px!r}}}> ()",
         "one = Constant <value = double[1] {1.0}> ()",

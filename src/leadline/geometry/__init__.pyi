@@ -5,15 +5,8 @@ from .camera import focal_px_from_fov as focal_px_from_fov
 from .camera import fov_deg_from_focal as fov_deg_from_focal
 from .depth import DepthSummary as DepthSummary
 from .depth import Output as Output
-from .depth import depth_to_disparity as depth_to_disparity
-from .depth import disparity_to_depth as disparity_to_depth
 from .depth import summarize_depth as summarize_depth
 from .depth import to_millimetres as to_millimetres
-from .intrinsics import crop_intrinsics as crop_intrinsics
-from .intrinsics import depth_to_points as depth_to_points
-from .intrinsics import mirror_intrinsics as mirror_intrinsics
-from .intrinsics import pinhole as pinhole
-from .intrinsics import resize_intrinsics as resize_intrinsics
 from .points import Cloud as Cloud
 from .points import known_camera as known_camera
 from .points import on_surface as on_surface
@@ -24,3 +17,6 @@ from .resizing import enlargement as enlargement
 from .resizing import resize as resize
 from .resizing import resize_depth as resize_depth
 from .resizing import size_with_area as size_with_area
+from .view import MAX_RESIZED as MAX_RESIZED
+from .view import ViewSize as ViewSize
+from .view import WorkingView as WorkingView

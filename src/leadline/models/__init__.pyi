@@ -16,11 +16,11 @@ from .encoders import build_encoder as build_encoder
 from .heads import ERROR_LAYER as ERROR_LAYER
 from .heads import Estimate as Estimate
 from .inference import optimize_for_inference as optimize_for_inference
-from .model import MAX_RESIZED as MAX_RESIZED
 from .model import DepthModel as DepthModel
-from .model import ViewSize as ViewSize
 from .quantization import Precision as Precision
 from .quantization import dequantize as dequantize
+from .resizing import resize as resize
+from .resizing import resize_depth as resize_depth
 from .settings import NO_WEIGHTS as NO_WEIGHTS
 from .settings import HeadSettings as HeadSettings
 from .settings import ModelSettings as ModelSettings

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from leadline.backends import Backend, HfBackend, TorchBackend, open_backend
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource
-from leadline.models import ViewSize, autocast, has_native_bf16, open_model
+from leadline.geometry import Camera, CameraSource, ViewSize
+from leadline.models import autocast, has_native_bf16, open_model
 
 
 @dataclass(frozen=True)
