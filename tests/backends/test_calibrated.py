@@ -30,7 +30,7 @@ class Fixed:
 
     name = "fixed"
     working_size: tuple[int, int] | None = (24, 32)
-    device = "cpu"
+    device, runtime = "cpu", "numpy"
     concurrency = 5
 
     def __init__(self, values: Sequence[Sequence[float]], output: Output) -> None:

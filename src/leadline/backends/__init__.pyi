@@ -4,8 +4,10 @@ from .base import Image as Image
 from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
+from .graph_model import FEW_IMAGES as FEW_IMAGES
 from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
+from .onnx_file import ERROR as ERROR
 from .onnx_file import FOCAL as FOCAL
 from .onnx_file import PREFIX as PREFIX
 from .onnx_file import open_session as open_session

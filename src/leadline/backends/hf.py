@@ -183,6 +183,7 @@ class HfBackend:
         self.name = name
         self.output = output
         self.device: str = model.device.type
+        self.runtime = "transformers float32"
         self.concurrency = 1 if self.device == "cpu" else CONCURRENCY_ELSEWHERE
         self._processor = processor
         self.model = model

@@ -26,6 +26,10 @@ FOCAL = "focal_px"
 have a value of its own (an initializer): onnxruntime then lets it be left out, and does not count it as an input."""
 
 
+ERROR = "relative_error"
+"""What a file may answer beside the depth: each pixel's expected |error| / depth, of the depth's shape."""
+
+
 FLOAT32 = {"tensor(float)", "f32"}
 """What the runtimes call it."""
 
@@ -62,7 +66,8 @@ class FileInfo(BaseModel):
 class Network(NamedTuple):
     """A file that is open, in whichever program runs it."""
 
-    run: Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]  # values from what is fed, by its name
+    run: Callable[[dict[str, NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
+    """Values, and `ERROR` if it answers that, from what is fed, by its name."""
     picture: str  # name of its picture
     takes_focal: bool  # whether it takes `FOCAL` too
     height: int | None  # that it asks for; None where any will do
@@ -129,22 +134,25 @@ def check_input(path: Path, inputs: Sequence[tuple[str, str, Sequence[Any]]]) ->
     return fixed[2], fixed[3]
 
 
-def check_output(path: Path, outputs: Sequence[tuple[str, Sequence[Any]]]) -> None:
-    """Refuse a file unless it has one output, a depth map.
+def check_output(path: Path, outputs: Sequence[tuple[str, Sequence[Any]]]) -> list[str]:
+    """The names of what a file answers: a depth map, and `ERROR` if it has that.
 
     Args:
         path: the file.
         outputs: of each, its name and its sizes, whole numbers where they are fixed.
 
     Raises:
-        LeadlineError: if it is not so.
+        LeadlineError: if it answers anything else.
     """
+    told = [name for name, _ in outputs if name == ERROR]
+    outputs = [it for it in outputs if it[0] != ERROR]
     if len(outputs) != 1:
         names = ", ".join(name for name, _ in outputs)
         raise LeadlineError(f"{path} must have one output, the depth, got {len(outputs)} ({names}): export it so")
     sizes = outputs[0][1]
     if sizes and not is_map(sizes):  # a file need not tell its output's shape
         raise no_map(path, sizes)
+    return [outputs[0][0], *told]
 
 
 def is_map(sizes: Sequence[int | str | None]) -> bool:

@@ -11,13 +11,14 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, depths
+from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
 from leadline.errors import LeadlineError
 
 
 def predict(
     *paths: str,
     model: str = "default",
+    backend: Runtime | None = None,
     out: Path = Path("depth"),
     format: str = "depth,color,npz",
     focal_px: float | None = None,
@@ -39,6 +40,8 @@ def predict(
             streams (rtsp://…, http://…).
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
+        backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
+            (docs/models.md).
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
             estimate it), npz, exr, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet (one
@@ -71,7 +74,9 @@ def predict(
     videos = [path for path in found if is_video(path)]
     pictures = [path for path in found if not is_video(path)]
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
-        shared = {"model": open_metric_backend(model), "formats": formats, "log": log, "given": given}
+        num_images = inf if streams or videos else len(pictures)
+        opened = open_metric_backend(run_by(model, backend), num_images)
+        shared = {"model": opened, "formats": formats, "log": log, "given": given}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
@@ -141,7 +146,7 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
         print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
     num_there = len(pictures) - len(broken) - num_written
     existed = f", {num_there} already existed" * bool(num_there)
-    print(f"{num_written} of {len(pictures)} images written to {out}{existed}")
+    print(f"{num_written} of {len(pictures)} images written to {out}{existed} ({options['model'].runtime})")
     for result in broken:
         print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)

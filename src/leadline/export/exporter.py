@@ -1,28 +1,26 @@
 """Exporting models for pictures of any size, as ONNX or for OpenVINO; verified before the file takes its name."""
 
 import json
-import logging
 import math
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from leadline._version import __version__
 from leadline.backends import FOCAL, PREFIX, compile_network, open_session, read_network, save_network
 from leadline.errors import LeadlineError
-from leadline.export.onnx_graph import ANSWER, DEPTH, IR_VERSION, OPSET, PICTURE, WORKING, around
-from leadline.geometry import MIN_SIDE_PX, Output
+from leadline.export.network import trace
+from leadline.export.onnx_graph import DEPTH, PICTURE, around
+from leadline.geometry import Output
 from leadline.io import SOFTWARE, atomic_file, require_target
 from leadline.models import DepthModel, ModelSettings, find_checkpoint, load_model, read_config
 
@@ -39,8 +37,8 @@ _PICTURES = ((1, 480, 640, 1.0), (2, 501, 375, 0.6), (1, 90, 160, 1.7))
 """What a file is verified with: how many, height, width, and focal length over that which the model assumes."""
 
 
-Run = Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]
-"""Answers what a file is fed, by the inputs' names."""
+Run = Callable[[dict[str, NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
+"""Depth, and the expected relative error if it says that, from what a file is fed, by the inputs' names."""
 
 
 class Check(NamedTuple):
@@ -58,7 +56,8 @@ def export(model: str | Path, out: str | Path) -> list[Check]:
 
     The file takes RGB in [0, 1] (N, 3, H, W), any size, and, where the model knows which focal length it was trained
     with, focal_px (1,), which may be left out in ONNX and be NaN in both; it answers metres along the optical axis
-    (N, 1, H, W). What it leaves out is the last step of a model that sharpens edges, and the expected error.
+    (N, 1, H, W), and, where the model says it, the expected relative error (N, 1, H, W). What it leaves out is the
+    last step of a model that sharpens edges.
 
     Args:
         model: as `leadline.models.find_checkpoint`.
@@ -88,7 +87,7 @@ def export(model: str | Path, out: str | Path) -> list[Check]:
         raise LeadlineError(
             f"{model} has {num_bytes / 1e9:.1f} GB of weights, and one ONNX file holds at most 2: train a smaller one"
         )
-    whole = around(_trace(depth_model), depth_model.settings)
+    whole = around(trace(depth_model), depth_model.settings)
     _describe(whole, depth_model.settings, read_config(find_checkpoint(model)).get("record", {}))
     with write(whole, path) as run:
         checks = [_check(run, depth_model, *picture) for picture in _PICTURES]
@@ -115,7 +114,7 @@ def _onnx_file(whole: Any, path: Path) -> Iterator[Run]:
     with atomic_file(path) as temporary:
         onnx.save(whole, temporary)
         session = open_session(temporary, ("CPUExecutionProvider",))
-        yield lambda feed: session.run(None, feed)[0]
+        yield lambda feed: session.run(None, feed)
 
 
 @contextmanager
@@ -136,7 +135,7 @@ def _openvino_files(whole: Any, path: Path) -> Iterator[Run]:
     with atomic_file(path) as temporary, atomic_file(path.with_suffix(".bin")) as weights:
         save_network(network, temporary, weights)
         compiled = compile_network(read_network(temporary, weights))
-        yield lambda feed: compiled(feed)[0]
+        yield lambda feed: list(compiled(feed).values())
 
 
 WRITERS: dict[str, tuple[Callable[[Any, Path], AbstractContextManager[Run]], str, tuple[str, ...]]] = {
@@ -156,71 +155,11 @@ def _check(run: Run, model: DepthModel, count: int, height: int, width: int, tim
     feed = {PICTURE: picture.numpy()}
     if focal_px is not None:
         feed[FOCAL] = torch.tensor([focal_px]).numpy()
-    answer = torch.from_numpy(run(feed))
     with torch.no_grad():
-        own = model.estimate(picture, torch.full((count,), focal_px or math.nan)).depth_m
-    return Check(count, height, width, focal_px, float(((answer - own).abs() / own).max()))
-
-
-class _Working(nn.Module):
-    """Metres (N, 1, h, w) of pictures that already have the working size, RGB in [0, 1] (N, 3, h, w)."""
-
-    def __init__(self, model: DepthModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, picture: Tensor) -> Tensor:
-        return self.model.at_working_scale(picture)
-
-
-def _trace(model: DepthModel) -> Any:
-    """The network as an ONNX model from `WORKING` to `ANSWER`: any number of pictures, of any multiple of its step."""
-    multiple = model.settings.multiple_px
-    height, width = (round(side / multiple) * multiple for side in (model.settings.height, model.settings.width))
-    least = -(-MIN_SIDE_PX // multiple)
-    sides = [multiple * torch.export.Dim(name, min=least) for name in ("steps_down", "steps_across")]
-    try:
-        with _quietly():
-            program = torch.onnx.export(
-                _Working(model).eval(),
-                (torch.rand(2, 3, height, width),),
-                dynamo=True,
-                dynamic_shapes=({0: torch.export.Dim("n"), 2: sides[0], 3: sides[1]},),
-                input_names=[WORKING],
-                output_names=[ANSWER],
-                opset_version=OPSET,
-                verbose=False,
-            )
-    except torch.onnx.OnnxExporterError as error:
-        raise LeadlineError(
-            f"torch {torch.__version__} cannot export {model.settings.encoder.name}: {_cause(error)}"
-        ) from error
-    network = cast(Any, program).model_proto
-    network.ir_version = IR_VERSION
-    return network
-
-
-def _cause(error: BaseException) -> str:
-    """The first line of what an error began with: the exporter's own texts are pages of advice."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep the exporter's remarks on its own internals from the user."""
-    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        own = model.estimate(picture, torch.full((count,), focal_px or math.nan))
+    pairs = zip(run(feed), (part for part in own if part is not None), strict=True)
+    differences = [float((np.abs(answer - mine.numpy()) / mine.numpy()).max()) for answer, mine in pairs]
+    return Check(count, height, width, focal_px, max(differences))
 
 
 def _without_edges(model: DepthModel) -> DepthModel:

@@ -8,16 +8,13 @@ both always see a picture at the same size. (torch's exporter knows no size that
 import math
 from typing import Any
 
-from leadline.backends import FOCAL
+from leadline.backends import ERROR, FOCAL
+from leadline.export.network import ANSWER, IR_VERSION, OPSET, WORKING
 from leadline.geometry import MAX_RESIZED, MIN_SIDE_PX
 from leadline.models import ModelSettings
 
-OPSET, IR_VERSION = 20, 10
-"""The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
 PICTURE, DEPTH = "picture", "depth_m"
 """Names of the file's input and output; the second input is `FOCAL`."""
-WORKING, ANSWER = "working", "answer"
-"""Names of the network's own input and output."""
 _WITHIN = "network/"
 """Stands before all of the network's names, which may be any."""
 
@@ -30,13 +27,15 @@ def around(network: Any, settings: ModelSettings) -> Any:
     """Put a network's graph between the steps that make it a model.
 
     Args:
-        network: ONNX model from `WORKING` (N, 3, h, w), RGB in [0, 1], to `ANSWER` (N, 1, h, w), metres.
+        network: ONNX model from `WORKING` (N, 3, h, w), RGB in [0, 1], to what
+            `leadline.export.network.trace` answers.
         settings: of the model that the network is of.
 
     Returns:
-        ONNX model from `PICTURE` (N, 3, H, W), RGB in [0, 1], to `DEPTH` (N, 1, H, W), metres. Where the model knows
-        which focal length it was trained with, `FOCAL` (1,) is a second input that may be left out: focal length in
-        pixels of the pictures, NaN where unknown.
+        ONNX model from `PICTURE` (N, 3, H, W), RGB in [0, 1], to `DEPTH` (N, 1, H, W), metres, and `ERROR`
+        (N, 1, H, W), the expected relative error, where the model says it. Where the model knows which focal length
+        it was trained with, `FOCAL` (1,) is a second input that may be left out: focal length in pixels of the
+        pictures, NaN where unknown.
     """
     import onnx
 
@@ -47,6 +46,8 @@ def around(network: Any, settings: ModelSettings) -> Any:
         before.graph.initializer.append(unknown)
     whole = onnx.compose.merge_models(before, network, [("seen", WORKING)], prefix2=_WITHIN)
     ends = [(_WITHIN + ANSWER, "answered"), ("size", "own_size"), ("scale", "ratio")]
+    if settings.head.uncertainty:
+        ends.append((_WITHIN + ERROR, "expected"))
     return onnx.compose.merge_models(whole, onnx.parser.parse_model(_after(settings)), ends)
 
 
@@ -182,8 +183,11 @@ def _after(settings: ModelSettings) -> str:
         "clamped = Clip (unclamped, near, far)",
         f"{DEPTH} = Mul (clamped, ratio)",
     ]
-    inputs = "float[N,1,h,w] answered, int64[2] own_size, float[1] ratio"
-    return _graph(f"after ({inputs}) => (float[N,1,H,W] {DEPTH})", lines)
+    inputs, outputs = "float[N,1,h,w] answered, int64[2] own_size, float[1] ratio", f"float[N,1,H,W] {DEPTH}"
+    if settings.head.uncertainty:
+        lines.append(f"{ERROR} = {_RESIZE}> (expected, , , own_size)")
+        inputs, outputs = inputs + ", float[N,1,h,w] expected", outputs + f", float[N,1,H,W] {ERROR}"
+    return _graph(f"after ({inputs}) => ({outputs})", lines)
 
 
 def _graph(signature: str, lines: list[str]) -> str:

@@ -7,6 +7,11 @@ from .depth import DepthSummary as DepthSummary
 from .depth import Output as Output
 from .depth import summarize_depth as summarize_depth
 from .depth import to_millimetres as to_millimetres
+from .edges import ALIKE as ALIKE
+from .edges import EDGE_RATIO as EDGE_RATIO
+from .edges import MAX_AREA_PX as MAX_AREA_PX
+from .edges import edge_window as edge_window
+from .edges import sharpen_edges as sharpen_edges
 from .points import Cloud as Cloud
 from .points import known_camera as known_camera
 from .points import on_surface as on_surface

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from leadline.errors import LeadlineError
 
@@ -36,6 +35,8 @@ def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
     Returns:
         bool (H, W): valid, and depths of the valid pixels around within `FLYING_RATIO` of each other.
     """
+    from scipy.ndimage import maximum_filter, minimum_filter  # a sixth of a second, that a depth map does not need
+
     window_px = 2 * max(1, round(sqrt(depth_m.size / FLYING_AREA_PX))) + 1
     far_m = maximum_filter(np.where(valid, depth_m, 0), size=window_px, mode="nearest")
     near_m = minimum_filter(np.where(valid, depth_m, np.inf), size=window_px, mode="nearest")

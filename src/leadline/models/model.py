@@ -7,10 +7,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from leadline.geometry import ViewSize, size_with_area
+from leadline.geometry import MAX_AREA_PX, ViewSize, size_with_area
 from leadline.models.autoencoder import ConvAutoencoder
 from leadline.models.decoders import build_decoder
-from leadline.models.edge_sharpening import MAX_AREA_PX, sharpen_edges
+from leadline.models.edge_sharpening import sharpen_edges
 from leadline.models.encoders import build_encoder, normalisation
 from leadline.models.heads import DepthHead, Estimate, Features
 from leadline.models.resizing import resize, resize_depth

@@ -97,7 +97,7 @@ def predict_files(
     """
     check_formats(formats)
     given = camera_from_options(focal_px, fov_deg, camera)
-    backend = open_metric_backend(model)
+    backend = open_metric_backend(model, len(paths))
     rows: list[SheetRow] = []
     num_skipped = 0
     stems = output_stems(paths, out)

@@ -58,13 +58,13 @@ def predict(
     return predict_image(as_picture(picture, max_pixels), open_metric_backend(model), given, tiled)
 
 
-def open_metric_backend(model: AnyModel) -> Backend:
-    """Open a model that answers metres.
+def open_metric_backend(model: AnyModel, num_images: float = 1) -> Backend:
+    """Open a model that answers metres, for about so many images; see `leadline.backends.open_backend`.
 
     Raises:
         LeadlineError: if there is no such model, or it answers depth or disparity without a unit.
     """
-    backend = open_backend(model)
+    backend = open_backend(model, num_images)
     require_metres(backend)
     return backend
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from leadline.geometry import resize, resize_depth, size_with_area
 
@@ -47,6 +46,8 @@ def tiled_depth(
     Returns:
         Metres as `ask` says of the whole, (H, W); that answer itself where the picture is too small for tiles.
     """
+    from scipy.ndimage import gaussian_filter  # a sixth of a second, that one look does not need
+
     full = image.shape[0], image.shape[1]
     working = size_with_area(*full, height * width)
     whole_m = ask(resize(image, *working))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -78,7 +78,7 @@ def open_phases(model: str, device: torch.device) -> Phases:
     Raises:
         LeadlineError: if there is no such model, or it cannot be opened.
     """
-    backend = open_backend(model)
+    backend = open_backend(model, inf)
     if isinstance(backend, TorchBackend):
         return _of_leadline(model, backend, device)
     if isinstance(backend, HfBackend):
