@@ -15,17 +15,7 @@ from numpy.typing import NDArray
 from leadline.backends.base import Estimate, Image, known_focal_px
 from leadline.backends.threads import MAX_CONCURRENCY, all_threads, num_threads
 from leadline.errors import LeadlineError
-from leadline.geometry import (
-    MAX_AREA_PX,
-    Camera,
-    CameraSource,
-    Output,
-    ViewSize,
-    resize,
-    resize_depth,
-    sharpen_edges,
-    size_with_area,
-)
+from leadline.geometry import Camera, CameraSource, Output, ViewSize, resize, resize_depth, with_sharp_edges
 from leadline.models import (
     GRAPH,
     SCALE_SUFFIX,
@@ -111,14 +101,10 @@ class GraphBackend:
 
     def _finish(self, depth_m: Map, image: Image, view: ViewSize) -> Map:
         """Depth at the image's size, with its edges and at its focal length: `DepthModel.finish` in NumPy."""
-        height, width = image.shape[:2]
-        head, radius_px = self.settings.head, self.settings.edge_radius_px
-        if radius_px > 0:
-            size = size_with_area(height, width, min(height * width, MAX_AREA_PX), smallest=1)
-            depth_m = sharpen_edges(resize_depth(depth_m, *size), resize(image, *size), radius_px)
+        head = self.settings.head
+        depth_m = with_sharp_edges(depth_m, image, self.settings.edge_radius_px)
         # Rounding can step over an end of the range by a bit.
-        depth_m = resize_depth(depth_m, height, width).clip(head.min_depth_m, head.max_depth_m)
-        return depth_m * np.float32(view.scale)
+        return depth_m.clip(head.min_depth_m, head.max_depth_m) * np.float32(view.scale)
 
     def _session(self, threads: int) -> Any:
         """The network with so many threads: one image alone has all of them, one of several its share."""

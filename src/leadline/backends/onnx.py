@@ -22,7 +22,16 @@ from leadline.backends.onnx_file import (
 )
 from leadline.backends.threads import CONCURRENCY_ELSEWHERE
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, Output, enlargement, resize, resize_depth, size_with_area
+from leadline.geometry import (
+    Camera,
+    CameraSource,
+    Output,
+    enlargement,
+    resize,
+    resize_depth,
+    size_with_area,
+    with_sharp_edges,
+)
 
 
 def open_onnx(name: str | Path) -> "FileBackend":
@@ -42,18 +51,20 @@ def open_onnx(name: str | Path) -> "FileBackend":
     path = Path(name)
     session = open_session(path)
     inputs = [(entry.name, entry.type, entry.shape) for entry in session.get_inputs()]
+    named = {name for name, *_ in inputs} | {entry.name for entry in session.get_overridable_initializers()}
+    inputs = [it for it in inputs if it[0] != FOCAL]
     height, width = check_input(path, inputs)
     answers = check_output(path, [(entry.name, entry.shape) for entry in session.get_outputs()])
     network = Network(
         lambda feed: session.run(answers, feed),
         inputs[0][0],
-        FOCAL in {entry.name for entry in session.get_overridable_initializers()},
+        FOCAL in named,
         height,
         width,
     )
     device = "cuda" if session.get_providers()[0].startswith("CUDA") else "cpu"
     info = read_info(path, session.get_modelmeta().custom_metadata_map)
-    return FileBackend(path, network, info, "onnxruntime float32", device)
+    return FileBackend(path, network, info, "onnxruntime", device)
 
 
 class FileBackend:
@@ -70,7 +81,7 @@ class FileBackend:
 
     def __init__(self, path: Path, network: Network, info: FileInfo, runtime: str, device: str = "cpu") -> None:
         """Take an open file, see `open_onnx`."""
-        self.name, self.device, self.runtime = str(path), device, runtime
+        self.name, self.device, self.runtime = str(path), device, f"{runtime} {info.precision}"
         self.output = info.output
         fixed = (network.height, network.width) if network.height and network.width else None
         self.working_size: tuple[int, int] | None = info.working_size or fixed
@@ -117,6 +128,7 @@ class FileBackend:
             feed[FOCAL] = np.array([focal_px * times], np.float32)
         maps = self._run(feed, f"{fed_height}×{fed_width}")
         values, *error = (resize_depth(it.reshape(it.shape[-2:]).astype(np.float32), height, width) for it in maps)
+        values = with_sharp_edges(values, image, self._info.edge_radius_px)
         return values * self._focal_ratio(focal_px * times), error[0] if error else None
 
     def _run(self, feed: dict[str, NDArray[np.float32]], size: str) -> Sequence[NDArray[np.float32]]:

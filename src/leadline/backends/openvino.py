@@ -39,4 +39,4 @@ def open_openvino(name: str | Path) -> FileBackend:
         answers = network(feed)
         return [answers[place] for place in places]
 
-    return FileBackend(path, Network(run, pictures[0][0], takes_focal, height, width), info, "openvino float32")
+    return FileBackend(path, Network(run, pictures[0][0], takes_focal, height, width), info, "openvino")

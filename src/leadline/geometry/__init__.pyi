@@ -12,6 +12,7 @@ from .edges import EDGE_RATIO as EDGE_RATIO
 from .edges import MAX_AREA_PX as MAX_AREA_PX
 from .edges import edge_window as edge_window
 from .edges import sharpen_edges as sharpen_edges
+from .edges import with_sharp_edges as with_sharp_edges
 from .points import Cloud as Cloud
 from .points import known_camera as known_camera
 from .points import on_surface as on_surface

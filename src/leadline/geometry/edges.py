@@ -8,10 +8,12 @@ filter, Tomasi & Manduchi 1998, in joint form: Petschnigg et al. 2004), and it t
 """
 
 from math import cos, pi, sin, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from leadline.geometry.resizing import resize, resize_depth, size_with_area
 
 USUAL_AREA_PX = 640 * 480
 """Area of an image in which a radius is as many pixels as it says; in a larger one it grows with the sides."""
@@ -82,6 +84,24 @@ def sharpen_edges(depth_m: Map, image: Map, radius_px: float) -> Map:
     maps.inverse[edges] = own + (side - own) * share
     sharp: Map = np.reciprocal(padded[0][margin:-margin, margin:-margin])
     return sharp
+
+
+def with_sharp_edges(depth_m: Map, image: NDArray[Any], radius_px: float) -> Map:
+    """Depth at its image's size with `sharpen_edges`, at most `MAX_AREA_PX` large on the way.
+
+    Args:
+        depth_m: metres, positive, (h, w), of any size.
+        image: RGB, (H, W, 3), uint8 or float32 in [0, 1].
+        radius_px: as `sharpen_edges`; 0 leaves the edges soft.
+
+    Returns:
+        Metres (H, W).
+    """
+    height, width = image.shape[:2]
+    if radius_px > 0:
+        size = size_with_area(height, width, min(height * width, MAX_AREA_PX), smallest=1)
+        depth_m = sharpen_edges(resize_depth(depth_m, *size), resize(image, *size), radius_px)
+    return resize_depth(depth_m, height, width)
 
 
 class _Maps(NamedTuple):
