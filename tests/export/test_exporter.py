@@ -229,7 +229,7 @@ def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
     assert "is there and not leadline's own" in capsys.readouterr().err
     path.write_bytes(exported.read_bytes())
     done = [exporter.Check(1, 480, 640, 600.0, 2.5e-6), exporter.Check(2, 501, 375, None, 1e-6)]
-    monkeypatch.setattr(sys.modules["leadline.export"], "export", lambda model, out: done)
+    monkeypatch.setattr(sys.modules["leadline.export"], "export", lambda model, out, precision: done)
     assert main(["export", str(plain), "--out", str(path)]) == 0
     shown = capsys.readouterr().out
     for words in ("1 of 480×640", "600", "2.5e-06 of the depth", "2 of 501×375", f"written to {path}"):
