@@ -1,8 +1,6 @@
 """Predictions made elsewhere, read from a folder: a file for each picture, named as the picture is."""
 
 import os
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from leadline.data import DepthDataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
-from leadline.io import as_record, decode_image, read_exr, read_toml
+from leadline.io import ARRAY_DAMAGE, as_record, decode_image, read_exr, read_toml
 
 FILES = "files:"
 """A model's name begins so where it is a folder of predictions."""
@@ -26,7 +24,6 @@ INFO = "predictions.toml"
 MILLIMETRES = 0.001
 UNCERTAINTIES = ("uncertainty_m", "uncertainty")
 """Names of the array beside depth, best first."""
-_DAMAGE = (OSError, ValueError, EOFError)
 
 
 def is_folder_of_maps(model: str | Path) -> bool:
@@ -37,7 +34,7 @@ def is_folder_of_maps(model: str | Path) -> bool:
 class FilesInfo(BaseModel):
     """What `predictions.toml` says of a folder of predictions; the defaults hold where it is silent or absent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = ""
     """What the model is called in reports; the folder's name if empty."""
@@ -107,10 +104,17 @@ class FilesScorer:
         for values in (stored,) if uncertainty is None else (stored, uncertainty):
             if values.ndim != 2 or values.dtype.kind not in "uif":
                 raise LeadlineError(f"{path} must hold one map of numbers (H, W), got {values.dtype} {values.shape}")
-        scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
-        depth = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
+        depth = _at_size(self._without_holes(stored), height, width)
         spread = None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
         return ImageEstimate(depth, spread)
+
+    def _without_holes(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Values in the unit that is scored, NaN where there is none, so that a resize mixes nothing with a hole."""
+        scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
+        with np.errstate(over="ignore"):
+            values = stored.astype(np.float32) * np.float32(scale)
+        is_value = np.isfinite(values) & (values > 0 if self.output is Output.METRES else True)
+        return np.where(is_value, values, np.float32(np.nan))
 
     def _find(self, stem: str) -> tuple[Path, "Reader"] | None:
         for ending, read in READERS.items():
@@ -130,7 +134,7 @@ def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
             key = _depth_among(arrays.files)
             uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
             return arrays[key], uncertainty
-    except (*_DAMAGE, zipfile.BadZipFile, zlib.error, KeyError) as error:
+    except ARRAY_DAMAGE as error:
         raise LeadlineError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
 
 
@@ -144,7 +148,7 @@ def _depth_among(names: Sequence[str]) -> str:
 def _read_npy(path: Path) -> tuple[NDArray[Any], None]:
     try:
         return np.load(path, allow_pickle=False), None
-    except _DAMAGE as error:
+    except ARRAY_DAMAGE as error:
         raise LeadlineError(f"{path} is no whole .npy file: {error}") from error
 
 

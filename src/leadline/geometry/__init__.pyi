@@ -5,6 +5,7 @@ from .camera import focal_px_from_fov as focal_px_from_fov
 from .camera import fov_deg_from_focal as fov_deg_from_focal
 from .depth import DepthSummary as DepthSummary
 from .depth import Output as Output
+from .depth import depth_along_axis as depth_along_axis
 from .depth import summarize_depth as summarize_depth
 from .depth import to_millimetres as to_millimetres
 from .edges import ALIKE as ALIKE

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.geometry.camera import Camera
+
 MAX_MM = 65535
 """What 16 bits can hold."""
 
@@ -20,6 +22,23 @@ class Output(StrEnum):
     """Depth up to an unknown scale and shift: larger is farther."""
     DISPARITY = "disparity"
     """1/depth up to an unknown scale and shift: larger is nearer."""
+
+
+def depth_along_axis(distance_m: NDArray[np.float32], camera: Camera) -> NDArray[np.float32]:
+    """Turn distances from the camera, along each pixel's ray, into depths along its optical axis.
+
+    Args:
+        distance_m: metres, (H, W), of the camera's view at any resolution.
+        camera: the camera.
+
+    Returns:
+        Metres, (H, W): distance / sqrt(1 + x² + y²), where (x, y, 1) is the ray.
+    """
+    height, width = distance_m.shape
+    seen = camera.resized(width, height)
+    y = (np.arange(height)[:, None] - seen.cy) / seen.fy
+    x = (np.arange(width)[None] - seen.cx - seen.skew * y) / seen.fx
+    return (distance_m / np.sqrt(1 + x**2 + y**2)).astype(np.float32)
 
 
 def to_millimetres(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:

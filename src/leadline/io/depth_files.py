@@ -1,6 +1,9 @@
 """Predicted depth as files, each of which carries its unit."""
 
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +17,12 @@ from leadline.geometry import to_millimetres
 from leadline.io.atomic import SOFTWARE, atomic_file
 from leadline.io.images import decode_image
 from leadline.io.png import encode_png
+
+# What NumPy raises on damaged .npy and .npz files; it parses their headers as Python.
+ARRAY_DAMAGE = (
+    *(OSError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError),
+    *(RuntimeError, SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
+)
 
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
@@ -156,7 +165,7 @@ def read_npz(path: Path) -> DepthFile:
             known = (arrays["depth_m"], arrays["valid"], arrays["intrinsics"])
             result = DepthFile(*known, arrays.get("uncertainty_m"))
             require_map(result.depth_m, result.valid, result.uncertainty_m)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except ARRAY_DAMAGE as error:
         reason = " ".join(str(error).split())
         raise LeadlineError(
             f"{path} cannot be read as depth ({reason}): wanted an NPZ file with depth_m, valid, intrinsics, unit"

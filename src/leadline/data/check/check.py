@@ -7,28 +7,32 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import Image
 from tqdm import tqdm
 
 from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
 from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
 from leadline.data.check.depths import DepthStatistics, depth_lines, summarise_depth, unit_note, unit_problem
+from leadline.data.check.far_values import FarValues, far_problems, find_far_values
+from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     REQUIRED_COLUMNS,
     FolderInfo,
+    along_axis,
     read_dataset_toml,
-    read_depth,
     read_index,
     read_stored,
-    refuse_turned,
+    to_metres,
+    without_masked,
 )
-from leadline.data.sample import image_tensor
 from leadline.errors import LeadlineError
-from leadline.io import exif_focal_px, read_image
+from leadline.geometry import resize
+from leadline.io import ARRAY_DAMAGE, exif_focal_px, read_image, upright_size
 
 MAX_SAMPLED = 300
 """Pictures that are decoded for the statistics, evenly over the index."""
@@ -36,7 +40,7 @@ VALUES_PER_PICTURE = 5000
 MAX_NAMED = 3
 """Files named in one problem; the others are counted."""
 # what Pillow and NumPy raise on damaged or foreign files
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError)
+UNREADABLE = (*ARRAY_DAMAGE, Image.DecompressionBombError)
 
 Row = dict[str, str]
 T = TypeVar("T")
@@ -97,6 +101,8 @@ class _Look(NamedTuple):
     valid_share: float
     is_constant: bool
     edges: Edges | None
+    far: FarValues
+    step: int  # what the stored numbers are multiples of; 0 where there are none
 
 
 def check_folder(root: Path) -> DataCheck:
@@ -126,11 +132,13 @@ def check_folder(root: Path) -> DataCheck:
     looks = {row["id"]: look for row, look in zip(sampled, seen, strict=True) if isinstance(look, _Look)}
     problems += _look_problems(looks)
     depth = summarise_depth([look.values_m for look in looks.values()], [look.valid_share for look in looks.values()])
-    unit = unit_problem(depth.median_m, info) if depth else None
-    note = unit_note(depth.median_m, info) if depth else None
+    step = gcd(*(look.step for look in looks.values()))
+    unit = unit_problem(depth.median_m, info, step) if depth else None
+    note = unit_note(depth.median_m, info, step) if depth else None
+    far, notes = far_problems([look.far for look in looks.values()], info) if not unit else ([], [])
     picture_sizes = _count_sizes([header.picture for header in headers])
     cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], picture_sizes)
-    problems += [*([unit] if unit else []), *cameras.problems]
+    problems += [*([unit] if unit else []), *far, *cameras.problems]
     return DataCheck(
         num_pictures=len(rows),
         num_sampled=len(looks),
@@ -141,7 +149,7 @@ def check_folder(root: Path) -> DataCheck:
         num_scenes=len({row.get("scene") for row in rows} - {None, ""}),
         splits=Counter(row["official_split"] for row in rows if row.get("official_split")),
         problems=tuple(problems),
-        notes=(note,) if note else (),
+        notes=(*([note] if note else []), *notes),
     )
 
 
@@ -211,13 +219,10 @@ def _size(path: Path, is_depth: bool) -> Size | str:
     if is_depth and path.suffix == ".npy":
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         return (shape[1], shape[0]) if len(shape) == 2 else "depth map of more than one channel"
+    if not is_depth:
+        return upright_size(path) if path.exists() else "missing file"
     with Image.open(path) as file:
-        width, height = file.size
-        if is_depth:
-            return (width, height) if len(file.getbands()) == 1 else "depth map of more than one channel"
-        # PNG would decode all its pixels to find its EXIF block
-        turned = file.format == "JPEG" and file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return (height, width) if turned else (width, height)
+        return file.size if len(file.getbands()) == 1 else "depth map of more than one channel"
 
 
 def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[str]:
@@ -228,13 +233,14 @@ def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[st
         for fault, name in faults:
             if isinstance(fault, str):
                 named.setdefault(fault, []).append(name)
-        if not any(isinstance(fault, str) for fault, _ in faults) and header.picture != header.depth:
+        if not any(isinstance(fault, str) for fault, _ in faults) and not _is_sound(header):
             named.setdefault("depth map of another size than its picture", []).append(row["depth"])
     return [_listing(fault, names) for fault, names in named.items()]
 
 
 def _is_sound(header: _Header) -> bool:
-    return not isinstance(header.picture, str) and header.picture == header.depth
+    picture, depth = header.picture, header.depth
+    return not isinstance(picture, str) and not isinstance(depth, str) and same_view(depth, picture)
 
 
 def _listing(what: str, names: Sequence[str]) -> str:
@@ -245,17 +251,21 @@ def _listing(what: str, names: Sequence[str]) -> str:
 def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
     """Decode a pair; a sentence if that fails."""
     try:
-        depth_m, valid = read_depth(root / row["depth"], info)
+        stored = read_stored(root / row["depth"])
+        stored_m, valid = without_masked(root, row, *to_metres(stored, info))
         picture = read_image(root / row["rgb"])
-        refuse_turned(picture, root / row["rgb"], depth_m.shape)
+        depth_m = along_axis(root, row, info, picture, stored_m)
     except LeadlineError as error:
         return str(error)
-    rgb = image_tensor(picture.rgb).numpy()
+    height, width = depth_m.shape
+    rgb = resize(picture.rgb, height, width).transpose(2, 0, 1)
     values_m = depth_m[valid]
     is_constant = bool(values_m.size and values_m.min() == values_m.max())
-    edges = find_edges(rgb, depth_m, valid) if rgb.shape[1:] == depth_m.shape else None
+    edges = find_edges(rgb, depth_m, valid)
     some = values_m[:: values_m.size // VALUES_PER_PICTURE + 1]
-    return _Look(some, float(valid.mean()), is_constant, edges)
+    far = find_far_values(stored, stored_m, valid)
+    step = int(np.gcd.reduce(stored[valid].astype(np.int64), initial=0)) if stored.dtype.kind in "ui" else 1
+    return _Look(some, float(valid.mean()), is_constant, edges, far, step)
 
 
 def _look_problems(looks: Mapping[str, _Look]) -> Iterator[str]:

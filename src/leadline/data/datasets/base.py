@@ -13,6 +13,9 @@ from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_
 from leadline.errors import LeadlineError
 from leadline.io import read_image
 
+ASPECT_TOLERANCE = 0.01
+"""How far the aspects of an image and its depth may differ: ScanNet's 640x480 beside 1296x968 do by 0.4 %."""
+
 Pinhole = tuple[float, float, float, float]
 """fx, fy, cx, cy in pixels."""
 
@@ -98,6 +101,34 @@ class FrameDataset(ABC):
     @abstractmethod
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
         """The camera of this picture as it is stored; None if the makers do not say."""
+
+
+def same_view(size: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether a map of one size can be the whole of one of the other: of one aspect, but for rounding.
+
+    Args:
+        size: height and width.
+        other: likewise.
+    """
+    (height, width), (other_height, other_width) = size, other
+    pairs = ((height, width * other_height / other_width), (width, height * other_width / other_height))
+    return all(abs(side - wanted) <= max(0.5, ASPECT_TOLERANCE * side) for side, wanted in pairs)
+
+
+def require_same_view(path: Path, depth_size: tuple[int, ...], image_size: tuple[int, ...]) -> None:
+    """Refuse depth that cannot be of its image, at whatever resolution.
+
+    Args:
+        path: where the depth is from.
+        depth_size: its height and width.
+        image_size: those of the image.
+
+    Raises:
+        LeadlineError: if the two differ in aspect.
+    """
+    if not same_view(depth_size, image_size):
+        wanted, got = "×".join(map(str, image_size)), "×".join(map(str, depth_size))
+        raise LeadlineError(f"{path} must be {wanted} as its picture is, got {got}, another aspect")
 
 
 def require_size(path: Path, values: NDArray[Any], size: tuple[int, ...], of: str) -> None:
