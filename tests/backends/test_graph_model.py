@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from leadline.backends.graph_model import open_graph
+from leadline.backends import graph_model
+from leadline.backends.graph_model import Precision, open_graph
 from leadline.backends.table import open_backend
 from leadline.backends.threads import using_threads
 from leadline.backends.torch_model import TorchBackend
@@ -21,6 +22,7 @@ from leadline.geometry import Camera
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import bundled_models
 
+PRECISIONS: tuple[Precision, Precision] = ("float32", "int8")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 WITHOUT_TORCH = """
 import sys
@@ -47,7 +49,7 @@ def photo(name: str = "room_1.jpg") -> NDArray[np.uint8]:
 def test_the_metres_are_those_of_torch_in_float32(name: str, focal_px: float | None, cut: tuple[int, int]) -> None:
     image = photo()[: cut[0], : cut[1]]
     camera = None if focal_px is None else Camera.from_focal_px(focal_px, cut[1], cut[0])
-    found = open_graph(name).estimate([image], [camera])
+    found = open_graph(name, precision="float32").estimate([image], [camera])
     with torch.inference_mode():
         batch = torch.from_numpy(image.copy()).permute(2, 0, 1)[None] / 255
         wanted = load_model(name).estimate(batch, None if focal_px is None else torch.tensor([focal_px]))
@@ -57,8 +59,9 @@ def test_the_metres_are_those_of_torch_in_float32(name: str, focal_px: float | N
     np.testing.assert_allclose(found.relative_error[0], wanted.relative_error[0, 0], rtol=1e-3)
 
 
-def test_an_answer_hangs_neither_on_what_is_beside_it_nor_on_the_threads() -> None:
-    backend, image = open_graph("fast", num_images=100), photo()
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_an_answer_hangs_neither_on_what_is_beside_it_nor_on_the_threads(precision: Precision) -> None:
+    backend, image = open_graph("fast", 100, precision), photo()
     alone = backend.estimate([image], [None]).values[0]
     with using_threads(1):
         both = backend.estimate([image[:, ::-1], image], [None, None]).values
@@ -83,8 +86,26 @@ def test_any_checkpoint_gets_a_graph(tiny_checkpoint: Path) -> None:
 def test_what_runs_a_model_can_be_said(tiny_checkpoint: Path) -> None:
     assert open_backend("torch:fast").runtime.startswith("torch ")
     assert open_backend("onnxruntime:fast").runtime == "onnxruntime float32"
+    assert open_backend("onnxruntime-int8:fast").runtime == "onnxruntime int8"
     with pytest.raises(LeadlineError, match=r"has no network.onnx, which onnxruntime needs: take --backend torch"):
         open_backend(f"onnxruntime:{tiny_checkpoint}")
+
+
+def test_eight_bits_change_little_and_in_no_direction() -> None:
+    image = [photo("room_2.jpg"), photo("room_3.jpg")]
+    exact, rounded = (open_graph("fast", 100, precision).estimate(image, [None] * 2) for precision in PRECISIONS)
+    change = np.log(rounded.values / exact.values)
+    assert 0 < np.abs(change).mean() < 0.005 and abs(change.mean()) < 0.003
+
+
+@pytest.mark.parametrize(
+    ("num_images", "quick", "expected"), [(1, True, "float32"), (50, True, "int8"), (50, False, "float32")]
+)
+def test_many_images_are_answered_in_eight_bits_where_that_is_quicker(
+    monkeypatch: pytest.MonkeyPatch, num_images: int, quick: bool, expected: str
+) -> None:
+    monkeypatch.setattr(graph_model, "_multiplies_int8", lambda: quick)
+    assert open_graph("fast", num_images).runtime == f"onnxruntime {expected}"
 
 
 @pytest.mark.parametrize("damage", ["graph", "weights", "another"])

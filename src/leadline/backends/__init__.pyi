@@ -5,6 +5,13 @@ from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
 from .graph_model import FEW_IMAGES as FEW_IMAGES
+from .graph_weights import APART as APART
+from .graph_weights import SCALES as SCALES
+from .graph_weights import WEIGHT as WEIGHT
+from .graph_weights import CheckpointWeights as CheckpointWeights
+from .graph_weights import Site as Site
+from .graph_weights import read_sites as read_sites
+from .graph_weights import save_sites as save_sites
 from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
 from .onnx_file import ERROR as ERROR
@@ -17,6 +24,7 @@ from .openvino_file import save_network as save_network
 from .packing import PackedModel as PackedModel
 from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
+from .table import CHECKPOINT_KINDS as CHECKPOINT_KINDS
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
 from .threads import all_threads as all_threads

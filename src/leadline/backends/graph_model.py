@@ -4,22 +4,24 @@ A checkpoint with a graph (`network.onnx`, the network without its weights) need
 `model.safetensors` are handed to onnxruntime as they would be to PyTorch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.graph_weights import CheckpointWeights, read_sites
 from leadline.backends.threads import MAX_CONCURRENCY, all_threads, num_threads
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output, ViewSize, resize, resize_depth, with_sharp_edges
 from leadline.models import (
     GRAPH,
-    SCALE_SUFFIX,
-    TRANSPOSED,
+    INT8_GRAPH,
+    INT8_SITES,
     WEIGHTS,
     GraphInfo,
     ModelSettings,
@@ -29,23 +31,44 @@ from leadline.models import (
 )
 
 Map = NDArray[np.float32]
+Array = NDArray[Any]
+Precision = Literal["float32", "int8"]
 
+INT8_FLAGS = ("avx512_vnni", "avx_vnni")
+"""What processors that multiply bytes quickly are known by."""
 FEW_IMAGES = 10
 """For fewer it does not pay to lay out weights anew for the processor: that takes as long, and as much memory again."""
 
 
-def open_graph(model: str, num_images: float = 1) -> "GraphBackend":
+def open_graph(model: str, num_images: float = 1, precision: Precision | None = None) -> "GraphBackend":
     """Open a leadline model whose checkpoint has a graph.
+
+    Products are in 8 bits where the checkpoint has such a graph, the processor is quick with bytes, and there are at
+    least `FEW_IMAGES`: for fewer, making the weights takes longer than it saves.
 
     Args:
         model: "default", the name of a bundled model, a checkpoint's folder, or a run's (its best epoch).
         num_images: about how many it shall answer.
+        precision: instead of that rule.
 
     Raises:
         LeadlineError: if there is no such model, it has no graph, or its files are broken.
     """
     folder = find_checkpoint(model)
-    return GraphBackend(folder, read_settings(folder), read_graph_info(folder), model, num_images)
+    if precision is None:
+        quick = (folder / INT8_GRAPH).is_file() and num_images >= FEW_IMAGES and _multiplies_int8()
+        precision = "int8" if quick else "float32"
+    return GraphBackend(folder, read_settings(folder), read_graph_info(folder), model, num_images, precision)
+
+
+def open_float32(model: str, num_images: float = 1) -> "GraphBackend":
+    """`open_graph` in float32."""
+    return open_graph(model, num_images, "float32")
+
+
+def open_int8(model: str, num_images: float = 1) -> "GraphBackend":
+    """`open_graph` with 8-bit products."""
+    return open_graph(model, num_images, "int8")
 
 
 class GraphBackend:
@@ -60,18 +83,23 @@ class GraphBackend:
 
     output = Output.METRES
     device = "cpu"
-    runtime = "onnxruntime float32"
 
     def __init__(
-        self, folder: Path, settings: ModelSettings, graph: GraphInfo, name: str, num_images: float = 1
+        self,
+        folder: Path,
+        settings: ModelSettings,
+        graph: GraphInfo,
+        name: str,
+        num_images: float,
+        precision: Precision,
     ) -> None:
         """Open what a checkpoint's folder holds, for about so many images; see `open_graph`."""
-        self.settings, self.name = settings, name
+        self.settings, self.name, self.runtime = settings, name, f"onnxruntime {precision}"
         self.working_size: tuple[int, int] | None = (settings.height, settings.width)
         self.concurrency = min(all_threads(), MAX_CONCURRENCY)
         # The graph has the range of when it was made; a calibrated copy another, see `leadline.models.save_rescaled`.
         self._scale = np.float32(settings.head.min_depth_m / graph.min_depth_m)
-        self._folder, self._graph, self._prepack = folder, graph, num_images >= FEW_IMAGES
+        self._folder, self._graph, self._precision, self._prepack = folder, graph, precision, num_images >= FEW_IMAGES
         self._sessions: dict[int, Any] = {}  # by how many threads each has
         self._opening = Lock()
         self._session(num_threads())  # a broken file is told now
@@ -110,52 +138,57 @@ class GraphBackend:
         """The network with so many threads: one image alone has all of them, one of several its share."""
         with self._opening:
             if threads not in self._sessions:
-                self._sessions[threads] = _open_session(self._folder, self._graph, threads, self._prepack)
+                self._sessions[threads] = _open_session(
+                    self._folder, self._graph, self._precision, threads, self._prepack
+                )
             return self._sessions[threads]
 
 
-def _open_session(folder: Path, graph: GraphInfo, threads: int, prepack: bool) -> Any:
+def _open_session(folder: Path, graph: GraphInfo, precision: Precision, threads: int, prepack: bool) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise LeadlineError('this needs one more package: pip install "leadline[onnx]"') from error
+        raise LeadlineError("this needs one more package: pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong is raised too
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.disable_prepacking", str(int(not prepack)))
+    file, weights = _GRAPHS[precision](folder, graph)
     try:
         # Each is copied, so that no second set of all is in memory.
-        values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(it) for name, it in _weights(folder, graph)}
+        values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(it) for name, it in weights}
         options.add_external_initializers(list(values), list(values.values()))
-        network = (folder / GRAPH).read_bytes()
-        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(file.read_bytes(), options, providers=["CPUExecutionProvider"])
     except LeadlineError:
         raise
     except Exception as error:  # onnxruntime's errors have no base of their own
         raise LeadlineError(
-            f"{folder / GRAPH} and {WEIGHTS} beside it do not go together ({error}): copy the folder again"
+            f"{file} and {WEIGHTS} beside it do not go together ({error}): copy the folder again"
         ) from error
 
 
-def _weights(folder: Path, graph: GraphInfo) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Each of the graph's weights in float32, by its name there."""
-    from safetensors import SafetensorError, safe_open
+def _float32_graph(folder: Path, graph: GraphInfo) -> tuple[Path, Iterator[tuple[str, Array]]]:
+    return folder / GRAPH, CheckpointWeights(folder).plain(graph.weights)
 
+
+def _int8_graph(folder: Path, graph: GraphInfo) -> tuple[Path, Iterator[tuple[str, Array]]]:
+    sites, names = read_sites(folder / INT8_SITES)
+    weights = CheckpointWeights(folder)
+    return folder / INT8_GRAPH, chain(weights.plain(names), weights.of_sites(sites))
+
+
+_GRAPHS: dict[Precision, Callable[[Path, GraphInfo], tuple[Path, Iterator[tuple[str, Array]]]]] = {
+    "float32": _float32_graph,
+    "int8": _int8_graph,
+}
+"""Each precision's graph, and its weights by the names that it has for them."""
+
+
+def _multiplies_int8() -> bool:
+    """Whether the processor multiplies bytes several times as quickly as floats, where the system tells."""
     try:
-        with safe_open(folder / WEIGHTS, "numpy") as stored:
-            there = set(stored.keys())
-            for name in graph.weights:
-                own = name.removesuffix(TRANSPOSED)
-                weights = stored.get_tensor(own)
-                scale = stored.get_tensor(own + SCALE_SUFFIX) if own + SCALE_SUFFIX in there else None
-                weights = weights.astype(np.float32) if scale is None else _scaled(weights, scale)
-                yield name, weights if own == name else np.ascontiguousarray(weights.T)
-    except (SafetensorError, OSError) as error:
-        raise LeadlineError(f"{folder / WEIGHTS} is not a whole file ({error}): copy or download it again") from error
-
-
-def _scaled(stored: NDArray[np.int8], scale: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`leadline.models.dequantize` of one tensor."""
-    groups = stored.reshape(len(scale), -1)
-    return np.multiply(groups, scale.reshape(-1, 1), dtype=np.float32).reshape(stored.shape)
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return any(f" {flag}" in flags for flag in INT8_FLAGS)

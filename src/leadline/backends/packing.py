@@ -87,6 +87,8 @@ def _files_of(folder: Path) -> dict[str, bytes]:
 _PACK: dict[str, Callable[[str, str], PackedModel]] = {
     "leadline": _pack_checkpoint,
     "onnxruntime": _pack_checkpoint,
+    "onnxruntime-float32": _pack_checkpoint,
+    "onnxruntime-int8": _pack_checkpoint,
     "torch": _pack_checkpoint,
     "onnx": _pack_file,
     "openvino": _pack_file,

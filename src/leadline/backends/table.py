@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 KINDS = {
     "leadline": "leadline.backends.table:open_leadline",
     "onnxruntime": "leadline.backends.graph_model:open_graph",
+    "onnxruntime-float32": "leadline.backends.graph_model:open_float32",
+    "onnxruntime-int8": "leadline.backends.graph_model:open_int8",
     "torch": "leadline.backends.torch_model:open_torch",
     "onnx": "leadline.backends.onnx:open_onnx",
     "openvino": "leadline.backends.openvino:open_openvino",
@@ -24,6 +26,11 @@ KINDS = {
 
 KIND_OF_FILE = {".onnx": "onnx", ".xml": "openvino"}
 """Which kind a file is, by its ending."""
+
+CHECKPOINT_KINDS = ("leadline", "onnxruntime", "onnxruntime-float32", "onnxruntime-int8", "torch")
+"""Of `KINDS`: what opens a checkpoint of leadline's."""
+COUNTED = (*CHECKPOINT_KINDS[:-1], "calibrated")
+"""Of `KINDS`: which of them take how many images they shall answer."""
 
 MANY_IMAGES = 100
 """From so many on it pays to load PyTorch, which takes seconds, where it is installed and the quicker."""
@@ -37,7 +44,7 @@ def open_backend(model: "str | Path | Backend | Any", num_images: float = 1) -> 
 
     Args:
         model: a leadline model ("default", the name of a bundled one, a checkpoint's folder, or a run's;
-            "onnxruntime:" or "torch:" before it says what runs it, see `open_leadline`), an .onnx
+            a kind of `KINDS` before it, as in "torch:fast", says what runs it, see `open_leadline`), an .onnx
             file, an .xml file of OpenVINO's, "hf:NAME" (a Hugging Face model; "#metres", "#depth" or "#disparity"
             behind it says what it predicts where its configuration does not), a Hugging Face model's folder, a
             folder that `save_calibrated` wrote, what `load_model` returned, or a backend, which is returned.
@@ -51,7 +58,7 @@ def open_backend(model: "str | Path | Backend | Any", num_images: float = 1) -> 
     if not isinstance(model, str | Path):
         return cast("Backend", _opener("leadline.backends.torch_model:wrap_model")(model))
     kind, name = find_kind(model)
-    options = {"num_images": num_images} if kind in ("leadline", "onnxruntime", "calibrated") else {}
+    options = {"num_images": num_images} if kind in COUNTED else {}
     return cast("Backend", _opener(KINDS[kind])(name, **options))
 
 
@@ -59,7 +66,7 @@ def open_leadline(name: str, num_images: float = 1) -> "Backend":
     """Open a leadline model in whatever answers soonest.
 
     That is onnxruntime where the checkpoint has a graph, as the bundled ones do. For `MANY_IMAGES` it is PyTorch, where
-    it is installed and has a GPU, or a processor that multiplies bfloat16.
+    it is installed and has a GPU, or a processor that multiplies bfloat16 in tiles (AMX).
 
     Args:
         name: as `leadline.backends.torch_model.open_torch`.
@@ -85,10 +92,9 @@ def open_leadline(name: str, num_images: float = 1) -> "Backend":
 def _torch_is_quick() -> bool:
     if find_spec("torch") is None:
         return False
-    from leadline.models import has_native_bf16, pick_device
+    from leadline.models import has_tiles, pick_device
 
-    device = pick_device()
-    return device.type != "cpu" or has_native_bf16(device)
+    return pick_device().type != "cpu" or has_tiles()
 
 
 def find_kind(model: str | Path) -> tuple[str, str]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-Runtime = Literal["onnxruntime", "torch"]
+Runtime = Literal["onnxruntime", "onnxruntime-float32", "onnxruntime-int8", "torch"]
 """What runs a leadline model."""
 
 EXIT_USAGE = 2

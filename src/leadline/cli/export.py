@@ -18,7 +18,8 @@ def export(model: str = "default", /, *, out: Path, precision: Literal["float32"
         model: default, the name of a bundled model, or the folder of a checkpoint or a run.
         out: FILE.onnx, or FILE.xml for OpenVINO, which writes FILE.bin beside it; docs/guides/export.md describes
             inputs and outputs.
-        precision: of the network's weights and products, for .onnx; fp16 halves the file.
+        precision: of the network's weights and products, for .onnx; fp16 halves the file, int8 (bundled
+            models) is for processors.
     """
     from leadline.export import export as export_model
     from leadline.io import ensure_overwritable

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from leadline.backends import Backend, Estimate, open_backend
+from leadline.backends import Backend, Estimate, find_kind, open_backend
 from leadline.data import DepthDataset, GroundTruth, Sample
 from leadline.evaluation.prediction_files import FILES, FilesScorer, is_folder_of_maps
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
@@ -25,6 +25,8 @@ def open_scorer(model: str | Path, dataset: DepthDataset) -> Scorer:
     """
     if is_folder_of_maps(model):
         return FilesScorer(Path(str(model).removeprefix(FILES)), dataset)
+    if isinstance(model, str | Path) and find_kind(model)[0] == "leadline":
+        model = f"torch:{find_kind(model)[1]}"  # whose numbers the docs have; it is loaded anyway
     return BackendScorer(open_backend(model, inf))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from leadline.backends import ensure_calibrated_overwritable, find_kind, open_backend, save_calibrated
+from leadline.backends import CHECKPOINT_KINDS, ensure_calibrated_overwritable, find_kind, open_backend, save_calibrated
 from leadline.errors import LeadlineError
 from leadline.io import CameraLike, camera_from_options
 from leadline.prediction import Calibration, fit_calibration, measure_points, read_distances
@@ -68,7 +68,7 @@ def calibrate(
 def _writable_checkpoint(model: str | Path, out: Path) -> Path | None:
     """The folder of a leadline model, None for others; refuses an `out` that must not be overwritten."""
     kind, name = find_kind(model)
-    if kind not in ("leadline", "onnxruntime", "torch"):
+    if kind not in CHECKPOINT_KINDS:
         ensure_calibrated_overwritable(out, model)
         return None
     from leadline.models import ensure_checkpoint_overwritable, find_checkpoint

@@ -2,20 +2,31 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leadline.backends import ERROR
+from leadline.backends import ERROR, save_sites
 from leadline.errors import LeadlineError
 from leadline.geometry import MIN_SIDE_PX
 from leadline.io import SOFTWARE, atomic_file
-from leadline.models import CONFIG, GRAPH, TRANSPOSED, DepthModel, load_checkpoint, read_config, write_json
+from leadline.models import (
+    CONFIG,
+    GRAPH,
+    INT8_GRAPH,
+    INT8_SITES,
+    TRANSPOSED,
+    DepthModel,
+    load_checkpoint,
+    read_config,
+    write_json,
+)
 
 OPSET, IR_VERSION = 20, 10
 """The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
@@ -35,24 +46,60 @@ def add_graph(folder: Path) -> None:
         LeadlineError: if it is none, or PyTorch cannot export its network.
         OSError: if the folder cannot be written.
     """
-    import onnx
-
     model = load_checkpoint(folder)
     network = trace(model)
-    names = _named_weights(network.graph, model)
-    _take_out_weights(network.graph, names)
-    for part in (network.graph, *network.graph.node, *network.graph.input, *network.graph.output):
-        del part.metadata_props[:]  # among them the exporter's call stacks, with paths of this machine
-    del network.graph.value_info[:]
-    network.graph.name = network.producer_name = SOFTWARE
-    with atomic_file(folder / GRAPH) as temporary:
-        onnx.save(network, temporary)
+    names = named_weights(network.graph, model)
+    _save_graph(network, names, folder / GRAPH)
     graph = {"min_depth_m": model.settings.head.min_depth_m, "weights": sorted(set(names.values()))}
     with atomic_file(folder / CONFIG) as temporary:
         write_json(temporary, {**read_config(folder), "graph": graph})
 
 
-def _named_weights(graph: Any, model: DepthModel) -> dict[str, str]:
+def add_int8_graph(folder: Path, images: Iterable[NDArray[np.float32]]) -> None:
+    """Write the graph of a checkpoint with 8-bit products, and how its weights become theirs.
+
+    Args:
+        folder: the checkpoint.
+        images: as `leadline.export.int8.int8_network`.
+
+    Raises:
+        LeadlineError: if it is no checkpoint of a plain vision transformer, or PyTorch cannot export its network.
+        OSError: if the folder cannot be written.
+    """
+    from leadline.export.int8 import int8_network
+
+    model = load_checkpoint(folder)
+    network, sites = int8_network(model, images)
+    names = named_weights(network.graph, model)
+    with atomic_file(folder / INT8_SITES) as temporary:
+        save_sites(temporary, sites, set(names.values()))
+    _save_graph(network, names, folder / INT8_GRAPH)
+
+
+def _save_graph(network: Any, names: dict[str, str], path: Path) -> None:
+    """Write a network without the weights that have names."""
+    import onnx
+
+    _take_out_weights(network.graph, names)
+    for part in (network.graph, *network.graph.node, *network.graph.input, *network.graph.output):
+        del part.metadata_props[:]  # among them the exporter's call stacks, with paths of this machine
+    del network.graph.value_info[:]
+    network.graph.name = network.producer_name = SOFTWARE
+    with atomic_file(path) as temporary:
+        onnx.save(network, temporary)
+
+
+def given_weight(name: str, data_type: int, dims: Sequence[int]) -> Any:
+    """An initializer that is given when the graph is opened."""
+    import onnx
+
+    entry = onnx.TensorProto(name=name, data_type=data_type, dims=dims)
+    entry.data_location = onnx.TensorProto.EXTERNAL
+    entry.external_data.add(key="location", value="given when it is opened")
+    return entry
+
+
+def named_weights(graph: Any, model: DepthModel) -> dict[str, str]:
     """The checkpoint's name of each of a graph's weights, by the graph's own, which may be any."""
     from onnx import numpy_helper
 
@@ -64,6 +111,8 @@ def _named_weights(graph: Any, model: DepthModel) -> dict[str, str]:
             own.setdefault((values.T.shape, values.T.tobytes()), name + TRANSPOSED)
     names = {}
     for entry in graph.initializer:
+        if entry.data_location == entry.EXTERNAL:
+            continue
         values = numpy_helper.to_array(entry)
         found = own.get((values.shape, values.tobytes())) if values.dtype == np.float32 else None
         if found is not None and values.size >= _LEAST_WEIGHTS:
@@ -80,10 +129,7 @@ def _take_out_weights(graph: Any, names: dict[str, str]) -> None:
             node.input[place] = names.get(name, name)
     kept = {names.get(entry.name, entry.name): entry for entry in graph.initializer}
     for name in set(names.values()):
-        entry = onnx.TensorProto(name=name, data_type=onnx.TensorProto.FLOAT, dims=kept[name].dims)
-        entry.data_location = onnx.TensorProto.EXTERNAL
-        entry.external_data.add(key="location", value="given when it is opened")
-        kept[name] = entry
+        kept[name] = given_weight(name, onnx.TensorProto.FLOAT, kept[name].dims)
     del graph.initializer[:]
     graph.initializer.extend(kept.values())
 

@@ -43,7 +43,9 @@ def around(network: Any, settings: ModelSettings) -> Any:
     if settings.head.uncertainty:
         ends.append((WITHIN + ERROR, "expected"))
     whole = onnx.compose.merge_models(whole, onnx.parser.parse_model(_after(settings)), ends)
-    del whole.opset_import[1:]  # each part names the same; onnxruntime's quantiser refuses a second entry
+    versions = {entry.domain: entry.version for entry in whole.opset_import}
+    del whole.opset_import[:]  # each part names its own; onnxruntime's quantiser refuses a second entry of a domain
+    whole.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in versions.items())
     return whole
 
 

@@ -36,4 +36,9 @@ def _name_nodes(whole: Any) -> list[str]:
     return [node.name for node in whole.graph.node if not node.name.startswith(WITHIN)]
 
 
-_LOWER: dict[Precision, Callable[[Any], Any]] = {"float32": lambda whole: whole, "fp16": _to_float16}
+def _as_it_is(whole: Any) -> Any:
+    return whole
+
+
+_LOWER: dict[Precision, Callable[[Any], Any]] = {"float32": _as_it_is, "fp16": _to_float16, "int8": _as_it_is}
+"""What brings a graph there; one with 8-bit products is built so, see `leadline.export.int8`."""

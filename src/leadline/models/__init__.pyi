@@ -6,6 +6,8 @@ from .checkpoint import save_checkpoint as save_checkpoint
 from .checkpoint_files import CONFIG as CONFIG
 from .checkpoint_files import DEFAULT as DEFAULT
 from .checkpoint_files import GRAPH as GRAPH
+from .checkpoint_files import INT8_GRAPH as INT8_GRAPH
+from .checkpoint_files import INT8_SITES as INT8_SITES
 from .checkpoint_files import SCALE_SUFFIX as SCALE_SUFFIX
 from .checkpoint_files import TRANSPOSED as TRANSPOSED
 from .checkpoint_files import WEIGHTS as WEIGHTS
@@ -19,7 +21,9 @@ from .checkpoint_files import read_settings as read_settings
 from .checkpoint_files import write_json as write_json
 from .device import autocast as autocast
 from .device import has_native_bf16 as has_native_bf16
+from .device import has_tiles as has_tiles
 from .device import pick_device as pick_device
+from .encoders import ViTEncoder as ViTEncoder
 from .encoders import build_encoder as build_encoder
 from .heads import ERROR_LAYER as ERROR_LAYER
 from .heads import Estimate as Estimate

@@ -16,8 +16,12 @@ DEFAULT = "base"
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 GRAPH = "network.onnx"
 """The network without its weights, for onnxruntime; a checkpoint need not have it."""
+INT8_GRAPH, INT8_SITES = "network.int8.onnx", "network.int8.safetensors"
+"""The same with 8-bit products, and how the weights become theirs; a checkpoint need not have them."""
 TRANSPOSED = ".T"
 """Behind a weight's name in the graph: the rows and columns of the checkpoint's change places."""
+FILES = (WEIGHTS, CONFIG, CARD, GRAPH, INT8_GRAPH, INT8_SITES)
+"""All that a checkpoint can hold."""
 SCALE_SUFFIX = ".int8_scale"
 """Behind a tensor's name: the scales of its integers, see `leadline.models.quantization.quantize`."""
 FORMAT = 1
@@ -118,7 +122,7 @@ def ensure_checkpoint_overwritable(folder: Path, source: Path) -> None:
         raise LeadlineError(f"{folder} is the model itself, which is kept as it is: name another folder")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_checkpoint(folder)):
         raise LeadlineError(f"{folder} holds something else than a checkpoint: name a new or an empty folder")
-    require_only(folder, (WEIGHTS, CONFIG, CARD, GRAPH))
+    require_only(folder, FILES)
 
 
 def _is_checkpoint(folder: Path) -> bool:

@@ -22,6 +22,11 @@ def has_native_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and (_processor_has("avx512_bf16") or _processor_has("amx_bf16"))
 
 
+def has_tiles() -> bool:
+    """Whether the processor multiplies bfloat16 in tiles (AMX)."""
+    return _processor_has("amx_bf16")
+
+
 def multiplies_in_tiles() -> bool:
     """Whether the processor multiplies bfloat16 in tiles (AMX) and autocast is on, so that it does."""
     return torch.is_autocast_enabled("cpu") and _processor_has("amx_bf16")

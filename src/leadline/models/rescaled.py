@@ -5,7 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from leadline.io import atomic_folder
-from leadline.models.checkpoint_files import CARD, CONFIG, GRAPH, WEIGHTS, read_config, read_settings, write_json
+from leadline.models.checkpoint_files import (
+    CARD,
+    CONFIG,
+    GRAPH,
+    INT8_GRAPH,
+    INT8_SITES,
+    WEIGHTS,
+    read_config,
+    read_settings,
+    write_json,
+)
 
 
 def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any], note: str) -> None:
@@ -33,7 +43,7 @@ def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any],
     config["record"] = {**record, "calibrations": [*record.get("calibrations", []), how]}
     card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
     with atomic_folder(folder) as temporary:
-        for name in (WEIGHTS, GRAPH):
+        for name in (WEIGHTS, GRAPH, INT8_GRAPH, INT8_SITES):
             if (source / name).is_file():
                 shutil.copyfile(source / name, temporary / name)
         write_json(temporary / CONFIG, config)

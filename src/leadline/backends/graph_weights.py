@@ -1,0 +1,129 @@
+"""A checkpoint's weights as its graphs want them: in float32, or as 8-bit integers that are made of them on opening."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.errors import LeadlineError
+from leadline.models import SCALE_SUFFIX, TRANSPOSED
+from leadline.models import WEIGHTS as WEIGHTS_FILE
+
+Array = NDArray[Any]
+
+WEIGHT, SCALES, APART = "/weight", "/scales", "/apart"
+"""Behind a site's name: the names of what it makes."""
+LARGEST = 127
+_INFO = "leadline"
+_ARRAYS = ("smooth", "columns", "outliers")
+
+
+class Site(NamedTuple):
+    """How weights of a checkpoint become the 8-bit ones of a product; its name begins the names of these."""
+
+    source: str
+    """Name of the weights, (out, in)."""
+    span: tuple[int, int]
+    """Which rows of them: first, and behind the last."""
+    smooth: Array
+    """What they are multiplied by for each channel that is fed, (in,)."""
+    columns: Array
+    """What they are multiplied by for each that is answered, (out,)."""
+    outliers: Array
+    """Channels whose weights stay in float32, ascending."""
+
+    def parts(self, name: str, weights: Array) -> Iterator[tuple[str, Array]]:
+        """The 8-bit weights (in, out), the scale of each column and the rows that are kept apart, by their names.
+
+        Args:
+            name: of the site.
+            weights: those of `source`, float32.
+        """
+        inner = weights[slice(*self.span)] * self.columns[:, None]
+        inner = np.ascontiguousarray((inner * self.smooth).T)
+        if len(self.outliers):
+            yield name + APART, inner[self.outliers]
+            inner[self.outliers] = 0
+        scales = np.abs(inner).max(0).clip(1e-12) / np.float32(LARGEST)
+        inner /= scales
+        yield name + WEIGHT, np.rint(inner, out=inner).astype(np.int8)
+        yield name + SCALES, scales.astype(np.float32)
+
+
+def save_sites(path: Path, sites: Mapping[str, Site], weights: Iterable[str]) -> None:
+    """Write what `read_sites` reads: sites by name, and the names of the weights that the graph wants as they are."""
+    from safetensors.numpy import save
+
+    info = {"weights": sorted(weights), "sites": {name: [it.source, *it.span] for name, it in sites.items()}}
+    arrays = {f"{name}.{key}": np.ascontiguousarray(getattr(it, key)) for name, it in sites.items() for key in _ARRAYS}
+    path.write_bytes(save(arrays, {_INFO: json.dumps(info)}))
+
+
+def read_sites(path: Path) -> tuple[dict[str, Site], list[str]]:
+    """Read the sites of an 8-bit graph, and the names of the weights that it wants as they are.
+
+    Raises:
+        LeadlineError: if the file is missing or makes no sense.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as stored:
+            info = json.loads((stored.metadata() or {})[_INFO])
+            sites = {
+                name: Site(source, (start, stop), *(stored.get_tensor(f"{name}.{key}") for key in _ARRAYS))
+                for name, (source, start, stop) in info["sites"].items()
+            }
+            return sites, [str(name) for name in info["weights"]]
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise LeadlineError(f"{path} does not say how weights become 8-bit ({error}): copy the folder again") from error
+
+
+class CheckpointWeights:
+    """The weights of a checkpoint's file in float32, one at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take a checkpoint's folder."""
+        self._path = folder / WEIGHTS_FILE
+
+    def plain(self, names: Iterable[str]) -> Iterator[tuple[str, Array]]:
+        """Weights by names, which end in `TRANSPOSED` where rows and columns change places.
+
+        Raises:
+            LeadlineError: if the file is missing or broken, or has no such weights.
+        """
+        for name in names:
+            own = name.removesuffix(TRANSPOSED)
+            weights = self._read(own)
+            yield name, weights if own == name else np.ascontiguousarray(weights.T)
+
+    def of_sites(self, sites: Mapping[str, Site]) -> Iterator[tuple[str, Array]]:
+        """What `Site.parts` makes for each.
+
+        Raises:
+            LeadlineError: as `plain`.
+        """
+        source = ""
+        weights: Array = np.empty(0, np.float32)
+        for name, site in sites.items():
+            if site.source != source:
+                source, weights = site.source, self._read(site.source)
+            yield from site.parts(name, weights)
+
+    def _read(self, name: str) -> NDArray[np.float32]:
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self._path, "numpy") as stored:
+                values = stored.get_tensor(name)
+                if values.dtype != np.int8:
+                    return np.asarray(values, np.float32)
+                scale = stored.get_tensor(name + SCALE_SUFFIX)
+        except (SafetensorError, OSError) as error:
+            raise LeadlineError(f"{self._path} is not a whole file ({error}): copy or download it again") from error
+        groups = values.reshape(len(scale), -1)  # as `leadline.models.dequantize` does
+        scaled: NDArray[np.float32] = np.multiply(groups, scale.reshape(-1, 1), dtype=np.float32)
+        return scaled.reshape(values.shape)

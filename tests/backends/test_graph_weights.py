@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from leadline.backends.graph_weights import CheckpointWeights, Site, read_sites, save_sites
+from leadline.errors import LeadlineError
+
+
+def site(**change: object) -> Site:
+    whole = Site("w", (1, 3), np.array([2, 1, 1], np.float32), np.array([1, 0.5], np.float32), np.array([1]))
+    return whole._replace(**change)  # type: ignore[arg-type]
+
+
+def test_weights_of_a_hand_worked_site() -> None:
+    weights = np.array([[9, 9, 9], [1, 7, -4], [12.7, -6, 0.6]], np.float32)  # (out, in); rows 1 and 2 are of the site
+    parts = dict(site().parts("a", weights))
+    # Columns: 1·(2, 7, -4) and .5·(25.4, -6, .6), channel 1 apart: the largest are 4 and 12.7.
+    np.testing.assert_allclose(parts["a/apart"], [[7, -3]])
+    np.testing.assert_allclose(parts["a/scales"], [4 / 127, 12.7 / 127])
+    assert parts["a/weight"].tolist() == [[64, 127], [0, 0], [-127, 3]]  # 2 / (4 / 127) = 63.5, to the even
+    assert "b/apart" not in dict(site(outliers=np.array([], np.int64)).parts("b", weights))
+
+
+def test_sites_are_read_as_they_were_written(tmp_path) -> None:
+    save_sites(tmp_path / "sites", {"a": site(), "b": site(span=(0, 2))}, ["y", "x.T"])
+    sites, names = read_sites(tmp_path / "sites")
+    assert names == ["x.T", "y"] and list(sites) == ["a", "b"] and sites["b"].span == (0, 2)
+    np.testing.assert_array_equal(sites["a"].smooth, [2, 1, 1])
+
+
+def test_weights_of_a_checkpoint_are_scaled_and_turned(tmp_path) -> None:
+    stored = {"x": np.array([[1, -2], [3, 4]], np.int8), "x.int8_scale": np.array([[0.5], [2]], np.float32)}
+    save_file(stored | {"y": np.array([1, 2], np.float16)}, tmp_path / "model.safetensors")
+    found = dict(CheckpointWeights(tmp_path).plain(["x.T", "x", "y"]))
+    assert found["x"].tolist() == [[0.5, -1], [6, 8]] and found["x.T"].tolist() == [[0.5, 6], [-1, 8]]
+    assert found["y"].dtype == np.float32
+    with pytest.raises(LeadlineError, match="model.safetensors is not a whole file"):
+        dict(CheckpointWeights(tmp_path).plain(["z"]))
+
+
+@pytest.mark.parametrize("content", [b"", b"xx" * 100])
+def test_broken_sites_are_one_line(tmp_path, content: bytes) -> None:
+    (tmp_path / "sites").write_bytes(content)
+    with pytest.raises(LeadlineError, match="does not say how weights become 8-bit .*copy the folder again"):
+        read_sites(tmp_path / "sites")
+    with pytest.raises(LeadlineError, match="sites.*copy the folder again"):
+        save_file({"a": np.zeros(1)}, tmp_path / "sites")
+        read_sites(tmp_path / "sites")
