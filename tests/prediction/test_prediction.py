@@ -122,8 +122,8 @@ def test_pictures_beyond_the_budget_come_smaller_with_their_camera(tmp_path: Pat
 def test_intrinsics_reach_metres_and_files(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
     camera = tmp_path / "camera.json"
     # Twice the picture's size.
-    camera.write_text('{"fx": 240, "fy": 250, "cx": 59.5, "cy": 69.5, "width": 160, "height": 120}')
-    wanted = np.array([[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]], np.float32)
+    camera.write_text('{"fx": 240, "fy": 242, "cx": 59.5, "cy": 69.5, "width": 160, "height": 120}')
+    wanted = np.array([[120, 0, 29.5], [0, 121, 34.5], [0, 0, 1]], np.float32)
     for intrinsics in (camera, str(camera), wanted):
         prediction = predict(photo, tiny_model, camera=intrinsics)
         np.testing.assert_array_equal(prediction.intrinsics, wanted)

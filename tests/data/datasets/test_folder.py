@@ -252,17 +252,17 @@ def test_scene_and_split_are_empty_without_their_columns(tmp_path: Path) -> None
 
 def test_camera_of_the_row_goes_before_that_of_the_set(tmp_path: Path) -> None:
     rows = "a,rgb.png,depth.png,7,8,1.5,0.5\nb,rgb.png,depth.png,,,,"
-    write_set(tmp_path, rows, "id,rgb,depth,fx,fy,cx,cy", "intrinsics = [500, 501, 1, 0.25]")
+    write_set(tmp_path, rows, "id,rgb,depth,fx,fy,cx,cy", "intrinsics = [5, 6, 1, 0.25]")
     dataset = FolderDataset(tmp_path)
     assert dataset[0].intrinsics.tolist() == [[7, 0, 1.5], [0, 8, 0.5], [0, 0, 1]]
-    assert dataset[1].intrinsics.tolist() == [[500, 0, 1], [0, 501, 0.25], [0, 0, 1]]
+    assert dataset[1].intrinsics.tolist() == [[5, 0, 1], [0, 6, 0.25], [0, 0, 1]]
 
 
 def test_unknown_camera_is_nan(tmp_path: Path) -> None:
     assert FolderDataset(write_set(tmp_path))[0].intrinsics.isnan().all()
 
 
-@pytest.mark.parametrize("toml", ["", "intrinsics = [500, 501, 1, 0.25]"])
+@pytest.mark.parametrize("toml", ["", "intrinsics = [5, 6, 1, 0.25]"])
 def test_changing_one_sample_leaves_the_next_alone(tmp_path: Path, toml: str) -> None:
     dataset = FolderDataset(write_set(tmp_path, toml=toml))
     before = dataset[0].intrinsics.clone()

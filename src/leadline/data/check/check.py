@@ -129,7 +129,8 @@ def check_folder(root: Path) -> DataCheck:
     unit = unit_problem(depth.median_m, info) if depth else None
     note = unit_note(depth.median_m, info) if depth else None
     picture_sizes = _count_sizes([header.picture for header in headers])
-    cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], picture_sizes)
+    sizes = [None if isinstance(header.picture, str) else header.picture for header in headers]
+    cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], sizes)
     problems += [*([unit] if unit else []), *cameras.problems]
     return DataCheck(
         num_pictures=len(rows),
