@@ -158,3 +158,23 @@ def test_one_way_at_a_time() -> None:
     for impossible in ({"focal_px": 0.0}, {"focal_px": float("inf")}, {"fov_deg": 180.0}):
         with pytest.raises(LeadlineError):
             camera_from_options(**impossible)  # type: ignore[arg-type]
+
+
+def test_one_focal_length_for_several_sizes_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    way = camera_from_options(focal_px=500.0)
+    assert way is not None
+    for height, width in ((480, 640), (640, 480), (480, 640)):
+        way(height, width)
+    assert not caplog.records
+    way(960, 1280)
+    way(240, 320)
+    (record,) = caplog.records
+    assert "500 px is used for images of several sizes (640×480 and 1280×960)" in record.getMessage()
+
+
+@pytest.mark.parametrize("options", [{"focal_px": 26.0}, {"fov_deg": 1.1}, {"fov_deg": 170.0}])
+def test_told_numbers_are_judged(options: dict[str, float]) -> None:
+    way = camera_from_options(**options)
+    with pytest.raises(LeadlineError, match=r"no camera has a focal length|looks like radians"):
+        assert way is not None
+        way(480, 640)

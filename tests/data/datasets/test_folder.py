@@ -6,7 +6,14 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from leadline.data.datasets.folder import FolderDataset, FolderInfo, read_dataset_toml, read_depth, read_index
+from leadline.data.datasets.folder import (
+    FolderDataset,
+    FolderInfo,
+    read_dataset_toml,
+    read_depth,
+    read_index,
+    stored_camera,
+)
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
 
@@ -444,3 +451,28 @@ def test_ground_truth_needs_no_picture(tmp_path: Path) -> None:
     (tmp_path / "rgb.png").unlink()
     truth = FolderDataset(tmp_path).ground_truth(0)
     assert torch.equal(truth.depth_m, sample.depth_m) and torch.equal(truth.valid, sample.valid)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "toml", "said"),
+    [
+        ("id,rgb,depth,fx,fy,cx,cy", "4.25,4.25,200,150", "", r"index\.csv, id .*4\.25 px .*millimetres"),
+        (
+            "id,rgb,depth,fx,fy,cx,cy",
+            "300,300,20,150",
+            "",
+            r"index\.csv, id .*\(20, 150\) is not within the middle half",
+        ),
+        (
+            "id,rgb,depth",
+            "",
+            "intrinsics = [0.8, 1.1, 0.5, 0.5]",
+            r"dataset\.toml, intrinsics: .*share of the image's sides",
+        ),
+    ],
+)
+def test_cameras_that_cannot_have_taken_the_picture_are_refused(header: str, row: str, toml: str, said: str) -> None:
+    values = dict(zip(header.split(","), ["1", "a.jpg", "a.png", *row.split(",")], strict=False))
+    info = FolderInfo(intrinsics=tuple(map(float, toml[14:-1].split(",")))) if toml else FolderInfo()
+    with pytest.raises(LeadlineError, match=said):
+        stored_camera(values, info, (400, 300))
