@@ -488,3 +488,11 @@ def test_half_of_the_changes_of_size_are_reductions_where_both_are_on() -> None:
     assert min(far) >= 4 and max(far) <= 9.2
     only = NOTHING.model_copy(update={"zoom_out": 1.5})
     assert all(augment(sample, only, seeded(seed)).depth_m.max() >= 6 for seed in range(20))
+
+
+def test_a_squeezed_sample_gets_square_pixels(room: Sample) -> None:
+    height, width = room.image.shape[-2:]
+    squeezed = transforms._resized(room, (height // 2, width))
+    for square in (at_most(squeezed, 10**9), to_working_size(squeezed, height * width)):
+        assert square.image.shape == room.image.shape and square.depth_m.shape == room.depth_m.shape
+        torch.testing.assert_close(square.intrinsics, room.intrinsics)

@@ -80,3 +80,34 @@ def test_field_of_view_there_and_back(fov_deg):
 def test_a_field_of_view_that_is_none_is_refused(fov_deg):
     with pytest.raises(LeadlineError, match=r"between 0 and 180 degrees, got"):
         focal_px_from_fov(fov_deg, 640)
+
+
+@pytest.mark.parametrize(
+    ("camera", "said"),
+    [
+        (Camera.from_focal_px(4.25, 640, 480), r"4\.25 px .*640×480.* 64 to 64000 px.*metres, which are 486 px"),
+        (Camera.from_focal_px(18, 640, 480), r"18 px .* millimetres, which are 320 px on a sensor 36 mm wide"),
+        (Camera.from_focal_px(1e6, 640, 480), r"1e\+06 px .*: check the unit"),
+        (Camera(fx=0.82, fy=1.09, cx=0.5, cy=0.5, width=640, height=480), r"share of .* 525 and 523 px"),
+        (Camera(fx=500, fy=500, cx=0.5, cy=0.5, width=640, height=480), r"share of the sides, .* \(319.5, 239.5\) px"),
+        (Camera(fx=500, fy=40, cx=320, cy=240, width=640, height=480), r"one is 12\.5 times the other"),
+        (Camera(fx=500, fy=500, cx=320, cy=240, width=320, height=240), r"\(320, 240\) .* 320×240 .* about 641×481"),
+        (Camera(fx=500, fy=500, cx=320, cy=100, width=640, height=480), r"\(320, 100\) is not within the middle half"),
+    ],
+)  # fmt: skip
+def test_what_cannot_have_taken_the_image_is_told_by_its_unit(camera: Camera, said: str) -> None:
+    with pytest.raises(LeadlineError, match=said):
+        camera.plausible()
+
+
+@pytest.mark.parametrize("focal_px", [64.0, 500.0, 64000.0])
+@pytest.mark.parametrize("cx", [159.5, 478.0])
+def test_what_can_have_taken_the_image_passes(focal_px: float, cx: float) -> None:
+    camera = Camera(fx=focal_px, fy=focal_px, cx=cx, cy=200.0, width=640, height=480)
+    assert camera.plausible() is camera
+
+
+def test_a_field_of_view_in_radians_is_told() -> None:
+    with pytest.raises(LeadlineError, match=r"1\.1° looks like radians, which is 63\.0° or .* of 522 px at 640 pixels"):
+        Camera.from_fov_deg(1.1, 640, 480)
+    assert Camera.from_fov_deg(3.2, 640, 480).fov_deg == pytest.approx(3.2)

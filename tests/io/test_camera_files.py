@@ -105,7 +105,7 @@ def test_a_camera_follows_its_picture_to_another_size() -> None:
 
 @pytest.mark.parametrize(("size", "picture"), [((1080, 1920), (480, 853)), ((480, 853), (1080, 1920))])
 def test_sizes_are_rounded_to_pixels(size: tuple[int, int], picture: tuple[int, int]) -> None:
-    camera = CameraFile(np.array([[900.0, 0, 400], [0, 900, 200], [0, 0, 1]]), size)
+    camera = CameraFile(np.array([[900.0, 0, size[1] / 2], [0, 900, size[0] / 2], [0, 0, 1]]), size)
     assert fit_camera(camera, *picture).fx == pytest.approx(900 * picture[1] / size[1])
 
 
@@ -118,13 +118,17 @@ def test_another_shape_is_refused(picture: tuple[int, int]) -> None:
         fit_camera(CameraFile(np.array(MATRIX), (480, 640)), height, width)
 
 
-def test_a_centre_outside_of_the_picture_is_of_another_picture() -> None:
-    camera = CameraFile(np.array(MATRIX))
-    assert fit_camera(camera, 300, 330).matrix.tolist() == MATRIX
-    with pytest.raises(LeadlineError, match=r"centre \(325.25, 253.75\) is outside of this picture of 320×240"):
-        fit_camera(camera, 240, 320)
-    # Said to be of that size, as for a crop, it is taken.
-    assert fit_camera(camera._replace(size=(240, 320)), 240, 320).matrix.tolist() == MATRIX
+@pytest.mark.parametrize("size", [None, (240, 320), (300, 330)])
+def test_a_centre_out_of_the_middle_half_is_of_another_picture(size: tuple[int, int] | None) -> None:
+    camera = CameraFile(np.array(MATRIX), size)
+    height, width = size or (240, 320)
+    with pytest.raises(
+        LeadlineError, match=rf"\(325.25, 253.75\) is not within the middle half .* {width}×{height} .*"
+    ):
+        fit_camera(camera, height, width)
+    # Of a part that was cut out, it is anywhere: (325.25 - 300, 253.75 - 200).
+    part = camera._replace(size=(240, 320), window=(300, 200, 320, 240), full_size=(480, 640))
+    assert fit_camera(part, 240, 320).matrix.tolist() == [[FX, 0, 25.25], [0, FY, 53.75], [0, 0, 1]]
 
 
 def test_arrays_and_tensors_are_cameras(tmp_path: Path) -> None:
@@ -154,3 +158,23 @@ def test_one_way_at_a_time() -> None:
     for impossible in ({"focal_px": 0.0}, {"focal_px": float("inf")}, {"fov_deg": 180.0}):
         with pytest.raises(LeadlineError):
             camera_from_options(**impossible)  # type: ignore[arg-type]
+
+
+def test_one_focal_length_for_several_sizes_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    way = camera_from_options(focal_px=500.0)
+    assert way is not None
+    for height, width in ((480, 640), (640, 480), (480, 640)):
+        way(height, width)
+    assert not caplog.records
+    way(960, 1280)
+    way(240, 320)
+    (record,) = caplog.records
+    assert "500 px is used for images of several sizes (640×480 and 1280×960)" in record.getMessage()
+
+
+@pytest.mark.parametrize("options", [{"focal_px": 26.0}, {"fov_deg": 1.1}, {"fov_deg": 170.0}])
+def test_told_numbers_are_judged(options: dict[str, float]) -> None:
+    way = camera_from_options(**options)
+    with pytest.raises(LeadlineError, match=r"no camera has a focal length|looks like radians"):
+        assert way is not None
+        way(480, 640)

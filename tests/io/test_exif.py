@@ -3,7 +3,8 @@ from math import hypot, nan
 import pytest
 from PIL import ExifTags, Image
 
-from leadline.io.exif import focal_px_from_exif
+from leadline.geometry.lens import LensModel
+from leadline.io.exif import focal_px_from_exif, lens_from_xmp
 
 
 def exif(**tags: object) -> Image.Exif:
@@ -58,3 +59,46 @@ def test_focal_length_from_the_sensor_follows_a_later_resize():
 )
 def test_a_focal_length_that_is_missing_or_absurd_is_unknown(tags):
     assert focal_px_from_exif(exif(**tags), (4000, 3000)) is None
+
+
+SHOT = {"ExifImageWidth": 4000, "ExifImageHeight": 3000}
+
+
+@pytest.mark.parametrize(
+    ("size", "share"),
+    [
+        ((4000, 3000), 1.0),
+        ((3000, 4000), 1.0),  # turned
+        ((800, 600), 0.2),  # resized
+        ((801, 600), 0.20025),
+        ((4000, 2250), 1.0),  # cut
+        ((3000, 3000), 1.0),
+        ((1080, 1080), None),  # cut and resized, or squeezed: nobody knows
+        ((3900, 2000), None),
+    ],
+)
+@pytest.mark.parametrize(
+    ("tags", "focal_px"),
+    [
+        ({"FocalLengthIn35mmFilm": 26}, 26 * 5000 / hypot(36, 24)),
+        ({"FocalLength": 4.2, "FocalPlaneXResolution": 25400.0}, 4200.0),
+    ],
+)
+def test_a_cut_keeps_the_focal_length_and_a_resize_does_not(tags, focal_px, size, share):
+    found = focal_px_from_exif(exif(**tags, **SHOT), size)
+    assert found == (None if share is None else pytest.approx(focal_px * share))
+
+
+@pytest.mark.parametrize(("ratio", "times"), [(2.0, 2.0), (0.0, 1.0), (nan, 1.0)])  # 0 is EXIF's "not used"
+def test_digital_zoom_is_in_the_35_mm_equivalent_alone(ratio, times):
+    lens = exif(FocalLength=4.2, FocalPlaneXResolution=25400.0, DigitalZoomRatio=ratio)
+    assert focal_px_from_exif(lens, (4000, 3000)) == pytest.approx(4200 * times)
+    film = exif(FocalLengthIn35mmFilm=26, DigitalZoomRatio=ratio)
+    assert focal_px_from_exif(film, (4000, 3000)) == pytest.approx(26 * 5000 / hypot(36, 24))
+
+
+def test_panoramas_are_told_by_google_s_block():
+    for block in (b'<rdf x GPano:ProjectionType="equirectangular"/>', b"<GPano:ProjectionType>cylindrical</GPano"):
+        lens = lens_from_xmp(block)
+        assert lens is not None and lens.model is LensModel.PANORAMA and str(lens).endswith(" panorama")
+    assert lens_from_xmp(b"") is None and lens_from_xmp(b'GPano:ProjectionType="rectilinear"') is None

@@ -6,6 +6,8 @@ import torch
 from PIL import Image
 
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera
+from leadline.geometry.lens import Lens, LensModel
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.heads import Estimate
 from leadline.models.model import DepthModel
@@ -122,8 +124,8 @@ def test_pictures_beyond_the_budget_come_smaller_with_their_camera(tmp_path: Pat
 def test_intrinsics_reach_metres_and_files(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
     camera = tmp_path / "camera.json"
     # Twice the picture's size.
-    camera.write_text('{"fx": 240, "fy": 250, "cx": 59.5, "cy": 69.5, "width": 160, "height": 120}')
-    wanted = np.array([[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]], np.float32)
+    camera.write_text('{"fx": 240, "fy": 242, "cx": 59.5, "cy": 69.5, "width": 160, "height": 120}')
+    wanted = np.array([[120, 0, 29.5], [0, 121, 34.5], [0, 0, 1]], np.float32)
     for intrinsics in (camera, str(camera), wanted):
         prediction = predict(photo, tiny_model, camera=intrinsics)
         np.testing.assert_array_equal(prediction.intrinsics, wanted)
@@ -172,3 +174,60 @@ def test_a_pil_image_is_looked_at_as_its_file_is(tmp_path: Path, tiny_model: Dep
 
 def test_a_prediction_is_saved_under_a_name_given_as_text(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
     assert predict(photo, tiny_model).save(f"{tmp_path}/out/it", ["depth"]) == [tmp_path / "out" / "it_depth.png"]
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_squeezed_picture_has_the_whole_ones_metres(tiny_model: DepthModel, tiled: bool) -> None:
+    """Of smooth colours, so that nothing is lost where rows are left out."""
+    rows, columns = np.mgrid[:240, :320] / 320
+    whole = np.stack([rows, columns, rows * columns], axis=-1).astype(np.float32)
+    half = whole.reshape(120, 2, 320, 3).mean(1)
+    wanted = predict(whole, tiny_model, focal_px=300, tiled=tiled).depth_m
+    camera = Camera(fx=300, fy=150, cx=159.5, cy=59.5, width=320, height=120)
+    found = predict(half, tiny_model, camera=camera, tiled=tiled)
+    assert found.depth_m.shape == (120, 320) and found.focal_px == 300
+    np.testing.assert_allclose(found.depth_m, wanted.reshape(120, 2, 320).mean(1), rtol=0.01)
+    assert abs(predict(half, tiny_model, focal_px=300, tiled=tiled).depth_m / found.depth_m - 1).mean() > 0.05
+
+
+BENT = Lens(LensModel.RADIAL_TANGENTIAL, (-0.3,))
+
+
+def bent_camera() -> Camera:
+    return Camera(fx=60, fy=60, cx=39.5, cy=29.5, width=80, height=60, lens=BENT)
+
+
+def test_a_lens_is_said_with_depth_and_refused_in_space(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    prediction = predict(photo, tiny_model, camera=bent_camera())
+    assert (
+        prediction.focal
+        == "focal 60 px (given); no pinhole (radial-tangential -0.3): depths are off, most at the edges"
+    )
+    assert [path.name for path in prediction.save(tmp_path / "ok", ["depth", "npz"])] == ["ok_depth.png", "ok.npz"]
+    for name in ("ply", "points", "glb"):
+        with pytest.raises(LeadlineError, match=r"need a pinhole camera, .* radial-tangential -0\.3: undistort"):
+            prediction.save(tmp_path / "refused", ["depth", name])
+    assert not list(tmp_path.glob("refused*"))
+
+
+def test_an_undistorted_prediction_is_of_what_a_pinhole_sees(
+    photo: Path, tmp_path: Path, tiny_model: DepthModel
+) -> None:
+    pincushion = Camera(**{**bent_camera().__dict__, "lens": Lens(LensModel.RADIAL_TANGENTIAL, (0.3,))})
+    prediction = predict(photo, tiny_model, camera=pincushion, undistort=True)
+    assert prediction.focal == "focal 60 px (given), undistorted"
+    # A corner at r² = 0.68 was 20 % farther out, and so outside of the photo; the middle stays.
+    assert not prediction.valid[0, 0] and prediction.valid[30, 40]
+    assert not prediction.rgb[0, 0].any()
+    _, wanted, _ = pincushion.without_lens(np.asarray(Image.open(photo)))
+    assert np.array_equal(prediction.rgb, wanted)
+    assert prediction.save(tmp_path / "cloud", ["ply"])
+
+
+def test_panoramas_are_said_and_refused(tmp_path: Path, tiny_model: DepthModel) -> None:
+    xmp = b'<x:xmpmeta><rdf:Description GPano:ProjectionType="equirectangular"/></x:xmpmeta>'
+    photo = save_photo(tmp_path / "around.jpg", 60, 120, xmp=xmp)
+    prediction = predict(photo, tiny_model)
+    assert "(assumed); no pinhole (equirectangular panorama)" in prediction.focal
+    with pytest.raises(LeadlineError, match="equirectangular panorama"):
+        prediction.save(tmp_path / "out", ["points"])

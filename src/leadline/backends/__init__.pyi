@@ -24,6 +24,7 @@ from .openvino_file import save_network as save_network
 from .packing import PackedModel as PackedModel
 from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
+from .square_pixels import estimate_square as estimate_square
 from .table import CHECKPOINT_KINDS as CHECKPOINT_KINDS
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend

@@ -2,6 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
 
@@ -17,6 +20,7 @@ def cluster(
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
+    undistort: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Predict all images of a folder or a bucket on a Ray cluster or this machine.
 
@@ -35,10 +39,11 @@ def cluster(
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both (docs/guides/camera.md).
+        undistort: first remove the lens distortion whose coefficients the camera file holds.
     """
     from leadline.serving import jobs_left, predict_on_cluster
 
-    camera = {"focal_px": focal_px, "fov_deg": fov, "intrinsics": intrinsics}
+    camera = {"focal_px": focal_px, "fov_deg": fov, "camera": intrinsics, "undistort": undistort}
     formats = [name.strip() for name in format.split(",") if name.strip()]
     jobs, num_there = jobs_left(source, out, formats)
     broken = []

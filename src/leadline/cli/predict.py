@@ -24,6 +24,7 @@ def predict(
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
+    undistort: Annotated[bool, Parameter(negative=())] = False,
     max_pixels: Annotated[int, Parameter(validator=Number(gte=1))] = 50_000_000,
     tile: Annotated[bool, Parameter(negative=())] = False,
     seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
@@ -48,8 +49,9 @@ def predict(
             contact sheet for all images).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
-        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
+        intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, JSON or YAML, or another program's
             (docs/guides/camera.md).
+        undistort: first remove the lens distortion whose coefficients the camera file holds.
         max_pixels: larger images are reduced to this many pixels when read.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
@@ -61,7 +63,9 @@ def predict(
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     check_formats([name for name in formats if name != "sheet"])
-    given = camera_from_options(focal_px, fov, intrinsics)  # refuses an impossible one before the model is loaded
+    given = camera_from_options(
+        focal_px, fov, intrinsics, undistort
+    )  # refuses an impossible one before the model is loaded
     recordings = [Path(word) for word in rerun or () if word.endswith(RERUN_SUFFIX)]
     paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
     streams = [path for path in paths if is_stream(path)]

@@ -28,11 +28,21 @@ def to_working_size(sample: Sample, area_px: int, multiple_px: int = 1) -> Sampl
         area_px: wanted number of pixels.
         multiple_px: what its sides become multiples of.
     """
+    sample = to_square_pixels(sample)
     return _resized(sample, size_with_area(*_size(sample), area_px, multiple_px))
 
 
+def to_square_pixels(sample: Sample) -> Sample:
+    """Bring a sample to square pixels, as every backend sees images; its width stays. Unknown ones are square."""
+    if sample.camera is None or sample.camera.has_square_pixels:
+        return sample
+    square = sample.camera.squared()
+    return _resized(sample, (square.height, square.width))
+
+
 def at_most(sample: Sample, area_px: float) -> Sample:
-    """A sample with more than `area_px` pixels is brought to that many, any other's depth to its image's pixels."""
+    """In square pixels; a sample with more than `area_px` is brought to that many, any other's depth to its image's."""
+    sample = to_square_pixels(sample)
     height, width = _size(sample)
     return to_working_size(sample, int(area_px)) if height * width > area_px else _resized(sample, (height, width))
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from leadline.backends import Backend, Estimate, find_kind, open_backend
+from leadline.backends import Backend, Estimate, Image, estimate_square, find_kind, open_backend
 from leadline.data import DepthDataset, GroundTruth, Sample
 from leadline.evaluation.prediction_files import FILES, FilesScorer, is_folder_of_maps
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
+from leadline.geometry import Camera
 from leadline.models import resize_depth
 
 
@@ -51,14 +52,17 @@ class BackendScorer:
 
     def _estimate(self, sample: Sample, flip: bool) -> ImageEstimate:
         image, camera = sample.image.permute(1, 2, 0).numpy(), sample.camera
-        values, error = self._backend.estimate([image], [camera])
+        values, error = estimate_square(image, camera, self._ask)
         if flip:
-            others = self._backend.estimate([image[:, ::-1]], [camera and camera.mirrored()])
+            others = estimate_square(image[:, ::-1], camera and camera.mirrored(), self._ask)
             values, error = _mean_with_mirror_image(Estimate(values, error), others)
         metres = torch.from_numpy(values)[:, None]
         spread = None if error is None else metres * torch.from_numpy(error)[:, None]
         size = sample.depth_m.shape[-2:]
         return ImageEstimate(resize_depth(metres, *size), None if spread is None else resize_depth(spread, *size))
+
+    def _ask(self, image: Image, camera: Camera | None) -> Estimate:
+        return self._backend.estimate([image], [camera])
 
 
 def _mean_with_mirror_image(estimate: Estimate, mirrored: Estimate) -> Estimate:

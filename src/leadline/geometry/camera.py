@@ -7,13 +7,26 @@ pixel is (0, 0), an image of width W reaches from -0.5 to W - 0.5, and its middl
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import atan, degrees, inf, isfinite, radians, tan
-from typing import Self
+from math import atan, degrees, inf, isfinite, pi, radians, sqrt, tan
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leadline.errors import LeadlineError
+from leadline.geometry.lens import Lens, resample
+
+FOCAL_SIDES = (0.1, 100.0)
+"""Focal lengths that there are, in longer sides of the image: fields of view of 157 and 0.6 degrees."""
+CENTRE_SHARE = (0.25, 0.75)
+"""Where an optical axis meets an image that is not cut out of another one, as shares of its sides."""
+MAX_PIXEL_ASPECT = 10.0
+SQUARE_TOLERANCE = 0.01
+"""Pixels whose sides differ by less are taken for square: most calibrations find fx and fy a little apart."""
+STRONG_SHIFT = 0.05
+"""A lens that moves a corner by a larger share of its distance from the axis is not taken for a pinhole."""
+PHONE_SENSOR_MM, FULL_SENSOR_MM = 5.6, 36.0
+"""Widths of sensors that focal lengths in millimetres are usually of: phones', and what cameras convert to."""
 
 
 class CameraSource(StrEnum):
@@ -48,6 +61,10 @@ class Camera:
     source: CameraSource = CameraSource.GIVEN
     skew: float = 0.0
     """How far x moves with y, in pixels; 0 for nearly every camera."""
+    lens: Lens | None = None
+    """How it differs from a pinhole; None: not, as far as is known."""
+    undistort: bool = False
+    """Whether the image is to be brought to what a pinhole sees before anything else."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that are no camera's."""
@@ -66,7 +83,13 @@ class Camera:
 
     @classmethod
     def from_fov_deg(cls, fov_deg: float, width: int, height: int, source: CameraSource = CameraSource.GIVEN) -> Self:
-        """The same from its horizontal field of view in degrees, see `focal_px_from_fov`."""
+        """The same from its horizontal field of view in degrees, see `focal_px_from_fov`; radians are refused."""
+        if 0 < fov_deg <= pi:
+            raise LeadlineError(
+                f"a field of view of {fov_deg:g}° looks like radians, which is {degrees(fov_deg):.1f}° or a focal "
+                f"length of {width / 2 / tan(min(fov_deg, 3.1) / 2):.3g} px at {width} pixels of width: give "
+                f"degrees, or the focal length in pixels of a lens as long as that"
+            )
         return cls.from_focal_px(focal_px_from_fov(fov_deg, width), width, height, source)
 
     @classmethod
@@ -82,6 +105,16 @@ class Camera:
     def matrix(self) -> NDArray[np.float32]:
         """[[fx, skew, cx], [0, fy, cy], [0, 0, 1]] in pixels."""
         return np.array([[self.fx, self.skew, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=np.float32)
+
+    @property
+    def is_pinhole(self) -> bool:
+        """Whether points follow from depth by `matrix` alone, as near as a weak distortion lets them."""
+        return self.lens is None or self.lens.largest_shift(*self._normalised_corners()) <= STRONG_SHIFT
+
+    @property
+    def has_square_pixels(self) -> bool:
+        """Whether both focal lengths are the same, but for `SQUARE_TOLERANCE`."""
+        return abs(self.fx / self.fy - 1) <= SQUARE_TOLERANCE
 
     @property
     def focal_px(self) -> float:
@@ -113,12 +146,107 @@ class Camera:
 
     def mirrored(self) -> Self:
         """The camera of the image after it was mirrored left to right, the scene with it."""
-        return replace(self, cx=self.width - 1 - self.cx, skew=-self.skew)
+        lens = self.lens and self.lens.mirrored()
+        return replace(self, cx=self.width - 1 - self.cx, skew=-self.skew, lens=lens)
 
     def squared(self) -> Self:
         """The camera of the image after it was brought to square pixels: its height follows, its width stays."""
         resized = self.resized(self.width, max(1, round(self.height * self.fx / self.fy)))
         return replace(resized, fy=self.fx)  # rounding the height left less than half a pixel
+
+    def without_lens(self, image: NDArray[Any]) -> tuple[Self, NDArray[Any], NDArray[np.bool_]]:
+        """The camera and the image as a pinhole of the same matrix would have taken it.
+
+        Args:
+            image: (H, W, C), of the camera's size.
+
+        Returns:
+            The camera, the image, and which of its pixels the old image shows, (H, W).
+
+        Raises:
+            LeadlineError: if no lens is known, or its model cannot be removed.
+        """
+        if self.lens is None or not self.lens.can_be_removed:
+            what = (
+                "no distortion is known of this camera" if self.lens is None else f"{self.lens} cannot be undistorted"
+            )
+            raise LeadlineError(f"{what}: give a camera file with OpenCV's or Kannala-Brandt's coefficients")
+        y, x = np.mgrid[: self.height, : self.width].astype(np.float64)
+        y = (y - self.cy) / self.fy
+        seen_x, seen_y = self.lens.distorted((x - self.cx - self.skew * y) / self.fx, y)
+        values, inside = resample(image, seen_x * self.fx + self.skew * seen_y + self.cx, seen_y * self.fy + self.cy)
+        return replace(self, lens=None), values, inside
+
+    def plausible(self) -> Self:
+        """The camera itself, if it can have taken an image of its size.
+
+        This is the one judgement of every camera that anybody or any file tells.
+
+        Raises:
+            LeadlineError: if not; with the unit that the numbers seem to have, and the value in pixels.
+        """
+        reason = self._focal_mistake() or self._centre_mistake()
+        if reason:
+            raise LeadlineError(reason)
+        return self
+
+    def _focal_mistake(self) -> str:
+        long_side, focal_px = max(self.width, self.height), sqrt(self.fx * self.fy)
+        low, high = (share * long_side for share in FOCAL_SIDES)
+        ratio = max(self.fx / self.fy, self.fy / self.fx)
+        size = f"an image of {self.width}×{self.height} pixels"
+        if low <= focal_px <= high and ratio <= MAX_PIXEL_ASPECT:
+            return ""
+        if low <= focal_px <= high:
+            return f"focal lengths of {self.fx:g} and {self.fy:g} px: one is {ratio:.3g} times the other: {_CHECK}"
+        told = f"{self.fx:g}" if self.fx == self.fy else f"{self.fx:g} and {self.fy:g}"
+        reason = f"no camera has a focal length of {told} px for {size}, wanted {low:g} to {high:g} px"
+        if focal_px > high:
+            return f"{reason}: {_CHECK}"
+        if focal_px < _MOST_SHARE:
+            return (
+                f"{reason}: it looks like a share of the image's sides, which is {self.fx * self.width:.0f} and "
+                f"{self.fy * self.height:.0f} px: multiply fx and cx by the width, fy and cy by the height"
+            )
+        sensor_mm = PHONE_SENSOR_MM if focal_px < _LEAST_FULL_MM else FULL_SENSOR_MM
+        return (
+            f"{reason}: it looks like millimetres, which are {self.fx * long_side / sensor_mm:.0f} px on a sensor "
+            f"{sensor_mm:g} mm wide: multiply by the width in pixels, divide by the sensor's in millimetres"
+        )
+
+    def _centre_mistake(self) -> str:
+        low, high = CENTRE_SHARE
+        across, down = (self.cx + 0.5) / self.width, (self.cy + 0.5) / self.height
+        if low <= across <= high and low <= down <= high:
+            return ""
+        where = f"the optical axis at ({self.cx:g}, {self.cy:g}) is not within the middle half of an image of "
+        where += f"{self.width}×{self.height} pixels"
+        if 0 <= self.cx <= 1 and 0 <= self.cy <= 1:
+            return (
+                f"{where}: it looks like a share of the sides, which is ({self.cx * self.width - 0.5:.1f}, "
+                f"{self.cy * self.height - 0.5:.1f}) px"
+            )
+        return (
+            f"{where}: it fits images of about {2 * self.cx + 1:.0f}×{2 * self.cy + 1:.0f}; write the width and height "
+            f"of its images into the camera file, and roi for a part cut out of them"
+        )
+
+    def _normalised_corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x = (np.array([-0.5, self.width - 0.5, -0.5, self.width - 0.5]) - self.cx) / self.fx
+        y = (np.array([-0.5, -0.5, self.height - 0.5, self.height - 0.5]) - self.cy) / self.fy
+        return x, y
+
+
+_CHECK = "check the unit"
+_MOST_SHARE = 3.2
+"""Numbers below are shares of a side: 100 times less than pixels, and less than lenses have millimetres."""
+_LEAST_FULL_MM = 12.0
+"""Focal lengths in millimetres from here on are mostly of, or converted to, 36 mm wide film."""
+
+
+def with_lens(camera: Camera | None, lens: Lens | None) -> Camera | None:
+    """The camera with what an image's file says of its lens, where nothing else is known of that."""
+    return camera if camera is None or lens is None or camera.lens else replace(camera, lens=lens)
 
 
 def choose_camera(

@@ -3,12 +3,12 @@ from .atomic import atomic_file as atomic_file
 from .atomic import atomic_folder as atomic_folder
 from .atomic import require_only as require_only
 from .atomic import require_target as require_target
-from .camera_files import CameraFile as CameraFile
 from .camera_files import CameraLike as CameraLike
 from .camera_files import GivenCamera as GivenCamera
 from .camera_files import as_camera as as_camera
 from .camera_files import camera_from_options as camera_from_options
 from .camera_files import read_camera as read_camera
+from .camera_formats import CameraFile as CameraFile
 from .depth_files import ARRAY_DAMAGE as ARRAY_DAMAGE
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png

@@ -1,8 +1,12 @@
-"""The focal length in a picture's EXIF block."""
+"""The focal length in a picture's EXIF block, and whether its XMP block says that it is a panorama."""
 
+import re
 from math import hypot, isfinite
 
 from PIL import ExifTags, Image
+
+from leadline.errors import LeadlineError
+from leadline.geometry import Camera, Lens, LensModel
 
 _FILM_DIAGONAL_MM = hypot(36.0, 24.0)
 
@@ -15,7 +19,9 @@ _MM_PER_UNIT = {
 }  # EXIF's FocalPlaneResolutionUnit: inch, cm, mm, micrometre
 
 
-_PLAUSIBLE_FOCAL = (0.1, 100.0)  # in long sides of the picture: fields of view of 157 and 0.6 degrees
+_SAME_ASPECT = 0.02
+"""How far the aspects of two sizes may differ, as a share: a thumbnail's sides are rounded to whole pixels."""
+_PANORAMA = re.compile(rb"GPano:ProjectionType\s*(?:=\s*[\"']|>)\s*(\w+)")
 
 
 def _positive(value: object) -> float:
@@ -31,8 +37,9 @@ def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     """Focal length that a camera wrote into its picture.
 
     It comes from the 35 mm equivalent, which EXIF defines by the diagonal, or else from the focal length in
-    millimetres and the sensor's pixels per unit. Those are pixels of the picture as it was shot, so one that
-    was resized later is told by the size that EXIF remembers.
+    millimetres, the sensor's pixels per unit and the digital zoom, which only the 35 mm equivalent has in it. Those are
+    of the picture as it was shot, whose size EXIF remembers: one of the same shape was resized since; of another shape,
+    it was cut if it has kept a side's length, and else nobody knows what was done to it.
 
     Args:
         exif: the picture's EXIF block.
@@ -46,12 +53,33 @@ def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     def number(tag: ExifTags.Base) -> float:
         return _positive(tags.get(tag))
 
-    long_side = max(size)
-    focal_px = number(ExifTags.Base.FocalLengthIn35mmFilm) * hypot(*size) / _FILM_DIAGONAL_MM
+    shot = sorted((number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight)))
+    focal_px = number(ExifTags.Base.FocalLengthIn35mmFilm) * hypot(*(shot if shot[0] else size)) / _FILM_DIAGONAL_MM
     if not focal_px:
         mm_per_unit = _MM_PER_UNIT.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)), _MM_PER_UNIT[2])
-        shot_side = max(number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight))
         focal_px = number(ExifTags.Base.FocalLength) * number(ExifTags.Base.FocalPlaneXResolution) / mm_per_unit
-        focal_px *= long_side / (shot_side or long_side)
-    low, high = _PLAUSIBLE_FOCAL
-    return focal_px if low * long_side <= focal_px <= high * long_side else None
+        focal_px *= number(ExifTags.Base.DigitalZoomRatio) or 1.0
+    elif not shot[0]:
+        shot = [0.0, 0.0]  # taken for this size, whose diagonal is above
+    focal_px *= _scale_since(sorted(size), shot)
+    try:
+        return Camera.from_focal_px(focal_px, *size).plausible().focal_px
+    except LeadlineError:
+        return None
+
+
+def _scale_since(size: list[int], shot: list[float]) -> float:
+    """How much a picture was enlarged since it was shot, by its shorter and longer side; 0 where nobody knows."""
+    if not shot[1]:
+        return 1.0
+    scale = size[1] / shot[1]
+    if not shot[0] or abs(size[0] / (shot[0] * scale) - 1) <= _SAME_ASPECT:
+        return scale
+    return 1.0 if any(abs(now - before) < 1 for now, before in zip(size, shot, strict=True)) else 0.0
+
+
+def lens_from_xmp(xmp: bytes) -> Lens | None:
+    """The lens of a picture that its XMP block calls a panorama (Google's GPano); None of any other."""
+    found = _PANORAMA.search(xmp)
+    kind = "" if found is None else found[1].decode()
+    return Lens(LensModel.PANORAMA, name=f"{kind} panorama") if kind not in ("", "rectilinear") else None

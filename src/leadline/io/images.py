@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource
-from leadline.io.exif import focal_px_from_exif
+from leadline.geometry import Camera, CameraSource, Lens
+from leadline.io.exif import focal_px_from_exif, lens_from_xmp
 
 # Only these of Pillow's readers are let near a file: some of the others start external programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "PPM")
@@ -56,6 +56,7 @@ class Picture(NamedTuple):
     focal_px: float | None  # focal length in pixels of `rgb`, from EXIF; None if it does not say
     full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
     turned_from: tuple[int, int] | None = None  # height and width before EXIF's orientation; None if it changed nothing
+    lens: Lens | None = None  # as its XMP block tells, of a panorama; None if it says nothing of that
 
     @property
     def camera(self) -> Camera | None:
@@ -223,6 +224,13 @@ def _exif(image: Image.Image) -> Image.Exif:
     return exif
 
 
+def _xmp(image: Image.Image) -> bytes:
+    """The picture's XMP block, which each format keeps in a place of its own; empty if it has none."""
+    block = next((image.info[key] for key in ("xmp", "XML:com.adobe.xmp") if image.info.get(key)), b"")
+    block = block or getattr(image, "tag_v2", {}).get(ExifTags.Base.XMLPacket, b"")
+    return block.encode() if isinstance(block, str) else block if isinstance(block, bytes) else b""
+
+
 def _grey_in_unit_range(image: Image.Image, name: str) -> Image.Image:
     """A grey picture of more than 8 bits as floats in [0, 1]."""
     values = np.asarray(image).astype(np.float32)
@@ -300,7 +308,7 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
     image, size_in_file, exif = decoded
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     turn = _UPRIGHT.get(orientation)
-    focal_px = focal_px_from_exif(exif, size_in_file)
+    focal_px, xmp = focal_px_from_exif(exif, size_in_file), _xmp(image)
     image = _to_rgb_or_float(image, name)
     if image.size != (size := _size_within(image.size, max_pixels)):
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -308,4 +316,4 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
         focal_px *= max(image.size) / max(size_in_file)
     width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
     rgb = _to_array(image if turn is None else image.transpose(turn))
-    return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1])
+    return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1], lens_from_xmp(xmp))

@@ -64,6 +64,7 @@ def predict_files(
     max_pixels: int = MAX_PIXELS,
     skip_existing: bool = False,
     tiled: bool = False,
+    undistort: bool = False,
     on_prediction: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
@@ -86,6 +87,7 @@ def predict_files(
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
             formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
+        undistort: whether the lens' distortion is removed first, see `predict`.
         on_prediction: is called with each file and its prediction, in order.
 
     Yields:
@@ -96,7 +98,7 @@ def predict_files(
         OSError: if a result cannot be written.
     """
     check_formats(formats)
-    given = camera_from_options(focal_px, fov_deg, camera)
+    given = camera_from_options(focal_px, fov_deg, camera, undistort)
     backend = open_metric_backend(model, len(paths))
     rows: list[SheetRow] = []
     num_skipped = 0

@@ -120,7 +120,7 @@ def ray(prediction: Prediction, point: Point) -> NDArray[np.float64]:
     Raises:
         LeadlineError: if the camera is unknown.
     """
-    matrix = known_camera(prediction.intrinsics).astype(np.float64)
+    matrix = known_camera(prediction.pinhole).astype(np.float64)
     along: NDArray[np.float64] = np.linalg.solve(matrix, np.array([*point, 1.0]))
     return along
 

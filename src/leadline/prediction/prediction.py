@@ -1,5 +1,6 @@
 """Prediction: an image becomes metres."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leadline.backends import Backend, open_backend, require_metres
+from leadline.backends import Backend, Estimate, estimate_square, open_backend, require_metres
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, choose_camera, resize_depth
+from leadline.geometry import Camera, CameraSource, choose_camera, resize_depth, with_lens
 from leadline.io import CameraLike, GivenCamera, Picture, as_seen, camera_from_options, read_image
 from leadline.prediction.result import Prediction
 from leadline.prediction.tiling import tiled_depth
@@ -31,6 +32,7 @@ def predict(
     camera: CameraLike | GivenCamera | None = None,
     max_pixels: int = MAX_PIXELS,
     tiled: bool = False,
+    undistort: bool = False,
 ) -> Prediction:
     """Predict the depth of one image.
 
@@ -46,6 +48,8 @@ def predict(
         camera: the camera, its file or its matrix (3, 3) in pixels of the image, instead of both.
         max_pixels: larger image files are read smaller, and the camera follows.
         tiled: whether tiles add details that one view of the whole misses, see `tiled_depth`; slower.
+        undistort: whether the image is brought to what a pinhole sees, by the coefficients of `camera`; the prediction
+            is of that image, valid where the old one shows something.
 
     Returns:
         The prediction, at the image's own size.
@@ -54,7 +58,7 @@ def predict(
         LeadlineError: if the image cannot be read, the camera is impossible or does not fit it, or the model does not
             answer metres.
     """
-    given = camera_from_options(focal_px, fov_deg, camera)
+    given = camera_from_options(focal_px, fov_deg, camera, undistort)
     return predict_image(as_picture(picture, max_pixels), open_metric_backend(model), given, tiled)
 
 
@@ -90,23 +94,27 @@ def predict_image(
         exif=picture.camera,
         assumed=backend.assumed_camera(height, width),
     )
-    if tiled:
-        depth_m, relative_error = _estimate_in_tiles(backend, image, camera)
-    else:
-        estimate = backend.estimate([image], [camera])
-        depth_m, relative_error = estimate.values[0], _first(estimate.relative_error)
+    camera, seen = with_lens(camera, picture.lens), None
+    if camera and camera.undistort and camera.lens:
+        camera, image, seen = camera.without_lens(image)
+    answer = partial(_estimate_in_tiles if tiled else _estimate, backend)
+    estimate = estimate_square(image, camera, answer)
+    depth_m, relative_error = estimate.values[0], _first(estimate.relative_error)
     # A small error of the logarithm is the error's share of the depth.
     uncertainty_m = None if relative_error is None else depth_m * relative_error
-    return Prediction(_as_bytes(image), depth_m, np.isfinite(depth_m), camera, uncertainty_m)
+    valid = np.isfinite(depth_m) if seen is None else np.isfinite(depth_m) & seen
+    return Prediction(_as_bytes(image), depth_m, valid, camera, uncertainty_m)
+
+
+def _estimate(backend: Backend, image: NDArray[Any], camera: Camera | None) -> Estimate:
+    return backend.estimate([image], [camera])
 
 
 def _first(batch: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
     return None if batch is None else batch[0]
 
 
-def _estimate_in_tiles(
-    backend: Backend, image: NDArray[Any], camera: Camera | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+def _estimate_in_tiles(backend: Backend, image: NDArray[Any], camera: Camera | None) -> Estimate:
     """Depth as `tiled_depth` has it; its relative error is that of the view of the whole."""
     if backend.working_size is None:
         raise LeadlineError(f"{backend.name} does not tell the size at which it works, which tiles need: drop --tile")
@@ -122,7 +130,8 @@ def _estimate_in_tiles(
         return values
 
     depth_m = tiled_depth(image, ask, *backend.working_size)
-    return depth_m, None if errors[0] is None else resize_depth(errors[0], *depth_m.shape)
+    error = None if errors[0] is None else resize_depth(errors[0], *depth_m.shape)[None]
+    return Estimate(depth_m[None], error)
 
 
 def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:

@@ -112,13 +112,13 @@ class RerunLog:
         log(NAME, rr.TextDocument(name))
         log(RGB, rr.Image(prediction.rgb).compress(jpeg_quality=JPEG_QUALITY))
         log(DEPTH, rr.DepthImage(depth_m, meter=1.0, colormap="magma", depth_range=near_far_m))
-        if prediction.intrinsics is None:
+        if prediction.camera is None or not prediction.camera.is_pinhole:
             log(CAMERA, rr.Clear(recursive=False))
             log(POINTS, rr.Clear(recursive=False))
             return
         height, width = depth_m.shape
-        log(CAMERA, rr.Pinhole(image_from_camera=prediction.intrinsics, width=width, height=height))
-        cloud = point_cloud(prediction.rgb, prediction.depth_m, _thinned(prediction), prediction.intrinsics)
+        log(CAMERA, rr.Pinhole(image_from_camera=prediction.pinhole, width=width, height=height))
+        cloud = point_cloud(prediction.rgb, prediction.depth_m, _thinned(prediction), prediction.pinhole)
         log(POINTS, rr.Points3D(cloud.points_m, colors=cloud.rgb))
 
 

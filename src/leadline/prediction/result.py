@@ -42,7 +42,26 @@ class Prediction:
     def focal(self) -> str:
         """Focal length and where it is from, in words."""
         camera = self.camera
-        return "focal length unknown" if camera is None else f"focal {camera.focal_px:.0f} px ({camera.source})"
+        if camera is None:
+            return "focal length unknown"
+        words = f"focal {camera.focal_px:.0f} px ({camera.source})"
+        if not camera.is_pinhole:
+            return f"{words}; no pinhole ({camera.lens}): depths are off, most at the edges"
+        return f"{words}, undistorted" if camera.undistort else words
+
+    @property
+    def pinhole(self) -> NDArray[np.float32] | None:
+        """`intrinsics`, where points follow from depth by them.
+
+        Raises:
+            LeadlineError: if the camera is known not to be a pinhole.
+        """
+        if self.camera is not None and not self.camera.is_pinhole:
+            raise LeadlineError(
+                f"points and surfaces need a pinhole camera, and this one is {self.camera.lens}: undistort the image "
+                f"(--undistort, or before), or leave the coefficients out where that was done already"
+            )
+        return self.intrinsics
 
     def __repr__(self) -> str:
         """One line: size, near, median and far in metres, and the focal length."""
@@ -71,6 +90,8 @@ class Prediction:
             OSError: if a file cannot be written; nothing of it stays.
         """
         check_formats(formats)
+        if set(formats) & set(IN_SPACE):
+            _ = self.pinhole  # refused before the first file is written
         paths = output_paths(Path(stem), formats)
         for name, path in zip(formats, paths, strict=True):
             FORMATS[name][1](path, self)
@@ -92,11 +113,11 @@ def _write_uncertainty(path: Path, prediction: Prediction) -> None:
 
 
 def _cloud(prediction: Prediction) -> Cloud:
-    return point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
+    return point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.pinhole)
 
 
 def _write_mesh(path: Path, prediction: Prediction) -> None:
-    write_mesh_glb(path, prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
+    write_mesh_glb(path, prediction.rgb, prediction.depth_m, prediction.valid, prediction.pinhole)
 
 
 FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
@@ -110,6 +131,8 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
     "glb": (".glb", _write_mesh),
 }
 """Each format's file name ending, and what writes it."""
+IN_SPACE = ("ply", "points", "glb")
+"""Those that hold points in space."""
 
 _ENDINGS = [ending for ending, _ in FORMATS.values()]
 AMBIGUOUS_WORDS = {one.removesuffix(other) for one in _ENDINGS for other in _ENDINGS if one.endswith(other)} - {""}

@@ -97,7 +97,7 @@ def predict_on_cluster(
         target: as `jobs_left`.
         model: a name or a path, as `leadline.predict` takes it.
         formats: keys of `FORMATS`.
-        camera: `focal_px`, `fov_deg` or `intrinsics` of every image, see `camera_from_options`.
+        camera: what `camera_from_options` takes, of every image.
 
     Yields:
         What became of each image, in the order in which they are ready.
@@ -108,7 +108,7 @@ def predict_on_cluster(
         OSError: if the cluster fails.
     """
     # An impossible camera is refused here and now, and its file read, which other machines need not have.
-    given = camera_from_options(camera.get("focal_px"), camera.get("fov_deg"), camera.get("intrinsics"))
+    given = camera_from_options(**camera)
     places = RemoteFolder(source).url, RemoteFolder(target).url  # absolute, for a worker may stand elsewhere
     open_metric_backend(model)  # a damaged one is told here
     packed = pack_model(model)

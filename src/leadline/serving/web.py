@@ -187,7 +187,7 @@ def _predict(
     surface = _empty_folder(folder) / f"{shown.name}.glb"
     try:
         it = prediction
-        write_mesh_glb(surface, it.rgb, it.depth_m, it.valid, it.intrinsics, SURFACE_VERTICES)
+        write_mesh_glb(surface, it.rgb, it.depth_m, it.valid, it.pinhole, SURFACE_VERTICES)
     except LeadlineError as mistake:  # the rest can be shown all the same
         words.append(f"No surface: {mistake}")
     found = str(surface) if surface.exists() else None

@@ -399,7 +399,10 @@ def test_intrinsics_of_another_size_are_found(root: Path):
     text = (root / "dataset.toml").read_text().replace("79.5", "319.5").replace("59.5", "239.5")
     (root / "dataset.toml").write_text(text)
     problems = check_folder(root).problems
-    assert len(problems) == 1 and "(319.5, 239.5), which is not near the middle of pictures 160 wide" in problems[0]
+    assert (
+        len(problems) == 1
+        and "axis at (319.5, 239.5) is not within the middle half of an image of 160×120" in problems[0]
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,14 @@ import torch
 from PIL import ExifTags, Image
 
 from leadline.data.datasets.base import same_view
-from leadline.data.datasets.folder import FolderDataset, FolderInfo, read_dataset_toml, read_depth, read_index
+from leadline.data.datasets.folder import (
+    FolderDataset,
+    FolderInfo,
+    read_dataset_toml,
+    read_depth,
+    read_index,
+    stored_camera,
+)
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
 
@@ -362,17 +369,17 @@ def test_scene_and_split_are_empty_without_their_columns(tmp_path: Path) -> None
 
 def test_camera_of_the_row_goes_before_that_of_the_set(tmp_path: Path) -> None:
     rows = "a,rgb.png,depth.png,7,8,1.5,0.5\nb,rgb.png,depth.png,,,,"
-    write_set(tmp_path, rows, "id,rgb,depth,fx,fy,cx,cy", "intrinsics = [500, 501, 1, 0.25]")
+    write_set(tmp_path, rows, "id,rgb,depth,fx,fy,cx,cy", "intrinsics = [5, 6, 1, 0.25]")
     dataset = FolderDataset(tmp_path)
     assert dataset[0].intrinsics.tolist() == [[7, 0, 1.5], [0, 8, 0.5], [0, 0, 1]]
-    assert dataset[1].intrinsics.tolist() == [[500, 0, 1], [0, 501, 0.25], [0, 0, 1]]
+    assert dataset[1].intrinsics.tolist() == [[5, 0, 1], [0, 6, 0.25], [0, 0, 1]]
 
 
 def test_unknown_camera_is_nan(tmp_path: Path) -> None:
     assert FolderDataset(write_set(tmp_path))[0].intrinsics.isnan().all()
 
 
-@pytest.mark.parametrize("toml", ["", "intrinsics = [500, 501, 1, 0.25]"])
+@pytest.mark.parametrize("toml", ["", "intrinsics = [5, 6, 1, 0.25]"])
 def test_changing_one_sample_leaves_the_next_alone(tmp_path: Path, toml: str) -> None:
     dataset = FolderDataset(write_set(tmp_path, toml=toml))
     before = dataset[0].intrinsics.clone()
@@ -577,3 +584,28 @@ def test_ground_truth_needs_no_picture(tmp_path: Path) -> None:
     (tmp_path / "rgb.png").unlink()
     truth = FolderDataset(tmp_path).ground_truth(0)
     assert torch.equal(truth.depth_m, sample.depth_m) and torch.equal(truth.valid, sample.valid)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "toml", "said"),
+    [
+        ("id,rgb,depth,fx,fy,cx,cy", "4.25,4.25,200,150", "", r"index\.csv, id .*4\.25 px .*millimetres"),
+        (
+            "id,rgb,depth,fx,fy,cx,cy",
+            "300,300,20,150",
+            "",
+            r"index\.csv, id .*\(20, 150\) is not within the middle half",
+        ),
+        (
+            "id,rgb,depth",
+            "",
+            "intrinsics = [0.8, 1.1, 0.5, 0.5]",
+            r"dataset\.toml, intrinsics: .*share of the image's sides",
+        ),
+    ],
+)
+def test_cameras_that_cannot_have_taken_the_picture_are_refused(header: str, row: str, toml: str, said: str) -> None:
+    values = dict(zip(header.split(","), ["1", "a.jpg", "a.png", *row.split(",")], strict=False))
+    info = FolderInfo(intrinsics=tuple(map(float, toml[14:-1].split(",")))) if toml else FolderInfo()
+    with pytest.raises(LeadlineError, match=said):
+        stored_camera(values, info, (400, 300))

@@ -57,6 +57,13 @@ def test_camera_goes_by_the_sequences_name(root: Path) -> None:
     torch.testing.assert_close(dataset[2].intrinsics, torch.tensor([[535.4, 0, 320.1], [0, 539.2, 247.6], [0, 0, 1]]))
     (root / HALL).rename(root / "mine")
     assert TumDataset(root / "mine")[0].intrinsics.isnan().all()
+    (root / HALL).symlink_to(root / "mine")
+    assert TumDataset(root / HALL)[0].intrinsics[0, 0].item() == pytest.approx(535.4)
+    (root / HALL).unlink()
+    index = root / "mine" / "rgb.txt"
+    index.write_text(index.read_text().replace("rgbd_dataset.bag", f"{HALL}.bag"))
+    assert TumDataset(root / "mine")[0].intrinsics[0, 0].item() == pytest.approx(535.4)
+    assert TumDataset(root)[0].intrinsics[0, 0].item() == pytest.approx(535.4)
 
 
 def test_the_nearest_pairs_go_first_and_nothing_is_paired_twice() -> None:

@@ -81,7 +81,7 @@ def test_depth_is_stored_in_millimetres_without_loss(clip: Path, tiny_model: Dep
 def test_intrinsics_are_those_of_every_frame(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
     camera = tmp_path / "camera.json"
     # Twice the frames' size.
-    camera.write_text('{"fx": 240, "fy": 250, "cx": 59.5, "cy": 69.5, "width": 192, "height": 144}')
+    camera.write_text('{"fx": 240, "fy": 242, "cx": 59.5, "cy": 69.5, "width": 192, "height": 144}')
     seen: list[Prediction] = []
     out = tmp_path / "out" / "clip"
     result = predict_video(
@@ -93,7 +93,7 @@ def test_intrinsics_are_those_of_every_frame(clip: Path, tiny_model: DepthModel,
     )
     assert result.focal == "focal 120 px (given)" and len(seen) == len(TIMES_MS)
     for prediction in seen:
-        np.testing.assert_array_equal(prediction.intrinsics, [[120, 0, 29.5], [0, 125, 34.5], [0, 0, 1]])
+        np.testing.assert_array_equal(prediction.intrinsics, [[120, 0, 29.5], [0, 121, 34.5], [0, 0, 1]])
     np.testing.assert_allclose(seen[0].depth_m, predict(seen[0].rgb, tiny_model, focal_px=120).depth_m, rtol=1e-5)
 
 

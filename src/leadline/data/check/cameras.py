@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from leadline.data.datasets.folder import FolderInfo, row_camera
+from leadline.data.datasets.folder import FolderInfo, row_camera, stored_camera
 from leadline.errors import LeadlineError
 from leadline.geometry import fov_deg_from_focal
 
@@ -21,7 +21,7 @@ def look_at_cameras(
     rows: Sequence[dict[str, str]],
     info: FolderInfo,
     exif_focals_px: Sequence[float | None],
-    sizes: Mapping[tuple[int, int], int],
+    sizes: Sequence[tuple[int, int] | None],
 ) -> Cameras:
     """Sum up the cameras of all pictures.
 
@@ -29,26 +29,28 @@ def look_at_cameras(
         rows: the index.
         info: what `dataset.toml` says.
         exif_focals_px: what the EXIF block of each picture says, which counts where index and TOML say nothing.
-        sizes: how many pictures have each size (width, height).
+        sizes: width and height of each picture; None of those that cannot be read.
     """
-    known: list[Sequence[float]] = []
+    known_px: list[float] = []
     exif_px: list[float] = []
     num_unknown, impossible = 0, []
-    for row, focal_px in zip(rows, exif_focals_px, strict=True):
+    for row, focal_px, size in zip(rows, exif_focals_px, sizes, strict=True):
         try:
-            camera = row_camera(row, info)
+            values = row_camera(row, info)
+            if size is not None:
+                stored_camera(row, info, size)
         except LeadlineError as error:
             impossible.append(str(error))
             continue
-        if camera is not None:
-            known.append(camera)
+        if values is not None:
+            known_px.append(values[0])
         elif focal_px is not None:
             exif_px.append(focal_px)
         else:
             num_unknown += 1
     more = f"; and {len(impossible) - 1} more such" if len(impossible) > 1 else ""
-    problems = [*(impossible[:1] and [impossible[0] + more]), *_off_centre(known, sizes)]
-    return Cameras((*(fx for fx, *_ in known), *exif_px), len(exif_px), num_unknown, tuple(problems))
+    problems = (impossible[0] + more,) if impossible else ()
+    return Cameras((*known_px, *exif_px), len(exif_px), num_unknown, problems)
 
 
 def focal_line(cameras: Cameras, sizes: Mapping[tuple[int, int], int]) -> str:
@@ -63,17 +65,3 @@ def focal_line(cameras: Cameras, sizes: Mapping[tuple[int, int], int]) -> str:
         shown += f": {' to '.join(degrees)} degrees from side to side"
     shown += f"; of {cameras.num_exif} pictures from EXIF" if cameras.num_exif else ""
     return shown + (f"; of {cameras.num_unknown} pictures not given" if cameras.num_unknown else "")
-
-
-def _off_centre(cameras: Sequence[Sequence[float]], sizes: Mapping[tuple[int, int], int]) -> list[str]:
-    """Whether a principal point is far from the middle of pictures that have all one size; the first one that is."""
-    if len(sizes) != 1:
-        return []
-    ((width, height),) = sizes
-    for _, _, cx, cy in cameras:
-        if not (0.25 < cx / width < 0.75 and 0.25 < cy / height < 0.75):
-            return [
-                f"intrinsics have their centre at ({cx:g}, {cy:g}), which is not near the middle of pictures "
-                f"{width} wide and {height} high: give fx, fy, cx, cy of the stored size"
-            ]
-    return []

@@ -137,7 +137,8 @@ def check_folder(root: Path) -> DataCheck:
     note = unit_note(depth.median_m, info, step) if depth else None
     far, notes = far_problems([look.far for look in looks.values()], info) if not unit else ([], [])
     picture_sizes = _count_sizes([header.picture for header in headers])
-    cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], picture_sizes)
+    sizes = [None if isinstance(header.picture, str) else header.picture for header in headers]
+    cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], sizes)
     problems += [*([unit] if unit else []), *far, *cameras.problems]
     return DataCheck(
         num_pictures=len(rows),

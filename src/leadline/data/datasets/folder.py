@@ -323,6 +323,29 @@ def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:
         ) from error
 
 
+def stored_camera(row: dict[str, str], info: FolderInfo, size: tuple[int, int]) -> Camera | None:
+    """The camera that index or `dataset.toml` tell of one picture; None if they do not.
+
+    Args:
+        row: of the index.
+        info: what `dataset.toml` says.
+        size: width and height of the picture.
+
+    Raises:
+        LeadlineError: as `row_camera`, or if that camera cannot have taken the picture.
+    """
+    values = row_camera(row, info)
+    if values is None:
+        return None
+    fx, fy, cx, cy = values
+    try:
+        camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=size[0], height=size[1], source=CameraSource.DATA_SET)
+        return camera.plausible()
+    except LeadlineError as error:
+        where = "dataset.toml, intrinsics" if values is info.intrinsics else f"index.csv, id {row['id']}"
+        raise LeadlineError(f"{where}: {error}") from error
+
+
 def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -> Tensor:
     """The camera of one picture: its columns of the index, else `dataset.toml`, else the picture's EXIF block.
 
@@ -335,15 +358,10 @@ def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -
         Pinhole matrix in pixels of the picture, float32 (3, 3); NaN where nothing tells.
 
     Raises:
-        LeadlineError: as `row_camera`.
+        LeadlineError: as `row_camera`, or if that camera cannot have taken the picture.
     """
     height, width = picture.rgb.shape[:2]
-    stored, declared = row_camera(row, info), None
-    if stored is not None:
-        fx, fy, cx, cy = stored
-        source = CameraSource.DATA_SET
-        declared = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=width, height=height, source=source)
-    camera = choose_camera(data_set=declared, exif=picture.camera)
+    camera = choose_camera(data_set=stored_camera(row, info, (width, height)), exif=picture.camera)
     return UNKNOWN_INTRINSICS.clone() if camera is None else torch.from_numpy(camera.matrix)
 
 

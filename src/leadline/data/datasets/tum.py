@@ -39,8 +39,8 @@ class Stamped(NamedTuple):
 class TumDataset(FrameDataset):
     """The pictures of one sequence, or of all sequences in a folder, that have depth of nearly the same time.
 
-    Ids are "SEQUENCE/TIME"; the scene is the sequence. The camera is known where the sequence's name holds
-    "freiburg1", "freiburg2" or "freiburg3".
+    Ids are "SEQUENCE/TIME"; the scene is the sequence. The camera is known where "freiburg1", "freiburg2" or
+    "freiburg3" is in the folder's name or among the comments of rgb.txt, which name the makers' recording.
 
     Args:
         root: a sequence (it holds rgb.txt), or a folder of sequences.
@@ -57,7 +57,10 @@ class TumDataset(FrameDataset):
         return read_depth(self.root / frame.depth, _DEPTH)
 
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
-        return next((pinhole for camera, pinhole in INTRINSICS_PX.items() if camera in frame.scene), None)
+        folder = self.root if (self.root / "rgb.txt").exists() else self.root / Path(frame.rgb).parts[0]
+        lines = (folder / "rgb.txt").read_text(encoding="utf-8").splitlines()
+        told = " ".join([frame.scene, folder.absolute().name, *(line for line in lines if line.startswith("#"))])
+        return next((pinhole for camera, pinhole in INTRINSICS_PX.items() if camera in told), None)
 
 
 def associate(colours: list[Stamped], depths: list[Stamped]) -> list[tuple[Stamped, Stamped]]:

@@ -149,7 +149,8 @@ def _predicted(
 
     def job(number: int, shot: Shot) -> tuple[Prediction, int, Any]:
         rgb, seen = shot.rgb(), ahead.pop(number, None)
-        prediction = ask(rgb) if seen is None else seen.prediction(rgb)
+        undistorted = seen is not None and seen.camera is not None and seen.camera.undistort  # whose RGB is another
+        prediction = ask(rgb) if seen is None or undistorted else seen.prediction(rgb)
         return prediction, shot.frame.pts, shot.frame.time_base
 
     jobs = (partial(job, number, shot) for number, shot in enumerate(shots))

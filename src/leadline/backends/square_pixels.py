@@ -1,0 +1,41 @@
+"""Images whose pixels are not square, brought to square ones before a network sees them, and its answers back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.backends.base import Estimate
+from leadline.geometry import Camera, resize, resize_depth
+
+
+def estimate_square(
+    image: NDArray[Any],
+    camera: Camera | None,
+    answer: Callable[[NDArray[Any], Camera | None], Estimate],
+) -> Estimate:
+    """Ask for one image's estimate in square pixels: networks have seen no others, and scales follow one focal length.
+
+    Every command that asks a backend about an image asks here.
+
+    Args:
+        image: RGB (H, W, 3), uint8 or float32 in [0, 1].
+        camera: of the image; None if unknown, which has square pixels.
+        answer: takes an image and its camera, whose pixels are square.
+
+    Returns:
+        What it answers, at the image's own size.
+    """
+    if camera is None or camera.has_square_pixels:
+        return answer(image, camera)
+    square = camera.squared()
+    values, relative_error = answer(resize(image, square.height, square.width), square)
+    height, width = image.shape[:2]
+    return Estimate(
+        _resized(values, height, width), _resized(relative_error, height, width) if relative_error is not None else None
+    )
+
+
+def _resized(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    return np.stack([resize_depth(each, height, width) for each in maps])

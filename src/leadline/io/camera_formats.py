@@ -1,0 +1,268 @@
+"""Camera files of other programs, each read as its makers describe it.
+
+COLMAP and nerfstudio put the centre of the upper left pixel at (0.5, 0.5); theirs is moved to (0, 0), where OpenCV,
+ROS, Kalibr, RealSense, KITTI and leadline have it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.geometry import Lens, LensModel
+
+PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
+MATRIX_KEYS = (
+    *("K", "k", "camera_matrix", "cameraMatrix", "intrinsics", "intrinsic_matrix", "intrinsic", "intrinsicMatrix"),
+    *("P2", "P_rect_02", "data"),
+)
+"""Where a file keeps its matrix: ROS's camera_info, OpenCV's and ROS's calibration (whose numbers are below "data"),
+Open3D's, ARKit's, KITTI's."""
+SIZE_KEYS = (("height", "width"), ("image_height", "image_width"), ("h", "w"))
+COEFFICIENT_KEYS = (
+    *("D", "d", "distortion_coefficients", "distortion_coeffs", "dist_coeffs", "distCoeffs", "coeffs", "distortion"),
+)
+MODEL_KEYS = ("distortion_model", "camera_model", "model")
+LENS_MODELS = {
+    **dict.fromkeys(("", "none", "pinhole", "perspective", "simplepinhole"), LensModel.RADIAL_TANGENTIAL),
+    **dict.fromkeys(("plumbbob", "radtan", "radialtangential", "rationalpolynomial"), LensModel.RADIAL_TANGENTIAL),
+    **dict.fromkeys(("opencv", "fullopencv", "simpleradial", "radial"), LensModel.RADIAL_TANGENTIAL),
+    **dict.fromkeys(("brownconrady", "modifiedbrownconrady"), LensModel.RADIAL_TANGENTIAL),
+    "inversebrownconrady": LensModel.INVERSE_RADIAL_TANGENTIAL,
+    **dict.fromkeys(("equidistant", "equi", "fisheye", "opencvfisheye"), LensModel.KANNALA_BRANDT),
+    **dict.fromkeys(("kannalabrandt", "kannalabrandt4"), LensModel.KANNALA_BRANDT),
+    **dict.fromkeys(("simpleradialfisheye", "radialfisheye"), LensModel.KANNALA_BRANDT),
+    "equirectangular": LensModel.PANORAMA,
+}
+"""What programs call a model of distortion, in small letters and nothing else; others are `LensModel.OTHER`."""
+COLMAP_PARAMETERS = {
+    "SIMPLE_PINHOLE": "f cx cy",
+    "PINHOLE": "fx fy cx cy",
+    "SIMPLE_RADIAL": "f cx cy k1",
+    "RADIAL": "f cx cy k1 k2",
+    "OPENCV": "fx fy cx cy k1 k2 p1 p2",
+    "OPENCV_FISHEYE": "fx fy cx cy k1 k2 k3 k4",
+    "FULL_OPENCV": "fx fy cx cy k1 k2 p1 p2 k3 k4 k5 k6",
+    "FOV": "fx fy cx cy omega",
+    "SIMPLE_RADIAL_FISHEYE": "f cx cy k1",
+    "RADIAL_FISHEYE": "f cx cy k1 k2",
+    "THIN_PRISM_FISHEYE": "fx fy cx cy k1 k2 p1 p2 k3 k4 sx1 sy1",
+}
+"""The parameters of each of COLMAP's models, in the order of cameras.txt."""
+ORDERS = {
+    LensModel.RADIAL_TANGENTIAL: ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
+    LensModel.KANNALA_BRANDT: ("k1", "k2", "k3", "k4"),
+}
+
+
+class CameraFile(NamedTuple):
+    """Intrinsics as a file holds them."""
+
+    matrix: NDArray[np.float64]  # pinhole matrix in pixels, (3, 3)
+    size: tuple[int, int] | None = None  # height and width of the images it is for; None: of those it is given with
+    lens: Lens | None = None  # None: a pinhole, as far as the file tells
+    # Left, top, width and height of what was cut out of a picture that `matrix` and `full_size` are of.
+    window: tuple[int, int, int, int] | None = None
+    full_size: tuple[int, int] | None = None
+
+
+def parse_text(text: str) -> CameraFile | None:
+    """Read a file of bare numbers, COLMAP's cameras.txt or KITTI's calibration; None if it is none of them.
+
+    Raises:
+        ValueError: if it is, and its numbers are no camera.
+    """
+    lines = [line.partition("#")[0].replace(",", " ").split() for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    if lines and all(len(line) > 4 and line[1] in COLMAP_PARAMETERS for line in lines):
+        return _one([_colmap(line) for line in lines])
+    named = {line[0].rstrip(":"): line[1:] for line in lines if line[0].endswith(":")}
+    for key, size_key in (("P2", ""), ("P_rect_02", "S_rect_02")):
+        if key in named and len(named[key]) == 12:
+            size = [int(float(word)) for word in named.get(size_key, [])]
+            return CameraFile(parse_matrix([float(word) for word in named[key]]), (size[1], size[0]) if size else None)
+    try:
+        numbers = [float(word) for line in lines for word in line]
+    except ValueError:
+        return None
+    return CameraFile(parse_matrix(numbers))
+
+
+def parse_tree(tree: Any) -> CameraFile:
+    """Read what JSON or YAML hold.
+
+    Raises:
+        ValueError: if it is no camera, or several that differ.
+    """
+    if not isinstance(tree, Mapping):
+        if isinstance(tree, list) and tree and all(isinstance(entry, Mapping) for entry in tree):
+            return _one(parse_tree(entry) for entry in tree)
+        return CameraFile(parse_matrix([float(value) for value in np.ravel(tree)]))
+    found = next((read for keys, read in READERS if all(key in tree for key in keys)), None)
+    if found is not None:
+        return found(tree)
+    matrix = next((tree[key] for key in MATRIX_KEYS if key in tree), None)
+    if isinstance(matrix, Mapping) and "data" not in matrix:
+        return _with_size_and_lens(tree, parse_tree(matrix))
+    if matrix is not None:
+        numbers = matrix["data"] if isinstance(matrix, Mapping) else matrix
+        return _with_size_and_lens(tree, CameraFile(parse_matrix([float(value) for value in np.ravel(numbers)])))
+    if tree and all(isinstance(entry, Mapping) for entry in tree.values()):
+        return _one(parse_tree(entry) for entry in tree.values())
+    raise ValueError(f"it has only the keys {', '.join(map(str, tree))}")
+
+
+def parse_matrix(values: list[float]) -> NDArray[np.float64]:
+    """A pinhole matrix from the numbers of a matrix 3×3, 3×4 or 4×4, or from fx fy cx cy.
+
+    Raises:
+        ValueError: if they are none.
+    """
+    if len(values) == len(PINHOLE_KEYS):
+        fx, fy, cx, cy = values
+        values = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
+    if len(values) not in (9, 12, 16):
+        raise ValueError(f"{len(values)} numbers")
+    whole = np.array(values, dtype=np.float64).reshape(3 if len(values) < 16 else 4, -1)
+    if len(values) == 16 and not np.array_equal(np.delete(whole, 3, 0)[:, 3], (0, 0, 0)):
+        raise ValueError("a 4×4 matrix with a shift in its last column is a pose, wanted one of intrinsics")
+    matrix = whole[:3, :3]
+    if matrix[2, :2].any() and not matrix[:2, 2].any():  # Open3D and ARKit list its columns
+        matrix = matrix.T.copy()
+    usable = np.isfinite(matrix).all() and (matrix.diagonal() > 0).all()
+    if not usable or matrix[2].tolist() != [0, 0, 1] or matrix[1, 0] != 0:
+        raise ValueError(f"{matrix.tolist()} is no matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
+    return matrix
+
+
+def _one(files: Iterable[CameraFile]) -> CameraFile:
+    """The camera that all entries of a file have.
+
+    Raises:
+        ValueError: if they differ, as nothing tells which of them took an image.
+    """
+    first, *others = files
+    for other in others:
+        same = np.allclose(first.matrix, other.matrix, rtol=1e-6) and first.size == other.size
+        if not same or first.lens != other.lens:
+            raise ValueError(f"it holds {1 + len(others)} cameras that differ: keep the one that took the image")
+    return first
+
+
+def _colmap(words: Sequence[str]) -> CameraFile:
+    """A line of cameras.txt: CAMERA_ID MODEL WIDTH HEIGHT PARAMS."""
+    _, model, width, height, *parameters = words
+    names = COLMAP_PARAMETERS[model].split()
+    if len(parameters) != len(names):
+        raise ValueError(f"{model} has {COLMAP_PARAMETERS[model]}, got {len(parameters)} numbers")
+    values = dict(zip(names, map(float, parameters), strict=True))
+    fx = values.get("fx", values.get("f", 0.0))
+    matrix = parse_matrix([fx, values.get("fy", fx), values["cx"] - 0.5, values["cy"] - 0.5])
+    return CameraFile(matrix, (int(height), int(width)), lens_of({"camera_model": model, **values}))
+
+
+def _nerfstudio(tree: Mapping[str, Any]) -> CameraFile:
+    """transforms.json: fl_x, fl_y, cx, cy, w, h for all frames, or in each of them."""
+    lens = lens_of({"camera_model": "fisheye", **tree} if tree.get("is_fisheye") else tree)
+    size = size_of(tree)
+    fx = float(tree["fl_x"])
+    middle = (None, None) if size is None else (size[1] / 2, size[0] / 2)
+    cx, cy = (float(tree.get(key, default)) - 0.5 for key, default in zip(("cx", "cy"), middle, strict=True))
+    return CameraFile(parse_matrix([fx, float(tree.get("fl_y", fx)), cx, cy]), size, lens)
+
+
+def _frames(tree: Mapping[str, Any]) -> CameraFile:
+    shared = {key: value for key, value in tree.items() if key != "frames"}
+    frames = [{**shared, **frame} for frame in tree["frames"]]
+    if not any("fl_x" in frame for frame in frames) and "camera_angle_x" in tree:
+        degrees = np.degrees(float(tree["camera_angle_x"]))
+        raise ValueError(f"it tells a field of view of {degrees:.2f} degrees and no size: give --fov {degrees:.2f}")
+    return _one(_nerfstudio(frame) for frame in frames)
+
+
+def _realsense(tree: Mapping[str, Any]) -> CameraFile:
+    """rs2_intrinsics: ppx and ppy are the centre, the model is the name of an enumeration."""
+    return _plain({**tree, "cx": tree["ppx"], "cy": tree["ppy"]})
+
+
+def _plain(tree: Mapping[str, Any]) -> CameraFile:
+    return _with_size_and_lens(tree, CameraFile(parse_matrix([float(tree[key]) for key in PINHOLE_KEYS])))
+
+
+def _kalibr(tree: Mapping[str, Any]) -> CameraFile:
+    """A camera of Kalibr's camchain.yaml or EuRoC's sensor.yaml: the model's own numbers come before fu fv pu pv."""
+    values = [float(value) for value in tree["intrinsics"]]
+    width, height = (int(value) for value in tree["resolution"])
+    lens = lens_of(tree)
+    if len(values) > len(PINHOLE_KEYS):
+        lens = Lens(LensModel.OTHER, name=str(tree["camera_model"]))
+    return CameraFile(parse_matrix(values[-4:]), (height, width), lens)
+
+
+READERS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], CameraFile]], ...] = (
+    (("frames",), _frames),
+    (("fl_x",), _nerfstudio),
+    (("fx", "fy", "ppx", "ppy"), _realsense),
+    (PINHOLE_KEYS, _plain),
+    (("camera_model", "intrinsics", "resolution"), _kalibr),
+    (("parameters",), lambda tree: parse_tree(tree["parameters"])),  # Open3D's trajectory
+)
+"""What reads a mapping that has all the keys; the first that fits. Any other has its matrix below `MATRIX_KEYS`."""
+
+
+def size_of(tree: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width of the images, where a file says them.
+
+    Raises:
+        ValueError: if they are no size.
+    """
+    size = next(((int(tree[high]), int(tree[wide])) for high, wide in SIZE_KEYS if high in tree and wide in tree), None)
+    if size is not None and min(size) < 1:
+        raise ValueError(f"a picture of {size[1]}×{size[0]} pixels")
+    return size
+
+
+def lens_of(tree: Mapping[str, Any]) -> Lens | None:
+    """What a mapping says of distortion; None where it says none, or only zeros of a lens that projects as a pinhole.
+
+    Raises:
+        ValueError: if its coefficients are no numbers.
+    """
+    name = next((str(tree[key]) for key in MODEL_KEYS if isinstance(tree.get(key), str)), "")
+    plain = "".join(filter(str.isalnum, name.lower().removeprefix("distortion.").removeprefix("rs2_distortion_")))
+    model = LENS_MODELS.get(plain, LensModel.OTHER)
+    listed = next((tree[key] for key in COEFFICIENT_KEYS if isinstance(tree.get(key), list | Mapping)), None)
+    if isinstance(listed, Mapping):
+        listed = listed.get("data", [listed.get(key, 0.0) for key in ORDERS.get(model, ())])
+    if listed is None:
+        listed = [tree.get(key, 0.0) for key in ORDERS.get(model, ORDERS[LensModel.RADIAL_TANGENTIAL])]
+    values = tuple(float(value) for value in np.ravel(np.asarray(listed, dtype=np.float64)))
+    if not np.isfinite(values).all():
+        raise ValueError("distortion coefficients that are not finite")
+    while values and values[-1] == 0:
+        values = values[:-1]
+    if model in (LensModel.RADIAL_TANGENTIAL, LensModel.INVERSE_RADIAL_TANGENTIAL) and not values:
+        return None
+    if len(values) > len(ORDERS.get(model, ORDERS[LensModel.RADIAL_TANGENTIAL])):  # a thin prism, a tilted sensor
+        model = LensModel.OTHER
+    return Lens(model, values, name)
+
+
+def _with_size_and_lens(tree: Mapping[str, Any], camera: CameraFile) -> CameraFile:
+    """With what a mapping says beside the matrix, and of a part that the images are cut to (ROS's roi and binning)."""
+    size = size_of(tree) or camera.size
+    camera = camera._replace(size=size, lens=lens_of(tree) or camera.lens)
+    window = tree.get("roi")
+    binning = [max(1, int(tree.get(key) or 1)) for key in ("binning_x", "binning_y")]
+    if size is None or (not isinstance(window, Mapping) and binning == [1, 1]):
+        return camera
+    height, width = size
+    window = window if isinstance(window, Mapping) else {}
+    left, top = int(window.get("x_offset", 0)), int(window.get("y_offset", 0))
+    wide, high = int(window.get("width") or width), int(window.get("height") or height)
+    if (left, top, wide, high) == (0, 0, width, height):
+        return camera
+    if min(left, top) < 0 or min(wide, high) < 1 or left + wide > width or top + high > height:
+        raise ValueError(f"a region of interest that is not within its image of {width}×{height} pixels")
+    return camera._replace(size=(high, wide), window=(left, top, wide, high), full_size=size)

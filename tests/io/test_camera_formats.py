@@ -1,0 +1,162 @@
+"""Each program's camera file, as that program writes it; numbers by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadline.errors import LeadlineError
+from leadline.geometry.lens import Lens, LensModel
+from leadline.io.camera_files import camera_from_options, fit_camera, read_camera
+
+RADIAL, FISH_EYE = LensModel.RADIAL_TANGENTIAL, LensModel.KANNALA_BRANDT
+FRAME = {"file_path": "images/1.jpg", "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}
+NERFSTUDIO = {"fl_x": 500.0, "fl_y": 501.0, "cx": 320.0, "cy": 240.5, "w": 640, "h": 480, "frames": [FRAME, FRAME]}
+KALIBR = """cam0:
+  camera_model: pinhole
+  intrinsics: [500.0, 501.0, 319.5, 240.0]
+  distortion_model: {model}
+  distortion_coeffs: [-0.27, 0.07, 0.001, 0.0]
+  rostopic: /cam0/image_raw
+  resolution: [640, 480]
+"""
+KITTI = """P0: 7.215377e+02 0 6.095593e+02 0 0 7.215377e+02 1.728540e+02 0 0 0 1 0
+P2: 500 0 319.5 44.85728 0 501 240 0.2163791 0 0 1 0.002745884
+R0_rect: 1 0 0 0 1 0 0 0 1
+"""
+REALSENSE = {"width": 640, "height": 480, "ppx": 319.5, "ppy": 240.0, "fx": 500.0, "fy": 501.0}
+OPEN3D = {"width": 640, "height": 480, "intrinsic_matrix": [500.0, 0, 0, 0, 501.0, 0, 319.5, 240.0, 1]}
+POLYCAM = {
+    "fx": 500.0,
+    "fy": 501.0,
+    "cx": 319.5,
+    "cy": 240.0,
+    "width": 640,
+    "height": 480,
+    "t_00": 1.0,
+    "blur_score": 90,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "lens", "has_size"),
+    [
+        # COLMAP and nerfstudio have the centre of the upper left pixel at (0.5, 0.5).
+        (json.dumps(NERFSTUDIO), None, True),
+        (
+            json.dumps({**NERFSTUDIO, "camera_model": "OPENCV", "k1": 0.1, "p2": 0.01}),
+            Lens(RADIAL, (0.1, 0, 0, 0.01), "OPENCV"),
+            True,
+        ),
+        (
+            json.dumps({**NERFSTUDIO, "camera_model": "OPENCV_FISHEYE", "k1": 0.1}),
+            Lens(FISH_EYE, (0.1,), "OPENCV_FISHEYE"),
+            True,
+        ),
+        (json.dumps({"frames": [{**FRAME, **NERFSTUDIO, "frames": 0}] * 2}), None, True),
+        ("# Camera list\n# Number of cameras: 1\n1 PINHOLE 640 480 500 501 320 240.5\n", None, True),
+        ("1 OPENCV 640 480 500 501 320 240.5 0.1 0.02 0 0\n", Lens(RADIAL, (0.1, 0.02), "OPENCV"), True),
+        (
+            "1 OPENCV_FISHEYE 640 480 500 501 320 240.5 0.1 0 0 0.04",
+            Lens(FISH_EYE, (0.1, 0, 0, 0.04), "OPENCV_FISHEYE"),
+            True,
+        ),
+        ("1 FOV 640 480 500 501 320 240.5 0.9", Lens(LensModel.OTHER, (), "FOV"), True),
+        (KALIBR.format(model="radtan"), Lens(RADIAL, (-0.27, 0.07, 0.001), "radtan"), True),
+        (KALIBR.format(model="equidistant"), Lens(FISH_EYE, (-0.27, 0.07, 0.001), "equidistant"), True),
+        (
+            KALIBR.replace("pinhole", "omni").replace("[500", "[0.8, 500").format(model="radtan"),
+            Lens(LensModel.OTHER, (), "omni"),
+            True,
+        ),
+        (KITTI, None, False),
+        ("S_rect_02: 640 480\nP_rect_02: 500 0 319.5 45 0 501 240 0.2 0 0 1 0.003\n", None, True),
+        ("500 0 319.5 0\n0 501 240 0\n0 0 1 0\n0 0 0 1\n", None, False),
+        (json.dumps(REALSENSE), None, True),
+        (json.dumps({**REALSENSE, "model": "distortion.inverse_brown_conrady", "coeffs": [0, 0, 0, 0, 0]}), None, True),
+        (
+            json.dumps({**REALSENSE, "model": "Brown Conrady", "coeffs": [0.1, 0, 0, 0, 0]}),
+            Lens(RADIAL, (0.1,), "Brown Conrady"),
+            True,
+        ),
+        (
+            json.dumps({**REALSENSE, "model": "Inverse Brown Conrady", "coeffs": [0.1, 0, 0, 0, 0]}),
+            Lens(LensModel.INVERSE_RADIAL_TANGENTIAL, (0.1,), "Inverse Brown Conrady"),
+            True,
+        ),
+        (json.dumps({"parameters": [{"extrinsic": [1], "intrinsic": OPEN3D}] * 2}), None, True),
+        (json.dumps(POLYCAM), None, True),
+    ],
+)
+def test_other_programs_files_say_the_same(tmp_path: Path, text: str, lens: Lens | None, has_size: bool) -> None:
+    (tmp_path / "camera").write_text(text)
+    camera = read_camera(tmp_path / "camera")
+    assert camera.matrix.tolist() == [[500, 0, 319.5], [0, 501, 240], [0, 0, 1]]
+    assert camera.size == ((480, 640) if has_size else None)
+    assert camera.lens == lens
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            json.dumps({"frames": [{**FRAME, **NERFSTUDIO}, {**FRAME, **NERFSTUDIO, "fl_x": 600}]}),
+            "2 cameras that differ",
+        ),
+        ("1 PINHOLE 640 480 500 501 320 240\n2 PINHOLE 640 480 500 501 300 240\n", "2 cameras that differ"),
+        ("1 OPENCV 640 480 500 501 320 240\n", "OPENCV has fx fy cx cy k1 k2 p1 p2, got 4 numbers"),
+        (json.dumps({"camera_angle_x": 1.0, "frames": [FRAME]}), "give --fov 57.30"),
+        ("1 0 0 5\n0 1 0 6\n0 0 1 7\n0 0 0 1\n", "is a pose"),
+        (json.dumps({**REALSENSE, "coeffs": [float("nan")]}), "not finite"),
+    ],
+)
+def test_what_tells_no_one_camera_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "camera").write_text(text)
+    with pytest.raises(LeadlineError, match="is no camera file") as caught:
+        read_camera(tmp_path / "camera")
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def ros(**more: Any) -> str:
+    return json.dumps(
+        {"width": 1280, "height": 960, "K": [1040.0, 0, 639.5, 0, 1040.0, 479.5, 0, 0, 1], "D": [], **more}
+    )
+
+
+WINDOW = {"x_offset": 320, "y_offset": 600, "width": 640, "height": 360, "do_rectify": False}
+
+
+@pytest.mark.parametrize(
+    ("more", "size", "wanted"),
+    [
+        ({"roi": {**dict.fromkeys(WINDOW, 0)}}, (960, 1280), (1040, 639.5, 479.5)),
+        ({"roi": WINDOW}, (360, 640), (1040, 319.5, -120.5)),
+        # Binning by 2 after cutting: (319.5 + 0.5) / 2 - 0.5.
+        ({"roi": WINDOW, "binning_x": 2, "binning_y": 2}, (180, 320), (520, 159.5, -60.5)),
+        ({"binning_x": 2, "binning_y": 2}, (480, 640), (520, 319.5, 239.5)),
+    ],
+)
+def test_a_region_of_interest_is_cut_not_resized(
+    tmp_path: Path, more: dict[str, Any], size: tuple[int, int], wanted: tuple[float, ...]
+) -> None:
+    (tmp_path / "info.yaml").write_text(ros(**more))
+    camera = fit_camera(read_camera(tmp_path / "info.yaml"), *size)
+    assert (camera.fx, camera.cx, camera.cy) == wanted
+
+
+def test_a_region_outside_of_its_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "info.yaml").write_text(ros(roi={**WINDOW, "y_offset": 700}))
+    with pytest.raises(LeadlineError, match="region of interest that is not within its image of 1280×960"):
+        read_camera(tmp_path / "info.yaml")
+
+
+def test_undistorting_needs_coefficients(tmp_path: Path) -> None:
+    (tmp_path / "plain.json").write_text(json.dumps(POLYCAM))
+    (tmp_path / "bent.yaml").write_text(KALIBR.format(model="radtan"))
+    with pytest.raises(LeadlineError, match="these intrinsics have no distortion, wanted OpenCV's"):
+        camera_from_options(camera=tmp_path / "plain.json", undistort=True)
+    with pytest.raises(LeadlineError, match="give --intrinsics"):
+        camera_from_options(focal_px=500, undistort=True)
+    given = camera_from_options(camera=tmp_path / "bent.yaml", undistort=True)
+    assert given is not None and given(480, 640).undistort and given(240, 320).lens == given(480, 640).lens
