@@ -231,11 +231,11 @@ def test_a_setting_like_none_lists_all_of_its_level() -> None:
         ({"optimizer": {"clip_norm": float("nan")}}, "optimizer.clip_norm: Input should be a finite number, got nan"),
         (
             {"optimizer": {"weight_decay": float("inf")}},
-            "optimizer.weight_decay: Input should be a finite number, got inf",
+            "optimizer.weight_decay: .* a finite number, got inf",
         ),
         (
             {"data": {"augment": {"colour": float("nan")}}},
-            "data.augment.colour: Input should be a finite number, got nan",
+            "data.augment.colour: .* a finite number, got nan",
         ),
         ({"epochs": 10**12}, "epochs: Input should be less than or equal to 1000000, got 1000000000000"),
         ({"model": {"height": 10**9}}, "model.height: Input should be less than or equal to 8192, got 1000000000"),
