@@ -228,6 +228,17 @@ def test_a_setting_like_none_lists_all_of_its_level() -> None:
         ({"precision": "fp8"}, "precision: Input should be 'auto', 'bf16' or 'float32', got 'fp8'"),
         ({"ema_decay": 1.0}, "ema_decay: Input should be less than 1, got 1.0"),
         ({"optimizer": {"learning_rate": -0.1}}, "optimizer.learning_rate: Input should be greater than 0, got -0.1"),
+        ({"optimizer": {"clip_norm": float("nan")}}, "optimizer.clip_norm: Input should be a finite number, got nan"),
+        (
+            {"optimizer": {"weight_decay": float("inf")}},
+            "optimizer.weight_decay: .* a finite number, got inf",
+        ),
+        (
+            {"data": {"augment": {"colour": float("nan")}}},
+            "data.augment.colour: .* a finite number, got nan",
+        ),
+        ({"epochs": 10**12}, "epochs: Input should be less than or equal to 1000000, got 1000000000000"),
+        ({"model": {"height": 10**9}}, "model.height: Input should be less than or equal to 8192, got 1000000000"),
         ({"loss": {"l1": -1}}, "loss.l1: Input should be greater than or equal to 0, got -1"),
         ({"loss": {"l1": float("nan")}}, "loss.l1: Input should be a finite number, got nan"),
         ({"data": {"augment": {"mirror": 2}}}, "data.augment.mirror: Input should be less than or equal to 1, got 2"),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.base import Estimate, Image, known_focal_px, require_finite
 from leadline.backends.graph_weights import CheckpointWeights, read_sites
 from leadline.backends.threads import MAX_CONCURRENCY, all_threads, num_threads
 from leadline.errors import LeadlineError
@@ -116,7 +116,8 @@ class GraphBackend:
         """
         answers = [self._estimate_one(*each) for each in zip(images, known_focal_px(cameras), strict=True)]
         errors = [error for _, error in answers if error is not None]
-        return Estimate(np.stack([depth_m for depth_m, _ in answers]), np.stack(errors) if errors else None)
+        estimate = Estimate(np.stack([depth_m for depth_m, _ in answers]), np.stack(errors) if errors else None)
+        return require_finite(estimate, self.name)
 
     def _estimate_one(self, image: Image, focal_px: float) -> tuple[Map, Map | None]:
         """Metres and relative error (H, W), as `leadline.models.model.DepthModel.estimate` has them."""

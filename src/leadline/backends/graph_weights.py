@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
-from leadline.models import SCALE_SUFFIX, TRANSPOSED
+from leadline.models import MAX_WEIGHT, SCALE_SUFFIX, TRANSPOSED
 from leadline.models import WEIGHTS as WEIGHTS_FILE
 
 Array = NDArray[Any]
@@ -114,6 +114,15 @@ class CheckpointWeights:
             yield from site.parts(name, weights)
 
     def _read(self, name: str) -> NDArray[np.float32]:
+        weights = self._stored(name)
+        if weights.size and not np.abs(weights).max() <= MAX_WEIGHT:
+            raise LeadlineError(
+                f"{self._path}: {name} holds {np.abs(weights).max():.3g}, wanted numbers of a trained network, at most "
+                f"{MAX_WEIGHT:g}: the file is damaged; copy or download it again"
+            )
+        return weights
+
+    def _stored(self, name: str) -> NDArray[np.float32]:
         from safetensors import SafetensorError, safe_open
 
         try:

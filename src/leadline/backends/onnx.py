@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.base import Estimate, Image, known_focal_px, require_finite
 from leadline.backends.onnx_file import (
     FOCAL,
     FileInfo,
@@ -107,12 +107,13 @@ class FileBackend:
         Metres follow the focal length where it and the file's are known.
 
         Raises:
-            LeadlineError: if the network fails on an image or does not answer a depth map.
+            LeadlineError: if the network fails on an image, or answers no depth map or numbers that are not finite.
         """
         pairs = zip(images, known_focal_px(cameras), strict=True)
         answers = [self._estimate_one(image, focal_px) for image, focal_px in pairs]
         errors = [error for _, error in answers if error is not None]
-        return Estimate(np.stack([values for values, _ in answers]), np.stack(errors) if errors else None)
+        values = np.stack([values for values, _ in answers])
+        return require_finite(Estimate(values, np.stack(errors) if errors else None), self.name)
 
     def _fed_size(self, height: int, width: int) -> tuple[int, int]:
         return self._network.height or height, self._network.width or width

@@ -24,7 +24,7 @@ from leadline.export.onnx_graph import DEPTH, PICTURE, around
 from leadline.export.precision import Precision, lowered
 from leadline.geometry import Output
 from leadline.io import SOFTWARE, atomic_file, require_target
-from leadline.models import DepthModel, ModelSettings, find_checkpoint, load_model, read_config
+from leadline.models import DepthModel, ModelSettings, find_checkpoint, load_model, read_record
 
 MAX_DIFFERENCE: dict[Precision, float] = {"float32": 1e-3, "fp16": 0.05, "int8": 0.5}
 """Largest relative difference between file and model, in any pixel of noise, that is rounding; in float32 1e-6 to 1e-5
@@ -92,7 +92,7 @@ def export(model: str | Path, out: str | Path, precision: Precision = "float32")
         )
     network = filled_network(find_checkpoint(model)) if precision == "int8" else trace(depth_model)
     whole = lowered(around(network, settings), precision)
-    _describe(whole, settings, precision, read_config(find_checkpoint(model)).get("record", {}))
+    _describe(whole, settings, precision, read_record(find_checkpoint(model)))
     with write(whole, path) as run:
         checks = [_check(run, depth_model, *picture) for picture in _PICTURES]
         worst, limit = max(checks, key=lambda check: check.difference), MAX_DIFFERENCE[precision]

@@ -8,6 +8,7 @@ from .checkpoint_files import DEFAULT as DEFAULT
 from .checkpoint_files import GRAPH as GRAPH
 from .checkpoint_files import INT8_GRAPH as INT8_GRAPH
 from .checkpoint_files import INT8_SITES as INT8_SITES
+from .checkpoint_files import MAX_WEIGHT as MAX_WEIGHT
 from .checkpoint_files import SCALE_SUFFIX as SCALE_SUFFIX
 from .checkpoint_files import TRANSPOSED as TRANSPOSED
 from .checkpoint_files import WEIGHTS as WEIGHTS
@@ -17,7 +18,9 @@ from .checkpoint_files import ensure_checkpoint_overwritable as ensure_checkpoin
 from .checkpoint_files import find_checkpoint as find_checkpoint
 from .checkpoint_files import read_config as read_config
 from .checkpoint_files import read_graph_info as read_graph_info
+from .checkpoint_files import read_record as read_record
 from .checkpoint_files import read_settings as read_settings
+from .checkpoint_files import table_in as table_in
 from .checkpoint_files import write_json as write_json
 from .device import autocast as autocast
 from .device import has_native_bf16 as has_native_bf16

@@ -1,5 +1,6 @@
 """Checkpoints: a folder of weights, settings and model card, rebuilt without unpickling anything."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from leadline.models.checkpoint_files import (
     CARD,
     CONFIG,
     FORMAT,
+    MAX_WEIGHT,
     WEIGHTS,
     find_checkpoint,
     read_config,
@@ -79,22 +81,35 @@ def load_checkpoint(folder: Path) -> DepthModel:
         The model in evaluation mode, on the CPU, channels last.
 
     Raises:
-        LeadlineError: if the folder is no whole checkpoint, or its weights do not fit its settings.
+        LeadlineError: if the folder is no whole checkpoint, or its weights are not finite, absurd, or do not fit its
+            settings.
     """
     settings = read_settings(folder)
     try:
-        weights = load_file(folder / WEIGHTS)
+        weights = dequantize(load_file(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
         raise LeadlineError(
             f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again"
         ) from error
+    _require_sane(weights, folder / WEIGHTS)
     model = build_model(settings)
     try:
-        model.load_state_dict(dequantize(weights))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise LeadlineError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
     return model.eval().to(memory_format=torch.channels_last)
+
+
+def _require_sane(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse weights that a diverged training or a bad disk has left: they answer all the same."""
+    for name, values in weights.items():
+        if values.is_floating_point() and values.numel() and not bool(values.abs().max() <= MAX_WEIGHT):
+            worst = "NaN" if bool(values.isnan().any()) else f"{float(values.abs().max()):.3g}"
+            raise LeadlineError(
+                f"{path}: {name} holds {worst}, wanted numbers of a trained network, at most {MAX_WEIGHT:g}: the file "
+                "is damaged or its training diverged; copy the checkpoint again or take an earlier one"
+            )
 
 
 def load_model(model: str | Path = "default") -> DepthModel:

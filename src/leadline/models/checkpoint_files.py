@@ -1,13 +1,12 @@
 """The files of a checkpoint and where checkpoints are. Free of torch, so that they can be listed at once."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import as_record, require_only
+from leadline.io import as_record, format_json, read_json, require_only
 from leadline.models.settings import ModelSettings
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
@@ -22,6 +21,8 @@ TRANSPOSED = ".T"
 """Behind a weight's name in the graph: the rows and columns of the checkpoint's change places."""
 FILES = (WEIGHTS, CONFIG, CARD, GRAPH, INT8_GRAPH, INT8_SITES)
 """All that a checkpoint can hold."""
+MAX_WEIGHT = 1e9
+"""No weight or running variance of a network that works comes near: a flipped bit of an exponent goes beyond."""
 SCALE_SUFFIX = ".int8_scale"
 """Behind a tensor's name: the scales of its integers, see `leadline.models.quantization.quantize`."""
 FORMAT = 1
@@ -31,14 +32,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read a checkpoint's `config.json`.
 
     Raises:
-        LeadlineError: if it is missing or not what `save_checkpoint` writes.
+        LeadlineError: if it is missing, no JSON or not what `save_checkpoint` writes.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = read_json(folder / CONFIG)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LeadlineError(f"{folder / CONFIG} is not valid JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
     return config
@@ -80,6 +79,27 @@ def read_settings(folder: Path) -> ModelSettings:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "model"
         raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a checkpoint records of how it came about; empty where it records nothing.
+
+    Raises:
+        LeadlineError: as `read_config`.
+    """
+    return table_in(read_config(folder), "record")
+
+
+def table_in(values: Any, *keys: str) -> dict[str, Any]:
+    """A table within nested tables of a file; empty where there is none, or something else in its place.
+
+    Args:
+        values: what the file holds.
+        keys: the way to the table.
+    """
+    for key in keys:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values if isinstance(values, dict) else {}
 
 
 def bundled_models() -> dict[str, Path]:
@@ -135,4 +155,4 @@ def _is_checkpoint(folder: Path) -> bool:
 
 def write_json(path: Path, config: dict[str, Any]) -> None:
     """Write what a checkpoint's `config.json` holds."""
-    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(format_json(config), encoding="utf-8")

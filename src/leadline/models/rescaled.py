@@ -14,6 +14,7 @@ from leadline.models.checkpoint_files import (
     WEIGHTS,
     read_config,
     read_settings,
+    table_in,
     write_json,
 )
 
@@ -39,8 +40,9 @@ def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any],
     head = settings.head
     ends_m = {"min_depth_m": head.min_depth_m * scale, "max_depth_m": head.max_depth_m * scale}
     config["model"] = settings.model_copy(update={"head": head.model_copy(update=ends_m)}).model_dump()
-    record = config.get("record", {})
-    config["record"] = {**record, "calibrations": [*record.get("calibrations", []), how]}
+    record = table_in(config, "record")
+    before = record.get("calibrations")
+    config["record"] = {**record, "calibrations": [*(before if isinstance(before, list) else []), how]}
     card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
     with atomic_folder(folder) as temporary:
         for name in (WEIGHTS, GRAPH, INT8_GRAPH, INT8_SITES):

@@ -85,7 +85,8 @@ def predict_image(
         tiled: whether tiles add details, see `predict`.
 
     Raises:
-        LeadlineError: if the camera does not fit the image, or tiles are wanted of a model without a working size.
+        LeadlineError: if the camera does not fit the image, tiles are wanted of a model without a working size, or no
+            pixel has a positive, finite depth.
     """
     image = picture.rgb
     height, width = image.shape[:2]
@@ -102,8 +103,10 @@ def predict_image(
     depth_m, relative_error = estimate.values[0], _first(estimate.relative_error)
     # A small error of the logarithm is the error's share of the depth.
     uncertainty_m = None if relative_error is None else depth_m * relative_error
-    valid = np.isfinite(depth_m) if seen is None else np.isfinite(depth_m) & seen
-    return Prediction(_as_bytes(image), depth_m, valid, camera, uncertainty_m)
+    valid = np.isfinite(depth_m) & (depth_m > 0)
+    if not valid.any():
+        raise LeadlineError(f"{backend.name} predicts no depth anywhere in this image: calibrate or take another model")
+    return Prediction(_as_bytes(image), depth_m, valid if seen is None else valid & seen, camera, uncertainty_m)
 
 
 def _estimate(backend: Backend, image: NDArray[Any], camera: Camera | None) -> Estimate:

@@ -392,7 +392,9 @@ def test_depth_of_half_the_size_that_is_mirrored_is_found(root: Path):
 
 def test_distances_along_rays_want_a_camera_here_too(root: Path):
     (root / "dataset.toml").write_text('depth_along = "ray"\n')
-    assert any("needs the camera" in problem for problem in check_folder(root).problems)
+    *named, more = check_folder(root).problems
+    assert len(named) == 3 and all("needs the camera" in problem for problem in named)
+    assert more == f"and {NUM - 3} more pictures of which the like is true"
 
 
 def test_intrinsics_of_another_size_are_found(root: Path):

@@ -128,7 +128,9 @@ def check_folder(root: Path) -> DataCheck:
         sampled = _evenly(sound, MAX_SAMPLED)
         info = _with_scale(root, sampled, info)
         seen = _for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
-    problems += [problem for problem in seen if isinstance(problem, str)]
+    unread = [problem for problem in seen if isinstance(problem, str)]
+    more = [f"and {len(unread) - MAX_NAMED} more pictures of which the like is true"] if len(unread) > MAX_NAMED else []
+    problems += unread[:MAX_NAMED] + more
     looks = {row["id"]: look for row, look in zip(sampled, seen, strict=True) if isinstance(look, _Look)}
     problems += _look_problems(looks)
     depth = summarise_depth([look.values_m for look in looks.values()], [look.valid_share for look in looks.values()])
