@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import require_only
+from leadline.io import require_only, restore_folder
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
 DEFAULT = "base"
@@ -50,6 +50,8 @@ def find_checkpoint(model: str | Path) -> Path:
     if name in bundled:
         return bundled[name]
     folder = Path(model)
+    for killed in (folder, folder / "checkpoints" / "best"):
+        restore_folder(killed)
     if (folder / "checkpoints" / "best").is_dir():
         return folder / "checkpoints" / "best"
     if not folder.is_dir():
