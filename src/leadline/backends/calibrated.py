@@ -15,7 +15,7 @@ from leadline.backends.base import Backend, Estimate, Image
 from leadline.backends.table import CALIBRATION, KINDS, bundled_name, find_kind, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, Output
-from leadline.io import as_record, atomic_folder, require_only, require_target
+from leadline.io import as_record, atomic_folder, read_json, require_only, require_target
 
 CARD = "README.md"
 
@@ -118,11 +118,9 @@ def read_calibration(folder: Path) -> Calibration:
     """
     file = folder / CALIBRATION
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json(file)
     except OSError as error:
         raise LeadlineError(f"no calibrated model at {folder}: wanted a folder with {CALIBRATION}") from error
-    except ValueError as error:
-        raise LeadlineError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(values, dict):
         raise LeadlineError(f"{file} must hold the fields of a calibration, got a {type(values).__name__}")
     return as_record(Calibration, values, str(file))

@@ -1,6 +1,5 @@
 """ONNX files: their metadata, their checks, and a session that runs them."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Output
-from leadline.io import as_record, read_toml
+from leadline.io import as_record, parse_json, read_toml
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +182,6 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
 def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     stated = {key: metadata[PREFIX + key] for key in FileInfo.model_fields if PREFIX + key in metadata}
     try:
-        return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
-    except json.JSONDecodeError as error:
-        raise LeadlineError(f"{path}, metadata: all but output must be JSON, got {error.doc!r}") from error
+        return {key: text if key == "output" else parse_json(text, key) for key, text in stated.items()}
+    except LeadlineError as error:
+        raise LeadlineError(f"{path}, metadata: all but output must be JSON: {error}") from error

@@ -6,7 +6,6 @@ means do not.
 """
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -20,6 +19,7 @@ from leadline.data import DepthDataset, open_dataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import Evaluation, evaluate
 from leadline.evaluation.metrics import METRICS
+from leadline.io import read_json
 
 NUM_RESAMPLES = 10_000
 PERCENTILES = (2.5, 97.5)
@@ -87,7 +87,7 @@ def read_scores(folder: Path) -> Scores:
         LeadlineError: if a file is missing, broken, or not of the same evaluation as the other.
     """
     try:
-        about = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        about = read_json(folder / "metrics.json")
         with (folder / "per_image.csv").open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file, restval=""))
         words: dict[str, Any] = {key: str(about[key]) for key in ("model", "data", "split", "protocol")}
@@ -100,7 +100,7 @@ def read_scores(folder: Path) -> Scores:
         raise LeadlineError(f"no evaluation at {folder}: wanted {wanted}") from error
     except KeyError as error:
         raise LeadlineError(f"the evaluation at {folder} lacks {error}; evaluate again") from error
-    except (ValueError, TypeError, csv.Error) as error:
+    except (ValueError, TypeError, AttributeError, csv.Error) as error:
         raise LeadlineError(f"the evaluation at {folder} is broken ({error}); evaluate again") from error
     if num_images != len(rows):
         raise LeadlineError(f"{folder}: metrics.json is of {num_images} pictures, per_image.csv of {len(rows)}")

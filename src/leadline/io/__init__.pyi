@@ -1,3 +1,5 @@
+from .arrays import read_npy as read_npy
+from .arrays import read_npz_arrays as read_npz_arrays
 from .atomic import SOFTWARE as SOFTWARE
 from .atomic import atomic_file as atomic_file
 from .atomic import atomic_folder as atomic_folder
@@ -27,6 +29,7 @@ from .images import as_seen as as_seen
 from .images import decode_image as decode_image
 from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
+from .images import require_decodable as require_decodable
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
 from .mesh import write_points_glb as write_points_glb
@@ -41,6 +44,11 @@ from .streams import CAMERA as CAMERA
 from .streams import NewestFrames as NewestFrames
 from .streams import is_stream as is_stream
 from .streams import redact_url as redact_url
+from .text_files import brief as brief
+from .text_files import parse_json as parse_json
+from .text_files import read_json as read_json
+from .text_files import read_text as read_text
+from .text_files import shown as shown
 from .toml import as_record as as_record
 from .toml import read_toml as read_toml
 from .video import ClipReader as ClipReader

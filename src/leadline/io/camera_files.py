@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, focal_px_from_fov
+from leadline.io.text_files import brief, load_yaml, read_text
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = ("K", "k", "camera_matrix", "intrinsics", "intrinsic_matrix", "data")
@@ -100,13 +100,13 @@ def read_camera(path: Path) -> CameraFile:
         LeadlineError: if the file is missing or holds something else.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         values, size = _parse(_tree(text))
         return CameraFile(_matrix(values), size)
     except FileNotFoundError as error:
         raise LeadlineError(f"no camera file at {path}: check the path") from error
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:160]
+    except Exception as error:  # whatever numbers and trees of strangers make of the parsers
+        reason = brief(error)
         raise LeadlineError(
             f"{path} is no camera file ({reason}): wanted the 9 numbers of a 3×3 matrix or fx fy cx cy, in pixels; "
             f"or JSON with fx, fy, cx, cy or K, and width and height"
@@ -153,7 +153,7 @@ def _tree(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         # OpenCV writes YAML with a directive and a tag that no other reader knows; ROS ends each message with ---.
-        return next(yaml.safe_load_all(re.sub(r"^%.*$|!!opencv-matrix", "", text, flags=re.MULTILINE)), None)
+        return load_yaml(re.sub(r"^%.*$|!!opencv-matrix", "", text, flags=re.MULTILINE))
 
 
 def _parse(tree: Any, size: tuple[int, int] | None = None) -> tuple[list[float], tuple[int, int] | None]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.io.atomic import atomic_file
+from leadline.io.text_files import brief
 
 COMMENTS = "Z is depth along the optical axis in metres; NaN where there is none"
 """What the header says; leadline's files are known by it."""
@@ -54,7 +55,7 @@ def read_exr(path: Path) -> NDArray[Any]:
         with openexr.File(str(path)) as file:
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # the library raises plain Exceptions
-        raise LeadlineError(f"{path} is no whole EXR file: {error}") from error
+        raise LeadlineError(f"{path} is no whole EXR file: {brief(error)}") from error
     for name in ("Z", "Y", *channels):
         if name in channels:
             return channels[name]

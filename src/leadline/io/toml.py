@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from leadline.errors import LeadlineError
+from leadline.io.text_files import brief, read_text
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -16,13 +17,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        LeadlineError: if it is no TOML.
+        LeadlineError: if it is no TOML, too long or too deep.
         OSError: if it cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LeadlineError(f"{path} is not valid TOML: {error}") from error
+        return tomllib.loads(read_text(path))
+    except LeadlineError:
+        raise
+    except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
+        raise LeadlineError(f"{path} is not valid TOML: {brief(error)}") from error
 
 
 def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Record:
@@ -43,4 +46,7 @@ def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Rec
         where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
         reason = first["msg"].removeprefix("Value error, ")
         known = ", ".join(kind.model_fields)
-        raise LeadlineError(f"{source}: {where + ': ' if where else ''}{reason}; known keys: {known}") from error
+        told = f"{brief(where)}: " if where else ""
+        raise LeadlineError(f"{source}: {told}{brief(reason, 400)}; known keys: {known}") from error
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:  # numbers beyond all that a float holds
+        raise LeadlineError(f"{source} holds an impossible value: {brief(error)}") from error

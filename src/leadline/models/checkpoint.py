@@ -7,12 +7,11 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from leadline._version import __version__
 from leadline.errors import LeadlineError
-from leadline.io import atomic_file, atomic_folder
+from leadline.io import atomic_file, atomic_folder, brief
 from leadline.models.build import build_model
 from leadline.models.checkpoint_files import CARD, CONFIG, FORMAT, WEIGHTS, find_checkpoint, read_config
 from leadline.models.inference import optimize_for_inference
@@ -79,14 +78,20 @@ def load_checkpoint(folder: Path) -> DepthModel:
     settings = _read_settings(folder)
     try:
         weights = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # safetensors passes on what its readers of headers and types raise
         raise LeadlineError(
-            f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again"
+            f"{folder / WEIGHTS} is missing or cut short ({brief(error)}); copy the checkpoint again"
         ) from error
-    model = build_model(settings)
+    try:
+        # Nothing is asked of the network: whatever encoder weights a stranger's settings name, those beside them count.
+        model = build_model(settings.without_weights())
+    except LeadlineError as error:
+        raise LeadlineError(f"{folder / CONFIG}: {error}") from error
+    except Exception as error:  # timm's and PyTorch's errors at sizes that no network has
+        raise LeadlineError(f"{folder / CONFIG} describes a model that cannot be built: {brief(error)}") from error
     try:
         model.load_state_dict(dequantize(weights))
-    except RuntimeError as error:
+    except Exception as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise LeadlineError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
     return model.eval().to(memory_format=torch.channels_last)
@@ -129,7 +134,10 @@ def _read_settings(folder: Path) -> ModelSettings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "model"
-        raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
+        told = f"{brief(where)}: {brief(first['msg'])}"
+        raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {told}") from error
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        raise LeadlineError(f"{folder / CONFIG} describes no model: {brief(error)}") from error
 
 
 def load_model(model: str | Path = "default") -> DepthModel:

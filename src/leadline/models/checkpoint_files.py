@@ -1,11 +1,10 @@
 """The files of a checkpoint and where checkpoints are. Free of torch, so that they can be listed at once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import require_only, restore_folder
+from leadline.io import read_json, require_only, restore_folder
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
 DEFAULT = "base"
@@ -21,11 +20,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         LeadlineError: if it is missing or not what `save_checkpoint` writes.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = read_json(folder / CONFIG)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LeadlineError(f"{folder / CONFIG} is not valid JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
     return config

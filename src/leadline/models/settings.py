@@ -31,7 +31,7 @@ class DecoderSettings(BaseModel):
 
     kind: Literal["report", "dpt"] = "report"
     """report: up-sample and concatenate skips, for pyramids; dpt: reassemble and fuse, for pyramids and plain ViTs."""
-    width: Annotated[int, Field(ge=16)] = 512
+    width: Annotated[int, Field(ge=16, le=8192)] = 512
     """report: channels after the 1×1 convolution on the deepest features, halved by each step; dpt: at every level."""
     skips: bool = True
     """report: concatenate the encoder's features of the same size on the way up."""
@@ -42,7 +42,7 @@ class PlainSettings(BaseModel):
 
     model_config = FROZEN
 
-    width: Annotated[int, Field(ge=4)] = 32
+    width: Annotated[int, Field(ge=4, le=1024)] = 32
     """Channels at full size; each level doubles them."""
     levels: Annotated[int, Field(ge=1, le=6)] = 4
     """How many times the size is halved."""
@@ -76,9 +76,9 @@ class ModelSettings(BaseModel):
 
     network: Literal["cae", "unet", "encoder-decoder"] = "encoder-decoder"
     """cae and unet are whole networks trained from scratch; encoder-decoder joins a timm encoder to a decoder."""
-    height: Annotated[int, Field(ge=32)] = 240
+    height: Annotated[int, Field(ge=32, le=16384)] = 240
     """Working height: pictures are brought to height·width pixels, their aspect kept, before the network."""
-    width: Annotated[int, Field(ge=32)] = 320
+    width: Annotated[int, Field(ge=32, le=16384)] = 320
     """Working width."""
     multiple_px: Annotated[int, Field(ge=1, le=64)] = 1
     """Working sides are multiples of this: the patch of a plain ViT, which otherwise resizes its pictures once more."""

@@ -14,7 +14,7 @@ import torch
 from leadline._version import __version__
 from leadline.data import PARTS, DepthDataset, Splits, select
 from leadline.errors import LeadlineError
-from leadline.io import atomic_file, read_toml, restore_folder
+from leadline.io import atomic_file, read_json, read_toml, restore_folder
 from leadline.models import NO_WEIGHTS, find_checkpoint, read_config
 from leadline.training.settings import STAGES, RunSettings, parse_settings, write_settings
 
@@ -206,7 +206,7 @@ class Run:
         """Versions, recipe, data, and whether it is finished; empty where nothing is written."""
         if not self.record_file.is_file():
             return {}
-        record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(self.record_file)
         return record
 
     def read_plan(self) -> Plan | None:
