@@ -15,6 +15,7 @@ def app(
     *,
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 7860,
+    host_name: list[str] | None = None,
 ) -> int:
     """Serve a web page that predicts the depth of images, until Ctrl-C.
 
@@ -23,6 +24,8 @@ def app(
             file, or hf:NAME.
         host: address to listen on; 0.0.0.0 also accepts other machines.
         port: port to listen on.
+        host_name: a name under which the page is reached besides this machine's own, such as a proxy's; requests for
+            other names are refused.
     """
     from leadline.serving import served_page
 
@@ -31,7 +34,7 @@ def app(
 
     before = signal.signal(signal.SIGTERM, stop)  # by which services end; visitors' images are to go then too
     try:
-        with served_page(model, host, port) as address, suppress(KeyboardInterrupt):
+        with served_page(model, host, port, host_name or ()) as address, suppress(KeyboardInterrupt):
             print(f"{address} shows the page; Ctrl-C ends it", flush=True)
             Event().wait()
     finally:

@@ -23,6 +23,7 @@ from .discovery import is_picture_below as is_picture_below
 from .discovery import is_video as is_video
 from .discovery import natural_order as natural_order
 from .exr import read_exr as read_exr
+from .exr import require_openexr as require_openexr
 from .exr import write_exr as write_exr
 from .images import Picture as Picture
 from .images import as_seen as as_seen
@@ -40,6 +41,7 @@ from .remainders import restore_folder as restore_folder
 from .remote import RemoteFolder as RemoteFolder
 from .remote import describe_error as describe_error
 from .remote import files_below as files_below
+from .remote import item_error as item_error
 from .streams import CAMERA as CAMERA
 from .streams import NewestFrames as NewestFrames
 from .streams import is_stream as is_stream
@@ -54,3 +56,4 @@ from .toml import read_toml as read_toml
 from .video import ClipReader as ClipReader
 from .video import Shot as Shot
 from .video import pyav as pyav
+from .wholeness import is_whole as is_whole

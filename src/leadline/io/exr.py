@@ -26,7 +26,7 @@ def write_exr(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]
         LeadlineError: if OpenEXR is not installed.
         OSError: if the file cannot be written; nothing of it stays.
     """
-    openexr = _library()
+    openexr = require_openexr()
     header = {
         "type": openexr.scanlineimage,
         "compression": openexr.ZIP_COMPRESSION,
@@ -50,7 +50,7 @@ def read_exr(path: Path) -> NDArray[Any]:
     Raises:
         LeadlineError: if OpenEXR is not installed, or the file is broken or holds no channel.
     """
-    openexr = _library()
+    openexr = require_openexr()
     try:
         with openexr.File(str(path)) as file:
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
@@ -62,7 +62,12 @@ def read_exr(path: Path) -> NDArray[Any]:
     raise LeadlineError(f"{path} holds no channel; wanted one named Z")
 
 
-def _library() -> Any:
+def require_openexr() -> Any:
+    """The library that reads and writes OpenEXR.
+
+    Raises:
+        LeadlineError: if it is not installed.
+    """
     try:
         import OpenEXR
     except ImportError as error:

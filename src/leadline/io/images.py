@@ -173,8 +173,7 @@ def _decode(path: Path, max_pixels: int, before_pixels: Callable[[int], object] 
         size = image.size
         _require_budget(path, size, _MAX_PIXELS_IN_FILE)
         if before_pixels is not None:
-            # A JPEG is decoded smaller; others are whole in memory before they are made so.
-            before_pixels(min(size[0] * size[1], max_pixels) if image.format == "JPEG" else size[0] * size[1])
+            before_pixels(min(size[0] * size[1], max_pixels))
         image.draft(None, _size_within(size, max_pixels))
         image.load()
         return _Decoded(image, size, _exif(image))
