@@ -87,7 +87,7 @@ def _exchanged(one: Path, other: Path) -> bool:
     if function is None:
         return False
     first, second = ([*folders[:1], os.fsencode(path)] for path in (one, other))
-    return function(*first, *second, flag) == 0
+    return bool(function(*first, *second, flag) == 0)
 
 
 def _remove(old: Path) -> None:

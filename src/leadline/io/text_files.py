@@ -70,7 +70,7 @@ def load_yaml(text: str) -> Any:
         loader.dispose()
 
 
-class _NoAliases(yaml.SafeLoader):
+class _NoAliases(yaml.SafeLoader):  # type: ignore[misc]
     """YAML of plain values."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:

@@ -4,7 +4,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from leadline.io.exr import read_exr
 from leadline.io.video import pyav
@@ -22,7 +22,8 @@ def is_whole(path: Path) -> bool:
     """
     try:
         with path.open("rb") as file:
-            return file.read(1) != b"" and _CHECKS.get(path.suffix.lower(), lambda *_: True)(file, path)
+            check = _CHECKS.get(path.suffix.lower())
+            return file.read(1) != b"" and (check is None or check(file, path))
     except Exception:  # of the readers of damaged files
         return False
 
@@ -41,7 +42,7 @@ def _is_whole_npz(file: BinaryIO, path: Path) -> bool:
 
 
 def _is_whole_exr(file: BinaryIO, path: Path) -> bool:
-    return read_exr(path).size > 0
+    return bool(read_exr(path).size)
 
 
 def _is_whole_glb(file: BinaryIO, path: Path) -> bool:
@@ -80,7 +81,7 @@ def _is_whole_clip(file: BinaryIO, path: Path) -> bool:
         return bool(ends_s) and max(ends_s) >= length_s - 2 * frame_s - 0.1
 
 
-_CHECKS: dict[str, Callable[[BinaryIO, Path], Any]] = {
+_CHECKS: dict[str, Callable[[BinaryIO, Path], bool]] = {
     ".png": _is_whole_png,
     ".npz": _is_whole_npz,
     ".exr": _is_whole_exr,
