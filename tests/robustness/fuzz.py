@@ -16,10 +16,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from leadline.errors import LeadlineError
 from robustness.mutation import mutate
 from robustness.readers import Reader, build_readers
-
-from leadline.errors import LeadlineError
 
 MOST_MEMORY_BYTES = 16 << 30
 """Of addresses: what asks for more is told that there is none, on any machine."""

@@ -9,7 +9,20 @@ Mutation = Callable[[bytes, random.Random], bytes]
 TRIPS = (
     *("9" * 5000, "-1", "0", "1e999", "-1e308", "nan", "inf", "0x" + "f" * 5000, "1" + "0" * 400, "true", "null", '""'),
     *("[" * 3000, "{" * 3000, "[]", "{}", "[[[]]]", '"' + "a" * 5000 + '"', "\u0000", "\ufeff", "1970-01-01", "é" * 50),
-    *("&a [1, *a]", "*a", "!!python/object:os.system", "../../..", "/", "\n", ",", '"', "'", "=", "#", "http://127.0.0.1:9/"),
+    *(
+        "&a [1, *a]",
+        "*a",
+        "!!python/object:os.system",
+        "../../..",
+        "/",
+        "\n",
+        ",",
+        '"',
+        "'",
+        "=",
+        "#",
+        "http://127.0.0.1:9/",
+    ),
 )
 """What takes the place of a word: of absurd size, depth, type, or meaning."""
 

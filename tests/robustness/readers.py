@@ -183,15 +183,11 @@ def _arrays(folder: Path) -> dict[str, Reader]:
 def _models(folder: Path) -> dict[str, Reader]:
     settings = ModelSettings(network="unet", height=36, width=48, plain=PlainSettings(width=4, levels=2), focal_px=40.0)
     save_checkpoint(folder, build_model(settings), {"recipe": "tiny"}, "card")
-    metadata = _written(folder.parent / "metadata.json", json.dumps(_metadata()))
+    metadata = _written(folder.parent / "metadata.txt", "".join(f"{key}={word}\n" for key, word in _metadata().items()))
 
     def read_metadata() -> None:
-        try:
-            stated = json.loads(metadata.read_text(encoding="utf-8"))
-            words = {str(key): str(value) for key, value in stated.items()}
-        except (ValueError, AttributeError, RecursionError):
-            return  # no metadata at all, which is the runtime's to tell
-        read_info(Path("model.onnx"), words)
+        lines = metadata.read_text(encoding="utf-8", errors="replace").splitlines()
+        read_info(Path("model.onnx"), {key: word for key, _, word in (line.partition("=") for line in lines)})
 
     return {
         "config.json": Reader(folder / "config.json", lambda: (open_backend(folder), load_checkpoint(folder)), True),

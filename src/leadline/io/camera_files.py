@@ -18,6 +18,7 @@ PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = ("K", "k", "camera_matrix", "intrinsics", "intrinsic_matrix", "data")
 """Where a file keeps its matrix: ROS's camera_info, OpenCV's and ROS's calibration (whose numbers are below "data"),
 Open3D's."""
+MAX_SIDE_PX = 1_000_000
 SIZE_KEYS = (("height", "width"), ("image_height", "image_width"))
 
 
@@ -161,7 +162,7 @@ def _parse(tree: Any, size: tuple[int, int] | None = None) -> tuple[list[float],
     if not isinstance(tree, Mapping):
         return [float(value) for value in np.ravel(tree)], size
     size = next(((int(tree[high]), int(tree[wide])) for high, wide in SIZE_KEYS if high in tree and wide in tree), size)
-    if size is not None and min(size) < 1:
+    if size is not None and not 1 <= min(size) <= max(size) <= MAX_SIDE_PX:
         raise ValueError(f"a picture of {size[1]}×{size[0]} pixels")
     if all(key in tree for key in PINHOLE_KEYS):
         return [float(tree[key]) for key in PINHOLE_KEYS], size

@@ -32,7 +32,7 @@ class FolderInfo(BaseModel):
     """Metres per unit of the depth file; where it is not said, whole numbers are millimetres and others metres."""
     depth_offset: float = 0.0
     """Metres added after scaling."""
-    depth_invalid: int = 0
+    depth_invalid: Annotated[int, Field(ge=-(2**63), lt=2**64)] = 0
     """The value that means "no depth here"."""
     depth_kind: str = ""
     """In words: "raw", "in-painted", "rendered"."""
