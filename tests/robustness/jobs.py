@@ -84,9 +84,9 @@ def write_inputs(root: Path) -> dict[str, Job]:
 
 
 TRAINING = (
-    *("--epochs", "3", "--precision", "float32", "--data.split", "official", "--data.batch-size", "2"),
+    *("--epochs", "3", "--precision", "float32", "--data.split", "report", "--data.batch-size", "2"),
     *("--data.workers", "0", "--model.height", "32", "--model.width", "48", "--model.plain.width", "4"),
-    *("--model.plain.levels", "2", "--data.validation", "0.2"),
+    *("--model.plain.levels", "2"),
 )
 
 
