@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import read_json, require_only, restore_folder
+from leadline.io import read_json, require_only, restore_folder, shown
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
 DEFAULT = "base"
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = 1
+_SETTINGS = ("record", "settings")
+TABLES = (("record",), _SETTINGS, (*_SETTINGS, "data"), (*_SETTINGS, "model"), (*_SETTINGS, "model", "encoder"))
+"""What of a checkpoint's record is looked into, each after what it is in."""
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -25,7 +28,18 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
+    _require_tables(folder / CONFIG, config)
     return config
+
+
+def _require_tables(path: Path, config: dict[str, Any]) -> None:
+    """Refuse a record whose parts, where they are there, are no tables."""
+    for table in TABLES:
+        value: Any = config
+        for name in table:
+            value = value.get(name, {})
+            if not isinstance(value, dict):
+                raise LeadlineError(f"{path}: {'.'.join(table)} must be a table, got {shown(value)}: leave it out")
 
 
 def bundled_models() -> dict[str, Path]:
