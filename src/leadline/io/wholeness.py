@@ -78,7 +78,7 @@ def _is_whole_clip(file: BinaryIO, path: Path) -> bool:
         ]
         length_s = (clip.duration or 0) / av.time_base
         frame_s = 1 / float(clip.streams.video[0].average_rate or 25)
-        return bool(ends_s) and max(ends_s) >= length_s - 2 * frame_s - 0.1
+        return bool(ends_s and max(ends_s) >= length_s - 2 * frame_s - 0.1)
 
 
 _CHECKS: dict[str, Callable[[BinaryIO, Path], bool]] = {

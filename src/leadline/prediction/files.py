@@ -105,8 +105,7 @@ def predict_files(
         A result for each picture that was predicted, in order.
 
     Raises:
-        LeadlineError: if a format is unknown, needs a package that is not installed or shows what the model does not
-            say, the camera is impossible, or `out` may not be written.
+        LeadlineError: if a format is unknown or lacks its package, the camera is impossible, or `out` not writable.
         OSError: if the contact sheet cannot be written.
     """
     check_formats(formats)
