@@ -48,7 +48,7 @@ def _is_whole_exr(file: BinaryIO, path: Path) -> bool:
 def _is_whole_glb(file: BinaryIO, path: Path) -> bool:
     file.seek(0)
     magic, _, length = struct.unpack("<III", file.read(12))
-    return magic == _GLB_MAGIC and file.seek(0, 2) == length
+    return bool(magic == _GLB_MAGIC and file.seek(0, 2) == length)
 
 
 def _is_whole_ply(file: BinaryIO, path: Path) -> bool:
