@@ -66,7 +66,7 @@ def test_predict_goes_on_past_a_broken_picture(
     assert len(list((tmp_path / "depth").iterdir())) == 5
 
 
-def test_a_full_disk_is_one_line(
+def test_a_full_disk_is_one_line_of_each_image(
     photos: Path,
     tiny_checkpoint: Path,
     tmp_path: Path,
@@ -78,7 +78,12 @@ def test_a_full_disk_is_one_line(
 
     monkeypatch.setattr("leadline.io.atomic.os.replace", full)
     out = tmp_path / "depth"
-    assert "No space left" in fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", out)
+    assert main(["predict", str(photos), "--model", str(tiny_checkpoint), "--out", str(out)]) == 2
+    printed, told = capsys.readouterr()
+    assert printed == f"0 of 5 images written to {out}\n"
+    assert [line.partition(": no result (")[2] for line in told.splitlines()] == [
+        "OSError: No space left on device)"
+    ] * 5
     assert not list(out.iterdir())
 
 

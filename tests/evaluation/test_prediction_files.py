@@ -126,7 +126,7 @@ def test_files_score_as_the_model_that_wrote_them(
     [
         (None, b"", "holds no prediction of '00001': wanted 00001 with one of .npz, .npy"),
         ("00001.npz", b"PK", "is no whole .npz file with an array depth_m"),
-        ("00001.npy", b"\x93NUMPY", "is no whole .npy file"),
+        ("00001.npy", b"\x93NUMPY", "is missing or no .npy array"),
         ("00001.png", b"\x89PNG", "00001.png"),
         ("predictions.toml", b"output = 'inches'", "output: Input should be 'metres', 'depth' or 'disparity'; known"),
         ("predictions.toml", b"=", "is not valid TOML"),

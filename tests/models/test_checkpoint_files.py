@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -119,3 +120,37 @@ def test_listing_models_needs_no_torch() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("record", [[], {"settings": []}, {"settings": {"model": {"encoder": "densenet121"}}}])
+def test_a_record_that_is_no_table_is_refused(tmp_path: Path, record: object) -> None:
+    save_checkpoint(tmp_path / "model", build(), {}, "")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**config, "record": record}))
+    with pytest.raises(LeadlineError, match=r"config.json: record(\.\w+)* must be a table, got"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        {"name": "hf-hub:some/body"},
+        {"name": "hf_hub:some/body"},
+        {"name": "local-dir:/some/body"},
+        {"name": "hf-hub:timm/resnet10t.c3_in1k"},
+        {"name": "resnet10t", "weights": "hf-hub:some/body"},
+    ],
+)
+def test_opening_a_checkpoint_asks_nothing_of_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoder: dict[str, str]
+) -> None:
+    asked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda *words, **_: asked.append(words))
+    monkeypatch.setattr("socket.socket.connect", lambda *words: asked.append(words))
+    save_checkpoint(tmp_path / "model", build(), {}, "")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["model"] |= {"network": "encoder-decoder", "encoder": encoder}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LeadlineError, match="unknown encoder 'body'|holds another model than config.json says"):
+        load_model(tmp_path / "model")
+    assert not asked

@@ -71,10 +71,50 @@ def test_an_unknown_format_is_refused_before_any_work(tmp_path: Path, tiny_model
         list(predict_files([tmp_path / "a.png"], tmp_path / "out", tiny_model, formats=["colour"]))
 
 
-def test_a_result_that_cannot_be_written_is_an_error(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+def test_a_place_that_cannot_be_written_is_told_before_the_first_picture(
+    photo: Path, tmp_path: Path, tiny_model: DepthModel
+) -> None:
     (tmp_path / "out").write_text("a file where the folder should be")
-    with pytest.raises(OSError):
+    with pytest.raises(LeadlineError, match="out is a file, wanted a folder to write"):
         list(predict_files([photo], tmp_path / "out", tiny_model))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), AssertionError("no palette"), OSError(28, "No space left"), KeyError(7)]
+)
+def test_whatever_fails_one_picture_is_its_own_line_and_the_others_go_on(
+    tmp_path: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for path in paths:
+        Image.new("RGB", (64, 48), "gray").save(path)
+    real = Prediction.save
+
+    def save(prediction: Prediction, stem: Path, formats: list[str]) -> list[Path]:
+        if stem.name == "b":
+            raise error
+        return real(prediction, stem, formats)
+
+    monkeypatch.setattr(Prediction, "save", save)
+    results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["depth"]))
+    assert [result.summary is None for result in results] == [False, True, False]
+    assert results[1].error.startswith(f"{paths[1]}: no result ({type(error).__name__}")
+
+
+def test_results_that_are_cut_short_are_not_skipped(photo: Path, tmp_path: Path, tiny_model: DepthModel) -> None:
+    def again() -> int:
+        jobs = predict_files(
+            [photo], tmp_path, tiny_model, formats=["depth", "npz", "ply", "points"], skip_existing=True
+        )
+        return len([result for result in jobs if not result.error])
+
+    assert [again(), again()] == [1, 0]
+    for result in (tmp_path / f"{photo.stem}{ending}" for ending in ("_depth.png", ".npz", ".ply", "_points.glb")):
+        whole = result.read_bytes()
+        result.write_bytes(whole[: len(whole) * 2 // 3])
+        assert again() == 1, result
+        assert result.read_bytes() == whole
+        assert again() == 0
 
 
 def test_no_result_takes_anothers_place(tmp_path: Path) -> None:

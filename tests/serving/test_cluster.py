@@ -70,7 +70,11 @@ def test_pictures_whose_results_are_all_there_are_passed_over(photos: Path, tmp_
     out = tmp_path / "out"
     (out / "desk").mkdir(parents=True)
     for name in ("desk/2_depth.png", "desk/2.npz", "desk/10.npz", "hall_depth.png"):
-        (out / name).touch()
+        if name.endswith(".npz"):
+            np.savez(out / name, depth_m=np.ones((2, 2)))
+        else:
+            noise(0).save(out / name)
+    (out / "desk" / "10_depth.png").touch()  # of a disk that was full: nothing is in it
     jobs, num_there = jobs_left(str(photos), str(out), ["depth", "npz"])
     assert [job.picture for job in jobs] == ["desk/10.png", "desk/broken.png", "hall.png"]
     assert num_there == 1

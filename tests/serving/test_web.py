@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -125,9 +126,48 @@ def test_long_names_leave_room_for_endings(client: Any, picture: Path, tmp_path:
     assert len(set(names)) == 2 and all(name.endswith(("_depth.png", "_color.png")) for name in names)
 
 
-def test_two_visitors_may_sweep_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter([self / "answer-gone"]))
-    assert app._empty_folder(tmp_path).is_dir()
+def test_old_files_of_visitors_go_and_newer_ones_stay(tmp_path: Path) -> None:
+    for name in ("gradio/1/a.png", "answer-1/a.glb"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("a")
+    app.clear_old(tmp_path, 60)
+    assert len(list(tmp_path.rglob("*.*"))) == 2
+    app.clear_old(tmp_path, -1)
+    assert not list(tmp_path.iterdir())
+    assert app.KEPT_S + app.CLEARED_EVERY_S < 3600
+
+
+def test_what_visitors_leave_is_cleared_while_the_page_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "KEPT_S", -1)
+    monkeypatch.setattr(app, "CLEARED_EVERY_S", 0.01)
+    (tmp_path / "a.png").write_text("a")
+    with app._clearing(tmp_path):
+        for _ in range(500):
+            if not list(tmp_path.iterdir()):
+                break
+            time.sleep(0.01)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_nobody_expected_is_told_with_its_kind(
+    client: Any, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise AssertionError("of a foreign library")
+
+    monkeypatch.setattr(app, "predict", broken)
+    with pytest.raises(Exception, match=r"desk.png: no result \(AssertionError: of a foreign library\)"):
+        ask(client, picture)
+
+
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(
+    client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (400, 300)).save(tmp_path / "large.png")
+    monkeypatch.setattr(app, "MAX_PIXELS_IN_FILE", 1000)
+    monkeypatch.setattr(app, "predict", lambda *_, **__: pytest.fail("it was decoded"))
+    with pytest.raises(Exception, match="large.png has 400 x 300 pixels, wanted at most"):
+        ask(client, tmp_path / "large.png")
 
 
 def test_files_before_a_picture_are_refused(client: Any) -> None:

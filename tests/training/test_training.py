@@ -141,6 +141,44 @@ def test_a_finished_run_without_validation_keeps_its_averaged_weights(
     assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
+@pytest.mark.parametrize("last", [True, False], ids=["the last epoch's", "an earlier one's"])
+@pytest.mark.usefixtures("no_drawing")
+def test_a_best_checkpoint_that_is_gone_is_written_again_or_told(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: bool
+) -> None:
+    run, sign = Run(tmp_path / "run"), 1 if last else -1
+    epochs = iter(range(1000))
+    monkeypatch.setattr("leadline.training.callbacks.ranking_value", lambda *_: sign * next(epochs))
+    best = train(tiny_settings, rooms, run)
+    before = load_file(best / "model.safetensors")
+    shutil.rmtree(best)
+    if not last:
+        with pytest.raises(LeadlineError, match="best is gone, and the state of the run holds its last epoch"):
+            resume(run)
+        assert not best.exists()
+        return
+    assert resume(run) == best
+    after = load_file(best / "model.safetensors")
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_run_that_goes_on_without_its_best_keeps_the_best_of_the_rest(
+    rooms: Path,
+    tiny_settings: RunSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 9)
+        with pytest.raises(Interrupted):
+            train(tiny_settings, rooms, Run(tmp_path / "run"))
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "best")
+    assert resume(Run(tmp_path / "run")).is_dir()
+    assert "best is gone: the best epoch from here on is kept" in caplog.text
+
+
 @pytest.mark.usefixtures("no_drawing")
 def test_a_run_goes_on_without_what_it_began_from(
     rooms: Path, tiny_settings: RunSettings, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -107,6 +107,9 @@ def find_kind(model: str | Path) -> tuple[str, str]:
 
 
 def _kind_of_folder(folder: Path) -> str:
+    from leadline.io import restore_folder
+
+    restore_folder(folder)
     if not folder.is_dir() or bundled_name(str(folder)):
         return "leadline"
     if (folder / CALIBRATION).is_file():

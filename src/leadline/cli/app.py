@@ -18,6 +18,7 @@ def app(
     backend: Runtime | None = None,
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 7860,
+    host_name: list[str] | None = None,
 ) -> int:
     """Serve a web page that predicts the depth of images, until Ctrl-C.
 
@@ -28,6 +29,8 @@ def app(
             (docs/models.md).
         host: address to listen on; 0.0.0.0 also accepts other machines.
         port: port to listen on.
+        host_name: a name under which the page is reached besides this machine's own, such as a proxy's; requests for
+            other names are refused.
     """
     from leadline.serving import served_page
 
@@ -36,7 +39,7 @@ def app(
 
     before = signal.signal(signal.SIGTERM, stop)  # by which services end; visitors' images are to go then too
     try:
-        with served_page(run_by(model, backend), host, port) as address, suppress(KeyboardInterrupt):
+        with served_page(run_by(model, backend), host, port, host_name or ()) as address, suppress(KeyboardInterrupt):
             print(f"{address} shows the page; Ctrl-C ends it", flush=True)
             Event().wait()
     finally:

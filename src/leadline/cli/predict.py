@@ -55,10 +55,19 @@ def predict(
         max_pixels: larger images are reduced to this many pixels when read.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
-        skip_existing: resume an interrupted run: skip images and videos whose results all exist.
+        skip_existing: resume an interrupted run: skip images and videos whose results all exist and are whole.
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
-    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, camera_from_options, find_images, is_stream, is_video
+    from leadline.io import (
+        IMAGE_SUFFIXES,
+        VIDEO_SUFFIXES,
+        camera_from_options,
+        find_images,
+        is_stream,
+        is_video,
+        pyav,
+        redact_url,
+    )
     from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
@@ -77,28 +86,33 @@ def predict(
     found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
     videos = [path for path in found if is_video(path)]
     pictures = [path for path in found if not is_video(path)]
+    if streams or videos:
+        pyav()  # a missing package is told before the first frame
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
         num_images = inf if streams or videos else len(pictures)
         opened = open_metric_backend(run_by(model, backend), num_images)
         shared = {"model": opened, "formats": formats, "log": log, "given": given}
-        jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
+        options = {"seconds": seconds or inf, **shared}
+        jobs = [(redact_url(it), partial(_predict_stream, it, out, **options)) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
-            jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
+            jobs.append((str(video), partial(_predict_video, video, stem, skip_existing, **shared)))
         if pictures:
             more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile}
-            jobs.append(partial(_predict_pictures, pictures, out, **shared, **more))
+            jobs.append((str(out), partial(_predict_pictures, pictures, out, **shared, **more)))
         return _do(jobs)
 
 
-def _do(jobs: Sequence[Callable[[], int]]) -> int:
-    """Do one job after the other, each of which says what of it is broken, and go on past the broken ones."""
+def _do(jobs: Sequence[tuple[str, Callable[[], int]]]) -> int:
+    """Do one named job after the other, each of which says what of it is broken, and go on past the broken ones."""
+    from leadline.io import item_error
+
     num_broken = 0
-    for job in jobs:
+    for name, job in jobs:
         try:
             num_broken += job()
-        except LeadlineError as error:  # the others are still to be done
+        except Exception as error:  # the others are still to be done
             num_broken += 1
-            print(f"leadline: {error}", file=sys.stderr)
+            print(f"leadline: {item_error(name, error)}", file=sys.stderr)
     return EXIT_USAGE if num_broken else 0
 
 
@@ -122,9 +136,10 @@ def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
 
 
 def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **options: Any) -> int:
+    from leadline.io import is_whole
     from leadline.prediction.video import clip_paths, predict_video
 
-    if skip_existing and all(it.exists() for it in clip_paths(stem, options["formats"], str(path)).values()):
+    if skip_existing and all(is_whole(it) for it in clip_paths(stem, options["formats"], str(path)).values()):
         print(f"{path.name}: its results already exist")
         return 0
     clip = predict_video(path, stem, on_prediction=log and log.clip(path.name), **options)
@@ -140,17 +155,19 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
     options["camera"] = options.pop("given")
     options["sheet"] = "sheet" in options["formats"]
     options["formats"] = [name for name in options["formats"] if name != "sheet"]
-    broken, num_written = [], 0
+    broken, num_written, existed = [], 0, ""
     width = max(len(path.name) for path in pictures)
-    for result in predict_files(pictures, out, on_prediction=log and log.picture, **options):
-        if result.summary is None:
-            broken.append(result)
-            continue
-        num_written += 1
-        print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
-    num_there = len(pictures) - len(broken) - num_written
-    existed = f", {num_there} already existed" * bool(num_there)
-    print(f"{num_written} of {len(pictures)} images written to {out}{existed} ({options['model'].runtime})")
-    for result in broken:
-        print(f"leadline: {result.error}", file=sys.stderr)
+    try:
+        for result in predict_files(pictures, out, on_prediction=log and log.picture, **options):
+            if result.summary is None:
+                broken.append(result)
+                continue
+            num_written += 1
+            print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
+        num_there = len(pictures) - len(broken) - num_written
+        existed = f", {num_there} already existed" * bool(num_there)
+    finally:  # also where the contact sheet or the viewer fails
+        print(f"{num_written} of {len(pictures)} images written to {out}{existed} ({options['model'].runtime})")
+        for result in broken:
+            print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from leadline.errors import LeadlineError
+from leadline.io import restore_folder
 
 if TYPE_CHECKING:
     from leadline.data.sample import DepthDataset
@@ -72,6 +73,7 @@ def open_dataset(path: Path) -> "DepthDataset":
     Raises:
         LeadlineError: if there is no data set of a known kind, or it is broken.
     """
+    restore_folder(path)
     for kind in DATASETS.values():
         if kind.is_at(path):
             return kind.open(path)

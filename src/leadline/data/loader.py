@@ -17,6 +17,7 @@ from leadline.data.settings import AugmentSettings, DataSettings
 from leadline.data.splits import Splits
 from leadline.data.transforms import at_most, augment
 from leadline.errors import LeadlineError
+from leadline.io import describe_error
 
 SHARED_MEMORY = Path("/dev/shm")
 BYTES_PER_CACHED_PIXEL = 3 + 4  # 8-bit RGB and float32 depth
@@ -197,6 +198,8 @@ class _ErrorAsValue(Dataset[Any]):
             return self._samples[key]
         except LeadlineError as error:
             return error
+        except Exception as error:  # of foreign libraries, or of the memory
+            return LeadlineError(f"sample {key} cannot be read ({describe_error(error)})")
 
 
 class _CollateUnlessError:

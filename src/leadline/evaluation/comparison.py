@@ -103,7 +103,7 @@ def read_scores(folder: Path) -> Scores:
         raise LeadlineError(f"no evaluation at {folder}: wanted {wanted}") from error
     except KeyError as error:
         raise LeadlineError(f"the evaluation at {folder} lacks {error}; evaluate again") from error
-    except (ValueError, TypeError, csv.Error) as error:
+    except (ValueError, TypeError, AttributeError, csv.Error) as error:
         raise LeadlineError(f"the evaluation at {folder} is broken ({error}); evaluate again") from error
     if num_images != len(rows):
         raise LeadlineError(f"{folder}: metrics.json is of {num_images} pictures, per_image.csv of {len(rows)}")

@@ -16,7 +16,7 @@ from leadline.data import DepthDataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
-from leadline.io import ARRAY_DAMAGE, as_record, decode_image, read_exr, read_toml
+from leadline.io import as_record, decode_image, read_exr, read_npy, read_npz_arrays, read_toml
 
 FILES = "files:"
 """A model's name begins so where it is a folder of predictions."""
@@ -130,11 +130,11 @@ Reader = Callable[[Path], tuple[NDArray[Any], NDArray[Any] | None]]
 def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """`depth_m` (or the only array) and, if it is there, `uncertainty_m` or `uncertainty`."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            key = _depth_among(arrays.files)
-            uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
-            return arrays[key], uncertainty
-    except ARRAY_DAMAGE as error:
+        arrays = read_npz_arrays(path)
+        key = _depth_among(list(arrays))
+        uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
+        return arrays[key], uncertainty
+    except (LeadlineError, KeyError) as error:
         raise LeadlineError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
 
 
@@ -146,10 +146,7 @@ def _depth_among(names: Sequence[str]) -> str:
 
 
 def _read_npy(path: Path) -> tuple[NDArray[Any], None]:
-    try:
-        return np.load(path, allow_pickle=False), None
-    except ARRAY_DAMAGE as error:
-        raise LeadlineError(f"{path} is no whole .npy file: {error}") from error
+    return read_npy(path), None
 
 
 def _read_picture(path: Path) -> tuple[NDArray[Any], None]:

@@ -33,7 +33,11 @@ def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selec
     except LeadlineError:  # no leadline model; or none at all, as whatever opens it will say
         return {}
     settings, (rule, _, part) = table_in(record, "settings", "data"), selection.partition("/")
-    if settings.get("split") != rule or selection == "official/test":  # which is the makers' to divide
+    if (
+        not {"split_seed", "validation"} <= settings.keys()
+        or settings.get("split") != rule
+        or selection == "official/test"
+    ):  # which is the makers' to divide
         return {}
     has_name, trained_ids = record.get("data") == data.resolve().name, record.get("data_ids")
     if trained_ids == ids_digest(dataset) or (has_name and trained_ids is None):

@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from leadline.errors import LeadlineError
+from leadline.io.remainders import new_beside, replace_folder, restore_folder
 
 SOFTWARE = "leadline"
 """What files say of who wrote them."""
@@ -57,14 +57,11 @@ def require_only(folder: Path, names: Collection[str]) -> None:
         raise LeadlineError(f"{folder} holds {foreign[0]!r}, which would be lost; choose a new or an empty folder")
 
 
-def _temporary_beside(path: Path) -> Path:
-    """A hidden name in the same folder, so that a rename is atomic, with the same suffix; short whatever that name."""
-    return path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
-
-
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that takes the place of `path` when the block ends without an error.
+
+    It is on the disk, not only in the system's memory, before it takes its name.
 
     Args:
         path: the file to write; its folder is created.
@@ -77,9 +74,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path = Path(os.path.abspath(path))  # "." has no name that another could stand beside
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary_beside(path)
+    temporary = new_beside(path)
     try:
         yield temporary
+        _flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -102,25 +100,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path} is a file, wanted a folder to write")
-    temporary = _temporary_beside(path)
+    restore_folder(path)
+    temporary = new_beside(path)
     temporary.mkdir()
     try:
         yield temporary
-        if path.exists():
-            _swap(temporary, path)
-        else:
-            os.replace(temporary, path)
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        replace_folder(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _swap(new: Path, path: Path) -> None:
-    """Put `new` where `path` is; a folder cannot be renamed onto one that holds something."""
-    old = _temporary_beside(path)
-    os.replace(path, old)
-    try:
-        os.replace(new, path)
-    except OSError:
-        os.replace(old, path)
-        raise
-    shutil.rmtree(old)
+def _flush(path: Path) -> None:
+    """Wait until a file is on the disk: a name that survives a power cut is not to lead to an empty file."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import ArrayLike
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, focal_px_from_fov
 from leadline.io.camera_formats import CameraFile, parse_matrix, parse_text, parse_tree
+from leadline.io.text_files import brief, load_yaml, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -125,14 +125,12 @@ def read_camera(path: Path) -> CameraFile:
         LeadlineError: if the file is missing, holds something else, or several cameras.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
         return parse_text(text) or parse_tree(_tree(text))
     except FileNotFoundError as error:
         raise LeadlineError(f"no camera file at {path}: check the path") from error
-    except (
-        *(OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError, yaml.YAMLError),
-    ) as error:
-        reason = " ".join(str(error).split())[:160]
+    except Exception as error:  # whatever numbers and trees of strangers make of the parsers
+        reason = brief(error)
         raise LeadlineError(
             f"{path} is no camera file ({reason}): wanted the 9 numbers of a 3×3 matrix or fx fy cx cy, in pixels; "
             f"or JSON with fx, fy, cx, cy or K, and width and height"
@@ -171,4 +169,4 @@ def _tree(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         # OpenCV writes YAML with a directive and a tag that no other reader knows; ROS ends each message with ---.
-        return next(yaml.safe_load_all(re.sub(r"^%.*$|!!opencv-matrix", "", text, flags=re.MULTILINE)), None)
+        return load_yaml(re.sub(r"^%.*$|!!opencv-matrix", "", text, flags=re.MULTILINE))

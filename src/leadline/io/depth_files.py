@@ -1,9 +1,5 @@
 """Predicted depth as files, each of which carries its unit."""
 
-import struct
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +10,11 @@ from PIL.PngImagePlugin import PngInfo
 
 from leadline.errors import LeadlineError
 from leadline.geometry import to_millimetres
+from leadline.io.arrays import read_npz_arrays
 from leadline.io.atomic import SOFTWARE, atomic_file
 from leadline.io.images import decode_image
 from leadline.io.png import encode_png
-
-# What NumPy raises on damaged .npy and .npz files; it parses their headers as Python.
-ARRAY_DAMAGE = (
-    *(OSError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError),
-    *(RuntimeError, SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
-)
+from leadline.io.text_files import brief
 
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
@@ -160,13 +152,13 @@ def read_npz(path: Path) -> DepthFile:
         LeadlineError: if the file is missing, damaged, or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            unit = str(arrays["unit"])
-            known = (arrays["depth_m"], arrays["valid"], arrays["intrinsics"])
-            result = DepthFile(*known, arrays.get("uncertainty_m"))
-            require_map(result.depth_m, result.valid, result.uncertainty_m)
-    except ARRAY_DAMAGE as error:
-        reason = " ".join(str(error).split())
+        arrays = read_npz_arrays(path)
+        unit = str(arrays["unit"])
+        known = (arrays["depth_m"], arrays["valid"], arrays["intrinsics"])
+        result = DepthFile(*known, arrays.get("uncertainty_m"))
+        require_map(result.depth_m, result.valid, result.uncertainty_m)
+    except (ValueError, LookupError) as error:
+        reason = brief(error)
         raise LeadlineError(
             f"{path} cannot be read as depth ({reason}): wanted an NPZ file with depth_m, valid, intrinsics, unit"
         ) from error

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.io.atomic import atomic_file
+from leadline.io.text_files import brief
 
 COMMENTS = "Z is depth along the optical axis in metres; NaN where there is none"
 """What the header says; leadline's files are known by it."""
@@ -25,7 +26,7 @@ def write_exr(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]
         LeadlineError: if OpenEXR is not installed.
         OSError: if the file cannot be written; nothing of it stays.
     """
-    openexr = _library()
+    openexr = require_openexr()
     header = {
         "type": openexr.scanlineimage,
         "compression": openexr.ZIP_COMPRESSION,
@@ -49,19 +50,24 @@ def read_exr(path: Path) -> NDArray[Any]:
     Raises:
         LeadlineError: if OpenEXR is not installed, or the file is broken or holds no channel.
     """
-    openexr = _library()
+    openexr = require_openexr()
     try:
         with openexr.File(str(path)) as file:
             channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
     except Exception as error:  # the library raises plain Exceptions
-        raise LeadlineError(f"{path} is no whole EXR file: {error}") from error
+        raise LeadlineError(f"{path} is no whole EXR file: {brief(error)}") from error
     for name in ("Z", "Y", *channels):
         if name in channels:
             return channels[name]
     raise LeadlineError(f"{path} holds no channel; wanted one named Z")
 
 
-def _library() -> Any:
+def require_openexr() -> Any:
+    """The library that reads and writes OpenEXR.
+
+    Raises:
+        LeadlineError: if it is not installed.
+    """
     try:
         import OpenEXR
     except ImportError as error:

@@ -7,9 +7,8 @@ import logging
 import os
 import struct
 import threading
-import zlib
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from math import floor, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Lens
 from leadline.io.exif import focal_px_from_exif, lens_from_xmp
+from leadline.io.text_files import brief
 
 logger = logging.getLogger(__name__)
 
@@ -30,13 +30,11 @@ _HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 
 # A picture of 400 megapixels takes 1.6 GB once decoded; the largest phone cameras give 200.
 _MAX_PIXELS_IN_FILE = 400_000_000
-_guard_lock = threading.Lock()
 
-# Pillow's readers and its EXIF parser raise all of these on damaged files.
-_DAMAGE = (
-    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError),
-    *(AttributeError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError),
-)
+# Beyond, a picture must have a file to match: what is uniform packs to a thousandth, photographs hardly to a thirtieth.
+_SMALL_PIXELS = 100_000_000
+_MOST_PIXELS_PER_BYTE = 100
+_guard_lock = threading.Lock()
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -129,30 +127,68 @@ class _Decoded(NamedTuple):
     num_bits: int = 8  # of each number in the file, as far as it matters: 16 where Pillow makes 8 of them
 
 
-def _decode(path: Path, max_pixels: int, before_pixels: Callable[[int], object] | None = None) -> _Decoded:
-    """Decode the pixels and the EXIF block of a file."""
+def _require_budget(path: Path, size: tuple[int, int], most: int) -> None:
+    """Refuse a picture that would take too much memory once decoded, or far more than its file lets expect.
+
+    Args:
+        path: the file.
+        size: width and height that are to be decoded.
+        most: pixels that are let in.
+    """
+    num_pixels = size[0] * size[1]
+    pixels = f"{path} has {size[0]} x {size[1]} pixels"
+    if num_pixels > most:
+        raise LeadlineError(f"{pixels}, wanted at most {most // 1_000_000} million: make it smaller or cut it up")
+    num_bytes = path.stat().st_size
+    if num_pixels > _SMALL_PIXELS and num_pixels > _MOST_PIXELS_PER_BYTE * num_bytes:
+        raise LeadlineError(
+            f"{pixels} in a file of only {num_bytes:,} bytes, wanted at most {_SMALL_PIXELS // 1_000_000} million in "
+            f"so small a file, as it would fill the memory: make it smaller"
+        )
+
+
+def require_decodable(path: Path, most_pixels: int = _MAX_PIXELS_IN_FILE) -> None:
+    """Refuse a file by its header that is no picture or has too many pixels; none is decoded.
+
+    Args:
+        path: the file.
+        most_pixels: that are let in.
+
+    Raises:
+        LeadlineError: as `read_image`.
+    """
     _require_file(path)
+    with _told(path), _open(path) as image:
+        _require_budget(path, image.size, most_pixels)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell in one line what Pillow's readers and its EXIF parser raise on damaged files, which is everything."""
     try:
-        with _open(path) as image:
-            size = image.size
-            if size[0] * size[1] > _MAX_PIXELS_IN_FILE:
-                raise LeadlineError(
-                    f"{path} has {size[0]} x {size[1]} pixels, wanted at most "
-                    f"{_MAX_PIXELS_IN_FILE // 1_000_000} million: make it smaller or cut it up"
-                )
-            if before_pixels is not None:
-                before_pixels(min(size[0] * size[1], max_pixels))
-            image.draft(None, _size_within(size, max_pixels))
-            num_bits = _bits_in_file(image)
-            image.load()
-            return _Decoded(image, size, _exif(image), num_bits)
+        yield
     except LeadlineError:
         raise
     except UnidentifiedImageError as error:
         raise _not_a_picture(path) from error
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise LeadlineError(f"{path} is damaged or cut short ({reason}): copy or download it again") from error
+    except MemoryError as error:
+        raise LeadlineError(f"{path} does not fit into the memory: make it smaller, or free some") from error
+    except Exception as error:
+        raise LeadlineError(f"{path} is damaged or cut short ({brief(error)}): copy or download it again") from error
+
+
+def _decode(path: Path, max_pixels: int, before_pixels: Callable[[int], object] | None = None) -> _Decoded:
+    """Decode the pixels and the EXIF block of a file."""
+    _require_file(path)
+    with _told(path), _open(path) as image:
+        size = image.size
+        _require_budget(path, size, _MAX_PIXELS_IN_FILE)
+        if before_pixels is not None:
+            before_pixels(min(size[0] * size[1], max_pixels))
+        image.draft(None, _size_within(size, max_pixels))
+        num_bits = _bits_in_file(image)
+        image.load()
+        return _Decoded(image, size, _exif(image), num_bits)
 
 
 def decode_image(path: Path) -> Image.Image:
@@ -189,7 +225,7 @@ def _bits_in_file(image: Image.Image) -> int:
 
 def exif_focal_px(path: Path) -> float | None:
     """Focal length in pixels of a picture file by its EXIF block, without decoding the picture; None if it has none."""
-    with suppress(*_DAMAGE), _open(path) as image:
+    with suppress(Exception), _open(path) as image:
         if image.format == "PNG" and (block := _png_chunk(path, b"eXIf")):
             image.info["exif"] = b"Exif\0\0" + block
         if image.format != "PNG" or "exif" in image.info:  # else Pillow would decode the pixels to look behind them
@@ -216,7 +252,7 @@ def upright_size(path: Path) -> tuple[int, int]:
                 exif = _exif(image)
     except UnidentifiedImageError as error:
         raise _not_a_picture(path) from error
-    except _DAMAGE as error:
+    except Exception as error:
         raise LeadlineError(f"{path} is damaged or cut short ({error}): copy or download it again") from error
     is_on_its_side = exif.get(ExifTags.Base.Orientation, 1) in range(_FIRST_ON_ITS_SIDE, len(_UPRIGHT) + 2)
     return (height, width) if is_on_its_side else (width, height)
@@ -248,7 +284,7 @@ def _exif(image: Image.Image) -> Image.Exif:
     try:
         exif = image.getexif()
         exif.get_ifd(ExifTags.IFD.Exif)
-    except _DAMAGE:
+    except Exception:
         return Image.Exif()
     return exif
 
@@ -311,7 +347,7 @@ def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image if image.mode == "RGB" else image.convert("RGB")
-    except ValueError as error:
+    except Exception as error:
         raise LeadlineError(
             f"{name} has colours of a kind that cannot be read ({image.mode}): save it as RGB"
         ) from error
@@ -371,8 +407,8 @@ def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:
     try:
         num_bits = _bits_in_file(image)
         image.load()
-    except _DAMAGE as error:
-        raise LeadlineError(f"the picture is damaged or cut short ({error}): open it again") from error
+    except Exception as error:
+        raise LeadlineError(f"the picture is damaged or cut short ({brief(error)}): open it again") from error
     return _looked_at(_Decoded(image, image.size, _exif(image), num_bits), "the picture", max_pixels)
 
 

@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from leadline.errors import LeadlineError
+from leadline.io.text_files import brief, read_text
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        LeadlineError: as `parse_json`.
+        LeadlineError: if it is too long, or as `parse_json`.
         OSError: if it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except UnicodeDecodeError as error:
-        raise LeadlineError(f"{path} is not valid JSON: {error}") from error
+        raise LeadlineError(f"{path} is not valid JSON: {brief(error)}") from error
     return parse_json(text, str(path))
 
 
@@ -36,7 +37,7 @@ def parse_json(text: str, source: str) -> Any:
     try:
         return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise LeadlineError(f"{source} is not valid JSON: {error}") from error
+        raise LeadlineError(f"{source} is not valid JSON: {brief(error)}") from error
 
 
 def _refuse(name: str) -> Any:

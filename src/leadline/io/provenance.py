@@ -1,5 +1,6 @@
 """Telling leadline's own results from files of the user's that have the very names of results."""
 
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from leadline.io.exr import COMMENTS as EXR_COMMENTS
 COMMENT = f"depth by {SOFTWARE}"
 """What a clip says of itself."""
 _END_BYTES = 4096
+_FIRST_OF_NPZ = b"valid.npy"
+"""The first member of an archive of leadline's: all that its beginning tells where the list at the end is lost."""
 _MARKS = {
     ".png": (f"software\0{SOFTWARE}",),
     ".npz": ("depth_m.npy", "valid.npy", "intrinsics.npy", "unit.npy"),
@@ -43,6 +46,8 @@ def _is_own(path: Path) -> bool:
         ends = _ends(path)
     except OSError:  # a folder, or a file that may not be read
         return False
+    if path.suffix.lower() == ".npz" and _FIRST_OF_NPZ in ends and not zipfile.is_zipfile(path):
+        return True  # an archive that was cut short: there is nothing to lose
     if path.suffix.lower() == ".bin":  # weights without a word; what says whose they are is beside them
         return _is_own(path.with_suffix(".xml"))
     marks = _MARKS.get(path.suffix.lower(), ())

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any
 
 from leadline.errors import LeadlineError
+from leadline.io.wholeness import is_whole
 
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory"}
 """File systems without folders, in which a file is there once it is whole."""
@@ -38,8 +39,8 @@ class RemoteFolder:
         """The whole path of a file."""
         return f"{self._root}/{name}"
 
-    def files(self, wanted: bool) -> list[str]:
-        """Paths of all files; none if there is no such place, unless it is wanted."""
+    def files(self, wanted: bool, only_filled: bool = False) -> list[str]:
+        """Paths of all files, see `files_below`."""
         root = self._root or "/"
         with self._reached(root):
             if not self._system.exists(root):
@@ -47,10 +48,15 @@ class RemoteFolder:
                     raise LeadlineError(f"{root} does not exist: check the path")
                 return []
             # Of the others few leave out what may not be looked into, and fewer take the word.
-            found = self._system.find(root, **({"on_error": "raise"} if self._local else {}))
-        if found == [root]:
+            found = self._system.find(root, detail=True, **({"on_error": "raise"} if self._local else {}))
+        if list(found) == [root]:
             raise LeadlineError(f"{root} is a file: name the folder or the bucket that it is in")
-        return [path.removeprefix(f"{self._root}/") for path in found]
+        paths = [path for path, about in found.items() if not only_filled or self._is_filled(path, about)]
+        return [path.removeprefix(f"{self._root}/") for path in paths]
+
+    def _is_filled(self, path: str, about: dict[str, Any]) -> bool:
+        """Whether a file holds something; of this machine's, whether it is a whole result."""
+        return is_whole(Path(path)) if self._local else about.get("size") != 0
 
     def holds(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -103,9 +109,29 @@ def describe_error(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {said}".split())
 
 
-def files_below(url: str, wanted: bool) -> list[str]:
-    """Paths of all files of a folder or bucket; none if there is no such place, unless it is `wanted`."""
+def item_error(name: object, error: Exception) -> str:
+    """Why one of many items has no result, in one line that names it: a user's mistake as it is told, any other's kind.
+
+    Args:
+        name: the item's path.
+        error: what its work raised.
+    """
+    told = str(error) if isinstance(error, LeadlineError) else f"no result ({describe_error(error)})"
+    return told if str(name) in told else f"{name}: {told}"
+
+
+def files_below(url: str, wanted: bool, only_filled: bool = False) -> list[str]:
+    """Paths of all files of a folder or bucket.
+
+    Args:
+        url: the place.
+        wanted: whether it must be there; else there are none where it is not.
+        only_filled: leave out results that hold nothing and, in a folder of this machine, those that are not whole.
+
+    Raises:
+        LeadlineError: if it cannot be looked into, or is wanted and not there.
+    """
     try:
-        return RemoteFolder(url).files(wanted)
+        return RemoteFolder(url).files(wanted, only_filled)
     except OSError as error:
         raise LeadlineError(f"{url} cannot be looked into: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from leadline.errors import LeadlineError
+from leadline.io.text_files import brief, read_text
 
 MAX_BITS = 64
 
@@ -18,15 +19,17 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        LeadlineError: if it is no TOML, nested too deeply, or holds a number that no program keeps.
+        LeadlineError: if it is no TOML, too long or too deep, or holds a number that no program keeps.
         OSError: if it cannot be read.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        values = tomllib.loads(read_text(path))
         _refuse_long_numbers(values)
-    except (ValueError, RecursionError) as error:  # tomllib's own is a ValueError, and so are Python's of long numbers
-        raise LeadlineError(f"{path} is not valid TOML: {error}") from error
-    return values
+        return values
+    except LeadlineError:
+        raise
+    except (ValueError, ArithmeticError, LookupError, RecursionError) as error:
+        raise LeadlineError(f"{path} is not valid TOML: {brief(error)}") from error
 
 
 def _refuse_long_numbers(value: Any) -> None:
@@ -56,4 +59,7 @@ def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Rec
         where = "".join(f"{part}." for part in first["loc"]).rstrip(".")
         reason = first["msg"].removeprefix("Value error, ")
         known = ", ".join(kind.model_fields)
-        raise LeadlineError(f"{source}: {where + ': ' if where else ''}{reason}; known keys: {known}") from error
+        told = f"{brief(where)}: " if where else ""
+        raise LeadlineError(f"{source}: {told}{brief(reason, 400)}; known keys: {known}") from error
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:  # numbers beyond all that a float holds
+        raise LeadlineError(f"{source} holds an impossible value: {brief(error)}") from error

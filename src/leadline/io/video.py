@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
+from leadline.io.text_files import brief
 
 
 def pyav() -> Any:
@@ -36,8 +37,15 @@ class Shot(NamedTuple):
         return int(1.5 * self.frame.width * self.frame.height)
 
     def rgb(self) -> NDArray[np.uint8]:
-        """RGB (H, W, 3), upright."""
-        return upright(self.frame, self.size)
+        """RGB (H, W, 3), upright.
+
+        Raises:
+            LeadlineError: if its colours are of a kind that cannot be read.
+        """
+        try:
+            return upright(self.frame, self.size)
+        except (pyav().FFmpegError, ValueError, MemoryError) as error:
+            raise LeadlineError(f"a frame cannot be read as RGB ({brief(error)}): convert the video first") from error
 
 
 class ClipReader:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from leadline._version import __version__
 from leadline.errors import LeadlineError
-from leadline.io import atomic_file, atomic_folder
+from leadline.io import atomic_file, atomic_folder, brief
 from leadline.models.build import build_model
 from leadline.models.checkpoint_files import (
     CARD,
@@ -87,15 +86,21 @@ def load_checkpoint(folder: Path) -> DepthModel:
     settings = read_settings(folder)
     try:
         weights = dequantize(load_file(folder / WEIGHTS))
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # safetensors passes on what its readers of headers and types raise
         raise LeadlineError(
-            f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again"
+            f"{folder / WEIGHTS} is missing or cut short ({brief(error)}); copy the checkpoint again"
         ) from error
     _require_sane(weights, folder / WEIGHTS)
-    model = build_model(settings)
+    try:
+        # Nothing is asked of the network: whatever encoder weights a stranger's settings name, those beside them count.
+        model = build_model(settings.without_weights())
+    except LeadlineError as error:
+        raise LeadlineError(f"{folder / CONFIG}: {error}") from error
+    except Exception as error:  # timm's and PyTorch's errors at sizes that no network has
+        raise LeadlineError(f"{folder / CONFIG} describes a model that cannot be built: {brief(error)}") from error
     try:
         model.load_state_dict(weights)
-    except RuntimeError as error:
+    except Exception as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise LeadlineError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
     return model.eval().to(memory_format=torch.channels_last)

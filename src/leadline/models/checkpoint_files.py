@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import as_record, format_json, read_json, require_only
+from leadline.io import as_record, brief, format_json, read_json, require_only, restore_folder, shown
 from leadline.models.settings import ModelSettings
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
@@ -26,6 +26,9 @@ MAX_WEIGHT = 1e9
 SCALE_SUFFIX = ".int8_scale"
 """Behind a tensor's name: the scales of its integers, see `leadline.models.quantization.quantize`."""
 FORMAT = 1
+_SETTINGS = ("record", "settings")
+TABLES = (("record",), _SETTINGS, (*_SETTINGS, "data"), (*_SETTINGS, "model"), (*_SETTINGS, "model", "encoder"))
+"""What of a checkpoint's record is looked into, each after what it is in."""
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -40,6 +43,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
+    _require_tables(folder / CONFIG, config)
     return config
 
 
@@ -78,7 +82,10 @@ def read_settings(folder: Path) -> ModelSettings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "model"
-        raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
+        told = f"{brief(where)}: {brief(first['msg'])}"
+        raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {told}") from error
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        raise LeadlineError(f"{folder / CONFIG} describes no model: {brief(error)}") from error
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -102,6 +109,16 @@ def table_in(values: Any, *keys: str) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
+def _require_tables(path: Path, config: dict[str, Any]) -> None:
+    """Refuse a record whose parts, where they are there, are no tables."""
+    for table in TABLES:
+        value: Any = config
+        for name in table:
+            value = value.get(name, {})
+            if not isinstance(value, dict):
+                raise LeadlineError(f"{path}: {'.'.join(table)} must be a table, got {shown(value)}: leave it out")
+
+
 def bundled_models() -> dict[str, Path]:
     """Checkpoints that come with leadline, by name."""
     return {path.parent.name: path.parent for path in sorted(BUNDLE.glob(f"*/{CONFIG}"))}
@@ -121,6 +138,8 @@ def find_checkpoint(model: str | Path) -> Path:
     if name in bundled:
         return bundled[name]
     folder = Path(model)
+    for killed in (folder, folder / "checkpoints" / "best"):
+        restore_folder(killed)
     if (folder / "checkpoints" / "best").is_dir():
         return folder / "checkpoints" / "best"
     if not folder.is_dir():

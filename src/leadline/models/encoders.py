@@ -8,11 +8,11 @@ from typing import Any
 import timm
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from leadline.errors import LeadlineError, unknown_name
+from leadline.io import brief
 from leadline.models.settings import NO_WEIGHTS, EncoderSettings
 from leadline.models.vit_attention import chunked_attention
 from leadline.models.vit_positions import cache_position_embeddings
@@ -253,13 +253,18 @@ def _read_file(path: Path) -> dict[str, Tensor]:
         raise LeadlineError(f"no weights at {path}; give a .safetensors file, a timm name, or 'none'")
     try:
         weights: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise LeadlineError(f"{path} is not a whole .safetensors file: {error}") from error
+    except Exception as error:  # safetensors passes on what its readers of headers and types raise
+        raise LeadlineError(f"{path} is not a whole .safetensors file: {brief(error)}") from error
     return weights
 
 
 def _create(name: str, **kwargs: Any) -> Any:
-    """Make a timm network, turning timm's and the hub's many errors into one line."""
+    """Make a timm network, turning timm's and the hub's many errors into one line.
+
+    Only for pretrained weights is the network asked. Else a hub's name stands for the network that it ends in.
+    """
+    if not kwargs.get("pretrained"):
+        name = name.rpartition("/")[2].rpartition(":")[2]
     if not name.startswith("hf") and not timm.is_model(name.split(".")[0]):
         raise unknown_name("encoder", name, timm.list_models())
     try:

@@ -1,5 +1,6 @@
 """Prediction of many files: pictures in, files of depth out."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +15,25 @@ from PIL import Image
 
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, size_with_area
-from leadline.io import CONTACT_SHEET, CameraLike, GivenCamera, camera_from_options, ensure_overwritable, read_image
+from leadline.io import (
+    CONTACT_SHEET,
+    CameraLike,
+    GivenCamera,
+    camera_from_options,
+    ensure_overwritable,
+    is_whole,
+    item_error,
+    read_image,
+    require_target,
+)
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
 from leadline.prediction.thread_pool import MemoryLimiter, ordered_map
 
 P = TypeVar("P", bound=PurePath)
+
+logger = logging.getLogger(__name__)
 
 LARGE_PIXELS = 20_000_000
 """Beyond, a picture is alone from reading to writing: several at once fill the memory."""
@@ -67,7 +80,7 @@ def predict_files(
     undistort: bool = False,
     on_prediction: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
-    """Predict many pictures and write the results; a broken one is reported and passed over.
+    """Predict many pictures and write the results; one that fails, whatever the reason, is reported and passed over.
 
     So is one whose result would replace a file that is not leadline's.
 
@@ -84,7 +97,7 @@ def predict_files(
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
         camera: the camera that took every picture, its file or its matrix, instead of both.
         max_pixels: larger pictures are read smaller.
-        skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
+        skip_existing: pass over pictures whose results are all there and, as far as their ends tell, whole. Without
             formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
         undistort: whether the lens' distortion is removed first, see `predict`.
@@ -94,10 +107,11 @@ def predict_files(
         A result for each picture that was predicted, in order.
 
     Raises:
-        LeadlineError: if a format is unknown or shows what the model does not say, or the camera is impossible.
-        OSError: if a result cannot be written.
+        LeadlineError: if a format is unknown or lacks its package, the camera is impossible, or `out` not writable.
+        OSError: if the contact sheet cannot be written.
     """
     check_formats(formats)
+    require_target(out, folder=True)
     given = camera_from_options(focal_px, fov_deg, camera, undistort)
     backend = open_metric_backend(model, len(paths))
     rows: list[SheetRow] = []
@@ -117,8 +131,9 @@ def predict_files(
                 wait = partial(_enter, stack, gate)
                 prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
                 result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
-        except LeadlineError as error:
-            return _Done(FileResult(path, [], None, "", str(error)), None, None)
+        except Exception as error:  # memory, a full disk, foreign libraries: the others are still to be done
+            logger.debug("%s", path, exc_info=True)
+            return _Done(FileResult(path, [], None, "", item_error(path, error)), None, None)
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
         return _Done(result, row, prediction if on_prediction else None)
 
@@ -138,8 +153,8 @@ def _enter(stack: ExitStack, gate: MemoryLimiter, num_pixels: int) -> None:
 
 
 def _all_there(results: Sequence[Path]) -> bool:
-    """Whether there are any results to wait for, and all exist."""
-    return bool(results) and all(path.exists() for path in results)
+    """Whether there are any results to wait for, and all are there and whole."""
+    return bool(results) and all(map(is_whole, results))
 
 
 def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:

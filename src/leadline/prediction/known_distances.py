@@ -38,7 +38,7 @@ def read_distances(path: Path, picture: Path | None = None) -> list[KnownDistanc
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             rows = [(reader.line_num, row) for row in reader if any(row) and not row[0].startswith("#")]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise LeadlineError(f"{path} cannot be read as lines of {WANTED}: {error}") from error
     columns = _columns(path, rows[0][1]) if rows else []
     if columns:

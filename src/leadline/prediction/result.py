@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, Cloud, DepthSummary, point_cloud, summarize_depth
-from leadline.io import write_depth_png, write_exr, write_mesh_glb, write_npz, write_ply, write_points_glb
+from leadline.io import (
+    require_openexr,
+    write_depth_png,
+    write_exr,
+    write_mesh_glb,
+    write_npz,
+    write_ply,
+    write_points_glb,
+)
 from leadline.prediction.colors import depth_limits, write_color_png
 
 
@@ -140,14 +148,16 @@ AMBIGUOUS_WORDS = {one.removesuffix(other) for one in _ENDINGS for other in _END
 
 
 def check_formats(formats: Sequence[str]) -> None:
-    """Refuse formats that are not in `FORMATS`.
+    """Refuse formats that are not in `FORMATS`, or need a package that is not installed.
 
     Raises:
-        LeadlineError: at the first one; it names the nearest.
+        LeadlineError: at the first one; it names the nearest, or the package.
     """
     for name in formats:
         if name not in FORMATS:
             raise unknown_name("format", name, FORMATS)
+    if "exr" in formats:
+        require_openexr()
 
 
 def output_paths(stem: Path, formats: Sequence[str]) -> list[Path]:

@@ -77,7 +77,7 @@ def jobs_left(source: str, target: str, formats: Sequence[str]) -> tuple[list[Jo
     pictures = sorted(filter(is_picture_below, found), key=natural_order)
     if not pictures:
         raise LeadlineError(f"no images in {source}: name a folder or a bucket that holds some")
-    there = set(files_below(target, wanted=False))
+    there = set(files_below(target, wanted=False, only_filled=True))
     jobs = [Job(str(path), str(stem)) for path, stem in zip(pictures, distinct_stems(pictures), strict=True)]
     left = [job for job in jobs if not _outputs(job.stem, formats) or not there.issuperset(_outputs(job.stem, formats))]
     return left, len(jobs) - len(left)
@@ -140,13 +140,22 @@ class _Worker:
         self._model, self._given = open_packed(packed), given
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Rows of `Job` become rows of `Done`, whatever happens: the other batches are still to be done."""
+        """Rows of `Job` become rows of `Done`, whatever happens: the other batches are still to be done.
+
+        Where not one image but the batch fails, as where this machine's disk is full, its images are tried one by one.
+        """
         jobs = [Job(*map(str, row)) for row in zip(batch["picture"], batch["stem"], strict=True)]
         try:
             done = self._work(jobs)
-        except Exception as error:
-            done = [_failed(job, f"{job.picture} cannot be predicted: {describe_error(error)}") for job in jobs]
+        except Exception:
+            done = [self._alone(job) for job in jobs]
         return {name: [getattr(row, name) for row in done] for name in Done._fields}
+
+    def _alone(self, job: Job) -> Done:
+        try:
+            return self._work([job])[0]
+        except Exception as error:
+            return _failed(job, f"{job.picture} cannot be predicted: {describe_error(error)}")
 
     def _work(self, jobs: Sequence[Job]) -> list[Done]:
         with TemporaryDirectory(prefix="leadline-") as folder, ThreadPoolExecutor(TRANSFERS) as pool:
@@ -167,8 +176,8 @@ class _Worker:
             self._source.fetch(job.picture, file)
         except LeadlineError as error:
             return f"{job.picture}: {error}"
-        except OSError as error:
-            return f"{job.picture} cannot be fetched: {error}"
+        except Exception as error:
+            return f"{job.picture} cannot be fetched: {error if isinstance(error, OSError) else describe_error(error)}"
         return ""
 
     def _refuse_foreign(self, name: str, file: Path) -> None:
@@ -186,8 +195,9 @@ class _Worker:
         try:
             for written, name in zip(result.written, _outputs(job.stem, self._formats), strict=True):
                 self._target.put(written, name)
-        except OSError as error:  # which may be over for the next one
-            return _failed(job, f"{job.picture}: its results cannot be written: {error}")
+        except Exception as error:  # which may be over for the next one
+            told = error if isinstance(error, OSError) else describe_error(error)
+            return _failed(job, f"{job.picture}: its results cannot be written: {told}")
         return Done(job.picture, *result.summary, result.focal, "")
 
 

@@ -2,14 +2,14 @@
 
 import logging
 import os
-import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from threading import Event, Thread
 from typing import Any
 
 from PIL import Image
@@ -17,8 +17,9 @@ from PIL import Image
 from leadline.backends import FEW_IMAGES, Backend
 from leadline.errors import LeadlineError
 from leadline.geometry import CameraSource
-from leadline.io import write_mesh_glb
+from leadline.io import item_error, require_decodable, write_mesh_glb
 from leadline.prediction import FORMATS, open_metric_backend, predict
+from leadline.serving.guard import MAX_UPLOAD_BYTES, Guard
 from leadline.serving.view import ViewState, click, describe, draw_expected_error, draw_points, show
 
 SURFACE_VERTICES = 250_000
@@ -27,7 +28,11 @@ MAX_PIXELS = 12_000_000
 """Larger images are predicted smaller: for each visitor one is kept, with up to 15 bytes a pixel."""
 MAX_VISITORS = 16
 """Whose last prediction is kept, to be measured in."""
-HOUR_S = 3600
+MAX_PIXELS_IN_FILE = 120_000_000
+"""Larger ones are refused before they are decoded: a visitor's image takes half a gigabyte at the most."""
+KEPT_S, CLEARED_EVERY_S = 45 * 60, 5 * 60
+"""How long visitors' files and predictions are kept, and how often the older ones are looked for: gone within the hour.
+"""
 HINT = "Click a point in the depth to measure it; click a second one to measure the distance between the two."
 ASSUMED = "The focal length is unknown, and metres are in proportion to it: fill it in if you know it."
 FINER = "Finer detail in large images (several times slower)"
@@ -43,13 +48,14 @@ NOTHING: Answer = (None, None, None, None, "")
 
 
 @contextmanager
-def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
+def served_page(model: str | Path, host: str, port: int, host_names: Sequence[str] = ()) -> Iterator[str]:
     """Serve the page as long as the context lasts.
 
     Args:
         model: what `leadline.predict` takes.
         host: address to listen at: 127.0.0.1 for this machine alone, 0.0.0.0 for all that can reach it.
         port: port to listen at.
+        host_names: names besides its own by which visitors know the server, such as a proxy's; see `Guard`.
 
     Yields:
         The page's address.
@@ -63,12 +69,14 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio would tell its makers of each start
     try:
         import gradio
+        from starlette.middleware import Middleware
     except ImportError as error:
         raise LeadlineError('the page needs gradio: pip install "leadline[app]"') from error
     _require_free(host, port)
     with TemporaryDirectory(prefix="leadline-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "gradio"))  # visitors' images go with the page
         page = build_page(open_metric_backend(model, FEW_IMAGES), str(model), Path(folder))
+        guard = Middleware(Guard, host=host, names=host_names)
         page.launch(
             server_name=host,
             server_port=port,
@@ -77,11 +85,15 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
             share=False,  # else hosted notebooks open a tunnel for all the world
             state_session_capacity=MAX_VISITORS,
             footer_links=["api"],
+            max_file_size=MAX_UPLOAD_BYTES,
+            show_error=True,  # with its reason, also to programs
+            app_kwargs={"middleware": [guard]},
             # Other fonts would be fetched.
             theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
         try:
-            yield page.local_url
+            with _clearing(Path(folder)):
+                yield page.local_url
         finally:
             page.close(verbose=False)
 
@@ -111,9 +123,9 @@ def build_page(backend: Backend, name: str, folder: Path) -> Any:
     """
     import gradio as gr
 
-    with gr.Blocks(title="leadline", analytics_enabled=False, delete_cache=(HOUR_S, 24 * HOUR_S)) as page:
+    with gr.Blocks(title="leadline", analytics_enabled=False, delete_cache=(CLEARED_EVERY_S, KEPT_S)) as page:
         gr.Markdown(f"# leadline\nMetric depth from a single image. The model is `{name}`.")
-        shown = gr.State()
+        shown = gr.State(time_to_live=KEPT_S)
         with gr.Row():
             with gr.Column():
                 # Neither converted nor turned: its EXIF block tells the focal length.
@@ -172,6 +184,7 @@ def _predict(
     if path is None:
         return NOTHING
     with _mistakes_shown(path):
+        require_decodable(Path(path), MAX_PIXELS_IN_FILE)
         prediction = predict(
             path,
             backend,
@@ -236,17 +249,39 @@ def _still_there(shown: ViewState | None) -> ViewState:
 
 
 def _empty_folder(folder: Path) -> Path:
-    """A new folder within; those of an hour ago, of whose files gradio has had its copies, go."""
-    for old in folder.glob("answer-*"):
-        with suppress(FileNotFoundError):  # another visitor's answer may be sweeping too
-            if time.time() - old.stat().st_mtime > HOUR_S:
-                shutil.rmtree(old, ignore_errors=True)
+    """A new folder within."""
     return Path(mkdtemp(prefix="answer-", dir=folder))
 
 
 @contextmanager
+def _clearing(folder: Path) -> Iterator[None]:
+    """As long as the context lasts, remove visitors' files that are too old."""
+    over = Event()
+
+    def clear() -> None:
+        while not over.wait(CLEARED_EVERY_S):
+            clear_old(folder, KEPT_S)
+
+    thread = Thread(target=clear, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def clear_old(folder: Path, age_s: float) -> None:
+    """Remove the files below a folder that were made more than `age_s` ago, and the folders that are then empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):  # a folder after what is in it
+        with suppress(OSError):  # gradio clears its own at the same time
+            if time.time() - path.lstat().st_ctime > age_s:
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+@contextmanager
 def _mistakes_shown(path: str = "") -> Iterator[None]:
-    """What the visitor can mend is shown as its one line, and is no trouble of the server's.
+    """What goes wrong is shown as its one line; what the visitor can mend is no trouble of the server's.
 
     Args:
         path: the visitor's image, whose place on this machine is not shown.
@@ -258,3 +293,5 @@ def _mistakes_shown(path: str = "") -> Iterator[None]:
     except LeadlineError as error:
         told = str(error).replace(path, Path(path).name) if path else str(error)
         raise gradio.Error(told, print_exception=False) from error
+    except Exception as error:
+        raise gradio.Error(item_error(Path(path).name or "the answer", error)) from error

@@ -17,7 +17,7 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 
 from leadline.data import DepthDataset, ids_digest
-from leadline.errors import Interrupted
+from leadline.errors import Interrupted, LeadlineError
 from leadline.evaluation import named, ranking_value
 from leadline.geometry import resize_depth
 from leadline.io import atomic_file
@@ -182,6 +182,14 @@ class BestCheckpoint(Callback):
         """Choose where to keep it, and whose rows tell the best; that callback stands before this one."""
         self._run, self._dataset, self._metrics = run, dataset, metrics
         self._has_stepped = False
+        self._num_lost = 0  # epochs whose best checkpoint is gone
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Where a resumed run's best checkpoint is gone, the best of what is still to come is kept, which is said."""
+        if self._metrics.rows and not self._run.best.is_dir():
+            self._num_lost = len(self._metrics.rows)
+            message = "%s is gone: the best epoch from here on is kept, not that of the %d before"
+            logger.warning(message, self._run.best, self._num_lost)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Remember that there are newer weights than those that are kept."""
@@ -191,16 +199,29 @@ class BestCheckpoint(Callback):
         """Keep the model if no epoch before was better."""
         if not trainer.is_global_zero:
             return
-        monitor = pl_module.settings.monitor
-        scores = [ranking_value(monitor, row[monitor]) for row in self._metrics.rows]
-        if scores[-1] >= max(scores):
+        if self._last_is_best(pl_module):
             self._save(pl_module)
 
+    def _last_is_best(self, pl_module: Any) -> bool:
+        """Whether no validated epoch was better than the last, those aside whose checkpoint is gone."""
+        monitor = pl_module.settings.monitor
+        scores = [ranking_value(monitor, row[monitor]) for row in self._metrics.rows[self._num_lost :]]
+        return scores[-1] >= max(scores)
+
     def finish(self, trainer: Trainer, pl_module: Any) -> Path:
-        """The folder of the best checkpoint; without validation, it is written here."""
+        """The folder of the best checkpoint; without validation, or if it is gone and the state has it, written here.
+
+        Raises:
+            LeadlineError: if it is gone and the state has other weights.
+        """
         best = self._run.best
-        if self._metrics.rows or not trainer.is_global_zero or (best.exists() and not self._has_stepped):
+        if not trainer.is_global_zero or (best.exists() and (self._metrics.rows or not self._has_stepped)):
             return best
+        if self._metrics.rows and (self._has_stepped or not self._last_is_best(pl_module)):
+            raise LeadlineError(
+                f"{best} is gone, and the state of the run holds its last epoch, not its best: train again, or put "
+                f"the checkpoint back"
+            )
         if not self._has_stepped and self._run.state_file.exists():
             # Resumed after its last step: the module has the weights that go on, the state those that were averaged.
             state = trainer.strategy.load_checkpoint(self._run.state_file, weights_only=True)

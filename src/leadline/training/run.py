@@ -13,7 +13,7 @@ import torch
 from leadline._version import __version__
 from leadline.data import PARTS, DepthDataset, Splits, select
 from leadline.errors import LeadlineError
-from leadline.io import atomic_file, format_json, read_json, read_toml
+from leadline.io import atomic_file, format_json, read_json, read_toml, restore_folder
 from leadline.models import NO_WEIGHTS, find_checkpoint, read_record, table_in
 from leadline.training.settings import STAGES, RunSettings, parse_settings, write_settings
 
@@ -127,7 +127,8 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """How far it has come, all stages together."""
+        """How far it has come, all stages together; a checkpoint that a kill put aside has its name again."""
+        restore_folder(self.best)
         if not self.has_begun:
             begun = any(run.has_begun for stage in self.stages for run in stage.trained)
             return Status.INTERRUPTED if begun else Status.NEW

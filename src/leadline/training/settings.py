@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from leadline.data import DataSettings
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import atomic_file, read_toml
+from leadline.io import atomic_file, brief, read_toml, shown
 from leadline.models import NO_WEIGHTS, ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -231,6 +231,8 @@ def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:
         return RunSettings.model_validate(values)
     except ValidationError as error:
         raise format_validation_error(error, source) from error
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        raise LeadlineError(f"{source} holds an impossible value: {brief(error)}") from error
 
 
 def write_settings(path: Path, settings: RunSettings) -> None:
@@ -265,4 +267,5 @@ def format_validation_error(error: ValidationError, source: str) -> LeadlineErro
         above = "".join(f"{parent}." for parent in parents)
         return LeadlineError(f"{source}: {unknown_name('setting', name, part.model_fields, above)}")
     reason = first["msg"].removeprefix("Value error, ")
-    return LeadlineError(f"{source}: {dotted}: {reason}" + (f", got {first['input']!r}" if "got" not in reason else ""))
+    got = f", got {shown(first['input'])}" if "got" not in reason else ""
+    return LeadlineError(f"{source}: {brief(dotted)}: {brief(reason, 400)}{got}")

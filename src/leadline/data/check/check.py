@@ -32,15 +32,13 @@ from leadline.data.datasets.folder import (
 )
 from leadline.errors import LeadlineError
 from leadline.geometry import resize
-from leadline.io import ARRAY_DAMAGE, exif_focal_px, read_image, upright_size
+from leadline.io import exif_focal_px, read_image, upright_size
 
 MAX_SAMPLED = 300
 """Pictures that are decoded for the statistics, evenly over the index."""
 VALUES_PER_PICTURE = 5000
 MAX_NAMED = 3
 """Files named in one problem; the others are counted."""
-# what Pillow and NumPy raise on damaged or foreign files
-UNREADABLE = (*ARRAY_DAMAGE, Image.DecompressionBombError)
 
 Row = dict[str, str]
 T = TypeVar("T")
@@ -213,7 +211,7 @@ def _try_size(path: Path, is_depth: bool) -> Size | str:
         return _size(path, is_depth)
     except FileNotFoundError:
         return "missing file"
-    except UNREADABLE:
+    except Exception:  # Pillow's and numpy's, of every kind
         return "unreadable file"
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, require_size
 from leadline.errors import LeadlineError
+from leadline.io import read_npy
 
 INTRINSICS_PX = (886.81, 927.06, 512.0, 384.0)
 """fx, fy, cx, cy of the 1024x768 pictures: intrinsics.txt of the makers' development kit."""
@@ -59,10 +60,7 @@ def _frames(root: Path) -> Iterator[Frame]:
 
 def _read_map(path: Path) -> NDArray[Any]:
     """An array of one channel, as (H, W)."""
-    try:
-        values: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise LeadlineError(f"{path} is missing or no .npy array ({error}): unpack DIODE's archive again") from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "buif":
+    values = read_npy(path)
+    if values.dtype.kind not in "buif":
         raise LeadlineError(f"{path} must be one array of numbers: unpack DIODE's archive again")
     return values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values

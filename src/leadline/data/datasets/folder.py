@@ -17,7 +17,7 @@ from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, CameraSource, choose_camera, depth_along_axis
-from leadline.io import ARRAY_DAMAGE, Picture, as_record, decode_image, read_image, read_toml
+from leadline.io import Picture, as_record, brief, decode_image, read_image, read_npy, read_toml
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
@@ -103,8 +103,8 @@ def read_index(root: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LeadlineError(f"{path} is not a CSV file: {error}") from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise LeadlineError(f"{path} is not a CSV file: {brief(error)}") from error
     if not rows:
         raise LeadlineError(f"{path} lists no pictures: wanted a header line and a line for each picture")
     missing = [name for name in REQUIRED_COLUMNS if name not in rows[0]]
@@ -295,11 +295,8 @@ def _read_picture(path: Path, refused: tuple[str, ...] = ("P", "1")) -> np.ndarr
 
 
 def _read_array(path: Path, kinds: str = "uif") -> np.ndarray:
-    try:
-        value: np.ndarray = np.load(path, allow_pickle=False)
-    except ARRAY_DAMAGE as error:
-        raise LeadlineError(f"{path} is missing or no .npy array: {error}") from error
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
+    value: np.ndarray = read_npy(path)
+    if value.dtype.kind not in kinds:
         raise LeadlineError(f"{path} must be one .npy array of numbers; save it with numpy.save")
     return value
 
