@@ -4,7 +4,8 @@ import pytest
 
 from leadline.errors import LeadlineError
 from leadline.io.camera_files import read_camera
-from leadline.io.text_files import MAX_BYTES, read_json, read_text
+from leadline.io.json_files import read_json
+from leadline.io.text_files import MAX_BYTES, read_text
 from leadline.io.toml import read_toml
 from robustness.fuzz import fuzz
 from robustness.mutation import mutate
