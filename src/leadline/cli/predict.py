@@ -24,6 +24,7 @@ def predict(
     fov: float | None = None,
     intrinsics: Path | None = None,
     max_pixels: Annotated[int, Parameter(validator=Number(gte=1))] = 50_000_000,
+    max_triangles: Annotated[int, Parameter(validator=Number(gte=1))] = 200_000,
     tile: Annotated[bool, Parameter(negative=())] = False,
     seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
@@ -41,13 +42,14 @@ def predict(
             file, or hf:NAME.
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
-            estimate it), npz, exr, pfm, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet (one
-            contact sheet for all images).
+            estimate it), npz, exr, pfm, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet
+            (one contact sheet for all images).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
             (docs/guides/camera.md).
         max_pixels: larger images are reduced to this many pixels when read.
+        max_triangles: a surface (glb) finer than that is simplified; the default suits viewers in a browser.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
         skip_existing: resume an interrupted run: skip images and videos whose results all exist.
@@ -76,7 +78,8 @@ def predict(
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
         if pictures:
-            more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile}
+            more = {"max_pixels": max_pixels, "max_triangles": max_triangles, "tiled": tile}
+            more["skip_existing"] = skip_existing
             jobs.append(partial(_predict_pictures, pictures, out, **shared, **more))
         return _do(jobs)
 

@@ -27,6 +27,7 @@ from .images import as_seen as as_seen
 from .images import decode_image as decode_image
 from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
+from .mesh import MAX_TRIANGLES as MAX_TRIANGLES
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
 from .mesh import write_points_glb as write_points_glb

@@ -14,7 +14,15 @@ from PIL import Image
 
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, size_with_area
-from leadline.io import CONTACT_SHEET, CameraLike, GivenCamera, camera_from_options, ensure_overwritable, read_image
+from leadline.io import (
+    CONTACT_SHEET,
+    MAX_TRIANGLES,
+    CameraLike,
+    GivenCamera,
+    camera_from_options,
+    ensure_overwritable,
+    read_image,
+)
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
@@ -62,6 +70,7 @@ def predict_files(
     fov_deg: float | None = None,
     camera: CameraLike | GivenCamera | None = None,
     max_pixels: int = MAX_PIXELS,
+    max_triangles: int = MAX_TRIANGLES,
     skip_existing: bool = False,
     tiled: bool = False,
     on_prediction: Callable[[Path, Prediction], None] | None = None,
@@ -83,6 +92,7 @@ def predict_files(
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
         camera: the camera that took every picture, its file or its matrix, instead of both.
         max_pixels: larger pictures are read smaller.
+        max_triangles: of each surface; a finer one is simplified.
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
             formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
@@ -114,7 +124,8 @@ def predict_files(
                 # A large image waits here until it is alone, and stays so until its results are written.
                 wait = partial(_enter, stack, gate)
                 prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
-                result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
+                written = prediction.save(stem, formats, max_triangles=max_triangles)
+                result = FileResult(path, written, prediction.summary, prediction.focal, "")
         except LeadlineError as error:
             return _Done(FileResult(path, [], None, "", str(error)), None, None)
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
