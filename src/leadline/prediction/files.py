@@ -121,10 +121,9 @@ def predict_files(
         try:
             ensure_overwritable(output_paths(stem, formats))
             with ExitStack() as stack:
-                # A large image waits here until it is alone, and stays so until its results are written.
-                wait = partial(_enter, stack, gate)
+                wait = partial(_enter, stack, gate)  # a large image is alone from here until its results are written
                 prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
-                written = prediction.save(stem, formats, max_triangles=max_triangles)
+                written = prediction.save(stem, formats, max_triangles)
                 result = FileResult(path, written, prediction.summary, prediction.focal, "")
         except LeadlineError as error:
             return _Done(FileResult(path, [], None, "", str(error)), None, None)

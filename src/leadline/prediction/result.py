@@ -69,7 +69,6 @@ class Prediction:
         self,
         stem: str | Path,
         formats: Sequence[str] = ("depth", "color", "npz"),
-        *,
         max_triangles: int = MAX_TRIANGLES,
     ) -> list[Path]:
         """Write files named after `stem`.
