@@ -23,7 +23,7 @@ def predict(
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
-    max_pixels: Annotated[int, Parameter(validator=Number(gte=1))] = 50_000_000,
+    max_pixels: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     max_triangles: Annotated[int, Parameter(validator=Number(gte=1))] = 200_000,
     tile: Annotated[bool, Parameter(negative=())] = False,
     seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
@@ -48,7 +48,8 @@ def predict(
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
             (docs/guides/camera.md).
-        max_pixels: larger images are reduced to this many pixels when read.
+        max_pixels: larger images and frames are reduced to this many pixels when read; by default 50 million, and 16.8
+            million in a video.
         max_triangles: a surface (glb) finer than that is simplified; the default suits viewers in a browser.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
@@ -56,7 +57,7 @@ def predict(
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
     from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, camera_from_options, find_images, is_stream, is_video
-    from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
+    from leadline.prediction import MAX_PIXELS, RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     check_formats([name for name in formats if name != "sheet"])
@@ -76,9 +77,10 @@ def predict(
         shared = {"model": open_metric_backend(model), "formats": formats, "log": log, "given": given}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
-            jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
+            limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+            jobs.append(partial(_predict_video, video, stem, skip_existing, **shared, **limit))
         if pictures:
-            more = {"max_pixels": max_pixels, "max_triangles": max_triangles, "tiled": tile}
+            more = {"max_pixels": max_pixels or MAX_PIXELS, "max_triangles": max_triangles, "tiled": tile}
             more["skip_existing"] = skip_existing
             jobs.append(partial(_predict_pictures, pictures, out, **shared, **more))
         return _do(jobs)
@@ -125,7 +127,9 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
     print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
     for written in clip.written:
         print(written)
-    return 0
+    if clip.wrong:
+        print(f"leadline: {path} {clip.wrong}", file=sys.stderr)
+    return bool(clip.wrong)
 
 
 def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: Any) -> int:

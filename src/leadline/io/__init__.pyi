@@ -45,6 +45,7 @@ from .streams import is_stream as is_stream
 from .streams import redact_url as redact_url
 from .toml import as_record as as_record
 from .toml import read_toml as read_toml
+from .video import MAX_FRAME_PIXELS as MAX_FRAME_PIXELS
 from .video import ClipReader as ClipReader
 from .video import Shot as Shot
 from .video import pyav as pyav

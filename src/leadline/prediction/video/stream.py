@@ -1,5 +1,6 @@
 """Cameras and network streams: their newest frames become clips of depth until somebody stops it."""
 
+import logging
 import re
 import signal
 import threading
@@ -19,6 +20,8 @@ from leadline.prediction.colors import AdaptingLimits
 from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
 from leadline.prediction.result import Prediction
 from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
+
+logger = logging.getLogger(__name__)
 
 RATE = Fraction(30)
 """What the files say; each frame has its own time all the same."""
@@ -105,6 +108,8 @@ def predict_stream(
         if prediction is None:
             raise LeadlineError(f"{name} gave no picture{newest.broken and f' ({newest.broken})'}: check that it is on")
     summary = summarize_depth(prediction.depth_m, prediction.valid)
+    for note in newest.notes:
+        logger.warning("%s: %s", name, note)
     num_dropped = newest.num_seen - num_frames
     return Recording(list(wanted.values()), num_frames, num_dropped, now_s, summary, prediction.focal, newest.broken)
 
