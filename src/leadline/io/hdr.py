@@ -36,12 +36,20 @@ def to_srgb(coded: NDArray[np.uint16], transfer: int, primaries: int) -> NDArray
     if TRANSFERS[transfer] == "HLG":  # its numbers are the scene's light; a screen's is more contrasty
         light *= (light @ _LUMINANCE_2020)[..., None] ** np.float32(0.2) * np.float32(_HLG_PEAK_NITS / WHITE_NITS)
     light = np.maximum(light @ _TO_709.get(primaries, _TO_709[9]).T, 0)
-    brightest = light.max(axis=-1, keepdims=True)
-    above = np.maximum(brightest - _KNEE, 0) / (1 - _KNEE)
-    light *= np.where(above > 0, _KNEE + (1 - _KNEE) * (1 - np.exp(-above)), 1) / np.where(above > 0, brightest, 1)
-    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** np.float32(1 / 2.4) - 0.055)
-    shown: NDArray[np.uint8] = np.rint(255 * srgb).astype(np.uint8)
-    return shown
+    brightest = light.max(axis=-1)
+    above = brightest > _KNEE
+    pressed = _KNEE + (1 - _KNEE) * (1 - np.exp((_KNEE - brightest[above]) / (1 - _KNEE)))
+    light[above] *= (pressed / brightest[above])[:, None]
+    return _srgb()[(light * np.float32(65535)).astype(np.uint16)]
+
+
+@cache
+def _srgb() -> NDArray[np.uint8]:
+    """The number of each of 65536 steps of linear light."""
+    light = np.linspace(0, 1, 65536)
+    srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    numbers: NDArray[np.uint8] = np.rint(255 * srgb).astype(np.uint8)
+    return numbers
 
 
 @cache

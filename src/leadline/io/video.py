@@ -167,6 +167,7 @@ class ClipReader:
         self.sound_packets: list[Any] = []
         self.notes: list[str] = []
         self.wrong = ""
+        self._error = ""  # the first
         self._end_s: dict[int, float] = {}  # by stream
 
     def shots(self) -> Iterator[Shot]:
@@ -175,29 +176,24 @@ class ClipReader:
         Raises:
             LeadlineError: if no frame can be decoded, or their times do not rise.
         """
-        num_frames, display, last, told = 0, None, None, None
-        try:
-            for frame in self._decoded():
-                # Streams without a container tell no times, old containers of new codecs wrong ones.
-                if frame.pts is None or (told is not None and frame.pts < told):
-                    raise LeadlineError(
-                        f"{self.path} has frames without a rising time; put it into a container such as .mp4"
-                    )
-                told = frame.pts
-                frame.pts = last = told if last is None else max(told, last + 1)
-                if display is None:
-                    display = Display(self._video, frame, self._max_pixels)
-                    self.notes, self.wrong = display.notes, display.wrong
-                num_frames += 1
-                yield Shot(frame, display)
-        except pyav().FFmpegError as error:
-            broken = f"is broken after {num_frames} frames ({error})"
-        else:
-            broken = self._cut_short()
-        if not num_frames:
-            raise LeadlineError(f"{self.path} {broken or 'holds no frame'}")
-        if broken:
-            self.wrong = "; ".join(filter(None, (self.wrong, f"{broken}; what came is written")))
+        display, last, told = None, None, None
+        for frame in self._decoded():
+            # Streams without a container tell no times, old containers of new codecs wrong ones.
+            if frame.pts is None or (told is not None and frame.pts < told):
+                raise LeadlineError(
+                    f"{self.path} has frames without a rising time; put it into a container such as .mp4"
+                )
+            told = frame.pts
+            frame.pts = last = told if last is None else max(told, last + 1)
+            if display is None:
+                display = Display(self._video, frame, self._max_pixels)
+                self.notes, self.wrong = display.notes, display.wrong
+            yield Shot(frame, display)
+        damage = self._cut_short() or (self._error and f"is broken: {self._error}")
+        if display is None:
+            raise LeadlineError(f"{self.path} {damage or 'holds no frame'}")
+        if damage:
+            self.wrong = "; ".join(filter(None, (self.wrong, f"{damage}; what came is written")))
 
     def num_packets(self) -> int:
         """How many frames can be read, without decoding one; the reader is at its end then."""
@@ -210,14 +206,28 @@ class ClipReader:
         return count
 
     def _decoded(self) -> Iterator[Any]:
-        for packet in self._container.demux():
+        """The frames of the packets that are whole."""
+        for packet in self._packets():
             if packet.pts is not None:
                 end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._end_s[packet.stream.index] = max(self._end_s.get(packet.stream.index, 0.0), end_s)
             if packet.stream is self._video:
-                yield from packet.decode()
+                try:
+                    yield from packet.decode()
+                except pyav().FFmpegError as error:
+                    self._error = self._error or str(error)
             elif packet.stream is self.sound and packet.dts is not None:  # the last one is empty
                 self.sound_packets.append(packet)
+
+    def _packets(self) -> Iterator[Any]:
+        """All of them; at the end an empty one of each stream, by which its decoder gives what it still has."""
+        try:
+            yield from self._container.demux()
+        except pyav().FFmpegError as error:
+            self._error = self._error or str(error)
+            last = pyav().Packet()
+            last.stream = self._video
+            yield last
 
     def _cut_short(self) -> str:
         """What to say if the file ends before the length that its header says; else ""."""
