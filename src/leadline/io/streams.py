@@ -68,7 +68,7 @@ class NewestFrames:
     Attributes:
         num_seen: frames that have come.
         broken: why the stream broke off; "" if it did not.
-        notes: what is not shown as it is sent, in words, from the first frame on.
+        display: how its frames are shown, from the first one on; None before.
     """
 
     def __init__(self, source: str) -> None:
@@ -78,7 +78,7 @@ class NewestFrames:
             LeadlineError: if it cannot be opened.
         """
         self.num_seen, self.broken = 0, ""
-        self.notes: list[str] = []
+        self.display: Display | None = None
         self._container = _open(source)
         self._paced = not source.startswith(CAMERA)  # a server sends what it has, as fast as it can
         self._frame: tuple[Any, Display, float] | None = None
@@ -111,7 +111,7 @@ class NewestFrames:
                 return
             if frame is None or display is None:
                 continue
-            rgb, self.notes = display.rgb(frame), [*display.notes, *filter(None, [display.wrong])]
+            rgb, self.display = display.rgb(frame), display
             if shape not in (None, rgb.shape):
                 self.broken = f"its picture changed its size to {rgb.shape[1]}×{rgb.shape[0]}"
                 return

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
+from leadline.io.camera_files import GivenCamera
 from leadline.io.hdr import TRANSFERS, to_srgb
 
 MAX_FRAME_PIXELS = 16_777_216
@@ -42,6 +43,7 @@ class Display:
     Attributes:
         notes: what is not shown as it is stored, in words.
         wrong: what the stream says that cannot be, in words; "" if nothing.
+        full_size: height and width of what is shown if it is not reduced.
     """
 
     def __init__(self, video: Any, first: Any, max_pixels: int = MAX_FRAME_PIXELS) -> None:
@@ -55,6 +57,8 @@ class Display:
         self.notes: list[str] = []
         self.wrong = ""
         width, height = self._in_squares(video.sample_aspect_ratio, first)
+        shape = _turned(np.broadcast_to(np.uint8(0), (height, width, 3)), first.side_data.get(_MATRIX)).shape
+        self.full_size = shape[0], shape[1]
         if width * height > max_pixels:
             share = sqrt(max_pixels / (width * height))
             full, (width, height) = f"{width}×{height}", (max(1, int(width * share)), max(1, int(height * share)))
@@ -72,7 +76,13 @@ class Display:
             shown = to_srgb(coded, frame.color_trc, frame.color_primaries)
         else:
             shown = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-        return np.ascontiguousarray(_turned(shown, frame.side_data.get("DISPLAYMATRIX")))
+        return np.ascontiguousarray(_turned(shown, frame.side_data.get(_MATRIX)))
+
+    def given(self, camera: GivenCamera | None) -> GivenCamera | None:
+        """A given camera, which is of frames that are not reduced, for those that are shown."""
+        if camera is None:
+            return None
+        return lambda height, width: camera(*self.full_size).resized(width, height)
 
     def _in_squares(self, aspect: Fraction | None, frame: Any) -> tuple[int, int]:
         """Width and height in square pixels: those of DV and of some films are not, which the stream says."""
@@ -85,6 +95,7 @@ class Display:
         return max(1, round(frame.width * aspect)), frame.height
 
 
+_MATRIX = "DISPLAYMATRIX"
 _UNSPECIFIED, _BT_2020 = 2, 9  # of a frame's matrix, by H.273
 
 

@@ -93,11 +93,11 @@ def predict_video(
     wanted = clip_paths(stem, formats, str(path))
     ensure_overwritable(wanted.values())
     backend = open_metric_backend(model)
-    ask = partial(predict, model=backend, camera=given)
     with ExitStack() as stack:
         reader = ClipReader(path, stack, max_pixels)
         shots = reader.shots()
         kept, is_whole = _kept(shots)
+        ask = partial(predict, model=backend, camera=kept[0].display.given(given))
         for note in reader.notes:
             logger.warning("%s: %s", path, note)
         ahead = _look_ahead(kept if is_whole else None, partial(ClipReader, path, max_pixels=max_pixels), ask, backend)
