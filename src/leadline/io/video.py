@@ -127,8 +127,15 @@ class Shot(NamedTuple):
         return int(1.5 * self.frame.width * self.frame.height)
 
     def rgb(self) -> NDArray[np.uint8]:
-        """RGB (H, W, 3), as it is to be shown."""
-        return self.display.rgb(self.frame)
+        """RGB (H, W, 3), as it is to be shown.
+
+        Raises:
+            LeadlineError: if its colours are of a kind that cannot be read.
+        """
+        try:
+            return self.display.rgb(self.frame)
+        except (pyav().FFmpegError, ValueError, MemoryError) as error:
+            raise LeadlineError(f"a frame cannot be read as RGB ({error}): convert the video first") from error
 
 
 def main_video(container: Any) -> Any:
