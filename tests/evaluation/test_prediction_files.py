@@ -16,6 +16,7 @@ from leadline.evaluation.evaluation import evaluate
 from leadline.evaluation.prediction_files import FilesScorer
 from leadline.evaluation.scorer import ImageEstimate
 from leadline.geometry.depth import Output
+from leadline.io.pfm import write_pfm
 from leadline.models.model import DepthModel
 from leadline.prediction.files import predict_files
 
@@ -48,6 +49,7 @@ WRITERS = {
     ".npz": lambda path, values: np.savez(path, depth_m=values),
     ".npy": np.save,
     ".exr": save_exr,
+    ".pfm": lambda path, values: write_pfm(path, values, values > 0),
     "_depth.png": lambda path, values: Image.fromarray(np.rint(values * 1000).astype(np.uint16)).save(path),
     ".tiff": lambda path, values: Image.fromarray(values).save(path),
 }

@@ -1,10 +1,18 @@
+import json
+import os
+import shutil
+import struct
+import subprocess
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import trimesh
 from numpy.typing import NDArray
+from PIL import Image
 
 from leadline.data.intrinsics import crop_intrinsics, pinhole
 from leadline.data.synthetic.dataset import SyntheticDataset
@@ -85,8 +93,6 @@ def test_the_surface_faces_the_camera_and_wears_the_picture(tmp_path: Path) -> N
     assert len(mesh.faces) == 2 * (HEIGHT - 1) * (WIDTH - 1)
     towards_camera = -mesh.triangles_center
     assert ((mesh.face_normals * towards_camera).sum(1) > 0).all()
-    texture = np.asarray(mesh.visual.material.baseColorTexture.convert("RGB"))
-    np.testing.assert_array_equal(texture, picture())
     # The point of row 10, column 20 wears that pixel.
     ray = np.array([(20 - (WIDTH - 1) / 2) / FOCAL_PX, -(10 - (HEIGHT - 1) / 2) / FOCAL_PX, -1.0])
     point = np.linalg.norm(mesh.vertices - ray * wall()[10, 20], axis=1).argmin()
@@ -108,8 +114,113 @@ def test_no_points_leave_no_file(tmp_path: Path, write: Callable[[Path, Cloud], 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_large_picture_becomes_a_coarser_surface(tmp_path: Path) -> None:
-    write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), everywhere(), CAMERA, most_vertices=HEIGHT * WIDTH // 4)
+def content(path: Path) -> tuple[dict[str, Any], list[bytes]]:
+    """A GLB's tree, and the bytes of each of its views."""
+    held = path.read_bytes()
+    size = struct.unpack("<I", held[12:16])[0]
+    tree, block = json.loads(held[20 : 20 + size]), held[28 + size :]
+    views = [block[it["byteOffset"] : it["byteOffset"] + it["byteLength"]] for it in tree["bufferViews"]]
+    return tree, views
+
+
+def test_colours_of_points_are_linear(tmp_path: Path) -> None:
+    """By hand: ((128 / 255 + 0.055) / 1.055) ** 2.4 = 0.21586, and 10 / 255 / 12.92 = 0.0030353 below the knee."""
+    cloud = Cloud(np.ones((2, 3), np.float32), np.array([[0, 10, 128], [255, 128, 10]], np.uint8))
+    write_points_glb(tmp_path / "a.glb", cloud)
+    tree, views = content(tmp_path / "a.glb")
+    accessor = tree["accessors"][tree["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"]]
+    assert (accessor["componentType"], accessor["normalized"], accessor["type"]) == (5123, True, "VEC4")
+    stored = np.frombuffer(views[accessor["bufferView"]], np.uint16).reshape(2, 4)
+    assert stored.tolist() == [[0, 199, 14146, 65535], [65535, 14146, 199, 65535]]
+
+
+def test_a_ply_keeps_the_pictures_bytes(tmp_path: Path) -> None:
+    cloud = Cloud(np.ones((1, 3), np.float32), np.array([[0, 10, 128]], np.uint8))
+    write_ply(tmp_path / "a.ply", cloud)
+    assert trimesh.load(tmp_path / "a.ply").colors[0, :3].tolist() == [0, 10, 128]
+
+
+def test_the_surface_is_unlit_in_the_pictures_colours(tmp_path: Path) -> None:
+    """The texture is JPEG: an even grey comes back to the number, noise about so."""
+    for name, rgb, most in (("grey", np.full((HEIGHT, WIDTH, 3), 128, np.uint8), 0), ("noise", picture(), 8)):
+        write_mesh_glb(tmp_path / f"{name}.glb", rgb, wall(), everywhere(), CAMERA)
+        tree, views = content(tmp_path / f"{name}.glb")
+        (material,) = tree["materials"]
+        assert tree["extensionsUsed"] == ["KHR_materials_unlit"] and "KHR_materials_unlit" in material["extensions"]
+        image = tree["images"][
+            tree["textures"][material["pbrMetallicRoughness"]["baseColorTexture"]["index"]]["source"]
+        ]
+        assert image["mimeType"] == "image/jpeg"
+        with Image.open(BytesIO(views[image["bufferView"]])) as texture:
+            assert texture.format == "JPEG" and texture.size == (WIDTH, HEIGHT)
+            assert np.abs(np.asarray(texture).astype(int) - rgb).mean() <= most
+
+
+@pytest.mark.parametrize("max_triangles", [2 * 47 * 63, 1000, 100])
+def test_a_fine_surface_is_simplified_to_the_budget(tmp_path: Path, max_triangles: int) -> None:
+    write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), everywhere(), CAMERA, max_triangles=max_triangles)
     (mesh,) = trimesh.load(tmp_path / "mesh.glb").geometry.values()
-    assert len(mesh.vertices) == HEIGHT * WIDTH // 4
-    np.testing.assert_allclose(mesh.vertices @ (NORMAL * [1, -1, -1]), DISTANCE_M, atol=1e-5)
+    assert 0.9 * max_triangles <= len(mesh.faces) <= max_triangles
+    np.testing.assert_allclose(mesh.vertices @ (NORMAL * [1, -1, -1]), DISTANCE_M, atol=1e-4)
+    corners = mesh.vertices[:, :2] / -mesh.vertices[:, 2:] * FOCAL_PX  # of the picture, about its centre
+    np.testing.assert_allclose(np.abs(corners).max(0), [(WIDTH - 1) / 2, (HEIGHT - 1) / 2], rtol=1e-4)
+    towards_camera = -mesh.triangles_center
+    assert ((mesh.face_normals * towards_camera).sum(1) > 0).all()
+    u, v = mesh.visual.uv.T  # each vertex wears the pixel behind which it lies
+    np.testing.assert_allclose(u * WIDTH - 0.5, corners[:, 0] + (WIDTH - 1) / 2, atol=1e-3)
+    np.testing.assert_allclose((1 - v) * HEIGHT - 0.5, (HEIGHT - 1) / 2 - corners[:, 1], atol=1e-3)
+
+
+def test_a_budget_below_its_pieces_is_refused(tmp_path: Path) -> None:
+    valid = everywhere()
+    valid[:, 10::10] = False  # strips, which cannot be joined
+    with pytest.raises(LeadlineError, match="wanted a surface of at most 3 triangles, but .* raise --max-triangles"):
+        write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), valid, CAMERA, max_triangles=3)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_curved_keeps_its_triangles(tmp_path: Path) -> None:
+    """A ball before a wall: of 600 triangles, most are the ball's."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    bulge = np.maximum(0, 1 - ((x - 32) ** 2 + (y - 24) ** 2) / 15**2)
+    depth_m = (3 - 0.6 * np.sqrt(bulge)).astype(np.float32)
+    write_mesh_glb(tmp_path / "mesh.glb", picture(), depth_m, everywhere(), CAMERA, max_triangles=600)
+    (mesh,) = trimesh.load(tmp_path / "mesh.glb").geometry.values()
+    centres = mesh.triangles_center
+    across_px = np.hypot(*(centres[:, :2] / -centres[:, 2:] * FOCAL_PX).T)
+    assert (across_px < 18).mean() > 0.7  # its disc has a third of the picture
+
+
+def test_small_jumps_of_near_things_are_no_holes(tmp_path: Path) -> None:
+    """A step of 8 cm at 0.6 m, as of a cup's rim, is bridged; one of 15 cm, as of a thing before another, is cut."""
+    for step_m, is_whole in ((0.08, True), (0.15, False)):
+        depth_m = np.where(np.arange(WIDTH) < 32, 0.6, 0.6 + step_m)[None].repeat(HEIGHT, 0).astype(np.float32)
+        write_mesh_glb(tmp_path / "mesh.glb", picture(), depth_m, everywhere(), CAMERA)
+        (mesh,) = trimesh.load(tmp_path / "mesh.glb").geometry.values()
+        assert (mesh.body_count == 1) is is_whole
+
+
+def test_the_validator_of_the_standard_finds_nothing_wrong(tmp_path: Path) -> None:
+    """The npm package gltf-validator, where Node and it are there (NODE_PATH, or installed globally)."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("needs Node")
+    found = subprocess.run([npm, "root", "--global"], capture_output=True, text=True).stdout.strip()
+    environment = {**os.environ, "NODE_PATH": os.pathsep.join(filter(None, (os.environ.get("NODE_PATH"), found)))}
+    write_points_glb(tmp_path / "points.glb", point_cloud(picture(), wall(), everywhere(), CAMERA))
+    write_mesh_glb(tmp_path / "mesh.glb", picture(), wall(), everywhere(), CAMERA)
+    write_mesh_glb(tmp_path / "simple.glb", picture(), wall(), everywhere(), CAMERA, max_triangles=500)
+    (tmp_path / "check.js").write_text(VALIDATION)
+    for path in tmp_path.glob("*.glb"):
+        done = subprocess.run([node, tmp_path / "check.js", path], capture_output=True, text=True, env=environment)
+        if "MODULE_NOT_FOUND" in done.stderr:
+            pytest.skip("needs the npm package gltf-validator")
+        assert done.returncode == 0, done.stderr
+        issues = json.loads(done.stdout)
+        assert (issues["numErrors"], issues["numWarnings"]) == (0, 0), issues["messages"]
+
+
+VALIDATION = """
+const bytes = new Uint8Array(require("fs").readFileSync(process.argv[2]));
+require("gltf-validator").validateBytes(bytes).then((report) => console.log(JSON.stringify(report.issues)));
+"""

@@ -187,7 +187,7 @@ def test_large_pictures_are_in_memory_one_at_a_time(
         events.append(f"read {path.stem}")
         return picture
 
-    def save(self: Prediction, stem: Path, formats: object) -> list[Path]:
+    def save(self: Prediction, stem: Path, formats: object, max_triangles: int) -> list[Path]:
         time.sleep(0.1)
         events.append(f"written {stem.name}")
         return []

@@ -25,7 +25,8 @@ def predict(
     fov: float | None = None,
     intrinsics: Path | None = None,
     undistort: Annotated[bool, Parameter(negative=())] = False,
-    max_pixels: Annotated[int, Parameter(validator=Number(gte=1))] = 50_000_000,
+    max_pixels: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+    max_triangles: Annotated[int, Parameter(validator=Number(gte=1))] = 200_000,
     tile: Annotated[bool, Parameter(negative=())] = False,
     seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
@@ -45,14 +46,16 @@ def predict(
             (docs/models.md).
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
-            estimate it), npz, exr, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet (one
-            contact sheet for all images).
+            estimate it), npz, exr, pfm, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet
+            (one contact sheet for all images).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, JSON or YAML, or another program's
             (docs/guides/camera.md).
         undistort: first remove the lens distortion whose coefficients the camera file holds.
-        max_pixels: larger images are reduced to this many pixels when read.
+        max_pixels: larger images and frames are reduced to this many pixels when read; by default 50 million, and 16.8
+            million in a video.
+        max_triangles: a surface (glb) finer than that is simplified; the default suits viewers in a browser.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
         skip_existing: resume an interrupted run: skip images and videos whose results all exist and are whole.
@@ -68,7 +71,7 @@ def predict(
         pyav,
         redact_url,
     )
-    from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
+    from leadline.prediction import MAX_PIXELS, RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     check_formats([name for name in formats if name != "sheet"])
@@ -95,9 +98,11 @@ def predict(
         options = {"seconds": seconds or inf, **shared}
         jobs = [(redact_url(it), partial(_predict_stream, it, out, **options)) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
-            jobs.append((str(video), partial(_predict_video, video, stem, skip_existing, **shared)))
+            limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+            jobs.append((str(video), partial(_predict_video, video, stem, skip_existing, **shared, **limit)))
         if pictures:
-            more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile}
+            more = {"max_pixels": max_pixels or MAX_PIXELS, "max_triangles": max_triangles, "tiled": tile}
+            more["skip_existing"] = skip_existing
             jobs.append((str(out), partial(_predict_pictures, pictures, out, **shared, **more)))
         return _do(jobs)
 
@@ -146,7 +151,9 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
     print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
     for written in clip.written:
         print(written)
-    return 0
+    if clip.wrong:
+        print(f"leadline: {path} {clip.wrong}", file=sys.stderr)
+    return bool(clip.wrong)
 
 
 def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: Any) -> int:

@@ -16,7 +16,7 @@ from leadline.data import DepthDataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
-from leadline.io import as_record, decode_image, read_exr, read_npy, read_npz_arrays, read_toml
+from leadline.io import as_record, decode_image, read_exr, read_npy, read_npz_arrays, read_pfm, read_toml
 
 FILES = "files:"
 """A model's name begins so where it is a folder of predictions."""
@@ -157,10 +157,15 @@ def _read_exr(path: Path) -> tuple[NDArray[Any], None]:
     return read_exr(path), None
 
 
+def _read_pfm(path: Path) -> tuple[NDArray[Any], None]:
+    return read_pfm(path), None
+
+
 READERS: dict[str, Reader] = {
     ".npz": _read_npz,
     ".npy": _read_npy,
     ".exr": _read_exr,
+    ".pfm": _read_pfm,
     "_depth.png": _read_picture,
     ".png": _read_picture,
     ".tiff": _read_picture,

@@ -25,12 +25,13 @@ class Cloud(NamedTuple):
     rgb: NDArray[np.uint8]  # (N, 3)
 
 
-def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], bridged_m: float = 0.0) -> NDArray[np.bool_]:
     """Which pixels lie on a surface, and do not fly between one thing and what is behind it.
 
     Args:
         depth_m: metres, (H, W).
         valid: bool, (H, W).
+        bridged_m: depths around that differ by no more than this, in metres, are of one surface in any case.
 
     Returns:
         bool (H, W): valid, and depths of the valid pixels around within `FLYING_RATIO` of each other.
@@ -40,7 +41,7 @@ def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
     window_px = 2 * max(1, round(sqrt(depth_m.size / FLYING_AREA_PX))) + 1
     far_m = maximum_filter(np.where(valid, depth_m, 0), size=window_px, mode="nearest")
     near_m = minimum_filter(np.where(valid, depth_m, np.inf), size=window_px, mode="nearest")
-    surface: NDArray[np.bool_] = valid & (far_m <= FLYING_RATIO * near_m)
+    surface: NDArray[np.bool_] = valid & (far_m <= np.maximum(FLYING_RATIO * near_m, near_m + np.float32(bridged_m)))
     return surface
 
 

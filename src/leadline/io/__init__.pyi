@@ -35,9 +35,12 @@ from .images import upright_size as upright_size
 from .json_files import format_json as format_json
 from .json_files import parse_json as parse_json
 from .json_files import read_json as read_json
+from .mesh import MAX_TRIANGLES as MAX_TRIANGLES
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
 from .mesh import write_points_glb as write_points_glb
+from .pfm import read_pfm as read_pfm
+from .pfm import write_pfm as write_pfm
 from .png import encode_png as encode_png
 from .provenance import COMMENT as COMMENT
 from .provenance import ensure_overwritable as ensure_overwritable
@@ -55,6 +58,7 @@ from .text_files import read_text as read_text
 from .text_files import shown as shown
 from .toml import as_record as as_record
 from .toml import read_toml as read_toml
+from .video import MAX_FRAME_PIXELS as MAX_FRAME_PIXELS
 from .video import ClipReader as ClipReader
 from .video import Shot as Shot
 from .video import pyav as pyav

@@ -14,7 +14,10 @@ IMAGE_SUFFIXES = (
 )
 """Endings (in lower case) of the pictures that are looked for in folders."""
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".3gp", ".3g2", ".mts", ".m2ts", ".m2t", ".ts"),
+    *(".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv"),
+)
 """Endings of videos."""
 CONTACT_SHEET = "contact_sheet.png"
 """Name of the sheet of many pictures."""

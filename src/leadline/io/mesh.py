@@ -1,20 +1,26 @@
 """Depth in three dimensions: coloured points and textured surfaces, in metres, as files that other programs open."""
 
+from io import BytesIO
 from math import ceil, sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from leadline.errors import LeadlineError
-from leadline.geometry import Cloud, on_surface, vertices_of
+from leadline.geometry import Cloud, known_camera, on_surface
 from leadline.io.atomic import SOFTWARE, atomic_file
+from leadline.io.glb import POINTS, TRIANGLES, linear_16_bit, write_glb
 
-MAX_VERTICES = 2_000_000
-"""What few viewers open more of; a larger picture's points stay all."""
+MAX_TRIANGLES = 200_000
+"""What a viewer in a browser, also a phone's, turns smoothly."""
+MAX_GRID = 2_000_000
+"""Of a larger picture, fewer pixels become vertices before the surface is simplified."""
+BRIDGED_M = 0.1
+"""A near thing's jumps of depth, as from the rim of a cup to its inside, are no holes up to this."""
 MAX_TEXTURE_PX = 4096
+TEXTURE_QUALITY = 92
 GLTF_AXES = np.array([1.0, -1.0, -1.0], dtype=np.float32)
 """glTF looks along −z with y up; ours looks along z with y down."""
 
@@ -41,10 +47,8 @@ def write_points_glb(path: Path, cloud: Cloud) -> None:
         LeadlineError: if there are no points.
         OSError: if the file cannot be written; nothing of it stays.
     """
-    import trimesh
-
     _require_points(path, cloud)
-    _export_glb(path, trimesh.Scene(trimesh.PointCloud(cloud.points_m * GLTF_AXES, colors=cloud.rgb)))
+    write_glb(path, POINTS, {"POSITION": cloud.points_m * GLTF_AXES, "COLOR_0": linear_16_bit(cloud.rgb)})
 
 
 def _require_points(path: Path, cloud: Cloud) -> None:
@@ -58,7 +62,7 @@ def write_mesh_glb(
     depth_m: NDArray[np.float32],
     valid: NDArray[np.bool_],
     intrinsics: NDArray[np.float32] | None,
-    most_vertices: int = MAX_VERTICES,
+    max_triangles: int = MAX_TRIANGLES,
 ) -> None:
     """Write the visible surface as binary glTF with the picture as its texture; axes as `write_points_glb`.
 
@@ -68,37 +72,66 @@ def write_mesh_glb(
         depth_m: metres along the optical axis, (H, W).
         valid: bool, (H, W).
         intrinsics: pinhole matrix in pixels, (3, 3).
-        most_vertices: a larger picture becomes a coarser surface.
+        max_triangles: a finer surface is simplified to this many triangles, most of them where it is curved.
 
     Raises:
-        LeadlineError: if the camera is unknown, or no surface is left.
+        LeadlineError: if the camera is unknown, or no surface is left, or none of so few triangles is found.
         OSError: if the file cannot be written; nothing of it stays.
     """
-    import trimesh
-
-    height, width = depth_m.shape
-    step = max(1, ceil(sqrt(height * width / most_vertices)))
-    rows, columns = np.arange(0, height, step), np.arange(0, width, step)
-    grid = np.ix_(rows, columns)
-    faces = _faces(on_surface(depth_m, valid)[grid])
+    matrix, (height, width) = known_camera(intrinsics), depth_m.shape
+    step = max(1, ceil(sqrt(height * width / MAX_GRID)))
+    rows, columns = np.mgrid[0:height:step, 0:width:step]
+    faces = _faces(on_surface(depth_m, valid, BRIDGED_M)[::step, ::step])
     if not len(faces):
         raise LeadlineError(f"{path}: no surface to write: no two neighbouring pixels have a like depth")
-    # glTF's v runs from the top, trimesh's from the bottom.
-    u, v = np.meshgrid((columns + 0.5) / width, 1 - (rows + 0.5) / height)
-    texture = Image.fromarray(rgb)
+    vertices = np.stack([columns, rows, depth_m[::step, ::step]], axis=-1).reshape(-1, 3)
+    used, corners = np.unique(faces, return_inverse=True)
+    vertices, faces = _simplified(vertices[used].astype(np.float64), corners.reshape(-1, 3), max_triangles, matrix)
+    pixels, depths_m = vertices[:, :2], vertices[:, 2:]
+    points_m = np.concatenate([pixels, np.ones_like(depths_m)], axis=1) @ np.linalg.inv(matrix.astype(np.float64)).T
+    attributes = {
+        "POSITION": (points_m * depths_m * GLTF_AXES).astype(np.float32),
+        "TEXCOORD_0": ((pixels + 0.5) / (width, height)).astype(np.float32),
+    }
+    write_glb(path, TRIANGLES, attributes, faces.astype(np.uint32), _jpeg(rgb))
+
+
+def _simplified(
+    vertices: NDArray[np.float64], faces: NDArray[np.int64], max_triangles: int, matrix: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """A surface of fewer triangles; vertices are column, row, and depth in metres, (N, 3).
+
+    It is simplified in column, row and parallax: there a plane is a plane, and an error counts as much as a viewer
+    sees of it who moves aside by half the surface's distance.
+
+    Raises:
+        LeadlineError: if no surface of so few triangles is found.
+    """
+    if len(faces) <= max_triangles:
+        return vertices, faces
+    import fast_simplification
+
+    pixels, depths_m = vertices[:, :2], vertices[:, 2:]
+    parallax_px_m = float(matrix[0, 0]) * np.median(depths_m) / 2
+    seen = np.concatenate([pixels, parallax_px_m / depths_m], axis=1)
+    num_before = len(faces) + 1
+    while max_triangles < len(faces) < num_before:  # one pass ends early where all is exactly flat
+        num_before = len(faces)
+        seen, faces = fast_simplification.simplify(seen, faces.astype(np.int32), target_count=max_triangles)
+    if len(faces) > max_triangles:
+        raise LeadlineError(
+            f"wanted a surface of at most {max_triangles} triangles, but {len(faces)} are the fewest that keep its "
+            f"pieces: raise --max-triangles"
+        )
+    depths_m = np.clip(parallax_px_m / np.maximum(seen[:, 2:], 1e-9), depths_m.min(), depths_m.max())
+    return np.concatenate([seen[:, :2], depths_m], axis=1), faces
+
+
+def _jpeg(rgb: NDArray[np.uint8]) -> bytes:
+    texture, encoded = Image.fromarray(rgb), BytesIO()
     texture.thumbnail((MAX_TEXTURE_PX, MAX_TEXTURE_PX))
-    # Lit by its own picture alone: the light of the room is in it already.
-    material = trimesh.visual.material.PBRMaterial(
-        baseColorTexture=texture, metallicFactor=0.0, roughnessFactor=1.0, doubleSided=True
-    )
-    mesh = trimesh.Trimesh(
-        vertices=(vertices_of(depth_m, intrinsics)[grid] * GLTF_AXES).reshape(-1, 3),
-        faces=faces,
-        visual=trimesh.visual.TextureVisuals(uv=np.stack([u, v], axis=-1).reshape(-1, 2), material=material),
-        process=False,
-    )
-    mesh.remove_unreferenced_vertices()
-    _export_glb(path, trimesh.Scene(mesh))
+    texture.save(encoded, "JPEG", quality=TEXTURE_QUALITY, subsampling=0)
+    return encoded.getvalue()
 
 
 def _faces(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -109,8 +142,3 @@ def _faces(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
     top_left, bottom_left, top_right, bottom_right = (corner[whole] for corner in corners)
     triangles = ((top_left, bottom_left, top_right), (top_right, bottom_left, bottom_right))
     return np.concatenate([np.stack(triangle, axis=-1) for triangle in triangles])
-
-
-def _export_glb(path: Path, scene: Any) -> None:
-    with atomic_file(path) as temporary:
-        scene.export(temporary, tree_postprocessor=lambda tree: tree["asset"].update(generator=SOFTWARE))

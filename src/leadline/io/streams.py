@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
-from leadline.io.video import pyav, size_of_squares, upright
+from leadline.io.video import Display, main_video, pyav
 
 CAMERA = "camera:"
 SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
@@ -68,6 +68,7 @@ class NewestFrames:
     Attributes:
         num_seen: frames that have come.
         broken: why the stream broke off; "" if it did not.
+        display: how its frames are shown, from the first one on; None before.
     """
 
     def __init__(self, source: str) -> None:
@@ -77,9 +78,10 @@ class NewestFrames:
             LeadlineError: if it cannot be opened.
         """
         self.num_seen, self.broken = 0, ""
+        self.display: Display | None = None
         self._container = _open(source)
         self._paced = not source.startswith(CAMERA)  # a server sends what it has, as fast as it can
-        self._frame: tuple[Any, tuple[int, int], float] | None = None
+        self._frame: tuple[Any, Display, float] | None = None
         self._news, self._ended, self._left = threading.Condition(), False, threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
@@ -103,13 +105,13 @@ class NewestFrames:
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._frame or self._ended, timeout=0.1)
-                (frame, size, now_s), self._frame = self._frame or (None, None, last_s), None
+                (frame, display, now_s), self._frame = self._frame or (None, None, last_s), None
                 ended = self._ended
             if over(now_s) or (frame is None and ended):
                 return
-            if frame is None:
+            if frame is None or display is None:
                 continue
-            rgb = upright(frame, size)
+            rgb, self.display = display.rgb(frame), display
             if shape not in (None, rgb.shape):
                 self.broken = f"its picture changed its size to {rgb.shape[1]}×{rgb.shape[0]}"
                 return
@@ -124,9 +126,9 @@ class NewestFrames:
                     self._left.wait(pace(frame.time))
                 now_s = time.monotonic()
                 start_s = now_s if start_s is None else start_s
-                size = size_of_squares(self._container.streams.video[0], frame)
+                display = Display(main_video(self._container), frame)
                 with self._news:
-                    self._frame, self.num_seen = (frame, size, now_s - start_s), self.num_seen + 1
+                    self._frame, self.num_seen = (frame, display, now_s - start_s), self.num_seen + 1
                     self._news.notify()
                 if self._left.is_set():
                     return
@@ -141,7 +143,7 @@ class NewestFrames:
     def _decoded(self) -> Iterator[Any]:
         while True:
             try:
-                yield from self._container.decode(video=0)
+                yield from self._container.decode(main_video(self._container))
                 return
             except pyav().BlockingIOError:  # Apple's cameras have nothing yet
                 if self._left.wait(0.01):
@@ -168,10 +170,11 @@ def _open(source: str) -> Any:
     except (av.FFmpegError, ValueError) as error:
         remedy = _known_cameras() if source.startswith(CAMERA) else "check the address, and that it is on"
         raise LeadlineError(f"{redact_url(source)} cannot be opened ({_reason(error)}): {remedy}") from error
-    if not container.streams.video:
+    video = main_video(container)
+    if video is None:
         container.close()
         raise LeadlineError(f"{redact_url(source)} holds no moving picture; wanted a video stream")
-    container.streams.video[0].thread_type = "AUTO"
+    video.thread_type = "AUTO"
     return container
 
 

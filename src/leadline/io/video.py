@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from fractions import Fraction
+from math import hypot, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
+from leadline.io.camera_files import GivenCamera
+from leadline.io.hdr import TRANSFERS, to_srgb
 from leadline.io.text_files import brief
+
+MAX_FRAME_PIXELS = 16_777_216
+"""Larger frames are reduced to this many pixels: beside its depth, a wider picture is too wide for H.264."""
+MAX_DECODED_PIXELS = 134_217_728
+"""Clips of larger frames are refused: several are in memory at a time while they are decoded."""
+MAX_PIXEL_ASPECT = 4
+"""The widest pixels that a known format has are three times as wide as high; other numbers are mistakes."""
+LENGTH_IN_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")
+"""Containers whose beginning says how long they are; for others FFmpeg looks at the end, or guesses."""
 
 
 def pyav() -> Any:
@@ -25,11 +38,89 @@ def pyav() -> Any:
     return av
 
 
+class Display:
+    """How a stream's frames are shown: upright, in square pixels, none too large, and in sRGB.
+
+    Attributes:
+        notes: what is not shown as it is stored, in words.
+        wrong: what the stream says that cannot be, in words; "" if nothing.
+        full_size: height and width of what is shown if it is not reduced.
+    """
+
+    def __init__(self, video: Any, first: Any, max_pixels: int = MAX_FRAME_PIXELS) -> None:
+        """Find out from a stream and its first frame.
+
+        Args:
+            video: PyAV's stream.
+            first: PyAV's frame; all others are brought to its size.
+            max_pixels: larger frames are reduced to this many pixels.
+        """
+        self.notes: list[str] = []
+        self.wrong = ""
+        width, height = self._in_squares(video.sample_aspect_ratio, first)
+        shape = _turned(np.broadcast_to(np.uint8(0), (height, width, 3)), first.side_data.get(_MATRIX)).shape
+        self.full_size = shape[0], shape[1]
+        if width * height > max_pixels:
+            share = sqrt(max_pixels / (width * height))
+            full, (width, height) = f"{width}×{height}", (max(1, int(width * share)), max(1, int(height * share)))
+            self.notes.append(f"its frames of {full} pixels are reduced to {width}×{height}")
+        self._size = width, height
+        if first.color_trc in TRANSFERS:
+            self.notes.append(f"its HDR ({TRANSFERS[first.color_trc]}) is tone-mapped to SDR")
+
+    def rgb(self, frame: Any) -> NDArray[np.uint8]:
+        """RGB (H, W, 3) of a frame."""
+        width, height = self._size
+        if frame.color_trc in TRANSFERS:
+            told = frame.colorspace != _UNSPECIFIED
+            coded = frame.reformat(width, height, "rgb48le", src_colorspace=None if told else _BT_2020).to_ndarray()
+            shown = to_srgb(coded, frame.color_trc, frame.color_primaries)
+        else:
+            shown = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        return np.ascontiguousarray(_turned(shown, frame.side_data.get(_MATRIX)))
+
+    def given(self, camera: GivenCamera | None) -> GivenCamera | None:
+        """A given camera, which is of frames that are not reduced, for those that are shown."""
+        if camera is None:
+            return None
+        return lambda height, width: camera(*self.full_size).resized(width, height)
+
+    def _in_squares(self, aspect: Fraction | None, frame: Any) -> tuple[int, int]:
+        """Width and height in square pixels: those of DV and of some films are not, which the stream says."""
+        if not aspect or aspect == 1:
+            return frame.width, frame.height
+        if not 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT:
+            shape = f"{aspect.numerator}:{aspect.denominator}"
+            self.wrong = f"says that its pixels are {shape}, which no camera's are; they are taken for squares"
+            return frame.width, frame.height
+        return max(1, round(frame.width * aspect)), frame.height
+
+
+_MATRIX = "DISPLAYMATRIX"
+_UNSPECIFIED, _BT_2020 = 2, 9  # of a frame's matrix, by H.273
+
+
+def _turned(rgb: NDArray[np.uint8], matrix: Any) -> NDArray[np.uint8]:
+    """A frame as its display matrix wants it: turned by quarters, and mirrored if the determinant is negative."""
+    if matrix is None:
+        return rgb
+    across_x, across_y, _, down_x, down_y = np.frombuffer(bytes(matrix), np.int32)[:5].astype(float)
+    determinant = across_x * down_y - across_y * down_x
+    if determinant == 0:
+        return rgb
+    if determinant < 0:
+        rgb, across_x, across_y = rgb[:, ::-1], -across_x, -across_y
+    # As FFmpeg does: each axis in its own length.
+    turn = np.arctan2(across_y / hypot(across_y, down_y), across_x / hypot(across_x, down_x))
+    turned: NDArray[np.uint8] = np.rot90(rgb, k=round(-turn / (np.pi / 2)))
+    return turned
+
+
 class Shot(NamedTuple):
     """A frame as a clip holds it."""
 
     frame: Any  # PyAV's, decoded
-    size: tuple[int, int]  # width and height at which `upright` is to show it: the first frame's, in square pixels
+    display: Display
 
     @property
     def num_bytes(self) -> int:
@@ -37,15 +128,24 @@ class Shot(NamedTuple):
         return int(1.5 * self.frame.width * self.frame.height)
 
     def rgb(self) -> NDArray[np.uint8]:
-        """RGB (H, W, 3), upright.
+        """RGB (H, W, 3), as it is to be shown.
 
         Raises:
             LeadlineError: if its colours are of a kind that cannot be read.
         """
         try:
-            return upright(self.frame, self.size)
+            return self.display.rgb(self.frame)
         except (pyav().FFmpegError, ValueError, MemoryError) as error:
             raise LeadlineError(f"a frame cannot be read as RGB ({brief(error)}): convert the video first") from error
+
+
+def main_video(container: Any) -> Any:
+    """The stream of moving pictures: no cover, no thumbnail; None if there is none."""
+    still = pyav().stream.Disposition
+    covers = still.attached_pic | still.timed_thumbnails | still.still_image
+    moving = [it for it in container.streams.video if not it.disposition & covers]
+    best = container.streams.best("video")
+    return best if best in moving else next(iter(moving), None)
 
 
 class ClipReader:
@@ -56,13 +156,15 @@ class ClipReader:
         rate: frames per second, a fraction.
         sound: the audio stream; None if there is none.
         sound_packets: its packets so far, as they are in the file.
+        notes: what is not shown as it is stored, in words, from the first frame on.
+        wrong: what is wrong with the file, such as frames that end early, in words; "" if nothing.
     """
 
-    def __init__(self, path: Path, stack: ExitStack) -> None:
+    def __init__(self, path: Path, stack: ExitStack, max_pixels: int = MAX_FRAME_PIXELS) -> None:
         """Open a file until the stack closes.
 
         Raises:
-            LeadlineError: if it is missing, no video, or has no frames.
+            LeadlineError: if it is missing, no video, has no frames, or too large ones.
         """
         av = pyav()
         if not path.is_file():
@@ -71,58 +173,93 @@ class ClipReader:
             self._container = stack.enter_context(av.open(f"file:{path}"))  # else "10:30.mkv" is of a protocol named 10
         except (av.FFmpegError, ValueError) as error:
             raise LeadlineError(f"{path} is no video that can be read: {error}") from error
-        if not self._container.streams.video:
-            raise LeadlineError(f"{path} holds no moving picture; wanted a video")
-        self.path = path
-        self._video = self._container.streams.video[0]
+        self._video = main_video(self._container)
+        if self._video is None:
+            raise LeadlineError(f"{path} holds no moving picture; wanted a whole video, or was it cut short?")
+        width, height = self._video.codec_context.width, self._video.codec_context.height
+        if width * height > MAX_DECODED_PIXELS:
+            raise LeadlineError(f"{path} has frames of {width}×{height} pixels; wanted at most {MAX_DECODED_PIXELS:,}")
+        self.path, self._max_pixels = path, max_pixels
         self._video.thread_type = "AUTO"
-        self.rate = self._video.average_rate
+        self.rate = self._video.average_rate or self._video.guessed_rate
         self.sound = next(iter(self._container.streams.audio), None)
         self.sound_packets: list[Any] = []
+        self.notes: list[str] = []
+        self.wrong = ""
+        self._error = ""  # the first
+        self._end_s: dict[int, float] = {}  # by stream
 
     def shots(self) -> Iterator[Shot]:
-        """The frames; may be asked for once.
+        """The frames; may be asked for once. Frames of one time are a tick apart.
 
         Raises:
-            LeadlineError: if the clip is broken or holds no frame.
+            LeadlineError: if no frame can be decoded, or their times do not rise.
         """
-        num_frames, size, last_pts = 0, None, None
-        try:
-            for frame in self._decoded():
-                # Streams without a container tell no times, old containers of new codecs wrong ones.
-                if frame.pts is None or (last_pts is not None and frame.pts <= last_pts):
-                    raise LeadlineError(
-                        f"{self.path} has frames without a rising time; put it into a container such as .mp4"
-                    )
-                size, last_pts = size or size_of_squares(self._video, frame), frame.pts
-                num_frames += 1
-                yield Shot(frame, size)
-        except pyav().FFmpegError as error:
-            raise LeadlineError(f"{self.path} is broken after {num_frames} frames: {error}") from error
-        if not num_frames:
-            raise LeadlineError(f"{self.path} holds no frame")
+        display, last, told = None, None, None
+        for frame in self._decoded():
+            # Streams without a container tell no times, old containers of new codecs wrong ones.
+            if frame.pts is None or (told is not None and frame.pts < told):
+                raise LeadlineError(
+                    f"{self.path} has frames without a rising time; put it into a container such as .mp4"
+                )
+            told = frame.pts
+            frame.pts = last = told if last is None else max(told, last + 1)
+            if display is None:
+                display = Display(self._video, frame, self._max_pixels)
+                self.notes, self.wrong = display.notes, display.wrong
+            yield Shot(frame, display)
+        damage = self._cut_short() or (self._error and f"is broken: {self._error}")
+        if display is None:
+            raise LeadlineError(f"{self.path} {damage or 'holds no frame'}")
+        if damage:
+            self.wrong = "; ".join(filter(None, (self.wrong, f"{damage}; what came is written")))
 
     def num_packets(self) -> int:
-        """How many frames the file holds, without decoding one; the reader is at its end then."""
-        return sum(1 for packet in self._container.demux(self._video) if packet.dts is not None)
+        """How many frames can be read, without decoding one; the reader is at its end then."""
+        count = 0
+        try:
+            for packet in self._container.demux(self._video):
+                count += packet.dts is not None
+        except pyav().FFmpegError:
+            pass
+        return count
 
     def _decoded(self) -> Iterator[Any]:
-        wanted = [self._video] if self.sound is None else [self._video, self.sound]
-        for packet in self._container.demux(wanted):
-            if packet.stream is not self.sound:
-                yield from packet.decode()
-            elif packet.dts is not None:  # the last one is empty
+        """The frames of the packets that are whole."""
+        for packet in self._packets():
+            if packet.pts is not None:
+                end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._end_s[packet.stream.index] = max(self._end_s.get(packet.stream.index, 0.0), end_s)
+            if packet.stream is self._video:
+                try:
+                    yield from packet.decode()
+                except pyav().FFmpegError as error:
+                    self._error = self._error or str(error)
+            elif packet.stream is self.sound and packet.dts is not None:  # the last one is empty
                 self.sound_packets.append(packet)
 
+    def _packets(self) -> Iterator[Any]:
+        """All of them; at the end an empty one of each stream, by which its decoder gives what it still has."""
+        try:
+            yield from self._container.demux()
+        except pyav().FFmpegError as error:
+            self._error = self._error or str(error)
+            last = pyav().Packet()
+            last.stream = self._video
+            yield last
 
-def size_of_squares(video: Any, frame: Any) -> tuple[int, int]:
-    """A frame's width and height in square pixels: those of DV and of some films are not, which the stream says."""
-    return round(frame.width * (video.sample_aspect_ratio or 1)), frame.height
-
-
-def upright(frame: Any, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """RGB (H, W, 3), turned as the clip asks; width and height before that are its own, or as `size` says."""
-    width, height = size or (frame.width, frame.height)
-    shown = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-    rgb: NDArray[np.uint8] = np.rot90(shown, k=round(frame.rotation / 90))
-    return np.ascontiguousarray(rgb)
+    def _cut_short(self) -> str:
+        """What to say if the file ends before the length that its header says; else ""."""
+        if self._container.format.name not in LENGTH_IN_HEADER or not self._end_s:
+            return ""
+        video = self._video
+        frame_s = float(1 / self.rate) if self.rate else 0.0
+        if video.duration is not None:
+            came_s, said_s = self._end_s.get(video.index, 0.0), float(video.duration * video.time_base)
+        else:
+            came_s, said_s = max(self._end_s.values()), (self._container.duration or 0) / pyav().time_base
+        if self._container.format.name == "avi":  # FFmpeg makes the length fit what is there
+            said_s = max(said_s, video.frames * frame_s)
+        if came_s >= said_s - 3 * frame_s - min(1.0, 0.02 * said_s):
+            return ""
+        return f"is cut short: its header says {said_s:.1f} s, {came_s:.1f} s came"

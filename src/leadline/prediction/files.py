@@ -17,6 +17,7 @@ from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, size_with_area
 from leadline.io import (
     CONTACT_SHEET,
+    MAX_TRIANGLES,
     CameraLike,
     GivenCamera,
     camera_from_options,
@@ -75,6 +76,7 @@ def predict_files(
     fov_deg: float | None = None,
     camera: CameraLike | GivenCamera | None = None,
     max_pixels: int = MAX_PIXELS,
+    max_triangles: int = MAX_TRIANGLES,
     skip_existing: bool = False,
     tiled: bool = False,
     undistort: bool = False,
@@ -97,7 +99,10 @@ def predict_files(
         fov_deg: horizontal field of view of every picture in degrees, instead of `focal_px`.
         camera: the camera that took every picture, its file or its matrix, instead of both.
         max_pixels: larger pictures are read smaller.
+        max_triangles: of each surface; a finer one is simplified.
         skip_existing: pass over pictures whose results are all there and, as far as their ends tell, whole. Without
+        max_triangles: of each surface; a finer one is simplified.
+        skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
             formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
         undistort: whether the lens' distortion is removed first, see `predict`.
@@ -127,10 +132,10 @@ def predict_files(
         try:
             ensure_overwritable(output_paths(stem, formats))
             with ExitStack() as stack:
-                # A large image waits here until it is alone, and stays so until its results are written.
-                wait = partial(_enter, stack, gate)
+                wait = partial(_enter, stack, gate)  # a large image is alone from here until its results are written
                 prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
-                result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
+                written = prediction.save(stem, formats, max_triangles)
+                result = FileResult(path, written, prediction.summary, prediction.focal, "")
         except Exception as error:  # memory, a full disk, foreign libraries: the others are still to be done
             logger.debug("%s", path, exc_info=True)
             return _Done(FileResult(path, [], None, "", item_error(path, error)), None, None)

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, Cloud, DepthSummary, point_cloud, summarize_depth
 from leadline.io import (
+    MAX_TRIANGLES,
     require_openexr,
     write_depth_png,
     write_exr,
     write_mesh_glb,
     write_npz,
+    write_pfm,
     write_ply,
     write_points_glb,
 )
@@ -83,12 +85,18 @@ class Prediction:
         """Near, median and far in metres."""
         return summarize_depth(self.depth_m, self.valid)
 
-    def save(self, stem: str | Path, formats: Sequence[str] = ("depth", "color", "npz")) -> list[Path]:
+    def save(
+        self,
+        stem: str | Path,
+        formats: Sequence[str] = ("depth", "color", "npz"),
+        max_triangles: int = MAX_TRIANGLES,
+    ) -> list[Path]:
         """Write files named after `stem`.
 
         Args:
             stem: folder and beginning of the names.
             formats: keys of `FORMATS`.
+            max_triangles: of a surface; a finer one is simplified.
 
         Returns:
             The files.
@@ -102,7 +110,7 @@ class Prediction:
             _ = self.pinhole  # refused before the first file is written
         paths = output_paths(Path(stem), formats)
         for name, path in zip(formats, paths, strict=True):
-            FORMATS[name][1](path, self)
+            FORMATS[name][1](path, self, **({"max_triangles": max_triangles} if name == "glb" else {}))
         return paths
 
 
@@ -124,21 +132,22 @@ def _cloud(prediction: Prediction) -> Cloud:
     return point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.pinhole)
 
 
-def _write_mesh(path: Path, prediction: Prediction) -> None:
-    write_mesh_glb(path, prediction.rgb, prediction.depth_m, prediction.valid, prediction.pinhole)
+def _write_mesh(path: Path, it: Prediction, max_triangles: int) -> None:
+    write_mesh_glb(path, it.rgb, it.depth_m, it.valid, it.pinhole, max_triangles)
 
 
-FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
+FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
     "depth": ("_depth.png", lambda path, it: write_depth_png(path, it.depth_m, it.valid)),
     "color": ("_color.png", _write_color),
     "uncertainty": ("_uncertainty.png", _write_uncertainty),
     "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics, it.uncertainty_m)),
     "exr": (".exr", lambda path, it: write_exr(path, it.depth_m, it.valid)),
+    "pfm": (".pfm", lambda path, it: write_pfm(path, it.depth_m, it.valid)),
     "ply": (".ply", lambda path, it: write_ply(path, _cloud(it))),
     "points": ("_points.glb", lambda path, it: write_points_glb(path, _cloud(it))),
     "glb": (".glb", _write_mesh),
 }
-"""Each format's file name ending, and what writes it."""
+"""Each format's file name ending, and what writes it, given the path and the prediction."""
 IN_SPACE = ("ply", "points", "glb")
 """Those that hold points in space."""
 

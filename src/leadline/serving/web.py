@@ -22,8 +22,6 @@ from leadline.prediction import FORMATS, open_metric_backend, predict
 from leadline.serving.guard import MAX_UPLOAD_BYTES, Guard
 from leadline.serving.view import ViewState, click, describe, draw_expected_error, draw_points, show
 
-SURFACE_VERTICES = 250_000
-"""Of the surface on the page: what a browser turns smoothly and loads in a moment."""
 MAX_PIXELS = 12_000_000
 """Larger images are predicted smaller: for each visitor one is kept, with up to 15 bytes a pixel."""
 MAX_VISITORS = 16
@@ -200,7 +198,7 @@ def _predict(
     surface = _empty_folder(folder) / f"{shown.name}.glb"
     try:
         it = prediction
-        write_mesh_glb(surface, it.rgb, it.depth_m, it.valid, it.pinhole, SURFACE_VERTICES)
+        write_mesh_glb(surface, it.rgb, it.depth_m, it.valid, it.pinhole)
     except LeadlineError as mistake:  # the rest can be shown all the same
         words.append(f"No surface: {mistake}")
     found = str(surface) if surface.exists() else None

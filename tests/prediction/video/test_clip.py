@@ -205,6 +205,28 @@ def test_frames_of_pixels_that_are_no_squares_are_made_so(tiny_model: DepthModel
     assert {(frame.width, frame.height) for frame in read(clip.written[0])} == {(128, 72)}
 
 
+def test_a_given_camera_follows_frames_that_are_reduced(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
+    """--focal-px is in pixels of the clip: of 96×72 that are read as 48×36, half as many."""
+    seen: list[Prediction] = []
+    predict_video(
+        clip, tmp_path / "out" / "it", tiny_model, given=camera_from_options(120.0), max_pixels=48 * 36,
+        on_prediction=lambda it, _: seen.append(it),
+    )  # fmt: skip
+    assert {it.rgb.shape for it in seen} == {(36, 48, 3)} and {it.focal_px for it in seen} == {60.0}
+
+
+def test_what_came_of_a_cut_clip_is_written_and_said(tiny_model: DepthModel, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mkv"
+    write_clip(path)
+    whole = path.read_bytes()
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+    path.write_bytes(whole[: places[4]])
+    clip = predict_video(path, tmp_path / "out" / "cut", tiny_model)
+    assert clip.wrong.startswith("is cut short: its header says 0.")
+    assert [len(read(it)) for it in clip.written] == [clip.num_frames] * 2 and 1 <= clip.num_frames <= 5
+
+
 class Counting:
     """Answers each frame's mean brightness as depth, and counts the frames."""
 

@@ -1,5 +1,6 @@
 """Video: a clip becomes a clip of image beside depth, and one of depth in millimetres, frame for frame."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from leadline.backends import Backend
 from leadline.geometry import Camera, DepthSummary, summarize_depth
-from leadline.io import ClipReader, GivenCamera, Shot, ensure_overwritable
+from leadline.io import MAX_FRAME_PIXELS, ClipReader, GivenCamera, Shot, ensure_overwritable
 from leadline.prediction.colors import depth_limits
 from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
 from leadline.prediction.result import Prediction
 from leadline.prediction.thread_pool import ordered_map
 from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
+
+logger = logging.getLogger(__name__)
 
 NUM_LOOKED_AT = 12
 """Frames, evenly over the clip, whose depth sets the one range of colours."""
@@ -52,6 +55,8 @@ class Clip:
     """Near, median and far in metres over the frames that set the colours."""
     focal: str
     """Focal length and where it is from, in words."""
+    wrong: str
+    """What is wrong with the clip, such as frames that end early, in words; "" if nothing."""
 
 
 def predict_video(
@@ -62,11 +67,13 @@ def predict_video(
     formats: Sequence[str] = ("color", "depth"),
     given: GivenCamera | None = None,
     steady: bool = True,
+    max_pixels: int = MAX_FRAME_PIXELS,
     on_prediction: Callable[[Prediction, float], None] | None = None,
 ) -> Clip:
     """Predict every frame of a clip; the results have its frames, times and length.
 
-    Frames are turned upright as the clip says. One range of colours serves the whole clip.
+    Frames are turned upright as the clip says. One range of colours serves the whole clip. Of a clip that is cut short
+    or broken, what came is written.
 
     Args:
         path: the clip.
@@ -74,6 +81,7 @@ def predict_video(
         model: as `leadline.predict`.
         formats: keys of `ENDINGS`; others are for pictures and are passed over.
         given: what is given of the camera; else it is assumed to be the training images'.
+        max_pixels: larger frames are reduced to this many pixels.
         steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
         on_prediction: is called with each frame's prediction and its time in seconds.
 
@@ -88,12 +96,14 @@ def predict_video(
     wanted = clip_paths(stem, formats, str(path))
     ensure_overwritable(wanted.values())
     backend = open_metric_backend(model, inf)
-    ask = partial(predict, model=backend, camera=given)
     with ExitStack() as stack:
-        reader = ClipReader(path, stack)
+        reader = ClipReader(path, stack, max_pixels)
         shots = reader.shots()
         kept, is_whole = _kept(shots)
-        ahead = _look_ahead(kept if is_whole else None, path, ask, backend)
+        ask = partial(predict, model=backend, camera=kept[0].display.given(given))
+        for note in reader.notes:
+            logger.warning("%s: %s", path, note)
+        ahead = _look_ahead(kept if is_whole else None, partial(ClipReader, path, max_pixels=max_pixels), ask, backend)
         depths_m = np.stack([seen.depth_m for seen in ahead.values()])
         everywhere = np.ones(depths_m.shape, bool)
         limits_m, summary = depth_limits(depths_m, everywhere), summarize_depth(depths_m, everywhere)
@@ -101,7 +111,7 @@ def predict_video(
         writers = stack.enter_context(writing_clips(wanted, str(path), reader.rate, reader))
         predicted = _predicted(chain(_emptied(kept), shots), ahead, ask, backend)
         num_frames, seconds, last = write_frames(predicted, lambda *_: limits_m, writers, steady, on_prediction)
-    return Clip(list(wanted.values()), num_frames, seconds, summary, "" if last is None else last.focal)
+    return Clip(list(wanted.values()), num_frames, seconds, summary, "" if last is None else last.focal, reader.wrong)
 
 
 def _kept(shots: Iterator[Shot]) -> tuple[list[Shot], bool]:
@@ -123,7 +133,10 @@ def _emptied(kept: list[Shot]) -> Iterator[Shot]:
 
 
 def _look_ahead(
-    kept: Sequence[Shot] | None, path: Path, ask: Callable[[NDArray[np.uint8]], Prediction], backend: Backend
+    kept: Sequence[Shot] | None,
+    reopen: Callable[[ExitStack], ClipReader],
+    ask: Callable[[NDArray[np.uint8]], Prediction],
+    backend: Backend,
 ) -> dict[int, _Seen]:
     """Predict frames evenly over the clip, by their numbers: from those that are kept, or from a look of its own."""
     with ExitStack() as stack:
@@ -131,8 +144,8 @@ def _look_ahead(
             shots: Iterable[Shot] = kept
             num_frames = len(kept)
         else:
-            shots = ClipReader(path, stack).shots()
-            num_frames = ClipReader(path, stack).num_packets()
+            shots = reopen(stack).shots()
+            num_frames = max(1, reopen(stack).num_packets())
         places = np.linspace(0, num_frames - 1, min(NUM_LOOKED_AT, num_frames)).round().astype(int).tolist()
         chosen = ((number, shot) for number, shot in enumerate(shots) if number in places)
         jobs = (partial(_see, number, shot, ask) for number, shot in chosen)

@@ -1,5 +1,6 @@
 """Cameras and network streams: their newest frames become clips of depth until somebody stops it."""
 
+import logging
 import re
 import signal
 import threading
@@ -20,6 +21,8 @@ from leadline.prediction.colors import AdaptingLimits
 from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
 from leadline.prediction.result import Prediction
 from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
+
+logger = logging.getLogger(__name__)
 
 RATE = Fraction(30)
 """What the files say; each frame has its own time all the same."""
@@ -97,7 +100,11 @@ def predict_stream(
         writing_clips(wanted, redact_url(source), RATE) as writers,
     ):
         predicted = (
-            (predict(rgb, backend, camera=given), round(came_s / TIME_BASE), TIME_BASE)
+            (
+                predict(rgb, backend, camera=newest.display.given(given) if newest.display else given),
+                round(came_s / TIME_BASE),
+                TIME_BASE,
+            )
             for rgb, came_s in newest.until(lambda now_s: stopped.is_set() or now_s >= seconds)
         )
         num_frames, now_s, prediction = write_frames(predicted, limits, writers, steady, on_prediction)
@@ -106,6 +113,9 @@ def predict_stream(
         if prediction is None:
             raise LeadlineError(f"{name} gave no picture{newest.broken and f' ({newest.broken})'}: check that it is on")
     summary = summarize_depth(prediction.depth_m, prediction.valid)
+    shown = newest.display
+    for words in () if shown is None else (*shown.notes, *filter(None, [shown.wrong])):
+        logger.warning("%s: %s", name, words)
     num_dropped = newest.num_seen - num_frames
     return Recording(list(wanted.values()), num_frames, num_dropped, now_s, summary, prediction.focal, newest.broken)
 
