@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from depth_writers import WRITERS
 from leadline.data.catalog import open_dataset
 from leadline.data.sample import DepthDataset, Sample
 from leadline.errors import LeadlineError
@@ -38,23 +39,12 @@ def ramp(sample: Sample) -> np.ndarray:
     return np.linspace(1, 5, height * width, dtype=np.float32).reshape(height, width)
 
 
-def save_exr(path: Path, values: np.ndarray) -> None:
-    openexr = pytest.importorskip("OpenEXR", reason="needs OpenEXR")
-    openexr.File({"type": openexr.scanlineimage}, {"Z": values}).write(str(path))
+ENDINGS_OF_OURS = {"_depth.png": WRITERS[".png"]}
 
 
-WRITERS = {
-    ".npz": lambda path, values: np.savez(path, depth_m=values),
-    ".npy": np.save,
-    ".exr": save_exr,
-    "_depth.png": lambda path, values: Image.fromarray(np.rint(values * 1000).astype(np.uint16)).save(path),
-    ".tiff": lambda path, values: Image.fromarray(values).save(path),
-}
-
-
-@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("ending", [*WRITERS, *ENDINGS_OF_OURS])
 def test_each_format_is_read_in_metres(dataset: DepthDataset, first: Sample, tmp_path: Path, ending: str) -> None:
-    WRITERS[ending](tmp_path / f"{first.id}{ending}", ramp(first))
+    {**WRITERS, **ENDINGS_OF_OURS}[ending](tmp_path / f"{first.id}{ending}", ramp(first))
     scorer = FilesScorer(tmp_path, dataset)
     assert scorer.output is Output.METRES and scorer.name == tmp_path.name
     np.testing.assert_allclose(estimate(tmp_path, dataset).values[0, 0], ramp(first), atol=5.1e-4)
@@ -87,7 +77,7 @@ def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
     dataset: DepthDataset, first: Sample, tmp_path: Path, uncertainty: np.ndarray
 ) -> None:
     np.savez(tmp_path / f"{first.id}.npz", depth_m=ramp(first), uncertainty=uncertainty)
-    with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got .*6, 8\)"):
+    with pytest.raises(LeadlineError, match=r"must have one channel.*, got .*6, 8\)"):
         estimate(tmp_path, dataset)
 
 
@@ -125,7 +115,7 @@ def test_files_score_as_the_model_that_wrote_them(
     [
         (None, b"", "holds no prediction of '00001': wanted 00001 with one of .npz, .npy"),
         ("00001.npz", b"PK", "is no whole .npz file with an array depth_m"),
-        ("00001.npy", b"\x93NUMPY", "is no whole .npy file"),
+        ("00001.npy", b"\x93NUMPY", "is missing or no .npy array"),
         ("00001.png", b"\x89PNG", "00001.png"),
         ("predictions.toml", b"output = 'inches'", "output: Input should be 'metres', 'depth' or 'disparity'; known"),
         ("predictions.toml", b"=", "is not valid TOML"),
@@ -143,7 +133,7 @@ def test_mistakes_are_one_line(
 
 def test_colours_are_not_depth(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
     Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id}.png")
-    with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got uint8 \(6, 8, 3\)"):
+    with pytest.raises(LeadlineError, match=r"must have one channel, got shape \(6, 8, 3\); store depth"):
         estimate(tmp_path, dataset)
 
 

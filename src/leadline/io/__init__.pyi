@@ -9,6 +9,9 @@ from .camera_files import GivenCamera as GivenCamera
 from .camera_files import as_camera as as_camera
 from .camera_files import camera_from_options as camera_from_options
 from .camera_files import read_camera as read_camera
+from .depth_files import DEPTH_READERS as DEPTH_READERS
+from .depth_files import StoredDepth as StoredDepth
+from .depth_files import read_stored_depth as read_stored_depth
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png

@@ -6,12 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
@@ -36,6 +37,12 @@ MAX_NAMED = 3
 """Files named in one problem; the others are counted."""
 # what Pillow and NumPy raise on damaged or foreign files
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError)
+
+PILLOW_READS = (".png", ".pgm")
+"""Endings of depth whose size Pillow tells from the head of the file; others are decoded for it."""
+
+SIZE_IN_HEAD = (".png", ".tif", ".tiff", ".pgm")
+"""Endings of depth whose size Pillow tells, mostly, without decoding it."""
 
 Row = dict[str, str]
 T = TypeVar("T")
@@ -198,25 +205,30 @@ def _header(root: Path, row: Row) -> _Header:
 
 def _try_size(path: Path, is_depth: bool) -> Size | str:
     try:
-        return _size(path, is_depth)
-    except FileNotFoundError:
-        return "missing file"
-    except UNREADABLE:
+        return (_depth_size if is_depth else _picture_size)(path) if path.exists() else "missing file"
+    except (LeadlineError, *UNREADABLE):
         return "unreadable file"
 
 
-def _size(path: Path, is_depth: bool) -> Size | str:
+def _picture_size(path: Path) -> Size:
     """Size of the upright picture, from its head alone."""
-    if is_depth and path.suffix == ".npy":
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-        return (shape[1], shape[0]) if len(shape) == 2 else "depth map of more than one channel"
     with Image.open(path) as file:
         width, height = file.size
-        if is_depth:
-            return (width, height) if len(file.getbands()) == 1 else "depth map of more than one channel"
         # PNG would decode all its pixels to find its EXIF block
         turned = file.format == "JPEG" and file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         return (height, width) if turned else (width, height)
+
+
+def _depth_size(path: Path) -> Size | str:
+    """Size of a depth map, from its head where that tells."""
+    shape: tuple[int, ...] = ()
+    if path.suffix.lower() == ".npy":
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    elif path.suffix.lower() in SIZE_IN_HEAD:
+        with suppress(UnidentifiedImageError), Image.open(path) as file:
+            shape = (file.height, file.width, len(file.getbands()))
+    height, width, *channels = shape or read_stored(path).shape
+    return (width, height) if channels in ([], [1]) else "depth map of more than one channel"
 
 
 def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[str]:

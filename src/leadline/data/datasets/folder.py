@@ -15,7 +15,7 @@ from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, choose_camera
-from leadline.io import Picture, as_record, decode_image, read_image, read_toml
+from leadline.io import Picture, StoredDepth, as_record, read_image, read_stored_depth, read_toml
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
@@ -123,7 +123,7 @@ def read_depth(path: Path, info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
     """Read a depth map and turn it into metres.
 
     Args:
-        path: a one-channel 8- or 16-bit PNG or TIFF, or a .npy array.
+        path: a file of one of `leadline.io.DEPTH_READERS`.
         info: scale, offset and invalid value.
 
     Returns:
@@ -144,10 +144,13 @@ def read_stored(path: Path) -> np.ndarray:
     Raises:
         LeadlineError: if the file is missing, broken or not one channel.
     """
-    value = _read_array(path) if path.suffix == ".npy" else _read_picture(path)
-    if value.ndim != 2:
-        raise LeadlineError(f"{path} must have one channel, got shape {value.shape}; store depth, not its colours")
-    return value
+    return _known_numbers(read_stored_depth(path))
+
+
+def _known_numbers(stored: StoredDepth) -> np.ndarray:
+    """The numbers, without those that the file's own mask rules out."""
+    nothing = np.nan if stored.values.dtype.kind == "f" else 0
+    return stored.values if stored.valid is None else np.where(stored.valid, stored.values, nothing)
 
 
 def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> None:
@@ -166,25 +169,6 @@ def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> 
             f"{path} is turned by its EXIF block, and its depth says nothing of that: "
             "save the picture as its depth lies, without an orientation"
         )
-
-
-def _read_picture(path: Path) -> np.ndarray:
-    picture = decode_image(path)
-    if picture.mode in ("P", "1"):
-        raise LeadlineError(
-            f"{path} holds places in a list of colours, wanted numbers: save depth as grey of 8 or 16 bits"
-        )
-    return np.asarray(picture)
-
-
-def _read_array(path: Path) -> np.ndarray:
-    try:
-        value: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise LeadlineError(f"{path} is missing or no .npy array: {error}") from error
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "uif":
-        raise LeadlineError(f"{path} must be one .npy array of numbers; save it with numpy.save")
-    return value
 
 
 def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:
