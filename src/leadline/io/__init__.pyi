@@ -48,3 +48,4 @@ from .toml import read_toml as read_toml
 from .video import ClipReader as ClipReader
 from .video import Shot as Shot
 from .video import pyav as pyav
+from .video_frames import FrameFinder as FrameFinder
