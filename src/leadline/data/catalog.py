@@ -37,6 +37,9 @@ def _is_nyu(path: Path) -> bool:
     return (path.is_file() and path.suffix == ".mat") or (path / "nyu_depth_v2_labeled.mat").exists()
 
 
+_SCANNET_EXPORT = ("color", "depth", "pose")
+
+
 def _ends_with(*endings: str) -> Callable[[Path], bool]:
     """A recogniser of files by their ending."""
     return lambda path: path.suffix.lower() in endings and path.is_file()
@@ -58,7 +61,8 @@ _is_arkitscenes = _holds(
 
 
 def _is_scannet(path: Path) -> bool:
-    return any(all((scene / name).is_dir() for name in ("color", "depth", "pose")) for scene in (path, *path.glob("*")))
+    exported = any(all((scene / name).is_dir() for name in _SCANNET_EXPORT) for scene in (path, *path.glob("*")))
+    return exported or _ends_with(".sens")(path) or any(path.glob("*.sens"))
 
 
 DATASETS: dict[str, Kind] = {
@@ -91,8 +95,7 @@ DATASETS: dict[str, Kind] = {
         "frame_00000.json, depth_00000.png", _holds("depth_[0-9]*.png"), "scanner3d:ScannerAppDataset"
     ),
     "nerfstudio": Kind("transforms.json", _holds("transforms.json"), "nerfstudio:NerfstudioDataset"),
-    "scannet": Kind("color, depth, pose", _is_scannet, "scannet:ScanNetDataset"),
-    "scannet-sens": Kind("a .sens file", _ends_with(".sens"), "scannet:SensDataset"),
+    "scannet": Kind("color, depth, pose, or a .sens file", _is_scannet, "scannet:open_scannet"),
 }
 """Every kind of data set (docs/reference/data-sets.md), in the order in which a path is compared with them."""
 

@@ -5,6 +5,7 @@ from .camera import focal_px_from_fov as focal_px_from_fov
 from .camera import fov_deg_from_focal as fov_deg_from_focal
 from .depth import DepthSummary as DepthSummary
 from .depth import Output as Output
+from .depth import depth_along_axis as depth_along_axis
 from .depth import depth_to_disparity as depth_to_disparity
 from .depth import disparity_to_depth as disparity_to_depth
 from .depth import summarize_depth as summarize_depth

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leadline.geometry.camera import Camera
+
 MAX_MM = 65535
 """What 16 bits can hold."""
 
@@ -54,6 +56,23 @@ def disparity_to_depth(disparity: Tensor) -> Tensor:
         Depth in metres; 0, which is no valid depth, where the disparity is not finite and positive.
     """
     return _inverse(disparity)
+
+
+def depth_along_axis(distance_m: NDArray[np.float32], camera: Camera) -> NDArray[np.float32]:
+    """Turn distances from the camera, along each pixel's ray, into depths along its optical axis.
+
+    Args:
+        distance_m: metres, (H, W), of the camera's view at any resolution.
+        camera: the camera.
+
+    Returns:
+        Metres, (H, W): distance / sqrt(1 + x² + y²), where (x, y, 1) is the ray.
+    """
+    height, width = distance_m.shape
+    seen = camera.resized(width, height)
+    y = (np.arange(height)[:, None] - seen.cy) / seen.fy
+    x = (np.arange(width)[None] - seen.cx - seen.skew * y) / seen.fx
+    return (distance_m / np.sqrt(1 + x**2 + y**2)).astype(np.float32)
 
 
 def to_millimetres(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:

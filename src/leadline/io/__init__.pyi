@@ -9,8 +9,10 @@ from .camera_files import GivenCamera as GivenCamera
 from .camera_files import as_camera as as_camera
 from .camera_files import camera_from_options as camera_from_options
 from .camera_files import read_camera as read_camera
+from .depth_files import ARRAY_DAMAGE as ARRAY_DAMAGE
 from .depth_files import DEPTH_READERS as DEPTH_READERS
 from .depth_files import StoredDepth as StoredDepth
+from .depth_files import read_array as read_array
 from .depth_files import read_stored_depth as read_stored_depth
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
@@ -30,6 +32,9 @@ from .images import as_seen as as_seen
 from .images import decode_image as decode_image
 from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
+from .json_files import format_json as format_json
+from .json_files import parse_json as parse_json
+from .json_files import read_json as read_json
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
 from .mesh import write_points_glb as write_points_glb

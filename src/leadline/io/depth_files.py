@@ -1,5 +1,7 @@
 """Depth as files: predicted depth, which carries its unit, and everything that depth of a data set may come in."""
 
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -20,12 +22,17 @@ from leadline.io.png import encode_png
 from leadline.io.raw_depth import read_colmap, read_hdf5, read_pgm, read_sintel
 from leadline.io.tiff import read_float_tiff
 
+# What NumPy raises on damaged .npy and .npz files; it parses their headers as Python.
+ARRAY_DAMAGE = (
+    *(OSError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError),
+    *(RuntimeError, SyntaxError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
+)
+
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
 _MAX_MM = 65535
 _FAST_PNG = 1  # zlib's level: 5 times faster than the default
 _UNCERTAINTY_NAMES = ("uncertainty_m", "uncertainty")
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 class DepthMap(NamedTuple):
@@ -171,7 +178,7 @@ def read_npz(path: Path) -> DepthFile:
             known = (arrays["depth_m"], arrays["valid"], arrays["intrinsics"])
             result = DepthFile(*known, arrays.get("uncertainty_m"))
             require_map(result.depth_m, result.valid, result.uncertainty_m)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except ARRAY_DAMAGE as error:
         reason = " ".join(str(error).split())
         raise LeadlineError(
             f"{path} cannot be read as depth ({reason}): wanted an NPZ file with depth_m, valid, intrinsics, unit"
@@ -212,7 +219,7 @@ def _read_arrays(path: Path) -> StoredDepth:
             valid = arrays.get("valid")
             masks = valid is not None and valid.dtype == np.bool_ and valid.shape == values.shape
             uncertainty = next((arrays[name] for name in _UNCERTAINTY_NAMES if name in arrays), None)
-    except (*_DAMAGE, AttributeError, TypeError) as error:
+    except ARRAY_DAMAGE as error:
         raise LeadlineError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
     return StoredDepth(values, valid if masks else None, uncertainty)
 
@@ -224,14 +231,19 @@ def _depth_among(names: Sequence[str]) -> str:
     return "depth_m" if "depth_m" in names else others[0]
 
 
-def _read_array(path: Path) -> StoredDepth:
+def read_array(path: Path) -> NDArray[Any]:
+    """Read a .npy file.
+
+    Raises:
+        LeadlineError: if it is missing, damaged or holds no array.
+    """
     try:
         values = np.load(path, allow_pickle=False)
-    except _DAMAGE as error:
+    except ARRAY_DAMAGE as error:
         raise LeadlineError(f"{path} is missing or no .npy array: {error}") from error
     if not isinstance(values, np.ndarray):
         raise LeadlineError(f"{path} must be one .npy array of numbers; save it with numpy.save")
-    return StoredDepth(values)
+    return values
 
 
 def _read_picture(path: Path) -> StoredDepth:
@@ -264,7 +276,7 @@ _PICTURES = (".png", ".tif", ".tiff")
 
 DEPTH_READERS: dict[str, Callable[[Path], StoredDepth]] = {
     ".npz": _read_arrays,
-    ".npy": _read_array,
+    ".npy": _numbers_alone(read_array),
     ".exr": _numbers_alone(read_exr),
     ".png": _read_picture,
     ".tif": _read_tiff,

@@ -7,6 +7,7 @@ import torch
 from PIL import ExifTags, Image
 
 from depth_writers import WRITERS
+from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import FolderDataset, FolderInfo, read_dataset_toml, read_depth, read_index
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
@@ -85,9 +86,14 @@ def test_unknown_key_lists_the_known_ones(tmp_path: Path) -> None:
     [
         ("depth_scale = -0.001", "depth_scale", "greater than 0"),
         ("depth_scale = 0", "depth_scale", "greater than 0"),
-        ("depth_scale = nan", "depth_scale", "greater than 0"),
+        ("depth_scale = nan", "depth_scale", "finite number"),
         ("depth_scale = 'mm'", "depth_scale", "valid number"),
-        ("depth_invalid = 0.5", "depth_invalid", "integer"),
+        ("depth_scale = inf", "depth_scale", "finite number"),
+        ("depth_offset = nan", "depth_offset", "finite"),
+        ("depth_invalid = 'none'", "depth_invalid", "valid number"),
+        ("depth_invalid = [0, 'none']", "depth_invalid", "valid number"),
+        ("depth_max_m = 0", "depth_max_m", "greater than 0"),
+        ("depth_along = 'z'", "depth_along", "'axis' or 'ray'"),
         ("intrinsics = [500, 500, 320]", "intrinsics", "required"),
     ],
 )
@@ -138,6 +144,23 @@ def test_spreadsheet_index_with_mark_quotes_and_other_line_ends_is_read(tmp_path
     assert read_index(tmp_path) == [{"id": "a, left", "rgb": "r.png", "depth": "d.png"}]
 
 
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("id,rgb,depth,scenes", "index.csv: unknown column 'scenes': did you mean 'scene'?"),
+        ("id,rgb,depth,focal", "index.csv: unknown column 'focal': choose from id, rgb, depth, mask,"),
+    ],
+)
+def test_an_unknown_column_is_refused_by_name(tmp_path: Path, header: str, said: str) -> None:
+    write_set(tmp_path, header=header, rows="a,rgb.png,depth.png,x")
+    assert said in refusal_of_index(tmp_path)
+
+
+def test_a_line_of_more_cells_than_columns_is_refused(tmp_path: Path) -> None:
+    write_set(tmp_path, rows="a,left, right.png,depth.png")
+    assert "line 2 has more cells than the header" in refusal_of_index(tmp_path)
+
+
 # Depth
 
 
@@ -155,6 +178,93 @@ def test_scale_offset_and_invalid_value(tmp_path: Path) -> None:
     depth_m, valid = read_depth(tmp_path / "depth.png", info)
     np.testing.assert_array_equal(depth_m, [[0.25, 0.75], [2.25, 0]])
     np.testing.assert_array_equal(valid, [[True, True], [True, False]])
+
+
+@pytest.mark.parametrize(
+    ("values", "invalid", "left"),
+    [
+        (np.array([[1, 65534, 65535]], np.uint16), (0, 65535), [True, True, False]),
+        (np.array([[1, 254, 255]], np.uint8), 65535, [True, True, True]),  # which 8 bits would wrap to 255
+        (np.array([[1, 1e10, 65504]], np.float32), (1e10, 65504), [True, False, False]),
+        (np.array([[1, 65504, 60000]], np.float16), (65504, 1e10), [True, False, True]),
+        (np.array([[1, 99.99, np.inf]], np.float32), (99.99,), [True, False, False]),  # no float32 is 99.99
+        (np.array([[1, 2, 3]], np.uint16), (2.5, float("nan"), float("inf"), -1), [True, True, True]),
+    ],
+)
+def test_several_values_can_mean_no_depth(tmp_path: Path, values: np.ndarray, invalid: object, left: list[bool]):
+    np.save(tmp_path / "depth.npy", values)
+    depth_m, valid = read_depth(tmp_path / "depth.npy", FolderInfo(depth_scale=1, depth_invalid=invalid))
+    np.testing.assert_array_equal(valid, [left])
+    np.testing.assert_array_equal(depth_m > 0, [left])
+
+
+def test_what_is_farther_than_the_farthest_depth_is_none(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[1000, 5000, 5001]], np.uint16)).save(tmp_path / "depth.png")
+    _, valid = read_depth(tmp_path / "depth.png", FolderInfo(depth_max_m=5))
+    np.testing.assert_array_equal(valid, [[True, True, False]])
+
+
+def test_depth_beyond_float32_is_none(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", np.array([[1.0, 1e300]]))
+    _, valid = read_depth(tmp_path / "depth.npy", FolderInfo())
+    np.testing.assert_array_equal(valid, [[True, False]])
+
+
+def test_distances_along_rays_become_depth_along_the_axis(tmp_path: Path) -> None:
+    write_set(tmp_path, toml='depth_along = "ray"\nintrinsics = [1.0, 1.0, 1.0, 0.0]\n')
+    np.save(tmp_path / "depth.npy", np.sqrt(np.array([[2, 1, 2], [3, 2, 3]], np.float32)) * 5)
+    (tmp_path / "index.csv").write_text("id,rgb,depth\na,rgb.png,depth.npy\n")
+    dataset = FolderDataset(tmp_path)
+    np.testing.assert_allclose(dataset[0].depth_m[0], np.full((2, 3), 5), rtol=1e-6)
+    assert torch.equal(dataset.ground_truth(0).depth_m, dataset[0].depth_m)
+
+
+def test_distances_at_half_the_size_follow_the_camera_of_the_image(tmp_path: Path) -> None:
+    write_set(tmp_path, header="id,rgb,depth,fx,fy,cx,cy", rows="a,rgb.png,depth.npy,2,2,0.5,0.5")
+    (tmp_path / "dataset.toml").write_text('depth_along = "ray"\n')
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "rgb.png")
+    np.save(tmp_path / "depth.npy", np.ones((2, 2), np.float32))
+    # At half the size: focal length 1, centre (0.5 + 0.5) / 2 - 0.5 = 0.
+    expected = 1 / np.sqrt([[1, 2], [2, 3]])
+    np.testing.assert_allclose(FolderDataset(tmp_path)[0].depth_m[0], expected, rtol=1e-6)
+
+
+def test_distances_along_rays_without_a_camera_are_refused(tmp_path: Path) -> None:
+    write_set(tmp_path, toml='depth_along = "ray"\n')
+    with pytest.raises(LeadlineError, match='id a: depth_along = "ray" needs the camera: give fx, fy, cx, cy'):
+        FolderDataset(tmp_path).ground_truth(0)
+
+
+@pytest.mark.parametrize("bits", [1, 8])
+def test_a_mask_leaves_depth_out(tmp_path: Path, bits: int) -> None:
+    write_set(tmp_path, header="id,rgb,depth,mask", rows="a,rgb.png,depth.png,mask.png")
+    mask = np.array([[1, 0, 1], [0, 1, 1]], bool)
+    Image.fromarray(mask if bits == 1 else mask.astype(np.uint8) * 7).save(tmp_path / "mask.png")
+    truth = FolderDataset(tmp_path).ground_truth(0)
+    np.testing.assert_array_equal(truth.valid[0], mask & (MILLIMETRES > 0))
+    np.testing.assert_array_equal(truth.depth_m[0] > 0, truth.valid[0])
+
+
+def test_a_mask_may_be_an_array_and_may_be_left_out(tmp_path: Path) -> None:
+    write_set(tmp_path, header="id,rgb,depth,mask", rows="a,rgb.png,depth.png,mask.npy\nb,rgb.png,depth.png,")
+    np.save(tmp_path / "mask.npy", np.zeros((2, 3), bool))
+    dataset = FolderDataset(tmp_path)
+    assert [int(dataset.ground_truth(index).valid.sum()) for index in (0, 1)] == [0, 5]
+
+
+def test_a_mask_of_another_size_is_refused(tmp_path: Path) -> None:
+    write_set(tmp_path, header="id,rgb,depth,mask", rows="a,rgb.png,depth.png,mask.npy")
+    np.save(tmp_path / "mask.npy", np.ones((4, 6), bool))
+    with pytest.raises(LeadlineError, match=r"mask\.npy must be 2×3 as its depth map is, got 4×6"):
+        FolderDataset(tmp_path).ground_truth(0)
+
+
+def test_a_damaged_header_of_an_array_is_one_line(tmp_path: Path) -> None:
+    np.save(tmp_path / "depth.npy", MILLIMETRES)
+    whole = (tmp_path / "depth.npy").read_bytes()
+    (tmp_path / "depth.npy").write_bytes(whole.replace(b"}", b" ", 1).replace(b"(2, 3)", b"(2, 3,", 1))
+    with pytest.raises(LeadlineError, match="is missing or no .npy array"):
+        read_depth(tmp_path / "depth.npy", FolderInfo())
 
 
 def test_depth_that_the_offset_makes_negative_is_invalid(tmp_path: Path) -> None:
@@ -298,6 +408,29 @@ def test_what_our_own_npz_calls_invalid_is_none(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", depth_m=np.ones((2, 3), np.float32), valid=np.eye(2, 3, dtype=bool))
     _, valid = FolderDataset(tmp_path).ground_truth(0)
     assert valid[0].tolist() == [[True, False, False], [False, True, False]]
+
+
+@pytest.mark.parametrize("size", [(4, 6), (1, 2), (6, 9)])
+def test_depth_of_another_resolution_keeps_its_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    write_set(tmp_path)
+    Image.fromarray(np.full(size, 1500, np.uint16)).save(tmp_path / "depth.png")
+    sample = FolderDataset(tmp_path)[0]
+    assert sample.image.shape == (3, 2, 3) and sample.depth_m.shape == sample.valid.shape == (1, *size)
+
+
+@pytest.mark.parametrize(
+    ("depth", "image", "same"),
+    [
+        ((192, 256), (1440, 1920), True),
+        ((480, 640), (968, 1296), True),  # ScanNet
+        ((480, 640), (480, 640), True),
+        ((480, 640), (480, 848), False),
+        ((360, 640), (480, 640), False),
+        ((640, 480), (480, 640), False),
+    ],
+)
+def test_which_sizes_can_be_of_one_view(depth: tuple[int, int], image: tuple[int, int], same: bool) -> None:
+    assert same_view(depth, image) is same is same_view(image, depth)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class ArkitScenesDataset(FrameDataset):
         LeadlineError: if there is no picture, or a trajectory is broken.
     """
 
+    any_resolution = True
     up = (0.0, 0.0, 1.0)
 
     def __init__(self, root: Path) -> None:

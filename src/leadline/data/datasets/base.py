@@ -1,6 +1,5 @@
 """What the readers of makers' own layouts share: pictures listed at once, decoded one at a time."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +13,10 @@ from torch import Tensor
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource
-from leadline.io import read_image
+from leadline.io import read_image, read_json
+
+ASPECT_TOLERANCE = 0.01
+"""How far the aspects of an image and its depth may differ: ScanNet's 640x480 beside 1296x968 do by 0.4 %."""
 
 Pinhole = tuple[float, float, float, float]
 """fx, fy, cx, cy in pixels."""
@@ -38,9 +40,11 @@ class FrameDataset(ABC):
     """A data set in its makers' layout; a class for each says how depth and camera are read.
 
     Attributes:
+        any_resolution: whether depth may have another size than its picture.
         up: the direction that is up in the world of `pose`; None where poses do not tell.
     """
 
+    any_resolution = False
     up: tuple[float, float, float] | None = None
 
     def __init__(self, root: Path, frames: Iterable[Frame], wanted: str) -> None:
@@ -88,7 +92,11 @@ class FrameDataset(ABC):
         frame = self._frames[index]
         image = self._read_rgb(frame)
         truth = self.ground_truth(index)
-        require_aspect(self.root / frame.depth, truth.depth_m[0].numpy(), image.shape[-2:])
+        path, size = self.root / frame.depth, tuple(image.shape[-2:])
+        if self.any_resolution:
+            require_same_view(path, tuple(truth.depth_m.shape[-2:]), size)
+        else:
+            require_size(path, truth.depth_m[0].numpy(), size, "picture")
         return Sample(image, *truth, self._matrix(frame, *image.shape[-2:]), frame.id, frame.scene)
 
     def ground_truth(self, index: int) -> GroundTruth:
@@ -149,6 +157,34 @@ class FrameDataset(ABC):
         """The camera of this picture as it is stored; None if the makers do not say."""
 
 
+def same_view(size: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether a map of one size can be the whole of one of the other: of one aspect, but for rounding.
+
+    Args:
+        size: height and width.
+        other: likewise.
+    """
+    (height, width), (other_height, other_width) = size, other
+    pairs = ((height, width * other_height / other_width), (width, height * other_width / other_height))
+    return all(abs(side - wanted) <= max(0.5, ASPECT_TOLERANCE * side) for side, wanted in pairs)
+
+
+def require_same_view(path: Path, depth_size: tuple[int, ...], image_size: tuple[int, ...]) -> None:
+    """Refuse depth that cannot be of its image, at whatever resolution.
+
+    Args:
+        path: where the depth is from.
+        depth_size: its height and width.
+        image_size: those of the image.
+
+    Raises:
+        LeadlineError: if the two differ in aspect.
+    """
+    if not same_view(depth_size, image_size):
+        wanted, got = "×".join(map(str, image_size)), "×".join(map(str, depth_size))
+        raise LeadlineError(f"{path} must be {wanted} as its picture is, got {got}, another aspect")
+
+
 def require_size(path: Path, values: NDArray[Any], size: tuple[int, ...], of: str) -> None:
     """Refuse a map of another size than it should have.
 
@@ -164,17 +200,6 @@ def require_size(path: Path, values: NDArray[Any], size: tuple[int, ...], of: st
     if values.shape != tuple(size):
         wanted, got = "×".join(map(str, size)), "×".join(map(str, values.shape))
         raise LeadlineError(f"{path} must be {wanted} as its {of} is, got {got}")
-
-
-def require_aspect(path: Path, depth: NDArray[Any], size: tuple[int, ...]) -> None:
-    """Refuse depth whose shape is not that of its picture; it may have fewer pixels.
-
-    Raises:
-        LeadlineError: if the sides differ by more than rounding and 1 %.
-    """
-    (rows, columns), (height, width) = depth.shape, size
-    if abs(rows * width - columns * height) > max(0.01 * rows * width, width, height):
-        raise LeadlineError(f"{path} must be {height}×{width} as its picture is, got {rows}×{columns}")
 
 
 def read_numbers(path: Path, num: int) -> list[float]:
@@ -200,16 +225,16 @@ def read_numbers(path: Path, num: int) -> list[float]:
     return numbers
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds an object.
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds names and values.
 
     Raises:
         LeadlineError: if it is missing or holds something else.
     """
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LeadlineError(f"{path} is missing or no JSON ({error}): export the capture again") from error
+        tree = read_json(path)
+    except OSError as error:
+        raise LeadlineError(f"{path} is missing ({error.strerror}): export the capture again") from error
     if not isinstance(tree, dict):
         raise LeadlineError(f"{path} must hold names and values in braces: export the capture again")
     return tree

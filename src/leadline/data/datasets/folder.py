@@ -4,21 +4,34 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 from torch import Tensor
 
+from leadline.data.datasets.base import require_same_view, require_size, same_view
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample
 from leadline.data.splits import PARTS
-from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, choose_camera
-from leadline.io import Picture, StoredDepth, as_record, read_image, read_stored_depth, read_toml
+from leadline.errors import LeadlineError, unknown_name
+from leadline.geometry import Camera, CameraSource, choose_camera, depth_along_axis
+from leadline.io import (
+    Picture,
+    StoredDepth,
+    as_record,
+    decode_image,
+    read_array,
+    read_image,
+    read_stored_depth,
+    read_toml,
+)
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
+COLUMNS = (*REQUIRED_COLUMNS, "mask", "raw_depth", "scene", "official_split", *CAMERA_COLUMNS)
+"""All that an index may have. `raw_depth`, which `leadline data prepare` writes, is for other programs."""
 MILLIMETRES = 0.001
 
 
@@ -28,12 +41,18 @@ class FolderInfo(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = ""
-    depth_scale: Annotated[float, Field(gt=0)] | None = None
+    depth_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Metres per unit of the depth file; where it is not said, whole numbers are millimetres and others metres."""
-    depth_offset: float = 0.0
+    depth_offset: FiniteFloat = 0.0
     """Metres added after scaling."""
-    depth_invalid: int = 0
-    """The value that means "no depth here"."""
+    depth_invalid: float | tuple[float, ...] = 0
+    """The stored value that means "no depth here", or several. Infinite and NaN ones, and depths that are not
+    positive, always do."""
+    depth_max_m: Annotated[float, Field(gt=0)] | None = None
+    """What is stored as farther than so many metres is no depth."""
+    depth_along: Literal["axis", "ray"] = "axis"
+    """What depth is measured along: the optical axis, or each pixel's own ray, as the distance from the camera.
+    Distances become depths along the axis when they are read, by the camera of each picture."""
     depth_kind: str = ""
     """In words: "raw", "in-painted", "rendered"."""
     intrinsics: tuple[float, float, float, float] | None = None
@@ -100,7 +119,12 @@ def read_index(root: Path) -> list[dict[str, str]]:
     missing = [name for name in REQUIRED_COLUMNS if name not in rows[0]]
     if missing:
         raise LeadlineError(f"{path} lacks the column {', '.join(missing)}; wanted id, rgb, depth")
+    for name in rows[0]:
+        if name is not None and name not in COLUMNS:
+            raise LeadlineError(f"{path}: {unknown_name('column', name, COLUMNS)}")
     for number, row in enumerate(rows, start=2):
+        if None in row:  # where csv puts what is beyond the header
+            raise LeadlineError(f"{path}, line {number} has more cells than the header: quote names with a comma")
         if not all(row[name] for name in REQUIRED_COLUMNS):
             raise LeadlineError(f"{path}, line {number}: id, rgb and depth must all be given")
         if _official_part(row) not in ("", *PARTS):
@@ -124,18 +148,97 @@ def read_depth(path: Path, info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         path: a file of one of `leadline.io.DEPTH_READERS`.
-        info: scale, offset and invalid value.
+        info: scale, offset, invalid values and farthest depth.
 
     Returns:
-        Depth in metres, float32 (H, W), 0 where invalid; and which pixels are valid, bool (H, W).
+        Depth in metres along what it is stored along, float32 (H, W), 0 where invalid; and which pixels are valid,
+        bool (H, W).
 
     Raises:
         LeadlineError: if the file is missing, broken or not one channel.
     """
     value = read_stored(path)
-    depth_m = value.astype(np.float32) * np.float32(info.metres_per_unit(value.dtype)) + np.float32(info.depth_offset)
-    valid = (value != info.depth_invalid) & np.isfinite(depth_m) & (depth_m > 0)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and so no depth
+        depth_m = value.astype(np.float32) * np.float32(info.metres_per_unit(value.dtype))
+        depth_m += np.float32(info.depth_offset)
+    valid = ~_is_invalid(value, info.depth_invalid) & np.isfinite(depth_m) & (depth_m > 0)
+    if info.depth_max_m is not None:
+        valid &= depth_m <= np.float32(info.depth_max_m)
     return np.where(valid, depth_m, np.float32(0)), valid
+
+
+def _is_invalid(value: NDArray[Any], codes: float | tuple[float, ...]) -> NDArray[np.bool_]:
+    """Where a stored value is one of those that mean "no depth", as its own type of number holds them."""
+    listed = np.atleast_1d(np.asarray(codes, dtype=np.float64))
+    if value.dtype.kind != "f":  # a code that the type cannot hold is nowhere; cast, it would be another's
+        ends = np.iinfo(value.dtype)
+        listed = listed[(listed >= ends.min) & (listed <= ends.max) & (listed == np.rint(listed))]
+    with np.errstate(over="ignore"):
+        return np.isin(value, listed.astype(value.dtype))
+
+
+def read_ground_truth(
+    root: Path, row: dict[str, str], info: FolderInfo, picture: Picture
+) -> tuple[np.ndarray, np.ndarray]:
+    """The depth of one picture along the optical axis, at the size that it is stored in.
+
+    Args:
+        root: the folder of the data set.
+        row: of the index.
+        info: what `dataset.toml` says.
+        picture: the picture, as `read_image` gives it.
+
+    Returns:
+        As `read_depth`.
+
+    Raises:
+        LeadlineError: if a file is missing or broken, depth is of another view than the picture or may be turned to
+            it, a mask is of another size than its depth, or distances along rays have no camera.
+    """
+    depth_m, valid = read_masked_depth(root, row, info)
+    refuse_turned(picture, root / row["rgb"], depth_m.shape)
+    require_same_view(root / row["depth"], depth_m.shape, tuple(picture.rgb.shape[-2:]))
+    if info.depth_along == "ray":
+        depth_m = depth_along_axis(depth_m, _camera_of_rays(row, info, picture))
+    return depth_m, valid
+
+
+def read_masked_depth(root: Path, row: dict[str, str], info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
+    """The depth of one row of the index, without what its mask leaves out; see `read_depth`.
+
+    Raises:
+        LeadlineError: if a file is missing or broken, or the mask is of another size than its depth.
+    """
+    depth_m, valid = read_depth(root / row["depth"], info)
+    if name := (row.get("mask") or "").strip():
+        mask = _read_mask(root / name)
+        require_size(root / name, mask, depth_m.shape, "depth map")
+        valid = valid & (mask != 0)
+        depth_m = np.where(valid, depth_m, np.float32(0))
+    return depth_m, valid
+
+
+def _read_mask(path: Path) -> NDArray[Any]:
+    """A mask (H, W), 0 where depth is not to be used."""
+    if path.suffix == ".npy":
+        mask = read_array(path)
+    else:
+        picture = decode_image(path)
+        mask = np.zeros(0) if picture.mode == "P" else np.asarray(picture)
+    if mask.ndim != 2 or mask.dtype.kind not in "buif":
+        raise LeadlineError(f"{path} must have one channel, got shape {mask.shape}; 0 where depth is not to be used")
+    return mask
+
+
+def _camera_of_rays(row: dict[str, str], info: FolderInfo, picture: Picture) -> Camera:
+    matrix = choose_intrinsics(row, info, picture)
+    if not bool(matrix.isfinite().all()):
+        raise LeadlineError(
+            f'id {row["id"]}: depth_along = "ray" needs the camera: give fx, fy, cx, cy in index.csv or intrinsics in '
+            "dataset.toml"
+        )
+    height, width = picture.rgb.shape[-2:]
+    return Camera.from_matrix(matrix.numpy(), width, height, CameraSource.DATA_SET)
 
 
 def read_stored(path: Path) -> np.ndarray:
@@ -162,9 +265,9 @@ def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> 
         depth_size: height and width of its depth.
 
     Raises:
-        LeadlineError: if the depth has the size that the picture had before.
+        LeadlineError: if the depth has the shape that the picture had before.
     """
-    if picture.turned_from == depth_size:
+    if picture.turned_from is not None and same_view(depth_size, picture.turned_from):
         raise LeadlineError(
             f"{path} is turned by its EXIF block, and its depth says nothing of that: "
             "save the picture as its depth lies, without an orientation"
@@ -257,27 +360,28 @@ class FolderDataset:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Sample:
-        """Decode one picture and its depth.
+        """Decode one picture and its depth, which may have another size.
 
         Raises:
-            LeadlineError: if a file is missing or broken, or the two differ in size, or may be turned to each other.
+            LeadlineError: as `read_ground_truth`.
         """
         row = self._rows[index]
         picture = read_image(self.root / row["rgb"])
-        image, truth = picture.rgb, self.ground_truth(index)
-        size = tuple(truth.depth_m.shape[-2:])
-        refuse_turned(picture, self.root / row["rgb"], size)
-        if size != image.shape[-2:]:
-            wanted, got = "×".join(map(str, image.shape[-2:])), "×".join(map(str, size))
-            raise LeadlineError(f"{self.root / row['depth']} must be {wanted} as its picture is, got {got}")
+        truth = _as_tensors(*read_ground_truth(self.root, row, self.info, picture))
         intrinsics = choose_intrinsics(row, self.info, picture)
-        return Sample(image, *truth, intrinsics, row["id"], row.get("scene") or "")
+        return Sample(picture.rgb, *truth, intrinsics, row["id"], row.get("scene") or "")
 
     def ground_truth(self, index: int) -> GroundTruth:
-        """Decode the depth of one picture alone.
+        """Decode the depth of one picture alone; of distances along rays, the picture too, whose camera they need.
 
         Raises:
-            LeadlineError: if the file is missing or broken.
+            LeadlineError: if a file is missing or broken.
         """
-        depth_m, valid = read_depth(self.root / self._rows[index]["depth"], self.info)
-        return GroundTruth(torch.from_numpy(depth_m)[None], torch.from_numpy(valid)[None])
+        if self.info.depth_along == "ray":
+            sample = self[index]
+            return GroundTruth(sample.depth_m, sample.valid)
+        return _as_tensors(*read_masked_depth(self.root, self._rows[index], self.info))
+
+
+def _as_tensors(depth_m: np.ndarray, valid: np.ndarray) -> GroundTruth:
+    return GroundTruth(torch.from_numpy(depth_m)[None], torch.from_numpy(valid)[None])

@@ -15,7 +15,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, number_of, read_json
+from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, number_of, read_object
 from leadline.data.datasets.folder import FolderInfo, read_depth
 from leadline.data.datasets.poses import pose_of_opengl
 from leadline.errors import LeadlineError
@@ -35,11 +35,12 @@ class NerfstudioDataset(FrameDataset):
         LeadlineError: if there is no frame with depth, or the file is broken.
     """
 
+    any_resolution = True
     up = (0.0, 0.0, 1.0)
 
     def __init__(self, root: Path) -> None:
         """Read transforms.json; no picture is decoded yet."""
-        self._tree = read_json(root / FILE)
+        self._tree = read_object(root / FILE)
         scale = number_of(root / FILE, {"integer_depth_scale": MILLIMETRES, **self._tree}, "integer_depth_scale")[0]
         self._info = FolderInfo(depth_scale=scale)
         self._by_id: dict[str, dict[str, Any]] = {}

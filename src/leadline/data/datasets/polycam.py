@@ -15,7 +15,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from leadline.data.datasets.arkit import UP, read_lidar
-from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, number_of, read_json
+from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, number_of, read_object
 from leadline.data.datasets.poses import pose_of_opengl
 
 _MEDIUM = 127
@@ -31,6 +31,7 @@ class PolycamDataset(FrameDataset):
         LeadlineError: if there is no keyframe with depth.
     """
 
+    any_resolution = True
     up = UP
 
     def __init__(self, root: Path) -> None:
@@ -42,7 +43,7 @@ class PolycamDataset(FrameDataset):
         corrected = self._camera_file(self._frames[index], "corrected_cameras")
         path = corrected if corrected.is_file() else self._camera_file(self._frames[index])
         names = [f"t_{row}{column}" for row in range(3) for column in range(4)]
-        return pose_of_opengl(number_of(path, read_json(path), *names))
+        return pose_of_opengl(number_of(path, read_object(path), *names))
 
     def _read_depth(self, frame: Frame) -> tuple[NDArray[Any], NDArray[Any]]:
         depth = self.root / frame.depth
@@ -50,12 +51,12 @@ class PolycamDataset(FrameDataset):
 
     def _intrinsics(self, frame: Frame) -> Pinhole:
         path = self._camera_file(frame)
-        fx, fy, cx, cy = number_of(path, read_json(path), "fx", "fy", "cx", "cy")
+        fx, fy, cx, cy = number_of(path, read_object(path), "fx", "fy", "cx", "cy")
         return fx, fy, cx, cy
 
     def _camera_size(self, frame: Frame) -> tuple[int, int]:
         path = self._camera_file(frame)
-        width, height = number_of(path, read_json(path), "width", "height")
+        width, height = number_of(path, read_object(path), "width", "height")
         return int(width), int(height)
 
     def _camera_file(self, frame: Frame, folder: str = "cameras") -> Path:

@@ -45,6 +45,8 @@ class Record3dDataset(FrameDataset):
         LeadlineError: if there is no frame, or the metadata are missing or broken.
     """
 
+    any_resolution = True
+
     def __init__(self, root: Path) -> None:
         """Read the metadata; no picture is decoded yet."""
         self._zip = root if root.is_file() else None

@@ -14,7 +14,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from leadline.data.datasets.arkit import UP, read_lidar
-from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_json
+from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_object
 from leadline.data.datasets.poses import pose_of_opengl
 from leadline.errors import LeadlineError
 
@@ -29,6 +29,7 @@ class ScannerAppDataset(FrameDataset):
         LeadlineError: if there is no such frame.
     """
 
+    any_resolution = True
     up = UP
 
     def __init__(self, root: Path) -> None:
@@ -53,7 +54,7 @@ class ScannerAppDataset(FrameDataset):
         return fx, fy, cx, cy
 
     def _read(self, frame: Frame) -> dict[str, Any]:
-        return read_json((self.root / frame.rgb).with_suffix(".json"))
+        return read_object((self.root / frame.rgb).with_suffix(".json"))
 
     def _numbers(self, frame: Frame, name: str, num: int) -> list[float]:
         values = self._read(frame).get(name)

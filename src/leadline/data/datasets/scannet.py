@@ -32,6 +32,14 @@ _CAMERAS = ("intrinsic/intrinsic_color.txt", "intrinsics_color.txt", "intrinsic_
 _VERSION, _JPEG, _ZLIB = 4, 2, 1
 
 
+def open_scannet(path: Path) -> FrameDataset:
+    """Open a .sens file, a folder that holds one, or an exported scene or several."""
+    if path.is_file():
+        return SensDataset(path)
+    files = sorted(path.glob("*.sens"))
+    return SensDataset(files[0]) if files and not (path / "color").is_dir() else ScanNetDataset(path)
+
+
 class ScanNetDataset(FrameDataset):
     """The frames of one exported scene, or of all in a folder. Ids are "SCENE/NUMBER".
 
@@ -42,6 +50,7 @@ class ScanNetDataset(FrameDataset):
         LeadlineError: if there is no frame.
     """
 
+    any_resolution = True
     up = UP
 
     def __init__(self, root: Path) -> None:
@@ -84,6 +93,7 @@ class SensDataset(FrameDataset):
         LeadlineError: if the file is cut short, of another version, or packed in another way.
     """
 
+    any_resolution = True
     up = UP
 
     def __init__(self, root: Path) -> None:

@@ -36,6 +36,7 @@ class StrayDataset(FrameDataset):
         LeadlineError: if there is no frame, or the odometry is missing or broken.
     """
 
+    any_resolution = True
     up = UP
 
     def __init__(self, root: Path) -> None:
