@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from math import floor, sqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -273,6 +274,23 @@ def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:
     except _DAMAGE as error:
         raise LeadlineError(f"the picture is damaged or cut short ({error}): open it again") from error
     return _looked_at(_Decoded(image, image.size, _exif(image)), "the picture", max_pixels)
+
+
+def read_image_bytes(data: bytes, name: str) -> Picture:
+    """What `read_image` makes of a file, of the bytes of one that lies in a container.
+
+    Args:
+        data: the bytes.
+        name: what to call the picture in a refusal.
+
+    Raises:
+        LeadlineError: if they are no picture, or it is damaged.
+    """
+    try:
+        with Image.open(BytesIO(data), formats=_readable_formats()) as image:
+            return as_seen(image)
+    except _DAMAGE as error:
+        raise LeadlineError(f"{name} holds no picture that can be read ({error}): copy or export it again") from error
 
 
 def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:

@@ -14,7 +14,6 @@ be missing: a frame's number is its place in `poses`.
 import json
 import re
 from collections.abc import Iterator
-from io import BytesIO
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -22,14 +21,13 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from leadline.data.datasets.arkit import keep_sure, read_lidar
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose
 from leadline.data.datasets.poses import pose_of_opengl, pose_of_quaternion
 from leadline.errors import LeadlineError
-from leadline.io import as_seen
+from leadline.io import read_image_bytes
 
 _EXPORT = "EXR_RGBD"
 _REMEDY = "export the capture again"
@@ -71,10 +69,7 @@ class Record3dDataset(FrameDataset):
     def _read_rgb(self, frame: Frame) -> Tensor:
         if self._zip is None:
             return super()._read_rgb(frame)
-        try:
-            return as_seen(Image.open(BytesIO(self._read(frame.rgb)))).rgb
-        except UnidentifiedImageError as error:
-            raise LeadlineError(f"{self.root}: {frame.rgb} is no picture: {_REMEDY}") from error
+        return read_image_bytes(self._read(frame.rgb), f"{self.root}, {frame.rgb}").rgb
 
     def _read_depth(self, frame: Frame) -> tuple[NDArray[Any], NDArray[Any]]:
         if frame.depth.endswith(".exr"):

@@ -11,20 +11,18 @@ right, y down, z forward, the world's z up, -inf where tracking was lost. An exp
 import struct
 import zlib
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_numbers
 from leadline.data.datasets.folder import FolderInfo, read_depth
 from leadline.data.datasets.poses import pose_of_matrix
 from leadline.errors import LeadlineError
-from leadline.io import as_seen, natural_order
+from leadline.io import natural_order, read_image_bytes
 
 UP = (0.0, 0.0, 1.0)
 _DEPTH = FolderInfo(depth_scale=0.001)
@@ -120,10 +118,7 @@ class SensDataset(FrameDataset):
 
     def _read_rgb(self, frame: Frame) -> Tensor:
         place = self._place(frame)
-        try:
-            return as_seen(Image.open(BytesIO(self._bytes(place.start, place.colour_bytes)))).rgb
-        except UnidentifiedImageError as error:
-            raise LeadlineError(f"{self.root}: the picture of {frame.id} is broken: download it again") from error
+        return read_image_bytes(self._bytes(place.start, place.colour_bytes), f"{self.root}, frame {frame.id}").rgb
 
     def _read_depth(self, frame: Frame) -> tuple[NDArray[Any], NDArray[Any]]:
         place, (width, height) = self._place(frame), self._head.depth_size
