@@ -157,6 +157,65 @@ def test_any_size_is_nearly_the_room_rendered_at_that_size(height: int) -> None:
     assert off_m.median() < 0.006 and off_m.quantile(0.9) < 0.03
 
 
+def points_sample(height: int, width: int, values: dict[tuple[int, int], float], image: tuple[int, int]) -> Sample:
+    """Depth that is valid at a few pixels, beside an image of a size of its own."""
+    depth_m = torch.zeros(1, height, width)
+    for (row, column), value in values.items():
+        depth_m[0, row, column] = value
+    return Sample(torch.rand(3, *image, generator=seeded(0)), depth_m, depth_m > 0, CAMERA, "a", "hall")
+
+
+def test_sparse_depth_is_pooled_when_it_is_made_smaller() -> None:
+    # Cells of 4×4: two points in the first (the one nearer to its middle counts), one at the edge of the last.
+    points = {(0, 0): 9.0, (2, 1): 3.0, (127, 127): 5.0, (64, 4): 7.0}
+    small = to_working_size(points_sample(128, 128, points, (128, 128)), 32 * 32)
+    assert {tuple(place[1:].tolist()): float(small.depth_m[tuple(place)]) for place in small.valid.nonzero()} == {
+        (0, 0): 3.0,
+        (31, 31): 5.0,
+        (16, 1): 7.0,
+    }
+    assert torch.equal(small.depth_m > 0, small.valid)
+
+
+def test_of_two_points_as_near_to_the_middle_the_one_in_front_counts() -> None:
+    small = to_working_size(points_sample(64, 64, {(0, 1): 4.0, (1, 0): 2.0}, (64, 64)), 32 * 32)
+    assert small.depth_m[0, 0, 0] == 2 and small.valid.sum() == 1
+
+
+def test_sparse_lidar_keeps_all_its_cells() -> None:
+    keep = torch.rand(1, 352, 1216, generator=seeded(1)) < 0.05
+    depth_m = torch.rand(1, 352, 1216, generator=seeded(2)) * keep
+    sample = Sample(torch.rand(3, 352, 1216), depth_m, keep, CAMERA, "a", "street")
+    small = to_working_size(sample, 88 * 304)
+    cells = keep.view(1, 88, 4, 304, 4).any(4).any(2)
+    assert torch.equal(small.valid, cells)
+    assert torch.isin(small.depth_m[small.valid], depth_m[keep]).all()
+
+
+def test_pooled_depth_without_holes_is_that_of_the_nearest_pixel(room: Sample) -> None:
+    whole = room._replace(valid=torch.ones_like(room.valid))
+    small = to_working_size(whole, 32 * 42)
+    assert torch.equal(small.depth_m, transforms._nearest(whole.depth_m, (32, 42))) and small.valid.all()
+
+
+def test_depth_of_less_resolution_than_its_image_is_not_enlarged() -> None:
+    depth_m = torch.arange(1.0, 1 + 24 * 32).view(1, 24, 32)
+    sample = Sample(torch.rand(3, 96, 128), depth_m, depth_m > 0, CAMERA, "a", "hall")
+    for seen in (at_most(sample, 1e6), to_working_size(sample, 48 * 64), augment(sample, NOTHING, seeded(0))):
+        assert seen.depth_m.shape == seen.valid.shape == (1, *seen.image.shape[1:])
+        assert torch.equal(seen.depth_m[seen.valid].sort().values, depth_m.flatten())
+    # 48×64 pixels have the middle of a depth's pixel at their corner: the one behind it has its value.
+    at_double = to_working_size(sample, 48 * 64)
+    assert torch.equal(at_double.depth_m[:, 1::2, 1::2], depth_m)
+
+
+def test_depth_of_less_resolution_is_pooled_to_a_smaller_working_size() -> None:
+    depth_m = torch.rand(1, 64, 64, generator=seeded(3)) + 1
+    sample = Sample(torch.rand(3, 256, 256), depth_m, torch.ones_like(depth_m, dtype=torch.bool), CAMERA, "a", "hall")
+    small = to_working_size(sample, 32 * 32)
+    assert small.valid.all() and torch.isin(small.depth_m, depth_m).all()
+
+
 def test_a_wall_stays_a_wall_at_any_size() -> None:
     sample, normal = wall(45, 60)
     for area_px in (40 * 53, 90 * 120, 61 * 83):

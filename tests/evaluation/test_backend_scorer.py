@@ -7,6 +7,7 @@ import torch
 
 from leadline.backends.base import Estimate, Image
 from leadline.data.catalog import open_dataset
+from leadline.data.sample import Sample
 from leadline.errors import LeadlineError
 from leadline.evaluation.backend_scorer import BackendScorer, open_scorer
 from leadline.evaluation.prediction_files import FilesScorer
@@ -70,3 +71,22 @@ def test_the_prefix_tells_folders_from_models(rooms: Path, tmp_path: Path) -> No
     assert isinstance(open_scorer(f"files:{tmp_path}", dataset), FilesScorer)
     with pytest.raises(LeadlineError, match="unknown model 'nowhere'"):
         open_scorer("nowhere", dataset)
+
+
+def test_estimates_are_brought_to_the_size_of_their_ground_truth(rooms: Path) -> None:
+    dataset = open_dataset(rooms)
+
+    class HalfTheDepth:
+        def __getitem__(self, index: int) -> Sample:
+            sample = dataset[index]
+            return sample._replace(depth_m=sample.depth_m[:, ::2, ::2], valid=sample.valid[:, ::2, ::2])
+
+    image = BackendScorer(Columns()).open_image(HalfTheDepth(), 0)  # type: ignore[arg-type]
+    values, uncertainty = image.estimate(False)
+    assert image.truth.depth_m.shape == (1, 36, 48)
+    # A pixel of the half lies between two columns: between 1 and 2 m, 3 and 4 m, and so on; or twice that.
+    halfway = torch.arange(1.5, 97, 2).expand(1, 1, 36, 48)
+    assert torch.equal(values, halfway * (values[0, 0, 0, 0] / 1.5)) and uncertainty is not None
+    torch.testing.assert_close(
+        uncertainty / values, torch.full_like(values, float(uncertainty[0, 0, 0, 0] / values[0, 0, 0, 0]))
+    )

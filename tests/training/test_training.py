@@ -453,6 +453,20 @@ def test_pictures_of_several_shapes_are_trained_on_together(
 
 
 @pytest.mark.usefixtures("no_drawing")
+def test_depth_of_less_resolution_than_its_pictures_is_trained_on_and_scored(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "rooms"
+    shutil.copytree(rooms, folder)
+    for path in (folder / "depth").iterdir():
+        with Image.open(path) as depth:
+            small = depth.resize((48, 36), Image.Resampling.NEAREST)
+        small.save(path)
+    train(tiny_settings.model_copy(update={"max_steps": 2}), folder, Run(tmp_path / "run"))
+    (row,) = read_rows(tmp_path / "run")
+    assert 0 < row["abs_rel"] < 10
+
+
 def test_a_resting_encoder_is_left_as_it_is(rooms: Path, tmp_path: Path, tiny_settings: RunSettings) -> None:
     small = ModelSettings(
         height=64, width=96, encoder=EncoderSettings(name="mobilenetv3_small_050"), decoder=DecoderSettings(width=16)

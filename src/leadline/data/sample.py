@@ -13,8 +13,8 @@ class Sample(NamedTuple):
     """One picture with its depth."""
 
     image: Tensor  # RGB float32 in [0, 1], (3, H, W)
-    depth_m: Tensor  # float32 metres along the optical axis, (1, H, W); 0 where invalid
-    valid: Tensor  # bool, (1, H, W)
+    depth_m: Tensor  # float32 metres along the optical axis, (1, h, w); 0 where invalid
+    valid: Tensor  # bool, (1, h, w); h, w are H, W unless depth is stored at another resolution
     intrinsics: Tensor  # pinhole matrix in pixels of this picture, (3, 3); NaN where unknown
     id: str
     scene: str

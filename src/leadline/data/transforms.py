@@ -20,7 +20,7 @@ CHANNEL_ORDERS = tuple(permutations(range(3)))
 
 
 def to_working_size(sample: Sample, area_px: int, multiple_px: int = 1) -> Sample:
-    """Bring a sample to about `area_px` pixels, its aspect kept; depth takes the nearest pixel's.
+    """Bring a sample to about `area_px` pixels, its aspect kept, depth to the image's pixels; see `_depth_at`.
 
     Args:
         sample: any size.
@@ -31,9 +31,9 @@ def to_working_size(sample: Sample, area_px: int, multiple_px: int = 1) -> Sampl
 
 
 def at_most(sample: Sample, area_px: float) -> Sample:
-    """A sample with more than `area_px` pixels is brought to that many; see `to_working_size`."""
+    """A sample with more than `area_px` pixels is brought to that many, any other's depth to its image's pixels."""
     height, width = _size(sample)
-    return to_working_size(sample, int(area_px)) if height * width > area_px else sample
+    return to_working_size(sample, int(area_px)) if height * width > area_px else _resized(sample, (height, width))
 
 
 def mirror(sample: Sample) -> Sample:
@@ -91,7 +91,9 @@ def zoom_out(sample: Sample, factor: float, size: tuple[int, int]) -> Sample:
         valid=F.pad(sample.valid, padding),
         intrinsics=crop_intrinsics(sample.intrinsics, -top, -left),
     )
-    return _nearer(_resized(padded, size), width / (width + 2 * left))
+    reduced = _nearer(_resized(padded, size), width / (width + 2 * left))
+    inside = _nearest(F.pad(torch.ones_like(sample.valid), padding), size)  # pixels across its edge are no picture's
+    return reduced._replace(depth_m=torch.where(inside, reduced.depth_m, 0.0), valid=reduced.valid & inside)
 
 
 def rotate(sample: Sample, angle_deg: float) -> Sample:
@@ -122,6 +124,7 @@ def augment(
         area_px: number of pixels of the result; see `to_working_size`.
         multiple_px: what its sides are multiples of.
     """
+    sample = _resized(sample, _size(sample))
     sample = _random_zoom(sample, settings, generator, size_with_area(*_size(sample), area_px, multiple_px))
     for step in _STEPS:
         sample = step(sample, settings, generator)
@@ -194,14 +197,54 @@ def _size(sample: Sample) -> tuple[int, int]:
 
 def _resized(sample: Sample, size: tuple[int, int]) -> Sample:
     old = _size(sample)
-    if size == old:
+    if size == old == tuple(sample.depth_m.shape[-2:]):
         return sample
+    depth_m, valid = _depth_at(sample, size)
+    if size == old:
+        return sample._replace(depth_m=depth_m, valid=valid)
     return sample._replace(
         image=resize(sample.image[None], *size)[0].clamp(0, 1),
-        depth_m=_nearest(sample.depth_m, size),
-        valid=_nearest(sample.valid, size),
+        depth_m=depth_m,
+        valid=valid,
         intrinsics=resize_intrinsics(sample.intrinsics, old, size),
     )
+
+
+def _depth_at(sample: Sample, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Depth and mask of a sample at another size, of stored values alone: none is made up between two.
+
+    Made smaller, a pixel has the depth of that of its valid points which is nearest to its middle, so that sparse
+    points are kept. A whole sample that is enlarged has each depth several times. Depth of less resolution than its
+    image is not enlarged with it: each value stays one pixel, and those between are invalid.
+    """
+    old = tuple(sample.depth_m.shape[-2:])
+    enlarges = size[0] > old[0] or size[1] > old[1]
+    if enlarges and old != _size(sample):
+        depth_m, valid = torch.zeros(1, *size), torch.zeros(1, *size, dtype=torch.bool)
+    else:
+        depth_m, valid = _nearest(sample.depth_m, size), _nearest(sample.valid, size)
+        if enlarges:
+            return depth_m, valid
+    return _filled(depth_m, valid, sample)
+
+
+def _filled(depth_m: Tensor, valid: Tensor, sample: Sample) -> tuple[Tensor, Tensor]:
+    """A map (1, H, W) and its mask, where it is not valid filled by the sample's points that fall there."""
+    points = sample.valid[0].nonzero()
+    lengths = torch.tensor([valid.shape[-2:], sample.valid.shape[-2:]])
+    place = (points + 0.5) * (lengths[0] / lengths[1])
+    cells = place.long().minimum(lengths[0] - 1)
+    index = cells[:, 0] * valid.shape[-1] + cells[:, 1]
+    free = ~valid.flatten()[index]
+    if not free.any():
+        return depth_m, valid
+    index, points_m = index[free], sample.depth_m[sample.valid][free]
+    apart = (place - cells - 0.5)[free].square().sum(1)
+    everywhere = torch.full((valid.numel(),), torch.inf)
+    least = everywhere.scatter_reduce(0, index, apart, "amin")
+    nearest = apart == least[index]  # of several, the one in front
+    filled_m = everywhere.scatter_reduce(0, index[nearest], points_m[nearest], "amin").view_as(depth_m)
+    return torch.where(valid, depth_m, filled_m.where(filled_m.isfinite(), 0.0)), valid | filled_m.isfinite()
 
 
 def _nearer(sample: Sample, factor: float) -> Sample:

@@ -9,6 +9,7 @@ from leadline.backends import Backend, Estimate, open_backend
 from leadline.data import DepthDataset, GroundTruth, Sample
 from leadline.evaluation.prediction_files import FILES, FilesScorer, is_folder_of_maps
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
+from leadline.geometry import resize_depth
 
 
 def open_scorer(model: str | Path, dataset: DepthDataset) -> Scorer:
@@ -52,7 +53,9 @@ class BackendScorer:
             others = self._backend.estimate([image[:, ::-1]], [camera and camera.mirrored()])
             values, error = _mean_with_mirror_image(Estimate(values, error), others)
         metres = torch.from_numpy(values)[:, None]
-        return ImageEstimate(metres, None if error is None else metres * torch.from_numpy(error)[:, None])
+        spread = None if error is None else metres * torch.from_numpy(error)[:, None]
+        size = sample.depth_m.shape[-2:]
+        return ImageEstimate(resize_depth(metres, *size), None if spread is None else resize_depth(spread, *size))
 
 
 def _mean_with_mirror_image(estimate: Estimate, mirrored: Estimate) -> Estimate:

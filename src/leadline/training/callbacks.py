@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import Callback
 from leadline.data import DepthDataset, ids_digest
 from leadline.errors import Interrupted
 from leadline.evaluation import named, ranking_value
+from leadline.geometry import resize_depth
 from leadline.io import atomic_file
 from leadline.models import save_checkpoint
 from leadline.reporting import ScoredPicture, depth_sheet, learning_curves
@@ -168,7 +169,8 @@ def _predicted(pl_module: Any, dataset: DepthDataset, indices: list[int]) -> lis
     for index in indices:
         sample = dataset[index]
         image, focal_px = (it[None].to(pl_module.device) for it in (sample.image, sample.intrinsics[0, 0]))
-        pred_m = pl_module.model.estimate(image, focal_px).depth_m[0].float().cpu()
+        pred_m = resize_depth(pl_module.model.estimate(image, focal_px).depth_m, *sample.depth_m.shape[-2:])
+        pred_m = pred_m[0].float().cpu()
         rows.append(ScoredPicture(sample.id, sample.image, sample.depth_m, sample.valid, pred_m))
     return rows
 

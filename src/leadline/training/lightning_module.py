@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from leadline.data import Batch
 from leadline.errors import LeadlineError
+from leadline.geometry import resize_depth
 from leadline.models import ERROR_LAYER, DepthModel, Estimate
 from leadline.training.losses import error_nll, weighted_loss
 from leadline.training.optimizer import build_optimizer
@@ -73,9 +74,10 @@ class DepthTraining(LightningModule):
             ) from error
 
     def validation_step(self, batch: tuple[Tensor, Batch], batch_idx: int) -> None:
-        """Score a batch at the pictures' own size and focal length."""
+        """Score a batch at the size of its depth and the pictures' own focal length."""
         index, samples = batch
         pred_m = self.model.estimate(samples.image, samples.intrinsics[:, 0, 0]).depth_m
+        pred_m = resize_depth(pred_m, *samples.depth_m.shape[-2:])
         self.metrics.update(pred_m, samples.depth_m, samples.valid, index)
 
     def configure_gradient_clipping(
