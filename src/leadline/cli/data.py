@@ -71,6 +71,23 @@ def synthesize(
 
 
 @data_app.command
+def convert(source: Path, /, *, out: Path, every: float = 0.0, motion: float = 0.0) -> int:
+    """Write a data set or capture of any layout as a folder with an index: upright, with cameras and poses.
+
+    Args:
+        source: the capture: what --data takes, such as a .r3d file or a folder of Stray Scanner.
+        out: folder to write.
+        every: least seconds between two images of a scene.
+        motion: metres that the camera must have moved between two images of a scene; turning by 15 degrees counts, too.
+    """
+    from leadline.data.convert import Thinning
+    from leadline.data.convert import convert as write
+
+    print(f"{write(source, out, Thinning(every, motion))} images written to {out}")
+    return 0
+
+
+@data_app.command
 def check(root: Path, /) -> int:
     """Check a folder data set: files, sizes, depth histogram, share of valid pixels, suspected unit.
 

@@ -3,6 +3,7 @@ from .camera import CameraSource as CameraSource
 from .camera import choose_camera as choose_camera
 from .camera import focal_px_from_fov as focal_px_from_fov
 from .camera import fov_deg_from_focal as fov_deg_from_focal
+from .depth import MAX_MM as MAX_MM
 from .depth import DepthSummary as DepthSummary
 from .depth import Output as Output
 from .depth import depth_along_axis as depth_along_axis

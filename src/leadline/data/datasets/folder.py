@@ -371,6 +371,10 @@ class FolderDataset:
         intrinsics = choose_intrinsics(row, self.info, picture)
         return Sample(picture.rgb, *truth, intrinsics, row["id"], row.get("scene") or "")
 
+    def picture_file(self, index: int) -> Path:
+        """The file of a picture."""
+        return self.root / self._rows[index]["rgb"]
+
     def ground_truth(self, index: int) -> GroundTruth:
         """Decode the depth of one picture alone; of distances along rays, the picture too, whose camera they need.
 
