@@ -89,14 +89,14 @@ def convert(source: Path, /, *, out: Path, every: float = 0.0, motion: float = 0
 
 @data_app.command
 def check(root: Path, /) -> int:
-    """Check a folder data set: files, sizes, depth histogram, share of valid pixels, suspected unit.
+    """Check a data set: files, sizes, depth histogram, share of valid pixels, suspected unit.
 
     Args:
-        root: the folder that holds index.csv.
+        root: the folder that holds index.csv, or a capture or data set of another layout.
     """
-    from leadline.data.check import check_folder
+    from leadline.data.check import check_dataset
 
-    report = check_folder(root)
+    report = check_dataset(root)
     print("\n".join(report.lines()))
     return EXIT_USAGE if report.problems else 0
 

@@ -154,10 +154,10 @@ def test_a_coloured_depth_map_is_refused(root: Path):
 
 
 def test_a_depth_map_of_another_size_is_found(root: Path):
-    Image.fromarray(np.full((60, 80), 2000, np.uint16)).save(root / "depth" / "00005.png")
+    Image.fromarray(np.full((80, 80), 2000, np.uint16)).save(root / "depth" / "00005.png")
     report = check_folder(root)
     assert report.problems == ("depth map of another size than its picture: depth/00005.png",)
-    assert "depth size    160x120 (19), 80x60 (1)" in report.lines()
+    assert "depth size    160x120 (19), 80x80 (1)" in report.lines()
 
 
 def test_a_turned_photograph_has_the_size_that_it_is_looked_at_in(root: Path):

@@ -1,4 +1,4 @@
-"""Is a folder data set what it should be? Counts, sizes, depths in metres, and everything that looks wrong."""
+"""Is a data set what it should be? Counts, sizes, depths in metres, and everything that looks wrong."""
 
 import csv
 import os
@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from PIL import ExifTags, Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from leadline.data.catalog import DATASETS, open_dataset
 from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
 from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
-from leadline.data.check.depths import DepthStatistics, depth_lines, summarise_depth, unit_note, unit_problem
+from leadline.data.check.depths import (
+    DepthStatistics,
+    depth_lines,
+    layout_unit_problem,
+    summarise_depth,
+    unit_note,
+    unit_problem,
+)
+from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     REQUIRED_COLUMNS,
     FolderInfo,
@@ -27,7 +37,9 @@ from leadline.data.datasets.folder import (
     read_stored,
     refuse_turned,
 )
+from leadline.data.sample import DepthDataset
 from leadline.errors import LeadlineError
+from leadline.geometry import resize
 from leadline.io import exif_focal_px, read_image
 
 MAX_SAMPLED = 300
@@ -45,16 +57,17 @@ SIZE_IN_HEAD = (".png", ".tif", ".tiff", ".pgm")
 """Endings of depth whose size Pillow tells, mostly, without decoding it."""
 
 Row = dict[str, str]
+S = TypeVar("S")
 T = TypeVar("T")
 Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What was found in a folder data set."""
+    """What was found in a data set."""
 
     num_pictures: int
-    """Rows of the index."""
+    """Rows of the index, or pictures that the layout lists."""
     num_sampled: int
     """Pictures that were decoded for the depths."""
     picture_sizes: Mapping[Size, int]
@@ -105,6 +118,66 @@ class _Look(NamedTuple):
     edges: Edges | None
 
 
+def check_dataset(path: Path) -> DataCheck:
+    """Look through a data set of any layout.
+
+    Args:
+        path: as `open_dataset` takes it.
+
+    Returns:
+        What was found; `problems` says what must be mended. Of layouts other than a folder with an index, sizes and
+        cameras are those of the pictures that were decoded.
+
+    Raises:
+        LeadlineError: if there is no data set, or its lists are broken.
+    """
+    if DATASETS["folder"].is_at(path):
+        return check_folder(path)
+    dataset = open_dataset(path)
+    sampled = _evenly(range(len(dataset)), MAX_SAMPLED)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        seen = _for_each(pool, sampled, lambda index: _look_at_sample(dataset, index), "pictures")
+    problems = list(dict.fromkeys(found for found in seen if isinstance(found, str)))
+    frames = {dataset.ids[index]: found for index, found in zip(sampled, seen, strict=True) if isinstance(found, _Seen)}
+    looks = {name: frame.look for name, frame in frames.items()}
+    problems += _look_problems(looks)
+    depth = summarise_depth([look.values_m for look in looks.values()], [look.valid_share for look in looks.values()])
+    if depth and (unit := layout_unit_problem(depth, getattr(dataset, "metres_per_unit", None))):
+        problems.append(unit)
+    focals_px = [frame.focal_px for frame in frames.values() if frame.focal_px is not None]
+    return DataCheck(
+        num_pictures=len(dataset),
+        num_sampled=len(looks),
+        picture_sizes=Counter(frame.picture for frame in frames.values()),
+        depth_sizes=Counter(frame.depth for frame in frames.values()),
+        depth=depth,
+        cameras=Cameras(tuple(focals_px), 0, len(frames) - len(focals_px), ()),
+        num_scenes=len({*dataset.scenes} - {""}),
+        splits=Counter(part for part in dataset.official_splits if part),
+        problems=tuple(problems),
+        notes=(),
+    )
+
+
+class _Seen(NamedTuple):
+    """A picture of a layout, decoded."""
+
+    picture: Size
+    depth: Size
+    focal_px: float | None
+    look: _Look
+
+
+def _look_at_sample(dataset: DepthDataset, index: int) -> _Seen | str:
+    try:
+        sample = dataset[index]
+    except LeadlineError as error:
+        return str(error)
+    sizes = [(tensor.shape[-1], tensor.shape[-2]) for tensor in (sample.image, sample.depth_m)]
+    look = _look_of(sample.image.numpy(), sample.depth_m[0].numpy(), sample.valid[0].numpy())
+    return _Seen(sizes[0], sizes[1], sample.camera.focal_px if sample.camera else None, look)
+
+
 def check_folder(root: Path) -> DataCheck:
     """Look through a folder data set.
 
@@ -151,7 +224,7 @@ def check_folder(root: Path) -> DataCheck:
     )
 
 
-def _for_each(pool: Executor, rows: Sequence[Row], work: Callable[[Row], T], what: str) -> list[T]:
+def _for_each(pool: Executor, rows: Sequence[S], work: Callable[[S], T], what: str) -> list[T]:
     """Do `work` for all rows on all cores, with a progress bar where someone can see it."""
     return list(tqdm(pool.map(work, rows), total=len(rows), desc=what, disable=not sys.stderr.isatty()))
 
@@ -193,7 +266,7 @@ def _usable_rows(path: Path) -> list[Row]:
         return []
 
 
-def _evenly(rows: Sequence[Row], most: int) -> list[Row]:
+def _evenly(rows: Sequence[T], most: int) -> list[T]:
     places = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)
     return [rows[place] for place in places]
 
@@ -239,13 +312,15 @@ def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[st
         for fault, name in faults:
             if isinstance(fault, str):
                 named.setdefault(fault, []).append(name)
-        if not any(isinstance(fault, str) for fault, _ in faults) and header.picture != header.depth:
+        if not any(isinstance(fault, str) for fault, _ in faults) and not _is_sound(header):
             named.setdefault("depth map of another size than its picture", []).append(row["depth"])
     return [_listing(fault, names) for fault, names in named.items()]
 
 
 def _is_sound(header: _Header) -> bool:
-    return not isinstance(header.picture, str) and header.picture == header.depth
+    if isinstance(header.picture, str) or isinstance(header.depth, str):
+        return False
+    return same_view(header.picture[::-1], header.depth[::-1])
 
 
 def _listing(what: str, names: Sequence[str]) -> str:
@@ -261,10 +336,16 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
         refuse_turned(picture, root / row["rgb"], depth_m.shape)
     except LeadlineError as error:
         return str(error)
-    rgb = picture.rgb.numpy()
+    return _look_of(picture.rgb.numpy(), depth_m, valid)
+
+
+def _look_of(rgb: np.ndarray, depth_m: np.ndarray, valid: np.ndarray) -> _Look:
+    """What a picture (3, H, W) and its depth look like; the picture is brought to the depth's size."""
     values_m = depth_m[valid]
     is_constant = bool(values_m.size and values_m.min() == values_m.max())
-    edges = find_edges(rgb, depth_m, valid) if rgb.shape[1:] == depth_m.shape else None
+    if rgb.shape[1:] != depth_m.shape:
+        rgb = resize(torch.from_numpy(rgb)[None], *depth_m.shape)[0].numpy()
+    edges = find_edges(rgb, depth_m, valid)
     some = values_m[:: values_m.size // VALUES_PER_PICTURE + 1]
     return _Look(some, float(valid.mean()), is_constant, edges)
 

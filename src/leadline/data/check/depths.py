@@ -19,6 +19,8 @@ METRES_PER_UNIT = {
     "metres": 1.0,
 }
 """Known ways of storing depth."""
+TUM_M = METRES_PER_UNIT["5000 per metre, as TUM's"]
+NEAREST_OF_SENSORS_M = 0.35
 MAX_BINS = 15
 BAR_WIDTH = 40
 """Longest bar of the histogram, in characters."""
@@ -34,6 +36,7 @@ class DepthStatistics(NamedTuple):
     bin_m: float  # width of the histogram's bins, which begin at whole multiples of it
     first_m: float  # where the first bin begins
     shares: tuple[float, ...]  # of the valid pixels, one a bin; the last one has all that is farther, too
+    low_m: float = 0.0  # only 1 % is nearer
 
 
 def summarise_depth(values_m: Sequence[np.ndarray], valid_shares: Sequence[float]) -> DepthStatistics | None:
@@ -49,14 +52,14 @@ def summarise_depth(values_m: Sequence[np.ndarray], valid_shares: Sequence[float
     pooled = np.concatenate([np.empty(0), *values_m])
     if not pooled.size:
         return None
-    low, median, high, most = np.percentile(pooled, (0, 50, 99, 100)).tolist()
+    low, near, median, high, most = np.percentile(pooled, (0, 1, 50, 99, 100)).tolist()
     bin_m = _round_step((high - low) / MAX_BINS) if high > low else high
     first = floor(low / bin_m)
     num_bins = max(1, ceil(high / bin_m) - first)
     bins = np.clip(np.floor(pooled / bin_m) - first, 0, num_bins - 1).astype(int)
     shares = np.bincount(bins, minlength=num_bins) / pooled.size
     return DepthStatistics(
-        low, median, most, float(np.mean(valid_shares)), bin_m, first * bin_m, tuple(shares.tolist())
+        low, median, most, float(np.mean(valid_shares)), bin_m, first * bin_m, tuple(shares.tolist()), near
     )
 
 
@@ -68,7 +71,7 @@ def _round_step(least: float) -> float:
 
 def depth_lines(summary: DepthStatistics) -> list[str]:
     """The summary as text, with a histogram of bars."""
-    _, _, _, valid, bin_m, first_m, shares = summary
+    _, _, _, valid, bin_m, first_m, shares, _ = summary
     tallest = max(shares)
     bars = []
     for index, share in enumerate(shares):
@@ -101,6 +104,33 @@ def unit_problem(median_m: float, info: FolderInfo) -> str | None:
     name = min(fits, key=lambda name: abs(log(stored * fits[name] / USUAL_MEDIAN_M)))
     then = f"the median would be {stored * fits[name]:.3g} m"
     return f"{found}: values look like {name}: set depth_scale = {fits[name]:.6g} in dataset.toml ({then})"
+
+
+def layout_unit_problem(depth: DepthStatistics, metres_per_unit: float | None) -> str | None:
+    """Say so if the depths of a known layout cannot be in the unit that its makers use.
+
+    Args:
+        depth: as read.
+        metres_per_unit: of the stored whole numbers; None where depth is stored in metres.
+
+    Returns:
+        A sentence, or None where the depths are plausible. Kinect and RealSense see nothing nearer than 0.35 m, so that
+        depths in steps of 0.2 mm, as TUM's, that begin nearer are rather in millimetres.
+    """
+    low, high = PLAUSIBLE_MEDIAN_M
+    nearer_than_sensors = metres_per_unit == TUM_M and depth.low_m < NEAREST_OF_SENSORS_M
+    if low <= depth.median_m <= high and not nearer_than_sensors:
+        return None
+    found = f"depths from {depth.low_m:.3g} m, {depth.median_m:.3g} m in the median, are hardly right"
+    if metres_per_unit is None:
+        return f"{found}: is the capture in another unit than metres?"
+    stored = depth.median_m / metres_per_unit
+    fits = {name: scale for name, scale in METRES_PER_UNIT.items() if scale != metres_per_unit}
+    name = min(fits, key=lambda name: abs(log(stored * fits[name] / USUAL_MEDIAN_M)))
+    return (
+        f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre: values look like {name}; "
+        f"list the files in an index.csv and set depth_scale = {fits[name]:.6g} in dataset.toml"
+    )
 
 
 def unit_note(median_m: float, info: FolderInfo) -> str | None:

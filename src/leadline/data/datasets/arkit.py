@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.data.datasets.base import require_size
+from leadline.data.datasets.folder import MILLIMETRES as MILLIMETRES
 from leadline.data.datasets.folder import FolderInfo, read_depth, read_stored
 
 MEDIUM = 1

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from leadline.data.datasets.arkit import read_lidar
+from leadline.data.datasets.arkit import MILLIMETRES, read_lidar
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_numbers
 from leadline.errors import LeadlineError
 
@@ -47,6 +47,7 @@ class ArkitScenesDataset(FrameDataset):
     """
 
     any_resolution = True
+    metres_per_unit = MILLIMETRES
     up = (0.0, 0.0, 1.0)
 
     def __init__(self, root: Path) -> None:

@@ -41,8 +41,11 @@ class FrameDataset(ABC):
 
     Attributes:
         any_resolution: whether depth may have another size than its picture.
+        metres_per_unit: of the whole numbers that depth is stored in; None where it is stored in metres.
         up: the direction that is up in the world of `pose`; None where poses do not tell.
     """
+
+    metres_per_unit: float | None = None
 
     any_resolution = False
     up: tuple[float, float, float] | None = None

@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from leadline.data.datasets.arkit import UP, read_lidar
+from leadline.data.datasets.arkit import MILLIMETRES, UP, read_lidar
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, number_of, read_object
 from leadline.data.datasets.poses import pose_of_opengl
 
@@ -32,6 +32,7 @@ class PolycamDataset(FrameDataset):
     """
 
     any_resolution = True
+    metres_per_unit = MILLIMETRES
     up = UP
 
     def __init__(self, root: Path) -> None:

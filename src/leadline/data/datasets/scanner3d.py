@@ -13,7 +13,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from leadline.data.datasets.arkit import UP, read_lidar
+from leadline.data.datasets.arkit import MILLIMETRES, UP, read_lidar
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_object
 from leadline.data.datasets.poses import pose_of_opengl
 from leadline.errors import LeadlineError
@@ -30,6 +30,7 @@ class ScannerAppDataset(FrameDataset):
     """
 
     any_resolution = True
+    metres_per_unit = MILLIMETRES
     up = UP
 
     def __init__(self, root: Path) -> None:

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_numbers
-from leadline.data.datasets.folder import FolderInfo, read_depth
+from leadline.data.datasets.folder import MILLIMETRES, FolderInfo, read_depth
 from leadline.data.datasets.poses import pose_of_matrix
 from leadline.errors import LeadlineError
 from leadline.io import natural_order, read_image_bytes
 
 UP = (0.0, 0.0, 1.0)
-_DEPTH = FolderInfo(depth_scale=0.001)
+_DEPTH = FolderInfo(depth_scale=MILLIMETRES)
 _CAMERAS = ("intrinsic/intrinsic_color.txt", "intrinsics_color.txt", "intrinsic_color.txt")
 _VERSION, _JPEG, _ZLIB = 4, 2, 1
 
@@ -49,6 +49,7 @@ class ScanNetDataset(FrameDataset):
     """
 
     any_resolution = True
+    metres_per_unit = MILLIMETRES
     up = UP
 
     def __init__(self, root: Path) -> None:
@@ -92,6 +93,7 @@ class SensDataset(FrameDataset):
     """
 
     any_resolution = True
+    metres_per_unit = MILLIMETRES
     up = UP
 
     def __init__(self, root: Path) -> None:

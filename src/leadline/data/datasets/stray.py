@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leadline.data.datasets.arkit import UP, read_lidar
+from leadline.data.datasets.arkit import MILLIMETRES, UP, read_lidar
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_numbers
 from leadline.data.datasets.poses import pose_of_quaternion
 from leadline.errors import LeadlineError
@@ -37,6 +37,7 @@ class StrayDataset(FrameDataset):
     """
 
     any_resolution = True
+    metres_per_unit = MILLIMETRES
     up = UP
 
     def __init__(self, root: Path) -> None:
