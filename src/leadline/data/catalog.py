@@ -60,6 +60,12 @@ _is_arkitscenes = _holds(
 )
 
 
+def _is_rosbag(path: Path) -> bool:
+    return _ends_with(".bag")(path) or (
+        (path / "metadata.yaml").is_file() and (any(path.glob("*.db3*")) or any(path.glob("*.mcap*")))
+    )
+
+
 def _is_scannet(path: Path) -> bool:
     exported = any(all((scene / name).is_dir() for name in _SCANNET_EXPORT) for scene in (path, *path.glob("*")))
     return exported or _ends_with(".sens")(path) or any(path.glob("*.sens"))
@@ -95,6 +101,7 @@ DATASETS: dict[str, Kind] = {
         "frame_00000.json, depth_00000.png", _holds("depth_[0-9]*.png"), "scanner3d:ScannerAppDataset"
     ),
     "nerfstudio": Kind("transforms.json", _holds("transforms.json"), "nerfstudio:NerfstudioDataset"),
+    "rosbag": Kind("a .bag file, or metadata.yaml of ROS 2", _is_rosbag, "rosbag:RosbagDataset"),
     "scannet": Kind("color, depth, pose, or a .sens file", _is_scannet, "scannet:open_scannet"),
 }
 """Every kind of data set (docs/reference/data-sets.md), in the order in which a path is compared with them."""

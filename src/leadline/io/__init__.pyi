@@ -30,6 +30,7 @@ from .exr import write_exr as write_exr
 from .images import Picture as Picture
 from .images import as_seen as as_seen
 from .images import decode_image as decode_image
+from .images import decode_image_bytes as decode_image_bytes
 from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
 from .images import read_image_bytes as read_image_bytes

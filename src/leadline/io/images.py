@@ -286,9 +286,19 @@ def read_image_bytes(data: bytes, name: str) -> Picture:
     Raises:
         LeadlineError: if they are no picture, or it is damaged.
     """
+    return as_seen(decode_image_bytes(data, name))
+
+
+def decode_image_bytes(data: bytes, name: str) -> Image.Image:
+    """What `decode_image` makes of a file, of the bytes of one that lies in a container.
+
+    Raises:
+        LeadlineError: if they are no picture, or it is damaged.
+    """
     try:
-        with Image.open(BytesIO(data), formats=_readable_formats()) as image:
-            return as_seen(image)
+        image = Image.open(BytesIO(data), formats=_readable_formats())
+        image.load()
+        return image
     except _DAMAGE as error:
         raise LeadlineError(f"{name} holds no picture that can be read ({error}): copy or export it again") from error
 
