@@ -80,8 +80,8 @@ def convert(source: Path, /, *, out: Path, every: float = 0.0, motion: float = 0
         every: least seconds between two images of a scene.
         motion: metres that the camera must have moved between two images of a scene; turning by 15 degrees counts, too.
     """
-    from leadline.data.convert import Thinning
-    from leadline.data.convert import convert as write
+    from leadline.data import Thinning
+    from leadline.data import convert as write
 
     print(f"{write(source, out, Thinning(every, motion))} images written to {out}")
     return 0
