@@ -15,6 +15,11 @@ def save_exr(path: Path, metres: np.ndarray) -> None:
     openexr.File({"type": openexr.scanlineimage}, {"Z": metres}).write(str(path))
 
 
+def save_pfm(path: Path, metres: np.ndarray) -> None:
+    """Rows from below, little-endian; a scale that is not 1 is not to be applied."""
+    path.write_bytes(b"Pf\n%d %d\n-2.0\n" % metres.shape[::-1] + metres[::-1].astype("<f4").tobytes())
+
+
 def save_hdf5(path: Path, metres: np.ndarray) -> None:
     with h5py.File(path, "w") as file:
         file["dataset"] = metres
@@ -41,6 +46,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray], None]] = {
     ".npz": lambda path, metres: np.savez(path, depth_m=metres),
     ".npy": np.save,
     ".exr": save_exr,
+    ".pfm": save_pfm,
     ".png": lambda path, metres: Image.fromarray(millimetres(metres)).save(path),
     ".tif": lambda path, metres: Image.fromarray(metres).save(path),
     ".tiff": lambda path, metres: Image.fromarray(metres).save(path),

@@ -41,7 +41,7 @@ def predict(
             file, or hf:NAME.
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
-            estimate it), npz, exr, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet (one
+            estimate it), npz, exr, pfm, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet (one
             contact sheet for all images).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.

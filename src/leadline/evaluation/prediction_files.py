@@ -107,7 +107,7 @@ class FilesScorer:
         return next((path for path in paths if path.is_file()), None)
 
 
-_OURS = (".npz", ".npy", ".exr", "_depth.png")
+_OURS = (".npz", ".npy", ".exr", ".pfm", "_depth.png")
 ENDINGS = (*_OURS, *(ending for ending in DEPTH_READERS if ending not in _OURS))
 """What a file's name ends with after the image's, best first."""
 

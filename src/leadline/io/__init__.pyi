@@ -40,6 +40,8 @@ from .json_files import read_json as read_json
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
 from .mesh import write_points_glb as write_points_glb
+from .pfm import read_pfm as read_pfm
+from .pfm import write_pfm as write_pfm
 from .png import encode_png as encode_png
 from .provenance import COMMENT as COMMENT
 from .provenance import ensure_overwritable as ensure_overwritable

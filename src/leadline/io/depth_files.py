@@ -18,6 +18,7 @@ from leadline.geometry import to_millimetres
 from leadline.io.atomic import SOFTWARE, atomic_file
 from leadline.io.exr import read_exr
 from leadline.io.images import decode_image
+from leadline.io.pfm import read_pfm
 from leadline.io.png import encode_png
 from leadline.io.raw_depth import read_colmap, read_hdf5, read_pgm, read_sintel
 from leadline.io.tiff import read_float_tiff
@@ -278,6 +279,7 @@ DEPTH_READERS: dict[str, Callable[[Path], StoredDepth]] = {
     ".npz": _read_arrays,
     ".npy": _numbers_alone(read_array),
     ".exr": _numbers_alone(read_exr),
+    ".pfm": _numbers_alone(read_pfm),
     ".png": _read_picture,
     ".tif": _read_tiff,
     ".tiff": _read_tiff,

@@ -6,6 +6,7 @@ from pathlib import Path
 from leadline.errors import LeadlineError
 from leadline.io.atomic import SOFTWARE
 from leadline.io.exr import COMMENTS as EXR_COMMENTS
+from leadline.io.pfm import LITTLE_ENDIAN as PFM_SCALE
 
 COMMENT = f"depth by {SOFTWARE}"
 """What a clip says of itself."""
@@ -14,6 +15,7 @@ _MARKS = {
     ".png": (f"software\0{SOFTWARE}",),
     ".npz": ("depth_m.npy", "valid.npy", "intrinsics.npy", "unit.npy"),
     ".exr": (EXR_COMMENTS,),
+    ".pfm": ("Pf\n", f"\n{PFM_SCALE}\n"),
     ".ply": (f"\ncomment {SOFTWARE}\n",),
     ".glb": (f'"generator":"{SOFTWARE}"',),
     ".mp4": (COMMENT,),

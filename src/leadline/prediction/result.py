@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, Cloud, DepthSummary, point_cloud, summarize_depth
-from leadline.io import write_depth_png, write_exr, write_mesh_glb, write_npz, write_ply, write_points_glb
+from leadline.io import write_depth_png, write_exr, write_mesh_glb, write_npz, write_pfm, write_ply, write_points_glb
 from leadline.prediction.colors import depth_limits, write_color_png
 
 
@@ -105,6 +105,7 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
     "uncertainty": ("_uncertainty.png", _write_uncertainty),
     "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics, it.uncertainty_m)),
     "exr": (".exr", lambda path, it: write_exr(path, it.depth_m, it.valid)),
+    "pfm": (".pfm", lambda path, it: write_pfm(path, it.depth_m, it.valid)),
     "ply": (".ply", lambda path, it: write_ply(path, _cloud(it))),
     "points": ("_points.glb", lambda path, it: write_points_glb(path, _cloud(it))),
     "glb": (".glb", _write_mesh),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from leadline.data.catalog import open_dataset
 from leadline.data.check.check import check_dataset
-from leadline.data.convert import Thinning, convert
+from leadline.data.conversion import Thinning, convert
 from leadline.data.synthetic.dataset import synthesize
 
 
