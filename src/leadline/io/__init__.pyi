@@ -10,10 +10,6 @@ from .camera_files import as_camera as as_camera
 from .camera_files import camera_from_options as camera_from_options
 from .camera_files import read_camera as read_camera
 from .depth_files import ARRAY_DAMAGE as ARRAY_DAMAGE
-from .depth_files import DEPTH_READERS as DEPTH_READERS
-from .depth_files import StoredDepth as StoredDepth
-from .depth_files import read_array as read_array
-from .depth_files import read_stored_depth as read_stored_depth
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png
@@ -48,6 +44,10 @@ from .provenance import ensure_overwritable as ensure_overwritable
 from .remote import RemoteFolder as RemoteFolder
 from .remote import describe_error as describe_error
 from .remote import files_below as files_below
+from .stored_depth import DEPTH_READERS as DEPTH_READERS
+from .stored_depth import StoredDepth as StoredDepth
+from .stored_depth import read_array as read_array
+from .stored_depth import read_stored_depth as read_stored_depth
 from .streams import CAMERA as CAMERA
 from .streams import NewestFrames as NewestFrames
 from .streams import is_stream as is_stream
