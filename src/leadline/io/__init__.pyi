@@ -12,6 +12,7 @@ from .camera_files import read_camera as read_camera
 from .depth_files import DEPTH_READERS as DEPTH_READERS
 from .depth_files import StoredDepth as StoredDepth
 from .depth_files import read_stored_depth as read_stored_depth
+from .depth_files import read_npz as read_npz
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png

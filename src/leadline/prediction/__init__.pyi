@@ -1,3 +1,7 @@
+from .anchoring import Anchoring as Anchoring
+from .anchoring import Correction as Correction
+from .anchoring import KnownPoints as KnownPoints
+from .anchoring import anchor_to_points as anchor_to_points
 from .colors import COLOR_MAP as COLOR_MAP
 from .colors import INVALID_RGB as INVALID_RGB
 from .colors import colorize as colorize
