@@ -8,7 +8,10 @@ from .camera_files import CameraLike as CameraLike
 from .camera_files import GivenCamera as GivenCamera
 from .camera_files import as_camera as as_camera
 from .camera_files import camera_from_options as camera_from_options
+from .camera_files import fit_camera as fit_camera
 from .camera_files import read_camera as read_camera
+from .colmap_model import ColmapView as ColmapView
+from .colmap_model import read_colmap_model as read_colmap_model
 from .depth_files import DEPTH_READERS as DEPTH_READERS
 from .depth_files import StoredDepth as StoredDepth
 from .depth_files import read_stored_depth as read_stored_depth

@@ -13,6 +13,7 @@ from .files import FileResult as FileResult
 from .files import distinct_stems as distinct_stems
 from .files import output_stems as output_stems
 from .files import predict_files as predict_files
+from .known_points import read_anchor as read_anchor
 from .known_distances import read_distances as read_distances
 from .measurement import WINDOW_PX as WINDOW_PX
 from .measurement import Measurement as Measurement

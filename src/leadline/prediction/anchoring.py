@@ -31,8 +31,6 @@ Floats = NDArray[np.float64]
 
 LARGEST_ERROR = 0.5
 """What a larger error at a point counts when corrections are compared: a wrong point says nothing about them."""
-WORTH_KEEPING = 0.9
-"""A correction is kept that brings the error at the points left out below this share of the error without."""
 TRUSTED, FAR_OFF = 0.5, 0.25
 """Points of less trust and a larger relative error are taken to be wrong; at smaller errors the field is."""
 _FOLDS = 10
@@ -99,7 +97,7 @@ def anchor_to_points(
 ) -> Prediction:
     """Bring a prediction to distances that are known at some of its pixels.
 
-    Of a model of metres it takes whatever does best at points that are left out: a smooth field of factors, one
+    Of a model of metres it takes the first that helps at points that are left out: a smooth field of factors, one
     factor, or nothing. Values without a unit become metres by a scale and a shift, and by a field if that does better.
     The expected error becomes that at the points left out.
 
@@ -211,7 +209,7 @@ def _median_of_others(values: Floats) -> Floats:
 def _choose(
     told: dict[Correction, Floats], points: Pooled, field: ScaleField, unchecked: Correction
 ) -> Anchoring:
-    """The correction of least error at the points left out; `unchecked` if none could be."""
+    """The first correction that helps at the points left out, a field before a factor; `unchecked` if none could be."""
     num = len(points.residuals)
     if not told:
         return Anchoring(correction=unchecked, num_points=num)
@@ -219,9 +217,9 @@ def _choose(
     right = (field.trust >= TRUSTED) | (errors[Correction.FIELD] <= FAR_OFF)
     right |= not right.any()
     capped = {kind: float(np.minimum(it[right], LARGEST_ERROR).mean()) for kind, it in errors.items()}
-    simplest, chosen = next(iter(capped)), min(capped, key=lambda kind: capped[kind])
-    if capped[chosen] > WORTH_KEEPING * capped[simplest]:
-        chosen = simplest
+    # The field contains the factor and does better wherever either does, so that it is asked first.
+    simplest, *more = capped
+    chosen = next((kind for kind in reversed(more) if capped[kind] < capped[simplest]), simplest)
     before = errors.get(Correction.NONE)
     return Anchoring(
         correction=chosen,

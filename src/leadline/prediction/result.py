@@ -27,8 +27,8 @@ class Prediction:
     """The camera of the image, which also says where it is from; None if nothing tells."""
     uncertainty_m: NDArray[np.float32] | None = None
     """Expected absolute error in metres at each pixel, (H, W); None where the model does not say."""
-    anchoring: object | None = None
-    """How known distances or a known camera height were brought to bear, its `str` in words; None if they were not."""
+    anchoring: "Anchoring | FloorScale | None" = None
+    """What known distances or the camera's height made of it; its `str` says so in words. None if nothing was known."""
 
     @property
     def intrinsics(self) -> NDArray[np.float32] | None:
