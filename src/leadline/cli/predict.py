@@ -65,7 +65,14 @@ def predict(
     """
     from leadline.backends import open_backend
     from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, camera_from_options, find_images, is_stream, is_video
-    from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems, read_anchor
+    from leadline.prediction import (
+        RERUN_SUFFIX,
+        RerunLog,
+        check_formats,
+        open_metric_backend,
+        output_stems,
+        read_anchor,
+    )
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     check_formats([name for name in formats if name != "sheet"])

@@ -13,7 +13,9 @@ from leadline.geometry.points import known_camera
 WINDOW_PX = 7
 """Side of a window in an image of 640 columns; odd."""
 _FEWEST = 6  # pixels of a window with depth: three determine a plane
-_COARSEST = 1e-6  # smallest variance of a window's pixels along its narrow side, in squared pixels, against division by 0
+_COARSEST = (
+    1e-6  # smallest variance of a window's pixels along its narrow side, in squared pixels, against division by 0
+)
 
 Floats = NDArray[np.float64]
 

@@ -14,8 +14,8 @@ from .colmap_model import ColmapView as ColmapView
 from .colmap_model import read_colmap_model as read_colmap_model
 from .depth_files import DEPTH_READERS as DEPTH_READERS
 from .depth_files import StoredDepth as StoredDepth
-from .depth_files import read_stored_depth as read_stored_depth
 from .depth_files import read_npz as read_npz
+from .depth_files import read_stored_depth as read_stored_depth
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png

@@ -54,11 +54,11 @@ def read_colmap_model(folder: Path) -> dict[str, ColmapView]:
         raise LeadlineError(f"{folder} holds no COLMAP model: wanted cameras, images and points3D as .bin or .txt")
     place, ending = found
     readers = (_binary_cameras, _binary_images, _binary_points) if ending == ".bin" else (_cameras, _images, _points)
+    read_cameras, read_images, read_points = readers
     try:
-        cameras, images, points = (
-            dict(read(place / f"{name}{ending}"))
-            for read, name in zip(readers, ("cameras", "images", "points3D"), strict=True)
-        )
+        cameras = dict(read_cameras(place / f"cameras{ending}"))
+        images = dict(read_images(place / f"images{ending}"))
+        points = dict(read_points(place / f"points3D{ending}"))
         return {name: _view(image, cameras, points) for name, image in images.items()}
     except _DAMAGE as error:
         reason = " ".join(str(error).split())

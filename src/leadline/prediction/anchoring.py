@@ -3,8 +3,7 @@
 Which of them is decided by what is left out: each point is told from the others alone.
 """
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from leadline.backends import to_metres
 from leadline.errors import LeadlineError
 from leadline.geometry import Output, known_camera
+from leadline.prediction.anchored import Anchoring, Correction
 from leadline.prediction.result import Prediction
 from leadline.prediction.scale_calibration import Measured, fit_line, fit_scale_and_shift
 from leadline.prediction.scale_field import (
@@ -43,41 +43,6 @@ class KnownPoints(NamedTuple):
     xy: Floats  # columns and rows in pixels of the image as it is in its file, (N, 2)
     metres: Floats  # (N,)
     from_camera: NDArray[np.bool_]  # straight from the camera, else along the optical axis, (N,)
-
-
-class Correction(StrEnum):
-    """What known distances make of a prediction."""
-
-    FIELD = "a smooth field"
-    FACTOR = "one factor"
-    LINE = "scale and shift"
-    """Of a model without a unit."""
-    NONE = "no change"
-    """As nothing else helps."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Anchoring:
-    """How a prediction was brought to known distances."""
-
-    correction: Correction
-    num_points: int
-    """Points with a depth in the prediction; of very many, those that they were pooled to."""
-    num_wrong: int = 0
-    """Points that the others contradict, which have next to no weight."""
-    error_before: float | None = None
-    """Mean absolute relative error at the other points as predicted; None for values without a unit."""
-    error_after: float | None = None
-    """The same of what the points give when each is left out; None if nothing could be left out."""
-
-    def __str__(self) -> str:
-        """One line: what was done, from how many points, and what it is worth."""
-        wrong = f" ({self.num_wrong} of them wrong)" if self.num_wrong else ""
-        points = f"{self.correction} from {self.num_points} known point{'s' * (self.num_points > 1)}{wrong}"
-        if self.error_after is None:
-            return f"{points}, not checked: nothing could be left out"
-        before = "" if self.error_before is None else f", without {self.error_before:.1%}"
-        return f"{points}, error left out {self.error_after:.1%}{before}"
 
 
 class _Spots(NamedTuple):
@@ -125,10 +90,7 @@ def anchor_to_points(
     log_depth = np.log(np.where(prediction.valid & (depth_m > 0), depth_m, 1)).astype(np.float32)
     points = _as_points(log_depth, spots)
     field = fit_field(points)
-    if output is Output.METRES:
-        told = _told_from_metres(points, field)
-    else:
-        told = _told_from_values(values, spots, output)
+    told = _told_from_metres(points, field) if output is Output.METRES else _told_from_values(values, spots, output)
     anchoring = _choose(told, points, field, Correction.FACTOR if output is Output.METRES else Correction.LINE)
     return _corrected(prediction, anchoring, points, field, log_depth, spots)
 
@@ -206,9 +168,7 @@ def _median_of_others(values: Floats) -> Floats:
     return np.mean([order[place + (place >= rank)] for place in middle], axis=0)
 
 
-def _choose(
-    told: dict[Correction, Floats], points: Pooled, field: ScaleField, unchecked: Correction
-) -> Anchoring:
+def _choose(told: dict[Correction, Floats], points: Pooled, field: ScaleField, unchecked: Correction) -> Anchoring:
     """The first correction that helps at the points left out, a field before a factor; `unchecked` if none could be."""
     num = len(points.residuals)
     if not told:

@@ -134,7 +134,7 @@ def predict_files(
                 # A large image waits here until it is alone, and stays so until its results are written.
                 wait = partial(_enter, stack, gate)
                 picture = read_image(path, max_pixels, wait)
-                own = given or (anchor and anchor.camera(path))
+                own = given or (None if anchor is None else anchor.camera(path))
                 prediction = predict_image(picture, backend, own, tiled)
                 if anchor:
                     prediction = anchor.apply(prediction, path, picture.full_size, backend.output)

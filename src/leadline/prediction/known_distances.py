@@ -90,9 +90,7 @@ def _alike(columns: tuple[str, ...], row: list[str]) -> tuple[str, ...]:
     return own if ("picture" in own) == ("picture" in columns) else columns
 
 
-def _known(
-    path: Path, number: int, columns: tuple[str, ...], row: list[str], picture: Path | None
-) -> KnownDistance:
+def _known(path: Path, number: int, columns: tuple[str, ...], row: list[str], picture: Path | None) -> KnownDistance:
     try:
         cells = dict(zip(columns, row, strict=True))
         metres = float(cells[FROM_CAMERA] if FROM_CAMERA in cells else cells[ALONG_AXIS])

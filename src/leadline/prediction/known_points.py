@@ -1,16 +1,17 @@
 """Where known distances of images are from: CSV files, sparse depth maps and COLMAP reconstructions."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from leadline.errors import LeadlineError
-from leadline.geometry import Output
+from leadline.geometry import Output, find_floor
 from leadline.io import ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
+from leadline.prediction.anchored import FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
 from leadline.prediction.known_distances import KnownDistance, names_pictures, read_distances
 from leadline.prediction.measurement import require_inside
@@ -95,6 +96,21 @@ class MappedPoints(AnyKnown):
     place: Path
     """A map, or a folder of them that have the images' names."""
 
+    @classmethod
+    def of(cls, place: Path, pictures: Sequence[Path]) -> "MappedPoints":
+        """Name the map of an image, or the folder of maps of several.
+
+        Raises:
+            LeadlineError: if there is no such place, or one map and several images.
+        """
+        if not place.exists():
+            raise LeadlineError(f"no sparse depth map at {place}: check the path")
+        if len(pictures) != 1 and not place.is_dir():
+            raise LeadlineError(
+                f"{place} is one map, got {len(pictures)} images: give a folder of maps named after them"
+            )
+        return cls(place)
+
     def points(self, path: Path, full_size: tuple[int, int]) -> KnownPoints:
         """See `AnyKnown`."""
         file = self._file(path)
@@ -159,3 +175,70 @@ class ColmapPoints(AnyKnown):
         if found is None:
             raise LeadlineError(f"{self.folder} has no image {path.name}: give images of the reconstruction")
         return self.views[found]
+
+
+@dataclass(frozen=True)
+class CameraHeight:
+    """A known height of the camera above the floor, which gives an image its scale."""
+
+    metres: float
+    any_output = False
+
+    def camera(self, path: Path) -> GivenCamera | None:
+        """None: a height tells nothing of the lens."""
+        return None
+
+    def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
+        """Scale a prediction so that its floor is where it is known to be; see `scale_by_floor`."""
+        return scale_by_floor(prediction, self.metres)
+
+
+def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction:
+    """Scale a prediction so that the camera is at a known height above its floor.
+
+    Args:
+        prediction: in metres.
+        camera_height_m: of the camera's centre above the floor.
+
+    Raises:
+        LeadlineError: if no floor is found, or the camera is unknown.
+    """
+    floor = find_floor(prediction.depth_m, prediction.valid, prediction.intrinsics)
+    scale = camera_height_m / floor.camera_height_m
+    return replace(
+        prediction,
+        depth_m=prediction.depth_m * np.float32(scale),
+        uncertainty_m=None if prediction.uncertainty_m is None else prediction.uncertainty_m * np.float32(scale),
+        anchoring=FloorScale(scale, replace(floor, camera_height_m=camera_height_m)),
+    )
+
+
+def read_anchor(
+    pictures: Sequence[Path],
+    known: Path | None = None,
+    sparse: Path | None = None,
+    colmap: Path | None = None,
+    camera_height_m: float | None = None,
+) -> AnyKnown | CameraHeight | None:
+    """Read what is known of images, one thing at the most.
+
+    Args:
+        pictures: the images.
+        known: CSV file of distances.
+        sparse: a sparse depth map, or a folder of them.
+        colmap: folder of a reconstruction.
+        camera_height_m: of the camera above the floor.
+
+    Raises:
+        LeadlineError: if more than one is given, or it cannot be read.
+    """
+    ways: dict[str, tuple[object, Callable[[], AnyKnown | CameraHeight]]] = {
+        "--known": (known, lambda: ListedPoints.read(Path(str(known)), pictures)),
+        "--sparse": (sparse, lambda: MappedPoints.of(Path(str(sparse)), pictures)),
+        "--colmap": (colmap, lambda: ColmapPoints.read(Path(str(colmap)))),
+        "--camera-height": (camera_height_m, lambda: CameraHeight(float(camera_height_m or 0))),
+    }
+    given = [name for name, (value, _) in ways.items() if value is not None]
+    if len(given) > 1:
+        raise LeadlineError(f"give {' or '.join(given)}, not {'both' if len(given) == 2 else 'all'}")
+    return ways[given[0]][1]() if given else None

@@ -65,7 +65,7 @@ def places_of(x: Floats, y: Floats, log_depth: Floats, size: tuple[int, int]) ->
 
 
 def pool(places: Floats, residuals: Floats, most: int = MAX_POINTS) -> Pooled:
-    """Median of the points in each of at most about `most` cells of like place and depth; few points stay as they are."""
+    """The median of the points in each cell of like place and depth, `most` at the most; few points stay as they are."""
     cell = 1 / 32
     while len(residuals) > most:
         keys = np.floor(places / [cell, cell, 4 * cell]).astype(np.int64)
@@ -81,7 +81,8 @@ def _medians(values: Floats, cells: NDArray[np.int64]) -> Floats:
     from scipy.ndimage import median
 
     labels = np.arange(cells.max() + 1)
-    return np.stack([median(column, cells.ravel(), labels) for column in values.T], axis=1)
+    medians: Floats = np.stack([median(column, cells.ravel(), labels) for column in values.T], axis=1)
+    return medians
 
 
 def covariance(first: Floats, second: Floats, factor_sd: float) -> Floats:
