@@ -44,7 +44,7 @@ def levels(low: int = 0, medium: int = 1, high: int = 2) -> np.ndarray:
 
 def save(path: Path, values: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(path)
+    Image.fromarray(values).save(path, **({"quality": 95, "subsampling": 0} if path.suffix == ".jpg" else {}))
 
 
 def millimetres() -> np.ndarray:
@@ -221,3 +221,34 @@ def write_sens(path: Path, num: int = 2) -> Path:
         frames += picture.getvalue() + packed
     path.write_bytes(head + frames)
     return path
+
+
+def write_colmap(root: Path) -> Path:
+    """A dense workspace of two images, of which the second has its photometric map alone."""
+    quaternion, shift = "0 1 0 0", "0.5 1.5 -2.5"  # half a turn about x
+    images = [f"{number + 1} {quaternion} {shift} 1 left/{number}.jpg\n" for number in range(2)]
+    (root / "sparse").mkdir(parents=True)
+    (root / "sparse" / "images.txt").write_text(
+        "# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME\n" + "\n".join(images)
+    )
+    (root / "sparse" / "cameras.txt").write_text(f"1 PINHOLE {WIDTH} {HEIGHT} 50 51 32 24\n")
+    (root / "sparse" / "points3D.txt").write_text("# POINT3D_ID\n")
+    for number, kind in enumerate(("geometric", "photometric")):
+        save(root / "images" / "left" / f"{number}.jpg", colours(number=number))
+        path = root / "stereo" / "depth_maps" / "left" / f"{number}.jpg.{kind}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"%d&%d&1&" % (COLUMNS, ROWS) + metres().astype("<f4").tobytes())
+    return root
+
+
+def write_replica(root: Path) -> Path:
+    """Two rooms of one frame each, and the camera beside them."""
+    for number in range(2):
+        save(root / f"room{number}" / "results" / "frame000000.jpg", colours(ROWS, COLUMNS, number))
+        save(root / f"room{number}" / "results" / "depth000000.png", np.rint(metres() * 6553.5).astype(np.uint16))
+        (root / f"room{number}" / "traj.txt").write_text(" ".join(map(str, POSE_CV.ravel())))
+    dump(
+        root / "cam_params.json",
+        {"camera": {"w": 16, "h": 12, "fx": 9, "fy": 9, "cx": 7.5, "cy": 5.5, "scale": 6553.5}},
+    )
+    return root

@@ -40,6 +40,9 @@ MAKERS_FILES = {
     "polycam": [f"keyframes/{name}" for name in ("images/1.jpg", "depth/1.png", "cameras/1.json", "confidence/1.png")],
     "3d-scanner-app": ["frame_00000.jpg", "frame_00000.json", "depth_00000.png", "conf_00000.png", "info.json"],
     "nerfstudio": ["transforms.json", "images/frame_00001.png", "depth/frame_00001.png"],
+    "colmap": ["images/a.jpg", "sparse/cameras.bin", "stereo/depth_maps/a.jpg.geometric.bin"],
+    "hypersim": ["ai_001_001/images/scene_cam_00_geometry_hdf5/frame.0000.depth_meters.hdf5"],
+    "replica": ["room0/traj.txt", "room0/results/frame000000.jpg", "room0/results/depth000000.png"],
     "rosbag": ["metadata.yaml", "room_0.db3"],
     "scannet": [f"scene0000_00/{name}" for name in ("color/0.jpg", "depth/0.png", "pose/0.txt")],
 }

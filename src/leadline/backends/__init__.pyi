@@ -4,6 +4,7 @@ from .base import Image as Image
 from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
+from .calibrated import to_metres as to_metres
 from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
 from .onnx_file import FOCAL as FOCAL

@@ -24,6 +24,10 @@ def predict(
     fov: float | None = None,
     intrinsics: Path | None = None,
     max_pixels: Annotated[int, Parameter(validator=Number(gte=1))] = 50_000_000,
+    known: Path | None = None,
+    sparse: Path | None = None,
+    colmap: Path | None = None,
+    camera_height: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     tile: Annotated[bool, Parameter(negative=())] = False,
     seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
@@ -48,13 +52,27 @@ def predict(
         intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
             (docs/guides/camera.md).
         max_pixels: larger images are reduced to this many pixels when read.
+        known: CSV file of known distances, lines of x,y,metres (of one image) or picture,x,y,metres: dense metres by
+            a smooth field, by one factor or as they are, whichever leave-one-out validation prefers; any model.
+        sparse: the same from a sparse depth map (LiDAR, projected points) of the image's size or smaller, 0 or NaN
+            where nothing is known, whole numbers in millimetres; or a folder of them, named after the images.
+        colmap: the same from a COLMAP reconstruction in metres, with its camera.
+        camera_height: metres of the camera above the floor, which then fixes the scale of the image.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
         skip_existing: resume an interrupted run: skip images and videos whose results all exist.
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
+    from leadline.backends import open_backend
     from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, camera_from_options, find_images, is_stream, is_video
-    from leadline.prediction import RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
+    from leadline.prediction import (
+        RERUN_SUFFIX,
+        RerunLog,
+        check_formats,
+        open_metric_backend,
+        output_stems,
+        read_anchor,
+    )
 
     formats = [name.strip() for name in format.split(",") if name.strip()]
     check_formats([name for name in formats if name != "sheet"])
@@ -70,13 +88,17 @@ def predict(
     found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
     videos = [path for path in found if is_video(path)]
     pictures = [path for path in found if not is_video(path)]
+    anchor = read_anchor(pictures, known, sparse, colmap, camera_height)
+    if anchor and (streams or videos):
+        raise LeadlineError(f"what is known is of images, got {[*streams, *videos][0]}: name images alone")
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
-        shared = {"model": open_metric_backend(model), "formats": formats, "log": log, "given": given}
+        opened = open_backend(model) if anchor and anchor.any_output else open_metric_backend(model)
+        shared = {"model": opened, "formats": formats, "log": log, "given": given}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
         if pictures:
-            more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile}
+            more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile, "anchor": anchor}
             jobs.append(partial(_predict_pictures, pictures, out, **shared, **more))
         return _do(jobs)
 
@@ -138,7 +160,8 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
             broken.append(result)
             continue
         num_written += 1
-        print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
+        known = f"  {result.anchoring}" if result.anchoring else ""
+        print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{known}", flush=True)
     num_there = len(pictures) - len(broken) - num_written
     existed = f", {num_there} already existed" * bool(num_there)
     print(f"{num_written} of {len(pictures)} images written to {out}{existed}")

@@ -101,6 +101,17 @@ DATASETS: dict[str, Kind] = {
         "frame_00000.json, depth_00000.png", _holds("depth_[0-9]*.png"), "scanner3d:ScannerAppDataset"
     ),
     "nerfstudio": Kind("transforms.json", _holds("transforms.json"), "nerfstudio:NerfstudioDataset"),
+    "colmap": Kind(
+        "stereo/depth_maps of COLMAP", _holds("stereo/depth_maps", "dense/stereo/depth_maps"), "colmap:ColmapDataset"
+    ),
+    "hypersim": Kind(
+        "images/scene_cam_00_geometry_hdf5",
+        _holds("images/scene_cam_*_geometry_hdf5", "ai_*/images/scene_cam_*_geometry_hdf5"),
+        "hypersim:HypersimDataset",
+    ),
+    "replica": Kind(
+        "results, traj.txt", _holds("results/depth*.png", "*/results/depth*.png"), "replica:ReplicaDataset"
+    ),
     "rosbag": Kind("a .bag file, or metadata.yaml of ROS 2", _is_rosbag, "rosbag:RosbagDataset"),
     "scannet": Kind("color, depth, pose, or a .sens file", _is_scannet, "scannet:open_scannet"),
 }

@@ -11,11 +11,14 @@ from .depth import depth_to_disparity as depth_to_disparity
 from .depth import disparity_to_depth as disparity_to_depth
 from .depth import summarize_depth as summarize_depth
 from .depth import to_millimetres as to_millimetres
+from .floor import Floor as Floor
+from .floor import find_floor as find_floor
 from .intrinsics import crop_intrinsics as crop_intrinsics
 from .intrinsics import depth_to_points as depth_to_points
 from .intrinsics import mirror_intrinsics as mirror_intrinsics
 from .intrinsics import pinhole as pinhole
 from .intrinsics import resize_intrinsics as resize_intrinsics
+from .normals import surface_normals as surface_normals
 from .points import Cloud as Cloud
 from .points import known_camera as known_camera
 from .points import on_surface as on_surface

@@ -8,8 +8,12 @@ from .camera_files import CameraLike as CameraLike
 from .camera_files import GivenCamera as GivenCamera
 from .camera_files import as_camera as as_camera
 from .camera_files import camera_from_options as camera_from_options
+from .camera_files import fit_camera as fit_camera
 from .camera_files import read_camera as read_camera
+from .colmap_model import ColmapView as ColmapView
+from .colmap_model import read_colmap_model as read_colmap_model
 from .depth_files import ARRAY_DAMAGE as ARRAY_DAMAGE
+from .depth_files import read_npz as read_npz
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png

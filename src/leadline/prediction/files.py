@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from leadline.backends import open_backend
 from leadline.errors import LeadlineError
-from leadline.geometry import DepthSummary, size_with_area
+from leadline.geometry import DepthSummary, Output, size_with_area
 from leadline.io import CONTACT_SHEET, CameraLike, GivenCamera, camera_from_options, ensure_overwritable, read_image
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
@@ -39,8 +40,25 @@ class FileResult:
     """None if there is no result."""
     focal: str
     """Focal length and where it is from, in words."""
+    anchoring: str
+    """What known distances or the camera's height made of it, in words; "" if nothing was known."""
     error: str
     """Why there is no result, such as a picture that cannot be read; "" if there is one."""
+
+
+class Anchor(Protocol):
+    """What is known of images and brings their predictions to it."""
+
+    any_output: bool
+    """Whether it makes metres of values without a unit."""
+
+    def camera(self, path: Path) -> GivenCamera | None:
+        """The camera of an image, where that is known with it."""
+        ...
+
+    def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
+        """Bring a prediction of an image, of a height and width in its file, to what is known."""
+        ...
 
 
 class _Done(NamedTuple):
@@ -64,6 +82,7 @@ def predict_files(
     max_pixels: int = MAX_PIXELS,
     skip_existing: bool = False,
     tiled: bool = False,
+    anchor: Anchor | None = None,
     on_prediction: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; a broken one is reported and passed over.
@@ -86,6 +105,7 @@ def predict_files(
         skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
             formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
+        anchor: known distances, or a known height of the camera, to bring each prediction to.
         on_prediction: is called with each file and its prediction, in order.
 
     Yields:
@@ -97,7 +117,7 @@ def predict_files(
     """
     check_formats(formats)
     given = camera_from_options(focal_px, fov_deg, camera)
-    backend = open_metric_backend(model)
+    backend = open_backend(model) if anchor and anchor.any_output else open_metric_backend(model)
     rows: list[SheetRow] = []
     num_skipped = 0
     stems = output_stems(paths, out)
@@ -113,10 +133,16 @@ def predict_files(
             with ExitStack() as stack:
                 # A large image waits here until it is alone, and stays so until its results are written.
                 wait = partial(_enter, stack, gate)
-                prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
-                result = FileResult(path, prediction.save(stem, formats), prediction.summary, prediction.focal, "")
+                picture = read_image(path, max_pixels, wait)
+                own = given or (None if anchor is None else anchor.camera(path))
+                prediction = predict_image(picture, backend, own, tiled)
+                if anchor:
+                    prediction = anchor.apply(prediction, path, picture.full_size, backend.output)
+                written = prediction.save(stem, formats)
         except LeadlineError as error:
-            return _Done(FileResult(path, [], None, "", str(error)), None, None)
+            return _Done(FileResult(path, [], None, "", "", str(error)), None, None)
+        words = "" if prediction.anchoring is None else str(prediction.anchoring)
+        result = FileResult(path, written, prediction.summary, prediction.focal, words, "")
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
         return _Done(result, row, prediction if on_prediction else None)
 

@@ -26,7 +26,10 @@ CAPTURES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "nerfstudio": (files.write_nerfstudio, ["images/frame_0", "images/frame_1"]),
     "scannet": (files.write_scannet, ["room/0", "room/1", "room/10"]),
     "sens": (lambda path: files.write_sens(path.with_suffix(".sens")), ["room/0", "room/1"]),
+    "colmap": (files.write_colmap, ["left/0", "left/1"]),
+    "replica": (files.write_replica, ["room0/frame000000", "room1/frame000000"]),
 }
+SMALL_PICTURES = {"arkitscenes", "replica"}
 WITH_CONFIDENCE = {"r3d", "stray", "arkitscenes", "polycam", "3d-scanner-app"}
 
 
@@ -53,7 +56,7 @@ def test_frames_with_depth_are_listed_in_order(root: Path, kind: str) -> None:
 
 def test_depth_is_in_metres_at_its_own_size(sample: Sample, kind: str) -> None:
     assert sample.depth_m.shape == sample.valid.shape == (1, 12, 16) and sample.depth_m.dtype == torch.float32
-    assert sample.image.shape == ((3, 12, 16) if kind == "arkitscenes" else (3, 48, 64))
+    assert sample.image.shape == ((3, 12, 16) if kind in SMALL_PICTURES else (3, 48, 64))
     torch.testing.assert_close(sample.depth_m[0, 3], torch.from_numpy(files.metres()[3]), rtol=0, atol=6e-4)
 
 
@@ -66,6 +69,7 @@ def test_what_is_none_or_of_low_confidence_is_invalid(sample: Sample, kind: str)
 GREENS = {
     **{"record3d": [0, 1, 3], "r3d": [0, 1], "stray": [0, 1, 2, 3, 4], "arkitscenes": [0, 0, 0], "polycam": [0, 1]},
     **{"3d-scanner-app": [0, 2], "nerfstudio": [0, 1], "scannet": [0, 1, 1], "sens": [0, 1]},
+    **{"colmap": [0, 1], "replica": [0, 1]},
 }
 
 
@@ -87,6 +91,8 @@ CAMERAS = {
     "nerfstudio": (50, 51, 31.5, 23.5),  # counted from the corner: half a pixel less
     "scannet": (50, 51, 32, 24),
     "sens": (50, 51, 32, 24),
+    "colmap": (50, 51, 31.5, 23.5),  # counted from the corner, too
+    "replica": (9, 9, 7.5, 5.5),
 }
 
 
@@ -97,7 +103,7 @@ def test_the_camera_is_the_pictures(sample: Sample, kind: str) -> None:
 
 TIMES_S = {
     **{"record3d": 0.25, "r3d": 0.25, "stray": 100.25, "arkitscenes": 10.1, "polycam": 5.5, "3d-scanner-app": 1.0},
-    **{"nerfstudio": None, "scannet": None, "sens": 0.033333},
+    **{"nerfstudio": None, "scannet": None, "sens": 0.033333, "colmap": None, "replica": None},
 }
 
 
@@ -121,6 +127,9 @@ POSES = {
     "nerfstudio": ALONG_MINUS_Z,
     "scannet": files.POSE_CV.tolist(),
     "sens": files.POSE_CV.tolist(),
+    # world to camera: (x + .5, -y + 1.5, -z - 2.5), so that the camera is at (-.5, 1.5, -2.5)
+    "colmap": [[1, 0, 0, -0.5], [0, -1, 0, 1.5], [0, 0, -1, -2.5], [0, 0, 0, 1]],
+    "replica": files.POSE_CV.tolist(),
 }
 
 
@@ -129,7 +138,8 @@ def test_poses_are_of_a_camera_with_x_right_y_down_z_forward(root: Path, kind: s
 
 
 @pytest.mark.parametrize(
-    ("kind", "turns"), [("stray", 1), ("arkitscenes", 0), ("polycam", 0), ("3d-scanner-app", 0), ("scannet", 0)]
+    ("kind", "turns"),
+    [("stray", 1), ("arkitscenes", 0), ("polycam", 0), ("3d-scanner-app", 0), ("scannet", 0), ("replica", 0)],
 )
 def test_up_is_known_where_the_world_is_level(tmp_path: Path, kind: str, turns: int) -> None:
     dataset = open_dataset(CAPTURES[kind][0](tmp_path / "room"))

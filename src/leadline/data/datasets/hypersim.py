@@ -6,7 +6,8 @@ From the authors' readme and `contrib/mikeroberts3000` (apple/ml-hypersim, commi
 each pixel's ray, NaN for none; they become depths along the optical axis here. Most scenes have a field of view of 60°,
 but 207 of the 482 were rendered with a lens tilted by more than 1 %: `metadata_camera_parameters.csv`, which the
 repository has and the archives have not, tells them where it lies in the folder that is opened. A tilted lens is a
-pinhole whose axis is another, and is read as that. The pictures were tone-mapped for viewing.
+pinhole whose axis is another, and is read as that, without the skew that 31 scenes have. The pictures were tone-mapped
+for viewing.
 """
 
 import csv
