@@ -9,7 +9,7 @@ from layout_files import refusal
 from PIL import Image
 
 from leadline.data.catalog import open_dataset
-from leadline.data.check.check import check_dataset
+from leadline.data.check.layouts import check_dataset
 from leadline.data.conversion import Thinning, convert
 from leadline.data.synthetic.dataset import synthesize
 

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -182,7 +183,7 @@ def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Samp
 
 def test_no_image_is_opened_and_no_mirror_image_is_averaged(rooms: Path, tmp_path: Path) -> None:
     dataset = write_pictures(tmp_path / "set", rooms, {"k": "k.png"})
-    np.save(tmp_path / "k.npy", np.arange(72 * 96, dtype=np.float32).reshape(72, 96))
+    np.save(tmp_path / "k.npy", np.arange(1, 1 + 72 * 96, dtype=np.float32).reshape(72, 96))
     (tmp_path / "set" / "k.png").unlink()
     image = FilesScorer(tmp_path, dataset).open_image(dataset, 0)
     assert torch.equal(image.truth.depth_m, dataset.ground_truth(0).depth_m)
@@ -201,3 +202,83 @@ print(*{{"torchvision", "timm", "pytorch_lightning", "transformers", "matplotlib
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+# Holes
+
+
+def with_holes(sample: Sample, hole: float, rows: int = 9) -> np.ndarray:
+    """The true depth, with no prediction in the first rows."""
+    values = sample.depth_m[0].double().numpy()
+    values[:rows] = hole
+    return values
+
+
+@pytest.mark.parametrize("hole", [0.0, np.nan, -1.0, np.inf, -np.inf, 1e39])
+def test_holes_are_left_out_counted_and_told(
+    rooms: Path, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture, hole: float
+) -> None:
+    (tmp_path / "only.txt").write_text(first.id)
+    np.save(tmp_path / f"{first.id}.npy", with_holes(first, hole))
+    report = evaluate(f"files:{tmp_path}", data=rooms, split=str(tmp_path / "only.txt"), protocol="report")
+    assert report.num_holes == [9 * 96] and report.hole_share == 9 / 72
+    assert report.per_image["abs_rel"] < 1e-6 and report.per_image["delta1"] == 1
+    assert "no prediction at 12 % of the scored pixels, in 1 of 1 pictures" in caplog.text
+    report.save(tmp_path / "out")
+    text = (tmp_path / "out" / "metrics.json").read_text()
+    assert json.loads(text)["hole_share"] == 0.125 and "NaN" not in text and "Infinity" not in text
+
+
+def test_0_of_16_bits_is_a_hole(rooms: Path, first: Sample, tmp_path: Path) -> None:
+    (tmp_path / "only.txt").write_text(first.id)
+    millimetres = np.rint(with_holes(first, 0) * 1000).astype(np.uint16)
+    Image.fromarray(millimetres).save(tmp_path / f"{first.id}.png")
+    report = evaluate(f"files:{tmp_path}", data=rooms, split=str(tmp_path / "only.txt"), protocol="metric")
+    assert report.hole_share == 0.125 and report.per_image["abs_rel"] < 1e-3
+
+
+def test_a_resize_mixes_no_depth_with_a_hole(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
+    values = np.full((36, 48), 2, np.float32)
+    values[10, 20] = 0
+    np.save(tmp_path / f"{first.id}.npy", values)
+    brought = estimate(tmp_path, dataset).values
+    assert set(brought[brought.isfinite()].tolist()) == {2.0}
+    holes = brought.isnan()[0, 0].nonzero()
+    assert holes.amin(0).tolist() == [19, 39] and holes.amax(0).tolist() == [22, 42]  # 2×2 pixels and those beside
+
+
+def test_a_picture_without_any_prediction_is_refused(rooms: Path, first: Sample, tmp_path: Path) -> None:
+    (tmp_path / "only.txt").write_text(first.id)
+    np.save(tmp_path / f"{first.id}.npy", np.zeros((72, 96), np.float32))
+    with pytest.raises(LeadlineError, match=f"{first.id}: no prediction at any of the 6912 scored pixels"):
+        evaluate(f"files:{tmp_path}", data=rooms, split=str(tmp_path / "only.txt"), protocol="report")
+
+
+@pytest.mark.parametrize("times", [1.0, 1e-3, 1e-7, 1e6])
+@pytest.mark.parametrize("protocol", ["median", "aligned"])
+def test_the_unit_of_a_disparity_does_not_matter(
+    rooms: Path, dataset: DepthDataset, first: Sample, tmp_path: Path, times: float, protocol: str
+) -> None:
+    (tmp_path / "only.txt").write_text(first.id)
+    (tmp_path / "aligned.toml").write_text('alignment = "scale-shift"\n')
+    (tmp_path / "predictions.toml").write_text('output = "disparity"\n')
+    np.save(tmp_path / f"{first.id}.npy", (times / first.depth_m[0]).numpy())
+    rules = "median" if protocol == "median" else str(tmp_path / "aligned.toml")
+    report = evaluate(f"files:{tmp_path}", data=rooms, split=str(tmp_path / "only.txt"), protocol=rules)
+    assert report.per_image["abs_rel"] < 1e-5 and report.hole_share == 0
+
+
+def test_a_disparity_of_0_has_a_depth_only_where_a_shift_is_forgiven(
+    rooms: Path, first: Sample, tmp_path: Path
+) -> None:
+    (tmp_path / "only.txt").write_text(first.id)
+    (tmp_path / "aligned.toml").write_text('alignment = "scale-shift"\n')
+    (tmp_path / "predictions.toml").write_text('output = "disparity"\n')
+    disparity = (1 / first.depth_m[0]).numpy()
+    np.save(tmp_path / f"{first.id}.npy", disparity - disparity.min())
+    num_farthest = int((disparity == disparity.min()).sum())
+    shares = {}
+    for rules in ("median", str(tmp_path / "aligned.toml")):
+        report = evaluate(f"files:{tmp_path}", data=rooms, split=str(tmp_path / "only.txt"), protocol=rules)
+        shares[Path(rules).stem] = report.hole_share
+    assert shares == {"median": num_farthest / (72 * 96), "aligned": 0}

@@ -42,6 +42,7 @@ def test_mask_and_uncertainty_of_our_own_file_come_along(tmp_path):
     stored = read_stored_depth(tmp_path / "a.npz")
     assert stored.values.tolist() == [[1, 2]] and stored.valid.tolist() == [[True, False]]
     np.testing.assert_array_equal(stored.uncertainty_m, depth_m / 10)
+    np.testing.assert_array_equal(stored.known, [[1, np.nan]])
 
 
 def test_advice_for_an_unreadable_file_is_no_lossy_format(tmp_path):

@@ -53,6 +53,8 @@ def test_notes_warn_of_what_the_intervals_do_not_hold() -> None:
     assert "nothing about other scenes" in alone and "only 10 to draw from" in few
     (gone,) = notes(comparison(left_out=list("abcdef"), num_unscored=(2, 5)))
     assert gone == "6 left out for a score that is no number (2 of base, 5 of small): a, b, c, d, e, …."
+    (holes,) = notes(comparison(hole_shares=(0.0, 0.125)))
+    assert "0.00% of base, 12.50% of small" in holes
 
 
 def test_the_table_has_a_header_and_a_line_for_each_metric() -> None:

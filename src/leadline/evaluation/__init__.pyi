@@ -21,6 +21,7 @@ from .metrics import ranking_value as ranking_value
 from .protocols import PROTOCOLS as PROTOCOLS
 from .protocols import Protocol as Protocol
 from .protocols import get_protocol as get_protocol
+from .protocols import predicted_pixels as predicted_pixels
 from .protocols import scored_pixels as scored_pixels
 from .protocols import scored_prediction as scored_prediction
 from .scale_calibration import calibrate as calibrate

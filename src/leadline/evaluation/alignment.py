@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leadline.geometry import Output, depth_to_disparity, disparity_to_depth
 
-# An aligned disparity at or below zero means "beyond everything", not "unknown": 1 km.
+# An aligned disparity at or below zero means "beyond everything", not "unknown": 1 km. Only an aligned one is in 1/m.
 MIN_DISPARITY = 1e-3
 
 
@@ -97,8 +97,10 @@ def _as_metres(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) 
 
 
 def _align_median(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) -> Tensor:
-    depth = disparity_to_depth(values.clamp_min(MIN_DISPARITY)) if output is Output.DISPARITY else values
-    return _scale(depth, median_scale(depth, target_m, valid))
+    if output is not Output.DISPARITY:
+        return _scale(values, median_scale(values, target_m, valid))
+    depth = disparity_to_depth(values.double())
+    return _scale(depth, median_scale(depth, target_m, valid)).clamp_max(1 / MIN_DISPARITY).to(values.dtype)
 
 
 def _align_scale_shift(values: Tensor, output: Output, target_m: Tensor, valid: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ means do not.
 """
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
@@ -20,6 +19,7 @@ from leadline.data import DepthDataset, open_dataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import Evaluation, evaluate
 from leadline.evaluation.metrics import METRICS
+from leadline.io import read_json
 
 NUM_RESAMPLES = 10_000
 PERCENTILES = (2.5, 97.5)
@@ -45,6 +45,8 @@ class Scores:
     """Hash of the protocol's rules; "" where unknown."""
     data_digest: str = ""
     """Hash of the true depth; "" where unknown."""
+    hole_share: float = 0.0
+    """`Evaluation.hole_share`: of the pixels to be scored, those left out for want of a prediction."""
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths (ValueError) and an id that comes twice (LeadlineError)."""
@@ -66,6 +68,7 @@ class Scores:
             rows=report.rows(),
             protocol_digest=report.protocol_digest,
             data_digest=report.data_digest,
+            hole_share=report.hole_share,
         )
 
     def with_scenes(self, dataset: DepthDataset) -> "Scores":
@@ -87,14 +90,14 @@ def read_scores(folder: Path) -> Scores:
         LeadlineError: if a file is missing, broken, or not of the same evaluation as the other.
     """
     try:
-        about = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        about = read_json(folder / "metrics.json")
         with (folder / "per_image.csv").open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file, restval=""))
         words: dict[str, Any] = {key: str(about[key]) for key in ("model", "data", "split", "protocol")}
         words |= {key: str(about.get(key, "")) for key in ("protocol_digest", "data_digest")}
         ids = [line["id"] for line in lines]
         rows = [{name: float(line[name]) for name in METRICS} for line in lines]
-        num_images = about["num_images"]
+        num_images, words["hole_share"] = about["num_images"], float(about.get("hole_share", 0))
     except (FileNotFoundError, NotADirectoryError) as error:
         wanted = "metrics.json and per_image.csv, as leadline evaluate --out writes them"
         raise LeadlineError(f"no evaluation at {folder}: wanted {wanted}") from error
@@ -167,6 +170,8 @@ class Comparison:
     """Hash of the protocol's rules; "" where unknown."""
     data_digest: str = ""
     """Hash of the true depth; "" where unknown."""
+    hole_shares: tuple[float, float] = (0.0, 0.0)
+    """`Scores.hole_share` of the first model, and of the other."""
 
 
 def compare(
@@ -262,6 +267,7 @@ def _compare_two(first: Scores, other: Scores) -> Comparison:
         num_unscored=(int((~scored[0]).sum()), int((~scored[1]).sum())),
         protocol_digest=first.protocol_digest or other.protocol_digest,
         data_digest=first.data_digest or other.data_digest,
+        hole_shares=(first.hole_share, other.hole_share),
     )
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,9 @@ from leadline.evaluation.protocols import Protocol, get_protocol
 from leadline.evaluation.scoring import ImageScore, score_images, score_in_processes, score_on_cluster
 from leadline.evaluation.training_split import trained_division
 from leadline.evaluation.uncertainty import calibration_error
-from leadline.io import atomic_file
+from leadline.io import atomic_file, format_json
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,8 @@ class Evaluation:
     indices: list[int]
     sums: Tensor
     """`metrics.error_sums` of every picture, float64 (N, 10)."""
+    num_holes: list[int] = field(default_factory=list)
+    """Of every picture, the pixels left out of `sums` because there is no prediction; empty: none of any."""
     protocol_digest: str = ""
     """Hash of the protocol's rules."""
     data_digest: str = ""
@@ -59,6 +63,12 @@ class Evaluation:
         return int((self.sums[:, 0] == 0).sum())
 
     @property
+    def hole_share(self) -> float:
+        """Share of the pixels to be scored that have no prediction and are left out."""
+        left_out = sum(self.num_holes)
+        return left_out / max(1.0, left_out + float(self.sums[:, 0].sum()))
+
+    @property
     def pooled(self) -> dict[str, float]:
         """Over all scored pixels."""
         return named(metrics_from_sums(self.sums.sum(0)))
@@ -70,6 +80,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """What `metrics.json` holds."""
         known = {} if self.calibration is None else {"calibration_error": calibration_error(self.calibration)}
+        known |= {"hole_share": self.hole_share} if self.hole_share else {}
         return {
             "model": self.model,
             "data": self.data,
@@ -90,7 +101,7 @@ class Evaluation:
         `metrics.json` comes last, and an older one goes before: where it is, all of one evaluation is.
         """
         with atomic_file(out / "metrics.json") as totals, atomic_file(out / "per_image.csv") as rows:
-            totals.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
+            totals.write_text(format_json(self.to_json()), encoding="utf-8")
             with rows.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, ["id", *METRICS])
                 writer.writeheader()
@@ -221,6 +232,8 @@ def reports(
     for place, rules in enumerate(protocols):
         scores = [row.scores[place] for row in ordered]
         sums = torch.stack([score.sums for score in scores])
+        num_holes = [score.num_holes for score in scores]
+        _refuse_empty(ids, sums, num_holes)
         if not sums[:, 0].any():
             raise LeadlineError(
                 f"protocol {rules.name!r} scores no pixel of these pictures: is their depth valid, and in metres "
@@ -237,6 +250,7 @@ def reports(
                 ids=ids,
                 indices=[row.index for row in ordered],
                 sums=sums,
+                num_holes=num_holes,
                 protocol_digest=rules.digest,
                 data_digest=truth.hexdigest()[:16],
                 calibration=torch.stack(calibrations).sum(0) if calibrations else None,
@@ -244,7 +258,31 @@ def reports(
                 boundaries=torch.stack(boundaries) if boundaries else None,
             )
         )
+        _tell_of_holes(found[-1])
     return found
+
+
+def _refuse_empty(ids: Sequence[str], sums: Tensor, num_holes: Sequence[int]) -> None:
+    """Refuse a picture that is to be scored and is predicted nowhere, as a missing file is refused."""
+    for name, count, left_out in zip(ids, sums[:, 0].tolist(), num_holes, strict=True):
+        if left_out and not count:
+            raise LeadlineError(
+                f"{name}: no prediction at any of the {left_out} scored pixels (0, negative, NaN or infinite): "
+                "predict it again, or leave it out of the split"
+            )
+
+
+def _tell_of_holes(evaluation: Evaluation) -> None:
+    pictures = sum(number > 0 for number in evaluation.num_holes)
+    if pictures:
+        logger.warning(
+            "%s has no prediction at %.2g %% of the scored pixels, in %d of %d pictures "
+            "(0, negative, NaN or infinite): they are left out of the scores",
+            evaluation.model,
+            100 * evaluation.hole_share,
+            pictures,
+            len(evaluation.ids),
+        )
 
 
 def _groups(rows: Sequence[ImageScore], place: int, sums: Tensor, scenes: Sequence[str]) -> dict[str, Groups]:

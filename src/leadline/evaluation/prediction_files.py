@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def is_folder_of_maps(model: str | Path) -> bool:
 class FilesInfo(BaseModel):
     """What `predictions.toml` says of a folder of predictions; the defaults hold where it is silent or absent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = ""
     """What the model is called in reports; the folder's name if empty."""
@@ -96,11 +96,18 @@ class FilesScorer:
             raise LeadlineError(
                 f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
             )
-        stored, _, uncertainty = read_stored_depth(path)
-        scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
-        depth = _at_size(stored.astype(np.float32) * np.float32(scale), height, width)
+        stored = read_stored_depth(path)
+        depth, uncertainty = _at_size(self._without_holes(stored.known), height, width), stored.uncertainty_m
         spread = None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
         return ImageEstimate(depth, spread)
+
+    def _without_holes(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Values in the unit that is scored, NaN where there is none, so that a resize mixes nothing with a hole."""
+        scale = self.info.scale or (MILLIMETRES if stored.dtype.kind in "ui" else 1.0)
+        with np.errstate(over="ignore"):
+            values = stored.astype(np.float32) * np.float32(scale)
+        is_value = np.isfinite(values) & (values > 0 if self.output is Output.METRES else True)
+        return np.where(is_value, values, np.float32(np.nan))
 
     def _find(self, stem: str) -> Path | None:
         paths = (self.folder / f"{stem}{ending}" for ending in ENDINGS)

@@ -234,6 +234,24 @@ def scored_prediction(protocol: Protocol, values: Tensor, output: Output, target
     return pred_m if protocol.clamp_m is None else pred_m.clamp(*protocol.clamp_m)
 
 
+def predicted_pixels(protocol: Protocol, values: Tensor, output: Output) -> Tensor:
+    """Where there is a prediction, and not a hole.
+
+    A hole is what is no number or infinite; and what is not positive, unless the values have a zero of their own,
+    which the protocol forgives: depth or disparity up to a scale and a shift.
+
+    Args:
+        protocol: the protocol.
+        values: what was answered, (B, 1, H, W).
+        output: what the values mean.
+
+    Returns:
+        bool (B, 1, H, W).
+    """
+    has_own_zero = output is not Output.METRES and protocol.alignment == "scale-shift"
+    return values.isfinite() if has_own_zero else values.isfinite() & (values > 0)
+
+
 def check_output(protocol: Protocol, output: Output) -> None:
     """Refuse to score values without a unit as if they were metres.
 

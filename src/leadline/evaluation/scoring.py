@@ -18,7 +18,7 @@ from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.boundary import boundary_scores
 from leadline.evaluation.breakdown import division_sums
 from leadline.evaluation.metrics import error_sums
-from leadline.evaluation.protocols import Protocol, check_output, scored_pixels, scored_prediction
+from leadline.evaluation.protocols import Protocol, check_output, predicted_pixels, scored_pixels, scored_prediction
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
 from leadline.evaluation.uncertainty import reliability_sums
 from leadline.geometry import Output
@@ -36,6 +36,8 @@ class Score:
 
     sums: Tensor
     """`metrics.error_sums`, float64 (10,)."""
+    num_holes: int = 0
+    """Pixels that would be scored and have no prediction, see `protocols.predicted_pixels`; `sums` is without them."""
     groups: dict[str, Tensor] = field(default_factory=dict)
     """`breakdown.division_sums`, (K, 10) by the division's name; empty unless details are asked for."""
     calibration: Tensor | None = None
@@ -106,17 +108,20 @@ def _score_image(
 
 def _score(estimate: ImageEstimate, output: Output, truth: GroundTruth, rules: Protocol, details: bool) -> Score:
     depth_m, (values, uncertainty) = truth.depth_m[None], estimate
-    scored = scored_pixels(rules, depth_m, truth.valid[None])
+    wanted = scored_pixels(rules, depth_m, truth.valid[None])
+    scored = wanted & predicted_pixels(rules, values, output)
+    num_holes = int(wanted.sum() - scored.sum())
     pred_m = scored_prediction(rules, values, output, depth_m, scored)
     sums = error_sums(pred_m, depth_m, scored)[0]
     calibration = None
     if uncertainty is not None and output is Output.METRES:  # else it is no share of a depth
         calibration = reliability_sums(pred_m, depth_m, scored, uncertainty / values)
     if not details:
-        return Score(sums=sums, calibration=calibration)
+        return Score(sums=sums, num_holes=num_holes, calibration=calibration)
     groups = division_sums(pred_m, depth_m, scored, uncertainty)
     return Score(
         sums=sums,
+        num_holes=num_holes,
         calibration=calibration,
         groups={name: values[0] for name, values in groups.items()},
         boundaries=boundary_scores(pred_m, depth_m, scored)[0],

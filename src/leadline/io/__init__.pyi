@@ -34,6 +34,7 @@ from .images import decode_image_bytes as decode_image_bytes
 from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
 from .images import read_image_bytes as read_image_bytes
+from .images import upright_size as upright_size
 from .json_files import format_json as format_json
 from .json_files import parse_json as parse_json
 from .json_files import read_json as read_json

@@ -169,6 +169,31 @@ def exif_focal_px(path: Path) -> float | None:
     return None
 
 
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as `read_image` returns it, by its header: no pixel is decoded.
+
+    Raises:
+        LeadlineError: as `read_image`, but for what only the pixels tell.
+    """
+    _require_file(path)
+    try:
+        with _open(path) as image:
+            width, height = image.size
+            if image.format == "TIFF":  # whose size Pillow has turned already, and no other's
+                return width, height
+            if image.format == "PNG":  # whose EXIF block Pillow would look for behind the pixels
+                exif = Image.Exif()
+                exif.load(_exif_of_png(path))
+            else:
+                exif = _exif(image)
+    except UnidentifiedImageError as error:
+        raise _not_a_picture(path) from error
+    except _DAMAGE as error:
+        raise LeadlineError(f"{path} is damaged or cut short ({error}): copy or download it again") from error
+    is_on_its_side = exif.get(ExifTags.Base.Orientation, 1) in range(_FIRST_ON_ITS_SIDE, len(_UPRIGHT) + 2)
+    return (height, width) if is_on_its_side else (width, height)
+
+
 def _exif_of_png(path: Path) -> bytes:
     """The EXIF block of a PNG file, before its pixels or behind them; empty if it has none."""
     with path.open("rb") as file:

@@ -26,6 +26,12 @@ class StoredDepth(NamedTuple):
     valid: NDArray[np.bool_] | None = None  # where the file has a mask of its own, (H, W)
     uncertainty_m: NDArray[Any] | None = None  # where the file has one, (H, W)
 
+    @property
+    def known(self) -> NDArray[Any]:
+        """The numbers without those that the file's own mask rules out: NaN, or 0 among whole numbers, instead."""
+        nothing = np.nan if self.values.dtype.kind == "f" else 0
+        return self.values if self.valid is None else np.where(self.valid, self.values, self.values.dtype.type(nothing))
+
 
 def read_stored_depth(path: Path) -> StoredDepth:
     """Read a depth file of any of the `DEPTH_READERS`, by its ending; one of another ending is read as an image.

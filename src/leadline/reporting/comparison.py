@@ -54,6 +54,7 @@ def notes(comparison: Comparison) -> list[str]:
         NOTES[comparison.resampled],
         f"With only {comparison.num_resampled} to draw from, the intervals are too narrow." if few else "",
         _left_out(comparison) if comparison.left_out else "",
+        _holes(comparison) if any(comparison.hole_shares) else "",
     ]
     return [note for note in found if note]
 
@@ -64,6 +65,14 @@ def _left_out(comparison: Comparison) -> str:
     return (
         f"{len(names)} left out for a score that is no number ({num_first} of {comparison.first}, "
         f"{num_other} of {comparison.other}): {', '.join(names[:NUM_SHOWN])}{more}."
+    )
+
+
+def _holes(comparison: Comparison) -> str:
+    first, other = comparison.hole_shares
+    return (
+        f"Pixels without a prediction are left out ({first:.2%} of {comparison.first}, {other:.2%} of "
+        f"{comparison.other}): the two are not scored on quite the same ones."
     )
 
 

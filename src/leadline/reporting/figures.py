@@ -36,6 +36,7 @@ def depth_sheet(path: Path, rows: Sequence[ScoredPicture]) -> None:
     """
     plt = pyplot()
     depths = torch.cat([part for row in rows for part in (row.depth_m[row.valid], row.pred_m.flatten())])
+    depths = depths[depths.isfinite()]
     near_m, far_m = torch.quantile(depths[:: max(1, len(depths) // 1_000_000)], torch.tensor([0.01, 0.99])).tolist()
     # A row of panels for each picture, as high as its aspect wants, and a thin one for the colour bars.
     aspects = [row.image.shape[-2] / row.image.shape[-1] for row in rows]

@@ -14,6 +14,7 @@ from leadline.evaluation import (
     evaluate,
     get_protocol,
     open_scorer,
+    predicted_pixels,
     scored_pixels,
     scored_prediction,
 )
@@ -146,6 +147,6 @@ def _draw(sheets: Mapping[str, Sequence[ScoredPicture]], out: Path) -> list[Path
 def _scored(dataset: DepthDataset, place: int, scorer: Scorer, rules: Protocol, abs_rel: float) -> ScoredPicture:
     sample, values = dataset[place], scorer.open_image(dataset, place).estimate(rules.flip).values
     depth_m = sample.depth_m[None]
-    scored = scored_pixels(rules, depth_m, sample.valid[None])
+    scored = scored_pixels(rules, depth_m, sample.valid[None]) & predicted_pixels(rules, values, scorer.output)
     pred_m = scored_prediction(rules, values, scorer.output, depth_m, scored)
     return ScoredPicture(f"{sample.id}: abs_rel {abs_rel:.3f}", sample.image, sample.depth_m, sample.valid, pred_m[0])

@@ -9,6 +9,7 @@ from PIL import ExifTags, Image
 
 from depth_writers import WRITERS
 from leadline.data.check.check import check_folder
+from leadline.data.check.depths import likely_units
 from leadline.data.synthetic.dataset import SyntheticDataset, synthesize
 from leadline.errors import LeadlineError
 
@@ -154,10 +155,10 @@ def test_a_coloured_depth_map_is_refused(root: Path):
 
 
 def test_a_depth_map_of_another_size_is_found(root: Path):
-    Image.fromarray(np.full((80, 80), 2000, np.uint16)).save(root / "depth" / "00005.png")
+    Image.fromarray(np.full((60, 90), 2000, np.uint16)).save(root / "depth" / "00005.png")
     report = check_folder(root)
     assert report.problems == ("depth map of another size than its picture: depth/00005.png",)
-    assert "depth size    160x120 (19), 80x80 (1)" in report.lines()
+    assert "depth size    160x120 (19), 90x60 (1)" in report.lines()
 
 
 def test_a_turned_photograph_has_the_size_that_it_is_looked_at_in(root: Path):
@@ -257,6 +258,156 @@ def test_rooms_in_tums_unit_that_look_like_a_street_get_a_note(root: Path):
     assert report.problems == ()
     assert len(report.notes) == 1 and "with depth_scale = 0.0002 (TUM's) it is" in report.notes[0]
     assert f"note          {report.notes[0]}" in report.lines()
+
+
+def test_near_rooms_in_tums_unit_are_told_by_its_step(root: Path):
+    change_depths(root, lambda mm: np.minimum(mm, 1500) * 5)
+    (note,) = check_folder(root).notes
+    assert note.startswith("all values are multiples of 5") and "with depth_scale = 0.0002 the median is" in note
+
+
+@pytest.mark.parametrize("per_m", [4000, 6553.5, 10000])
+def test_other_units_of_rooms_are_named_too(root: Path, per_m: float):
+    change_depths(root, lambda mm: np.rint(np.minimum(mm, 6000) * (per_m / 1000)).astype(np.uint16))
+    (note,) = check_folder(root).notes
+    assert "is far for a room" in note and f"{1 / per_m:.6g} ({per_m:g} per metre" in note
+
+
+@pytest.mark.parametrize(
+    ("stored", "unit"),
+    [(768, "256 per metre, as KITTI's"), (3, "metres"), (300, "centimetres"), (12000, "5000 per metre, as TUM's")],
+)
+def test_the_likeliest_unit_is_the_commonest_that_fits(stored: float, unit: str):
+    assert likely_units(stored, 1, (0.2, 100.0))[0][0].name == unit
+
+
+def test_a_step_tells_the_unit():
+    assert [likely_units(12000, step, (0.5, 8.0))[0][0].scale for step in (1, 4, 5, 10)] == [2e-4, 1 / 4000, 2e-4, 1e-4]
+
+
+# Far values
+
+
+@pytest.mark.parametrize(
+    ("far", "dtype", "shown"),
+    [
+        (65535, np.uint16, "65535"),
+        (1e10, np.float32, "1e+10"),
+        (65504, np.float16, "65504"),
+        (5e6, np.float64, "5000000"),
+    ],
+)
+def test_a_far_value_that_means_none_is_a_problem_until_it_is_left_out(root: Path, far: float, dtype: type, shown: str):
+    rows = read_rows(root)
+    for row in rows:
+        with Image.open(root / row["depth"]) as file:
+            values = np.asarray(file) / (1 if dtype is np.uint16 else 1000)
+        values[:12] = far
+        np.save(root / f"{row['id']}.npy", values.astype(dtype))
+        row["depth"] = f"{row['id']}.npy"
+    write_rows(root, rows)
+    toml = (root / "dataset.toml").read_text().replace("depth_scale = 0.001\n", "")
+    (root / "dataset.toml").write_text(toml)
+    (problem,) = check_folder(root).problems
+    assert problem.startswith(f"10.0% of the valid pixels have the value {shown}")
+    assert f"set depth_invalid = [0, {shown}] in dataset.toml, or depth_max_m = " in problem
+    for remedy in (f"depth_invalid = [0, {shown}]", "depth_invalid = 0\ndepth_max_m = 12.5"):
+        (root / "dataset.toml").write_text(toml.replace("depth_invalid = 0", remedy))
+        report = check_folder(root)
+        assert report.problems == () and report.depth and report.depth.valid_share == pytest.approx(0.9)
+
+
+def test_a_value_that_stands_alone_gets_a_note(root: Path):
+    change_depths(
+        root, lambda mm: np.where(np.arange(120)[:, None] < 12, 60000, np.minimum(mm, 9000)).astype(np.uint16)
+    )
+    report = check_folder(root)
+    assert report.problems == () and "have the value 60000 (60 m)" in report.notes[0]
+
+
+def test_distances_to_a_far_plane_are_beyond_everything(root: Path):
+    rows = read_rows(root)
+    for row in rows:
+        with Image.open(root / row["depth"]) as file:
+            values = np.asarray(file) / 1000
+        values[:12] = np.linspace(1e10, 1.2e10, 160)
+        np.save(root / f"{row['id']}.npy", values)
+        row["depth"] = f"{row['id']}.npy"
+    write_rows(root, rows)
+    (root / "dataset.toml").write_text("")
+    (problem,) = check_folder(root).problems
+    assert problem == "10.0% of the valid pixels are beyond 1000 m, up to 1.2e+10 m: set depth_max_m"
+
+
+def test_infinite_depth_is_told(root: Path):
+    rows = read_rows(root)
+    for row in rows:
+        with Image.open(root / row["depth"]) as file:
+            values = np.asarray(file) / 1000
+        values[:12] = np.inf
+        np.save(root / f"{row['id']}.npy", values)
+        row["depth"] = f"{row['id']}.npy"
+    write_rows(root, rows)
+    (root / "dataset.toml").write_text("")
+    report = check_folder(root)
+    assert report.problems == () and report.notes == ("10.0% of the pixels are infinite, which is no depth",)
+
+
+def test_confidence_above_millimetres_is_found(root: Path):
+    rng = np.random.default_rng(0)
+    change_depths(root, lambda mm: np.minimum(mm, 8000) | (rng.choice([0, 1, 7], mm.shape).astype(np.uint16) << 13))
+    assert any("Android's DEPTH16, 13 bits" in problem for problem in check_folder(root).problems)
+
+
+def test_a_street_in_millimetres_has_no_confidence_bits(root: Path):
+    change_depths(root, lambda mm: np.minimum(mm.astype(int) * 6, 60000).astype(np.uint16))
+    assert check_folder(root).problems == ()
+
+
+# Views
+
+
+def test_a_camera_that_stands_still_is_no_problem(root: Path):
+    rng = np.random.default_rng(0)
+    with Image.open(root / "rgb" / "00001.png") as rgb, Image.open(root / "depth" / "00001.png") as depth:
+        picture, millimetres = np.asarray(rgb).astype(float), np.asarray(depth)
+    for path in sorted((root / "rgb").iterdir()):
+        noisy = (picture + rng.normal(0, 4, picture.shape)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(path)
+        Image.fromarray(np.rint(millimetres * (1 + rng.normal(0, 0.004, millimetres.shape))).astype(np.uint16)).save(
+            root / "depth" / path.name
+        )
+    assert check_folder(root).problems == ()
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "tiff"])
+def test_an_oriented_picture_of_any_format_is_looked_at_upright(root: Path, ending: str):
+    rows = read_rows(root)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(root / rows[0]["rgb"]) as file:
+        file.transpose(Image.Transpose.ROTATE_90).save(root / f"rgb/turned.{ending}", exif=exif)
+    rows[0]["rgb"] = f"rgb/turned.{ending}"
+    write_rows(root, rows)
+    report = check_folder(root)
+    assert report.problems == () and report.picture_sizes == {(160, 120): NUM}
+
+
+def test_depth_of_half_the_size_lies_on_its_pictures(root: Path):
+    change_depths(root, lambda depth: depth[::2, ::2])
+    report = check_folder(root)
+    assert report.problems == () and report.depth_sizes == {(80, 60): NUM}
+
+
+def test_depth_of_half_the_size_that_is_mirrored_is_found(root: Path):
+    change_depths(root, lambda depth: np.fliplr(depth[::2, ::2]))
+    (problem,) = check_folder(root).problems
+    assert "fit their pictures better mirrored" in problem
+
+
+def test_distances_along_rays_want_a_camera_here_too(root: Path):
+    (root / "dataset.toml").write_text('depth_along = "ray"\n')
+    assert any("needs the camera" in problem for problem in check_folder(root).problems)
 
 
 def test_intrinsics_of_another_size_are_found(root: Path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from layout_files import refusal, write
 
-from leadline.data.check.check import check_dataset
+from leadline.data.check.layouts import check_dataset
 from leadline.data.synthetic.dataset import synthesize
 
 

@@ -19,6 +19,8 @@ MIN_SHIFT = 2
 MIN_IMAGES = 8
 MIN_SIGMA = 5.0
 """How many standard errors the better fit must be better by."""
+SAME_VIEW = 0.5
+"""Correlation of pictures, and of depth maps, from which on two pairs are of one view."""
 MARGIN = 0.05
 """Share of each side that is not looked at: many sets have frames."""
 TURNS = {
@@ -93,10 +95,10 @@ def describe_misalignment(edges: Sequence[Edges]) -> str | None:
         edges: from all over the set; those of the most common size are compared.
 
     Returns:
-        A sentence, or None where they fit, or where there are too few pictures to tell.
+        A sentence, or None where they fit, or where there are too few views to tell.
     """
     shapes = Counter(pair.picture.shape for pair in edges)
-    edges = [pair for pair in edges if pair.picture.shape == shapes.most_common(1)[0][0]]
+    edges = _distinct([pair for pair in edges if pair.picture.shape == shapes.most_common(1)[0][0]])
     if len(edges) < MIN_IMAGES:
         return None
     fits = np.stack([_correlations(picture, depth) for picture, depth, _ in edges])
@@ -114,6 +116,19 @@ def describe_misalignment(edges: Sequence[Edges]) -> str | None:
     if len(edges) >= 2 * MIN_IMAGES and (as_given - by_chance).mean() < 2 * _standard_error(as_given - by_chance):
         return "the depth maps fit their own pictures no better than others: is the order of the pairs right?"
     return None
+
+
+def _distinct(edges: Sequence[Edges]) -> list[Edges]:
+    """One pair of each view: more of them say nothing more, and fit each other as well as their own."""
+    kept: list[Edges] = []
+    for pair in edges:
+        if not any(_is_same(pair.picture, one.picture) and _is_same(pair.depth, one.depth) for one in kept):
+            kept.append(pair)
+    return kept
+
+
+def _is_same(cells: np.ndarray, others: np.ndarray) -> bool:
+    return float(np.vdot(cells, others)) > SAME_VIEW
 
 
 def _standard_error(values: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Is a data set what it should be? Counts, sizes, depths in metres, and everything that looks wrong."""
+"""Is a folder data set what it should be? Counts, sizes, depths in metres, and everything that looks wrong."""
 
 import csv
 import os
@@ -8,39 +8,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import torch
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 from tqdm import tqdm
 
-from leadline.data.catalog import DATASETS, open_dataset
 from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
 from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
-from leadline.data.check.depths import (
-    DepthStatistics,
-    depth_lines,
-    layout_unit_problem,
-    summarise_depth,
-    unit_note,
-    unit_problem,
-)
+from leadline.data.check.depths import DepthStatistics, depth_lines, summarise_depth, unit_note, unit_problem
+from leadline.data.check.far_values import FarValues, far_problems, find_far_values
 from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     REQUIRED_COLUMNS,
     FolderInfo,
+    along_axis,
     read_dataset_toml,
-    read_depth,
     read_index,
     read_stored,
-    refuse_turned,
+    to_metres,
+    without_masked,
 )
-from leadline.data.sample import DepthDataset
 from leadline.errors import LeadlineError
 from leadline.geometry import resize
-from leadline.io import exif_focal_px, read_image
+from leadline.io import ARRAY_DAMAGE, exif_focal_px, read_image, upright_size
 
 MAX_SAMPLED = 300
 """Pictures that are decoded for the statistics, evenly over the index."""
@@ -48,10 +42,7 @@ VALUES_PER_PICTURE = 5000
 MAX_NAMED = 3
 """Files named in one problem; the others are counted."""
 # what Pillow and NumPy raise on damaged or foreign files
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, TypeError, Image.DecompressionBombError)
-
-PILLOW_READS = (".png", ".pgm")
-"""Endings of depth whose size Pillow tells from the head of the file; others are decoded for it."""
+UNREADABLE = (*ARRAY_DAMAGE, Image.DecompressionBombError)
 
 SIZE_IN_HEAD = (".png", ".tif", ".tiff", ".pgm")
 """Endings of depth whose size Pillow tells, mostly, without decoding it."""
@@ -109,7 +100,7 @@ class _Header(NamedTuple):
     focal_px: float | None  # of the picture, by its EXIF block
 
 
-class _Look(NamedTuple):
+class View(NamedTuple):
     """What a decoded pair looks like."""
 
     values_m: np.ndarray  # some of the valid depths, (N,)
@@ -118,64 +109,12 @@ class _Look(NamedTuple):
     edges: Edges | None
 
 
-def check_dataset(path: Path) -> DataCheck:
-    """Look through a data set of any layout.
+class _Look(NamedTuple):
+    """What a decoded pair of a folder looks like, and what its file holds."""
 
-    Args:
-        path: as `open_dataset` takes it.
-
-    Returns:
-        What was found; `problems` says what must be mended. Of layouts other than a folder with an index, sizes and
-        cameras are those of the pictures that were decoded.
-
-    Raises:
-        LeadlineError: if there is no data set, or its lists are broken.
-    """
-    if DATASETS["folder"].is_at(path):
-        return check_folder(path)
-    dataset = open_dataset(path)
-    sampled = _evenly(range(len(dataset)), MAX_SAMPLED)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        seen = _for_each(pool, sampled, lambda index: _look_at_sample(dataset, index), "pictures")
-    problems = list(dict.fromkeys(found for found in seen if isinstance(found, str)))
-    frames = {dataset.ids[index]: found for index, found in zip(sampled, seen, strict=True) if isinstance(found, _Seen)}
-    looks = {name: frame.look for name, frame in frames.items()}
-    problems += _look_problems(looks)
-    depth = summarise_depth([look.values_m for look in looks.values()], [look.valid_share for look in looks.values()])
-    if depth and (unit := layout_unit_problem(depth, getattr(dataset, "metres_per_unit", None))):
-        problems.append(unit)
-    focals_px = [frame.focal_px for frame in frames.values() if frame.focal_px is not None]
-    return DataCheck(
-        num_pictures=len(dataset),
-        num_sampled=len(looks),
-        picture_sizes=Counter(frame.picture for frame in frames.values()),
-        depth_sizes=Counter(frame.depth for frame in frames.values()),
-        depth=depth,
-        cameras=Cameras(tuple(focals_px), 0, len(frames) - len(focals_px), ()),
-        num_scenes=len({*dataset.scenes} - {""}),
-        splits=Counter(part for part in dataset.official_splits if part),
-        problems=tuple(problems),
-        notes=(),
-    )
-
-
-class _Seen(NamedTuple):
-    """A picture of a layout, decoded."""
-
-    picture: Size
-    depth: Size
-    focal_px: float | None
-    look: _Look
-
-
-def _look_at_sample(dataset: DepthDataset, index: int) -> _Seen | str:
-    try:
-        sample = dataset[index]
-    except LeadlineError as error:
-        return str(error)
-    sizes = [(tensor.shape[-1], tensor.shape[-2]) for tensor in (sample.image, sample.depth_m)]
-    look = _look_of(sample.image.numpy(), sample.depth_m[0].numpy(), sample.valid[0].numpy())
-    return _Seen(sizes[0], sizes[1], sample.camera.focal_px if sample.camera else None, look)
+    view: View
+    far: FarValues
+    step: int  # what the stored numbers are multiples of; 0 where there are none
 
 
 def check_folder(root: Path) -> DataCheck:
@@ -195,21 +134,24 @@ def check_folder(root: Path) -> DataCheck:
     problems: list[str] = []
     info, rows = _info(root, problems), _rows(root, problems)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers = _for_each(pool, rows, lambda row: _header(root, row), "heads of files")
+        headers = for_each(pool, rows, lambda row: _header(root, row), "heads of files")
         problems += _header_problems(rows, headers)
         sound = [row for row, header in zip(rows, headers, strict=True) if _is_sound(header)]
-        sampled = _evenly(sound, MAX_SAMPLED)
+        sampled = evenly(sound, MAX_SAMPLED)
         info = _with_scale(root, sampled, info)
-        seen = _for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
+        seen = for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
     problems += [problem for problem in seen if isinstance(problem, str)]
     looks = {row["id"]: look for row, look in zip(sampled, seen, strict=True) if isinstance(look, _Look)}
-    problems += _look_problems(looks)
-    depth = summarise_depth([look.values_m for look in looks.values()], [look.valid_share for look in looks.values()])
-    unit = unit_problem(depth.median_m, info) if depth else None
-    note = unit_note(depth.median_m, info) if depth else None
+    views = {name: look.view for name, look in looks.items()}
+    problems += view_problems(views)
+    depth = view_depths(views)
+    step = gcd(*(look.step for look in looks.values()))
+    unit = unit_problem(depth.median_m, info, step) if depth else None
+    note = unit_note(depth.median_m, info, step) if depth else None
+    far, notes = far_problems([look.far for look in looks.values()], info) if not unit else ([], [])
     picture_sizes = _count_sizes([header.picture for header in headers])
     cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], picture_sizes)
-    problems += [*([unit] if unit else []), *cameras.problems]
+    problems += [*([unit] if unit else []), *far, *cameras.problems]
     return DataCheck(
         num_pictures=len(rows),
         num_sampled=len(looks),
@@ -220,11 +162,11 @@ def check_folder(root: Path) -> DataCheck:
         num_scenes=len({row.get("scene") for row in rows} - {None, ""}),
         splits=Counter(row["official_split"] for row in rows if row.get("official_split")),
         problems=tuple(problems),
-        notes=(note,) if note else (),
+        notes=(*([note] if note else []), *notes),
     )
 
 
-def _for_each(pool: Executor, rows: Sequence[S], work: Callable[[S], T], what: str) -> list[T]:
+def for_each(pool: Executor, rows: Sequence[S], work: Callable[[S], T], what: str) -> list[T]:
     """Do `work` for all rows on all cores, with a progress bar where someone can see it."""
     return list(tqdm(pool.map(work, rows), total=len(rows), desc=what, disable=not sys.stderr.isatty()))
 
@@ -266,7 +208,8 @@ def _usable_rows(path: Path) -> list[Row]:
         return []
 
 
-def _evenly(rows: Sequence[T], most: int) -> list[T]:
+def evenly(rows: Sequence[T], most: int) -> list[T]:
+    """At most so many of the rows, from the first to the last."""
     places = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)
     return [rows[place] for place in places]
 
@@ -278,22 +221,19 @@ def _header(root: Path, row: Row) -> _Header:
 
 def _try_size(path: Path, is_depth: bool) -> Size | str:
     try:
-        return (_depth_size if is_depth else _picture_size)(path) if path.exists() else "missing file"
-    except (LeadlineError, *UNREADABLE):
+        return _size(path, is_depth)
+    except FileNotFoundError:
+        return "missing file"
+    except UNREADABLE:
         return "unreadable file"
 
 
-def _picture_size(path: Path) -> Size:
-    """Size of the upright picture, from its head alone."""
-    with Image.open(path) as file:
-        width, height = file.size
-        # PNG would decode all its pixels to find its EXIF block
-        turned = file.format == "JPEG" and file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return (height, width) if turned else (width, height)
-
-
-def _depth_size(path: Path) -> Size | str:
-    """Size of a depth map, from its head where that tells."""
+def _size(path: Path, is_depth: bool) -> Size | str:
+    """Size of the upright picture or of depth, from its head where that tells."""
+    if not path.exists():
+        return "missing file"
+    if not is_depth:
+        return upright_size(path)
     shape: tuple[int, ...] = ()
     if path.suffix.lower() == ".npy":
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
@@ -318,9 +258,8 @@ def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[st
 
 
 def _is_sound(header: _Header) -> bool:
-    if isinstance(header.picture, str) or isinstance(header.depth, str):
-        return False
-    return same_view(header.picture[::-1], header.depth[::-1])
+    picture, depth = header.picture, header.depth
+    return not isinstance(picture, str) and not isinstance(depth, str) and same_view(depth, picture)
 
 
 def _listing(what: str, names: Sequence[str]) -> str:
@@ -331,34 +270,42 @@ def _listing(what: str, names: Sequence[str]) -> str:
 def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
     """Decode a pair; a sentence if that fails."""
     try:
-        depth_m, valid = read_depth(root / row["depth"], info)
+        stored = read_stored(root / row["depth"])
+        stored_m, valid = without_masked(root, row, *to_metres(stored, info))
         picture = read_image(root / row["rgb"])
-        refuse_turned(picture, root / row["rgb"], depth_m.shape)
+        depth_m = along_axis(root, row, info, picture, stored_m)
     except LeadlineError as error:
         return str(error)
-    return _look_of(picture.rgb.numpy(), depth_m, valid)
+    far = find_far_values(stored, stored_m, valid)
+    step = int(np.gcd.reduce(stored[valid].astype(np.int64), initial=0)) if stored.dtype.kind in "ui" else 1
+    return _Look(view_of(picture.rgb, depth_m, valid), far, step)
 
 
-def _look_of(rgb: np.ndarray, depth_m: np.ndarray, valid: np.ndarray) -> _Look:
-    """What a picture (3, H, W) and its depth look like; the picture is brought to the depth's size."""
+def view_of(image: Tensor, depth_m: np.ndarray, valid: np.ndarray) -> View:
+    """What a picture (3, H, W) and its depth look like, at the depth's size."""
+    height, width = depth_m.shape
+    rgb = resize(image[None], height, width)[0].numpy()
     values_m = depth_m[valid]
     is_constant = bool(values_m.size and values_m.min() == values_m.max())
-    if rgb.shape[1:] != depth_m.shape:
-        rgb = resize(torch.from_numpy(rgb)[None], *depth_m.shape)[0].numpy()
-    edges = find_edges(rgb, depth_m, valid)
     some = values_m[:: values_m.size // VALUES_PER_PICTURE + 1]
-    return _Look(some, float(valid.mean()), is_constant, edges)
+    return View(some, float(valid.mean()), is_constant, find_edges(rgb, depth_m, valid))
 
 
-def _look_problems(looks: Mapping[str, _Look]) -> Iterator[str]:
-    empty = [name for name, look in looks.items() if not look.valid_share]
-    constant = [name for name, look in looks.items() if look.is_constant]
+def view_problems(views: Mapping[str, View]) -> Iterator[str]:
+    """What is wrong with depth maps as such, or with how they lie on their pictures; a sentence each."""
+    empty = [name for name, view in views.items() if not view.valid_share]
+    constant = [name for name, view in views.items() if view.is_constant]
     if empty:
-        yield _listing(f"depth map without a valid pixel ({len(empty)} of {len(looks)} looked at)", empty)
+        yield _listing(f"depth map without a valid pixel ({len(empty)} of {len(views)} looked at)", empty)
     if constant:
-        yield _listing(f"depth map of one value only ({len(constant)} of {len(looks)} looked at)", constant)
-    if misaligned := describe_misalignment([look.edges for look in looks.values() if look.edges]):
+        yield _listing(f"depth map of one value only ({len(constant)} of {len(views)} looked at)", constant)
+    if misaligned := describe_misalignment([view.edges for view in views.values() if view.edges]):
         yield misaligned
+
+
+def view_depths(views: Mapping[str, View]) -> DepthStatistics | None:
+    """The depths of all, summed up; None if there are none."""
+    return summarise_depth([view.values_m for view in views.values()], [view.valid_share for view in views.values()])
 
 
 def _count_sizes(sizes: Sequence[Size | str]) -> Counter[Size]:

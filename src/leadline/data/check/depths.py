@@ -11,16 +11,34 @@ from leadline.data.datasets.folder import MILLIMETRES, FolderInfo
 PLAUSIBLE_MEDIAN_M = (0.2, 100.0)
 USUAL_MEDIAN_M = 3.0
 FAR_FOR_A_ROOM_M = 8.0
-METRES_PER_UNIT = {
-    "millimetres": MILLIMETRES,
-    "5000 per metre, as TUM's": 0.0002,
-    "256 per metre, as KITTI's": 1 / 256,
-    "centimetres": 0.01,
-    "metres": 1.0,
-}
-"""Known ways of storing depth."""
-TUM_M = METRES_PER_UNIT["5000 per metre, as TUM's"]
-NEAREST_OF_SENSORS_M = 0.35
+USUAL_DEPTHS_M = (0.5, 8.0)
+"""Medians of rooms, among which the likely units are."""
+
+
+class Unit(NamedTuple):
+    """A known way of storing depth."""
+
+    name: str
+    whose: str  # who stores depth so; "" where many do
+    scale: float  # metres per stored unit
+    rarity: float  # how much nearer to the usual a median must come by it than by a common unit, in ln(metres)
+    step: int = 1  # what stored numbers are multiples of where whole millimetres were brought to this unit
+
+
+UNITS = (
+    Unit("millimetres", "", MILLIMETRES, 0.0),
+    Unit("5000 per metre, as TUM's", "TUM's", 0.0002, 0.0, 5),
+    Unit("256 per metre, as KITTI's", "KITTI's", 1 / 256, 0.0),
+    Unit("centimetres", "", 0.01, 0.0),
+    Unit("metres", "", 1.0, 0.0),
+    Unit("4000 per metre", "", 1 / 4000, 1.0, 4),
+    Unit("6553.5 per metre, 10 m in 16 bits", "", 1 / 6553.5, 1.0),
+    Unit("10000 per metre, tenths of millimetres", "", 0.0001, 1.0, 10),
+    Unit("512 per metre, as Taskonomy's", "Taskonomy's", 1 / 512, 1.0),
+    Unit("25.5 per metre, 10 m in 8 bits", "", 10 / 255, 1.0),
+)
+TELLING_STEPS = (4, 5)
+"""Steps of `UNITS` that no camera has in millimetres: some see whole centimetres."""
 MAX_BINS = 15
 BAR_WIDTH = 40
 """Longest bar of the histogram, in characters."""
@@ -36,7 +54,6 @@ class DepthStatistics(NamedTuple):
     bin_m: float  # width of the histogram's bins, which begin at whole multiples of it
     first_m: float  # where the first bin begins
     shares: tuple[float, ...]  # of the valid pixels, one a bin; the last one has all that is farther, too
-    low_m: float = 0.0  # only 1 % is nearer
 
 
 def summarise_depth(values_m: Sequence[np.ndarray], valid_shares: Sequence[float]) -> DepthStatistics | None:
@@ -52,14 +69,14 @@ def summarise_depth(values_m: Sequence[np.ndarray], valid_shares: Sequence[float
     pooled = np.concatenate([np.empty(0), *values_m])
     if not pooled.size:
         return None
-    low, near, median, high, most = np.percentile(pooled, (0, 1, 50, 99, 100)).tolist()
+    low, median, high, most = np.percentile(pooled, (0, 50, 99, 100)).tolist()
     bin_m = _round_step((high - low) / MAX_BINS) if high > low else high
     first = floor(low / bin_m)
     num_bins = max(1, ceil(high / bin_m) - first)
     bins = np.clip(np.floor(pooled / bin_m) - first, 0, num_bins - 1).astype(int)
     shares = np.bincount(bins, minlength=num_bins) / pooled.size
     return DepthStatistics(
-        low, median, most, float(np.mean(valid_shares)), bin_m, first * bin_m, tuple(shares.tolist()), near
+        low, median, most, float(np.mean(valid_shares)), bin_m, first * bin_m, tuple(shares.tolist())
     )
 
 
@@ -71,7 +88,7 @@ def _round_step(least: float) -> float:
 
 def depth_lines(summary: DepthStatistics) -> list[str]:
     """The summary as text, with a histogram of bars."""
-    _, _, _, valid, bin_m, first_m, shares, _ = summary
+    _, _, _, valid, bin_m, first_m, shares = summary
     tallest = max(shares)
     bars = []
     for index, share in enumerate(shares):
@@ -82,61 +99,76 @@ def depth_lines(summary: DepthStatistics) -> list[str]:
     return [f"depth         {span}; {100 * valid:.1f} % of the pixels are valid", *bars]
 
 
-def unit_problem(median_m: float, info: FolderInfo) -> str | None:
+def unit_problem(median_m: float, info: FolderInfo, step: int = 1) -> str | None:
     """Say which unit the stored values seem to have, if the median depth cannot be in metres.
 
     Args:
         median_m: median depth as read with `info`.
         info: scale and offset that it was read with.
+        step: what all stored numbers are multiples of.
 
     Returns:
         A sentence, or None where the median is plausible.
     """
-    low, high = PLAUSIBLE_MEDIAN_M
-    if low <= median_m <= high:
+    if PLAUSIBLE_MEDIAN_M[0] <= median_m <= PLAUSIBLE_MEDIAN_M[1]:
         return None
     scale = info.depth_scale or MILLIMETRES
-    stored = (median_m - info.depth_offset) / scale
-    fits = {name: scale for name, scale in METRES_PER_UNIT.items() if low <= stored * scale <= high}
+    likely = likely_units((median_m - info.depth_offset) / scale, step, PLAUSIBLE_MEDIAN_M)
     found = f"a median depth of {median_m:.3g} m is hardly right"
-    if not fits:
+    if not likely:
         return f"{found}: set depth_scale (metres per stored unit) in dataset.toml, now {scale:g}"
-    name = min(fits, key=lambda name: abs(log(stored * fits[name] / USUAL_MEDIAN_M)))
-    then = f"the median would be {stored * fits[name]:.3g} m"
-    return f"{found}: values look like {name}: set depth_scale = {fits[name]:.6g} in dataset.toml ({then})"
+    (unit, there_m), *others = likely
+    then = f"the median would be {there_m:.3g} m"
+    said = f"{found}: values look like {unit.name}: set depth_scale = {unit.scale:.6g} in dataset.toml ({then})"
+    return said + _or_else(others)
 
 
-def layout_unit_problem(depth: DepthStatistics, metres_per_unit: float | None) -> str | None:
-    """Say so if the depths of a known layout cannot be in the unit that its makers use.
+def unit_note(median_m: float, info: FolderInfo, step: int = 1) -> str | None:
+    """Say so if depths would be right for rooms in another unit: those of a street, or multiples of its step.
 
     Args:
-        depth: as read.
-        metres_per_unit: of the stored whole numbers; None where depth is stored in metres.
-
-    Returns:
-        A sentence, or None where the depths are plausible. Kinect and RealSense see nothing nearer than 0.35 m, so that
-        depths in steps of 0.2 mm, as TUM's, that begin nearer are rather in millimetres.
+        median_m: as `unit_problem`, and so the others.
+        info: likewise.
+        step: likewise.
     """
-    low, high = PLAUSIBLE_MEDIAN_M
-    nearer_than_sensors = metres_per_unit == TUM_M and depth.low_m < NEAREST_OF_SENSORS_M
-    if low <= depth.median_m <= high and not nearer_than_sensors:
+    scale = info.depth_scale or MILLIMETRES
+    brought = next((unit for unit in UNITS if unit.step == step in TELLING_STEPS), None)
+    if scale == MILLIMETRES and brought and median_m <= FAR_FOR_A_ROOM_M:
+        return (
+            f"all values are multiples of {step}, as of millimetres brought to {brought.name}: with depth_scale "
+            f"= {brought.scale:.6g} the median is {median_m / scale * brought.scale:.3g} m"
+        )
+    if scale != MILLIMETRES or not FAR_FOR_A_ROOM_M < median_m <= PLAUSIBLE_MEDIAN_M[1]:
         return None
-    found = f"depths from {depth.low_m:.3g} m, {depth.median_m:.3g} m in the median, are hardly right"
-    if metres_per_unit is None:
-        return f"{found}: is the capture in another unit than metres?"
-    stored = depth.median_m / metres_per_unit
-    fits = {name: scale for name, scale in METRES_PER_UNIT.items() if scale != metres_per_unit}
-    name = min(fits, key=lambda name: abs(log(stored * fits[name] / USUAL_MEDIAN_M)))
-    return (
-        f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre: values look like {name}; "
-        f"list the files in an index.csv and set depth_scale = {fits[name]:.6g} in dataset.toml"
-    )
+    likely = likely_units((median_m - info.depth_offset) / scale, step, USUAL_DEPTHS_M)
+    if not likely:
+        return None
+    (unit, there_m), *others = likely
+    whose = unit.whose or unit.name
+    said = f"a median of {median_m:.3g} m is far for a room; with depth_scale = {unit.scale:.6g} ({whose}) it is"
+    return f"{said} {there_m:.3g} m{_or_else(others)}"
 
 
-def unit_note(median_m: float, info: FolderInfo) -> str | None:
-    """Say so if depths that are right for a street would be right for rooms in TUM's unit."""
-    tum = METRES_PER_UNIT["5000 per metre, as TUM's"]
-    if (info.depth_scale or MILLIMETRES) != MILLIMETRES or not FAR_FOR_A_ROOM_M < median_m <= PLAUSIBLE_MEDIAN_M[1]:
-        return None
-    there = median_m / MILLIMETRES * tum
-    return f"a median of {median_m:.3g} m is far for a room; with depth_scale = {tum:g} (TUM's) it is {there:.3g} m"
+def likely_units(median: float, step: int, span_m: tuple[float, float]) -> list[tuple[Unit, float]]:
+    """Units by which stored depths are those of a room, and the median in metres by each; the likeliest first.
+
+    Args:
+        median: of the stored numbers.
+        step: what all of them are multiples of.
+        span_m: where the median may lie, in metres.
+    """
+    fits = [(unit, median * unit.scale) for unit in UNITS if span_m[0] <= median * unit.scale <= span_m[1]]
+
+    def unlikely(fit: tuple[Unit, float]) -> float:
+        unit, there_m = fit
+        is_told = unit.step > 1 and unit.step == step
+        return abs(log(there_m / USUAL_MEDIAN_M)) + (0 if is_told else unit.rarity) - 3 * is_told
+
+    return sorted(fits, key=unlikely)
+
+
+def _or_else(others: Sequence[tuple[Unit, float]]) -> str:
+    """The other units that rooms could be stored in, the likeliest three."""
+    low, high = USUAL_DEPTHS_M
+    usual = [f"{unit.scale:.6g} ({unit.name}: {there_m:.3g} m)" for unit, there_m in others if low <= there_m <= high]
+    return f"; or {', '.join(usual[:3])}" if usual else ""

@@ -19,7 +19,6 @@ from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, CameraSource, choose_camera, depth_along_axis
 from leadline.io import (
     Picture,
-    StoredDepth,
     as_record,
     decode_image,
     read_array,
@@ -157,7 +156,11 @@ def read_depth(path: Path, info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         LeadlineError: if the file is missing, broken or not one channel.
     """
-    value = read_stored(path)
+    return to_metres(read_stored(path), info)
+
+
+def to_metres(value: NDArray[Any], info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
+    """Turn stored numbers into metres; see `read_depth`."""
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and so no depth
         depth_m = value.astype(np.float32) * np.float32(info.metres_per_unit(value.dtype))
         depth_m += np.float32(info.depth_offset)
@@ -192,15 +195,10 @@ def read_ground_truth(
         As `read_depth`.
 
     Raises:
-        LeadlineError: if a file is missing or broken, depth is of another view than the picture or may be turned to
-            it, a mask is of another size than its depth, or distances along rays have no camera.
+        LeadlineError: as `read_masked_depth` and `along_axis`.
     """
     depth_m, valid = read_masked_depth(root, row, info)
-    refuse_turned(picture, root / row["rgb"], depth_m.shape)
-    require_same_view(root / row["depth"], depth_m.shape, tuple(picture.rgb.shape[-2:]))
-    if info.depth_along == "ray":
-        depth_m = depth_along_axis(depth_m, _camera_of_rays(row, info, picture))
-    return depth_m, valid
+    return along_axis(root, row, info, picture, depth_m), valid
 
 
 def read_masked_depth(root: Path, row: dict[str, str], info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
@@ -209,13 +207,52 @@ def read_masked_depth(root: Path, row: dict[str, str], info: FolderInfo) -> tupl
     Raises:
         LeadlineError: if a file is missing or broken, or the mask is of another size than its depth.
     """
-    depth_m, valid = read_depth(root / row["depth"], info)
-    if name := (row.get("mask") or "").strip():
-        mask = _read_mask(root / name)
-        require_size(root / name, mask, depth_m.shape, "depth map")
-        valid = valid & (mask != 0)
-        depth_m = np.where(valid, depth_m, np.float32(0))
-    return depth_m, valid
+    return without_masked(root, row, *read_depth(root / row["depth"], info))
+
+
+def without_masked(
+    root: Path, row: dict[str, str], depth_m: np.ndarray, valid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Depth and which of it is valid, without what the mask of the row leaves out.
+
+    Raises:
+        LeadlineError: if the mask is missing, broken, or of another size than the depth.
+    """
+    name = (row.get("mask") or "").strip()
+    if not name:
+        return depth_m, valid
+    mask = _read_mask(root / name)
+    require_size(root / name, mask, depth_m.shape, "depth map")
+    valid = valid & (mask != 0)
+    return np.where(valid, depth_m, np.float32(0)), valid
+
+
+def along_axis(root: Path, row: dict[str, str], info: FolderInfo, picture: Picture, depth_m: np.ndarray) -> np.ndarray:
+    """Depth along the optical axis, from what is stored beside a picture.
+
+    Args:
+        root: the folder of the data set.
+        row: of the index.
+        info: what `dataset.toml` says.
+        picture: the picture, as `read_image` gives it.
+        depth_m: metres along what they are stored along, (H, W).
+
+    Raises:
+        LeadlineError: if the depth is of another view than the picture or may be turned to it, or distances along
+            rays have no camera.
+    """
+    refuse_turned(picture, root / row["rgb"], depth_m.shape)
+    height, width = picture.rgb.shape[-2:]
+    require_same_view(root / row["depth"], depth_m.shape, (height, width))
+    if info.depth_along == "axis":
+        return depth_m
+    matrix = choose_intrinsics(row, info, picture)
+    if not bool(matrix.isfinite().all()):
+        raise LeadlineError(
+            f'id {row["id"]}: depth_along = "ray" needs the camera: give fx, fy, cx, cy in index.csv or intrinsics in '
+            "dataset.toml"
+        )
+    return depth_along_axis(depth_m, Camera.from_matrix(matrix.numpy(), width, height, CameraSource.DATA_SET))
 
 
 def _read_mask(path: Path) -> NDArray[Any]:
@@ -230,30 +267,13 @@ def _read_mask(path: Path) -> NDArray[Any]:
     return mask
 
 
-def _camera_of_rays(row: dict[str, str], info: FolderInfo, picture: Picture) -> Camera:
-    matrix = choose_intrinsics(row, info, picture)
-    if not bool(matrix.isfinite().all()):
-        raise LeadlineError(
-            f'id {row["id"]}: depth_along = "ray" needs the camera: give fx, fy, cx, cy in index.csv or intrinsics in '
-            "dataset.toml"
-        )
-    height, width = picture.rgb.shape[-2:]
-    return Camera.from_matrix(matrix.numpy(), width, height, CameraSource.DATA_SET)
-
-
 def read_stored(path: Path) -> np.ndarray:
     """The numbers of a depth file as they are stored, (H, W).
 
     Raises:
         LeadlineError: if the file is missing, broken or not one channel.
     """
-    return _known_numbers(read_stored_depth(path))
-
-
-def _known_numbers(stored: StoredDepth) -> np.ndarray:
-    """The numbers, without those that the file's own mask rules out."""
-    nothing = np.nan if stored.values.dtype.kind == "f" else 0
-    return stored.values if stored.valid is None else np.where(stored.valid, stored.values, nothing)
+    return read_stored_depth(path).known
 
 
 def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> None:
