@@ -332,6 +332,11 @@ def test_a_missing_and_a_broken_file_are_one_line(tmp_path: Path) -> None:
         ({"leadline.mean": "0.5, 0.5, 0.5"}, "", "a.onnx, metadata: all but output must be JSON"),
         ({"leadline.output": "feet"}, "", "a.onnx, metadata: output: Input should be 'metres', 'depth' or 'disparity'"),
         ({"leadline.std": "[1, 0, 1]"}, "", "a.onnx, metadata: std.1: Input should be greater than 0"),
+        ({"leadline.mean": "[NaN, 0, 0]"}, "", "a.onnx, metadata: all but output must be JSON, got '[NaN, 0, 0]'"),
+        ({"leadline.mean": "[1e30, 0, 0]"}, "", "a.onnx, metadata: mean.0: Input should be less than or equal to"),
+        ({"leadline.working_size": "[48, 1000000000]"}, "", "a.onnx, metadata: working_size.1: Input should be less"),
+        ({"leadline.mean": "[" * 100_000}, "", "a.onnx, metadata: all but output must be JSON, got '[[["),
+        ({}, "std = [nan, 1, 1]", "a.toml: std.0: Input should be"),
         ({}, "mean = [0.5, 0.5]", "a.toml: mean.2: Field required"),
         ({}, "means = 1", "a.toml: means: Extra inputs are not permitted; known keys: mean, std, output, focal_px"),
         ({}, "mean = ", "a.toml is not valid TOML"),
@@ -352,3 +357,26 @@ def test_without_the_package_its_name_is_given(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(LeadlineError, match=r'pip install "leadline\[onnx\]"'):
         open_onnx(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_answer_that_is_not_finite_is_an_error(tmp_path: Path, value: float) -> None:
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", added=torch.tensor([value])))
+    with pytest.raises(LeadlineError, match=r"a\.onnx answers numbers that are not finite \(100% of the pixels\)"):
+        backend.estimate([np.ones((4, 6, 3), np.float32)], [None])
+
+
+def test_some_infinite_pixels_are_without_an_answer(tmp_path: Path) -> None:
+    added = torch.zeros(1, 1, 4, 6)
+    added[..., 0, :] = torch.inf
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", ["n", 3, 4, 6], added=added))
+    values = backend.estimate([np.ones((4, 6, 3), np.float32)], [None]).values
+    assert np.isinf(values[0, 0]).all() and np.isfinite(values[0, 1:]).all()
+
+
+def test_one_pixel_of_nan_is_an_error_too(tmp_path: Path) -> None:
+    added = torch.zeros(1, 1, 4, 6)
+    added[..., 0, 0] = torch.nan
+    backend = open_onnx(mean_file(tmp_path / "a.onnx", ["n", 3, 4, 6], added=added))
+    with pytest.raises(LeadlineError, match=r"\(4% of the pixels\)"):
+        backend.estimate([np.ones((4, 6, 3), np.float32)], [None])

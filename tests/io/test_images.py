@@ -237,6 +237,102 @@ def test_a_picture_beyond_the_budget_comes_smaller(tmp_path, name, mode):
     assert (small.rgb - reference).abs().mean() < 0.03
 
 
+def png_with(path: Path, values: np.ndarray, kind: bytes, data: bytes) -> Path:
+    """A PNG with one more chunk before its pixels."""
+    whole = saved(path, values).read_bytes()
+    chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    place = whole.index(b"IDAT") - 4
+    path.write_bytes(whole[:place] + chunk + whole[place:])
+    return path
+
+
+@pytest.mark.parametrize(("highest", "bits"), [(1023, 10), (4095, 12), (700, 10), (1024, 12), (200, 8)])
+@pytest.mark.parametrize("ending", ["png", "tiff"])
+def test_grey_of_few_bits_in_16_is_taken_for_a_cameras_and_told_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    highest: int,
+    bits: int,
+    ending: str,
+) -> None:
+    monkeypatch.setattr(image_module, "_told_of_bits", set())
+    path = saved(tmp_path / f"a.{ending}", np.array([[0, highest // 2, highest]], np.uint16))
+    for _ in range(2):
+        expected = [0, highest // 2 / (2**bits - 1), highest / (2**bits - 1)]
+        assert read_image(path).rgb[0, 0].tolist() == pytest.approx(expected)
+    (message,) = caplog.messages
+    assert f"a.{ending}: its numbers end at {highest} of 65535: taken for those of a camera of {bits} bits" in message
+
+
+def test_dark_grey_of_16_bits_is_read_as_it_is(tmp_path: Path) -> None:
+    rgb = read_image(saved(tmp_path / "a.png", np.array([[0, 4096]], np.uint16))).rgb
+    assert rgb[0, 0].tolist() == [0, pytest.approx(4096 / 65535)]
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_significant_bits_tell_the_range_where_the_numbers_keep_to_it(tmp_path: Path, bits: int) -> None:
+    values = np.array([[0, 2**bits // 4, 2**bits - 1]], np.uint16)
+    rgb = read_image(png_with(tmp_path / "a.png", values, b"sBIT", bytes([bits]))).rgb
+    assert rgb[1, 0].tolist() == pytest.approx([0, 2**bits // 4 / (2**bits - 1), 1])
+    # As the standard has it, they are scaled up.
+    scaled = png_with(tmp_path / "b.png", values << (16 - bits), b"sBIT", bytes([bits]))
+    assert read_image(scaled).rgb[1, 0, 1] == pytest.approx(0.25, abs=1e-4)
+
+
+@pytest.mark.parametrize("tag", [281, 341])
+def test_a_tiffs_own_largest_value_is_white(tmp_path: Path, tag: int) -> None:
+    image = Image.fromarray(np.array([[0, 1000, 4000]], np.uint16))
+    image.save(tmp_path / "a.tiff", tiffinfo={tag: 4000})
+    assert read_image(tmp_path / "a.tiff").rgb[0, 0].tolist() == pytest.approx([0, 0.25, 1])
+
+
+def tiff(path: Path, values: np.ndarray, photometric: int) -> Path:
+    """An uncompressed TIFF of one strip, with the numbers as they are: Pillow turns some around when it writes them."""
+    height, width, channels = (*values.shape, 1)[:3]
+    kind = {"u": 1, "f": 3}[values.dtype.kind]
+    bits = 8 * values.dtype.itemsize
+    num = 10
+    data_at = 8 + 2 + 12 * num + 4 + 12
+    shorts = {
+        256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: data_at, 277: channels, 278: height,
+        279: values.nbytes, 339: kind,
+    }  # fmt: skip
+    entries = b""
+    for tag, value in shorts.items():
+        many = channels if tag in (258, 339) else 1
+        place = data_at - 12 + (6 if tag == 339 else 0)
+        entries += struct.pack("<HHI", tag, 3, many) + (
+            struct.pack("<I", place) if many == 3 else struct.pack("<HH", value, 0)
+        )
+    extra = struct.pack("<3H", *[bits] * 3) + struct.pack("<3H", *[kind] * 3)
+    path.write_bytes(b"II*\0" + struct.pack("<IH", 8, num) + entries + bytes(4) + extra + values.tobytes())
+    return path
+
+
+def test_colours_of_few_bits_in_16_are_refused(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 1024, (4, 6, 3)).astype(np.uint16)
+    with pytest.raises(LeadlineError, match="below 1024 of 65535, as those of a camera of 10 or 12 bits do"):
+        read_image(tiff(tmp_path / "a.tiff", values, 2))
+    scaled = tiff(tmp_path / "b.tiff", values * np.uint16(64), 2)
+    np.testing.assert_allclose(read_image(scaled).rgb.permute(1, 2, 0), values / 1024, atol=1 / 255)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_whose_0_is_white_is_turned_around(tmp_path: Path, dtype: type) -> None:
+    top = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    values = (np.array([[0, 0.2, 1]]) * top).astype(dtype)
+    for white_is_zero, expected in ((True, [1, 0.8, 0]), (False, [0, 0.2, 1])):
+        path = tiff(tmp_path / "a.tiff", values, int(not white_is_zero))
+        assert read_image(path).rgb[0, 0].tolist() == pytest.approx(expected, abs=1e-4)
+        np.testing.assert_array_equal(np.asarray(decode_image(path)), values)  # numbers are as they are stored
+
+
+def test_pgm_is_scaled_by_its_largest_value(tmp_path: Path) -> None:
+    (tmp_path / "a.pgm").write_bytes(b"P5 3 1 1023\n" + np.array([0, 512, 1023], ">u2").tobytes())
+    assert read_image(tmp_path / "a.pgm").rgb[0, 0].tolist() == pytest.approx([0, 512 / 1023, 1], abs=1e-4)
+
+
 def test_sixteen_bits_survive_the_budget(tmp_path):
     path = saved(tmp_path / "a.png", np.full((40, 40), 257, np.uint16))
     torch.testing.assert_close(read_image(path, max_pixels=100).rgb, torch.full((3, 10, 10), 1 / 255))

@@ -46,3 +46,19 @@ def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(LeadlineError, match="thing.toml is not valid TOML"):
         read_toml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epochs = " + "9" * 5000, "is not valid TOML"),
+        ("x = " + "[" * 3000 + "]" * 3000, "is not valid TOML"),
+        ("x = [{y = 0x" + "f" * 5000 + "}]", "a whole number of 20000 bits, wanted at most 64"),
+    ],
+    ids=["long", "deep", "hexadecimal"],
+)
+def test_absurd_toml_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(LeadlineError, match=said) as mistake:
+        read_toml(tmp_path / "a.toml")
+    assert "\n" not in str(mistake.value) and len(str(mistake.value)) < 400

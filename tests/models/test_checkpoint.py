@@ -20,7 +20,7 @@ from leadline.models.checkpoint import (
     save_record,
     save_rescaled,
 )
-from leadline.models.checkpoint_files import read_config
+from leadline.models.checkpoint_files import read_config, read_record
 from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision
@@ -376,3 +376,48 @@ def test_a_model_is_opened_as_what_is_quicker_to_predict_with(tmp_path: Path) ->
     assert not opened.training
     assert [value.dtype for value in opened.parameters()] == [value.dtype for value in quick.parameters()]
     assert same_weights(opened, quick)
+
+
+# Numbers that no network works with
+
+
+@pytest.mark.parametrize(("value", "said"), [(float("nan"), "NaN"), (float("inf"), "inf"), (-3e38, "3e+38")])
+@pytest.mark.parametrize("name", ["network.last.weight", "running_var"])
+def test_weights_that_are_not_finite_or_absurd_are_refused(tmp_path: Path, value: float, said: str, name: str) -> None:
+    save_checkpoint(tmp_path / "saved", build(ENCODED), RECORD, "card")
+    weights = load_file(tmp_path / "saved" / "model.safetensors")
+    spoilt = next(key for key in weights if key.endswith(name.rpartition(".")[2]))
+    weights[spoilt].view(-1)[-1] = value
+    save_file(weights, tmp_path / "saved" / "model.safetensors")
+    with pytest.raises(LeadlineError, match="model.safetensors: ") as mistake:
+        load_checkpoint(tmp_path / "saved")
+    assert f"{spoilt} holds {said}, wanted numbers of a trained network" in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("height", 10**9), ("focal_px", 1e300), ("focal_px", float("nan")), ("edge_radius_px", float("inf"))],
+)
+def test_absurd_settings_are_refused(tmp_path: Path, key: str, value: float) -> None:
+    save_checkpoint(tmp_path / "saved", build(), RECORD, "card")
+    model = {**PLAIN.model_dump(), key: value}
+    change_config(tmp_path / "saved", model=model)
+    with pytest.raises(LeadlineError, match=r"config\.json"):
+        load_checkpoint(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("text", ['{"format":1,"model":' + "9" * 5000 + "}", "[" * 100_000], ids=["long", "deep"])
+def test_an_absurd_config_is_one_line(tmp_path: Path, text: str) -> None:
+    save_checkpoint(tmp_path / "saved", build(), RECORD, "card")
+    (tmp_path / "saved" / "config.json").write_text(text)
+    with pytest.raises(LeadlineError, match=r"config\.json is not valid JSON"):
+        load_checkpoint(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("record", [None, [], "x", {"calibrations": "none"}])
+def test_a_record_that_is_no_table_tells_nothing(tmp_path: Path, record: Any) -> None:
+    save_checkpoint(tmp_path / "saved", build(), RECORD, "card")
+    change_config(tmp_path / "saved", record=record)
+    assert read_record(tmp_path / "saved") == (record if isinstance(record, dict) else {})
+    save_rescaled(tmp_path / "saved", tmp_path / "scaled", 2.0, {"scale": 2.0}, "twice")
+    assert read_config(tmp_path / "scaled")["record"]["calibrations"] == [{"scale": 2.0}]

@@ -58,6 +58,29 @@ def known_focal_px(cameras: Sequence[Camera | None]) -> list[float]:
     return [nan if camera is None else camera.focal_px for camera in known]
 
 
+def require_finite(estimate: Estimate, name: str) -> Estimate:
+    """Refuse what a broken network answers: NaN is no depth, and infinities alone are none either.
+
+    Args:
+        estimate: of one or several images.
+        name: of the model, for the message.
+
+    Returns:
+        The estimate; infinite values in it are pixels without an answer.
+
+    Raises:
+        LeadlineError: if a value or an error is NaN, or an image has no finite value.
+    """
+    parts = [part for part in estimate if part is not None]
+    if any(bool(np.isnan(part).any()) for part in parts) or not np.isfinite(estimate.values).any(axis=(1, 2)).all():
+        share = 1 - np.isfinite(estimate.values).mean()
+        raise LeadlineError(
+            f"{name} answers numbers that are not finite ({share:.0%} of the pixels): its weights or its file are "
+            "damaged, or its training diverged; copy it again or take another model"
+        )
+    return estimate
+
+
 def require_metres(backend: Backend) -> None:
     """Refuse a backend whose values have no unit.
 

@@ -1,6 +1,5 @@
 """Calibrated models: a small folder that refers to a model and holds what makes metres of its values."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from leadline.backends.base import Backend, Estimate, Image
 from leadline.backends.table import CALIBRATION, KINDS, bundled_name, find_kind, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, Output
-from leadline.io import as_record, atomic_folder, require_only, require_target
+from leadline.io import as_record, atomic_folder, format_json, read_json, require_only, require_target
 
 CARD = "README.md"
 
@@ -118,11 +117,9 @@ def read_calibration(folder: Path) -> Calibration:
     """
     file = folder / CALIBRATION
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = read_json(file)
     except OSError as error:
         raise LeadlineError(f"no calibrated model at {folder}: wanted a folder with {CALIBRATION}") from error
-    except ValueError as error:
-        raise LeadlineError(f"{file} is not valid JSON: {error}") from error
     if not isinstance(values, dict):
         raise LeadlineError(f"{file} must hold the fields of a calibration, got a {type(values).__name__}")
     return as_record(Calibration, values, str(file))
@@ -156,8 +153,7 @@ def save_calibrated(
         calibration = _combined(read_calibration(Path(place)), calibration, Path(place))
     card = f"# {folder.resolve().name}: {calibration.model}, calibrated\n\n{note}\n\n{_formula(calibration)}\n"
     with atomic_folder(folder) as temporary:
-        text = json.dumps(calibration.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        (temporary / CALIBRATION).write_text(f"{text}\n", encoding="utf-8")
+        (temporary / CALIBRATION).write_text(format_json(calibration.model_dump(mode="json")), encoding="utf-8")
         (temporary / CARD).write_text(card, encoding="utf-8")
 
 

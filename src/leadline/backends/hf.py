@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.base import Estimate, Image, known_focal_px, require_finite
 from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, Output, fov_deg_from_focal, resize_depth
@@ -197,11 +197,12 @@ class HfBackend:
         Depth Pro uses the focal length where it is known, else predicts one; the others' values are what they are.
 
         Raises:
-            LeadlineError: if the model fails on an image (as most do on tiny ones), or predicts no field of view and
-                the focal length is unknown.
+            LeadlineError: if the model fails on an image (as most do on tiny ones), answers numbers that are not
+                finite, or predicts no field of view and the focal length is unknown.
         """
         pairs = zip(images, known_focal_px(cameras), strict=True)
-        return Estimate(np.concatenate([to_maps(self._estimate_one(image, focal_px)) for image, focal_px in pairs]))
+        values = np.concatenate([to_maps(self._estimate_one(image, focal_px)) for image, focal_px in pairs])
+        return require_finite(Estimate(values), self.name)
 
     def _estimate_one(self, image: Image, focal_px: float) -> Tensor:
         """Values (1, 1, H, W) of one image."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.base import Estimate, Image, known_focal_px, require_finite
 from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
 from leadline.backends.onnx_file import (
     FOCAL,
@@ -97,10 +97,11 @@ class FileBackend:
         Metres follow the focal length where it and the file's are known.
 
         Raises:
-            LeadlineError: if the network fails on an image or does not answer a depth map.
+            LeadlineError: if the network fails on an image, or answers no depth map or numbers that are not finite.
         """
         pairs = zip(images, known_focal_px(cameras), strict=True)
-        return Estimate(np.concatenate([self._estimate_one(image, focal_px) for image, focal_px in pairs]))
+        values = np.concatenate([self._estimate_one(image, focal_px) for image, focal_px in pairs])
+        return require_finite(Estimate(values), self.name)
 
     def _fed_size(self, height: int, width: int) -> tuple[int, int]:
         return self._network.height or height, self._network.width or width

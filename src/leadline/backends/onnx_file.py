@@ -1,6 +1,5 @@
 """ONNX files: their metadata, their checks, and a session that runs them."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,11 +7,11 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Output
-from leadline.io import as_record, read_toml
+from leadline.io import as_record, parse_json, read_toml
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +25,18 @@ FOCAL = "focal_px"
 have a value of its own (an initializer): onnxruntime then lets it be left out, and does not count it as an input."""
 
 
+MAX_SHOWN = 80
+"""Characters of metadata that a message repeats."""
+
+
 FLOAT32 = {"tensor(float)", "f32"}
 """What the runtimes call it."""
 
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+Deviation = Annotated[float, Field(gt=1e-6, le=1e6)]
+FocalPx = Annotated[float, Field(gt=0, le=1e6)]
+Side = Annotated[int, Field(gt=0, le=16384)]
 
 
 class FileInfo(BaseModel):
@@ -40,22 +46,22 @@ class FileInfo(BaseModel):
     file of the same stem beside it has the same keys without "leadline.", and the last word.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mean: tuple[Mean, Mean, Mean] = (0.0, 0.0, 0.0)
     """Subtracted from RGB in [0, 1]."""
-    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
+    std: tuple[Deviation, Deviation, Deviation] = (1.0, 1.0, 1.0)
     """What is left is divided by this."""
     output: Output = Output.METRES
     """What the values mean."""
-    focal_px: Positive | None = None
+    focal_px: FocalPx | None = None
     """Focal length, in pixels of the pictures as they are fed, that the metres are right for; None: any."""
-    working_size: tuple[PositiveInt, PositiveInt] | None = None
+    working_size: tuple[Side, Side] | None = None
     """Height and width whose area the network itself brings images to, their aspect kept; None: it sees what it is fed.
     """
-    multiple_px: PositiveInt = 1
+    multiple_px: Side = 1
     """Working sides are multiples of this."""
-    trained_focal_px: Positive | None = None
+    trained_focal_px: FocalPx | None = None
     """Focal length of the training images, in pixels of the working size; None: not known."""
 
 
@@ -182,7 +188,12 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
 
 def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     stated = {key: metadata[PREFIX + key] for key in FileInfo.model_fields if PREFIX + key in metadata}
+    return {key: text if key == "output" else _parsed(path, text) for key, text in stated.items()}
+
+
+def _parsed(path: Path, text: str) -> Any:
     try:
-        return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
-    except json.JSONDecodeError as error:
-        raise LeadlineError(f"{path}, metadata: all but output must be JSON, got {error.doc!r}") from error
+        return parse_json(text, str(path))
+    except LeadlineError as error:
+        shown = text if len(text) < MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+        raise LeadlineError(f"{path}, metadata: all but output must be JSON, got {shown!r}") from error

@@ -1,9 +1,11 @@
 """The table of backends, and which of them a model is for. Nothing heavy is imported until one is opened."""
 
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from leadline.errors import LeadlineError
+from leadline.io import read_json
 
 if TYPE_CHECKING:
     from leadline.backends.base import Backend
@@ -59,8 +61,8 @@ def _kind_of_folder(folder: Path) -> str:
     if (folder / CALIBRATION).is_file():
         return "calibrated"
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none, or a damaged one
+        config = read_json(folder / "config.json")
+    except (OSError, LeadlineError):  # none, or a damaged one
         return "leadline"
     is_hf = isinstance(config, dict) and "model_type" in config and "format" not in config
     return "hf" if is_hf else "leadline"

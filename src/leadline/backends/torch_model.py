@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from leadline.backends.base import Estimate, Image, known_focal_px
+from leadline.backends.base import Estimate, Image, known_focal_px, require_finite
 from leadline.backends.batch import as_batch, concurrency_on, to_maps
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output
@@ -37,12 +37,16 @@ class TorchBackend:
 
     @torch.inference_mode()
     def estimate(self, images: Sequence[Image], cameras: Sequence[Camera | None]) -> Estimate:
-        """Metres and their relative error; an unknown camera is taken to be that of the training images."""
+        """Metres and their relative error; an unknown camera is taken to be that of the training images.
+
+        Raises:
+            LeadlineError: if a number is not finite.
+        """
         device = self.model.mean.device
         focal_px = torch.tensor(known_focal_px(cameras))
         with autocast(device):
             depth_m, error = self.model.estimate(as_batch(images).to(device), focal_px)
-        return Estimate(to_maps(depth_m), None if error is None else to_maps(error))
+        return require_finite(Estimate(to_maps(depth_m), None if error is None else to_maps(error)), self.name)
 
 
 def open_torch(model: str) -> TorchBackend:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -36,17 +36,17 @@ class DataSettings(BaseModel):
 
     split: Literal["official", "report", "scene"] = "official"
     """official: the makers' (validation scenes taken from train); report: 1049/200/200 shuffled; scene: by scene."""
-    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Seed of the shuffle."""
     validation: Share = 0.1
     """Share of the official training pictures that is kept for validation, by scene."""
-    repeat: Annotated[int, Field(ge=1)] = 1
+    repeat: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Times that each training picture of the data set is shown in an epoch."""
     beside: tuple[str, ...] = ()
     """Folders of more pictures to train on, all of them, once an epoch; PATH*3: three times."""
-    batch_size: Annotated[int, Field(ge=1)] = 8
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = 8
     """Pictures in a training step."""
-    workers: Annotated[int, Field(ge=0)] = 2
+    workers: Annotated[int, Field(ge=0, le=1024)] = 2
     """Processes that decode beside training; 0 decodes in the training process."""
     cache: bool = True
     """Keep decoded pictures in memory, no larger than enlarging them needs."""

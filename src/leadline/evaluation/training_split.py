@@ -26,18 +26,19 @@ def trained_division(model: str | Path, data: Path, dataset: DepthDataset, selec
     """
     if is_folder_of_maps(model):  # which spares importing the networks
         return {}
-    from leadline.models import find_checkpoint, read_config
+    from leadline.models import find_checkpoint, read_record, table_in
 
     try:
-        record = read_config(find_checkpoint(model)).get("record", {})
+        record = read_record(find_checkpoint(model))
     except LeadlineError:  # no leadline model; or none at all, as whatever opens it will say
         return {}
-    settings, (rule, _, part) = record.get("settings", {}).get("data", {}), selection.partition("/")
+    settings, (rule, _, part) = table_in(record, "settings", "data"), selection.partition("/")
     if settings.get("split") != rule or selection == "official/test":  # which is the makers' to divide
         return {}
     has_name, trained_ids = record.get("data") == data.resolve().name, record.get("data_ids")
     if trained_ids == ids_digest(dataset) or (has_name and trained_ids is None):
-        return {"seed": settings["split_seed"], "validation": settings["validation"]}
+        division = {"seed": settings.get("split_seed"), "validation": settings.get("validation")}
+        return division if all(isinstance(value, int | float) for value in division.values()) else {}
     if has_name:
         raise LeadlineError(
             f"{data} has other pictures than when {model} was trained on it, so that {selection} may hold some that it "

@@ -24,7 +24,7 @@ from leadline.errors import LeadlineError
 from leadline.export.onnx_graph import ANSWER, DEPTH, IR_VERSION, OPSET, PICTURE, WORKING, around
 from leadline.geometry import MIN_SIDE_PX, Output
 from leadline.io import SOFTWARE, atomic_file, require_target
-from leadline.models import DepthModel, ModelSettings, find_checkpoint, load_model, read_config
+from leadline.models import DepthModel, ModelSettings, find_checkpoint, load_model, read_record
 
 MAX_DIFFERENCE = 1e-3
 """Largest relative difference between file and model, in any pixel, that is rounding; 1e-6 to 1e-5 is usual."""
@@ -89,7 +89,7 @@ def export(model: str | Path, out: str | Path) -> list[Check]:
             f"{model} has {num_bytes / 1e9:.1f} GB of weights, and one ONNX file holds at most 2: train a smaller one"
         )
     whole = around(_trace(depth_model), depth_model.settings)
-    _describe(whole, depth_model.settings, read_config(find_checkpoint(model)).get("record", {}))
+    _describe(whole, depth_model.settings, read_record(find_checkpoint(model)))
     with write(whole, path) as run:
         checks = [_check(run, depth_model, *picture) for picture in _PICTURES]
         worst = max(checks, key=lambda check: check.difference)

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import importlib.util
+import logging
 import os
 import struct
 import threading
@@ -12,16 +13,18 @@ from contextlib import suppress
 from io import BytesIO
 from math import floor, sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource
 from leadline.io.exif import focal_px_from_exif
+
+logger = logging.getLogger(__name__)
 
 # Only these of Pillow's readers are let near a file: some of the others start external programs.
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "BMP", "GIF", "PPM")
@@ -49,6 +52,13 @@ _UPRIGHT = {
 """What to do with the pixels for each value of EXIF's Orientation; 1 and unknown values: nothing."""
 _FIRST_ON_ITS_SIDE = 5
 """From this value on, width and height change places."""
+
+
+MAX_OF_16_BITS = 65535.0
+MAX_OF_12_BITS = 4095
+"""A picture of 16 bits that goes no further holds fewer bits, unscaled."""
+_CAMERA_BITS = (8, 10, 12)
+_WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 
 
 class Picture(NamedTuple):
@@ -117,6 +127,7 @@ class _Decoded(NamedTuple):
     image: Image.Image  # as stored; a JPEG already reduced if it is far beyond the budget
     size_in_file: tuple[int, int]  # width and height
     exif: Image.Exif
+    num_bits: int = 8  # of each number in the file, as far as it matters: 16 where Pillow makes 8 of them
 
 
 def _decode(path: Path, max_pixels: int, before_pixels: Callable[[int], object] | None = None) -> _Decoded:
@@ -133,8 +144,9 @@ def _decode(path: Path, max_pixels: int, before_pixels: Callable[[int], object] 
             if before_pixels is not None:
                 before_pixels(min(size[0] * size[1], max_pixels))
             image.draft(None, _size_within(size, max_pixels))
+            num_bits = _bits_in_file(image)
             image.load()
-            return _Decoded(image, size, _exif(image))
+            return _Decoded(image, size, _exif(image), num_bits)
     except LeadlineError:
         raise
     except UnidentifiedImageError as error:
@@ -156,14 +168,31 @@ def decode_image(path: Path) -> Image.Image:
     Raises:
         LeadlineError: if the file is missing, empty, damaged, no picture, too large or may not be read.
     """
-    return _decode(path, _MAX_PIXELS_IN_FILE).image
+    image = _decode(path, _MAX_PIXELS_IN_FILE).image
+    # Of a TIFF whose 0 is white Pillow turns 8 bits around, but not 16: numbers are as they are stored.
+    return ImageOps.invert(image) if image.mode == "L" and _is_white_zero(image) else image
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    return bool(_tiff_tag(image, 262) == _WHITE_IS_ZERO)
+
+
+def _tiff_tag(image: Image.Image, number: int) -> Any:
+    """The first value of a TIFF's tag; None for other files and tags that are not there."""
+    value = getattr(image, "tag_v2", {}).get(number)
+    return next(iter(value), None) if isinstance(value, tuple) else value
+
+
+def _bits_in_file(image: Image.Image) -> int:
+    """16 where the file has numbers of so many bits, before they are decoded."""
+    return 16 if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) else 8
 
 
 def exif_focal_px(path: Path) -> float | None:
     """Focal length in pixels of a picture file by its EXIF block, without decoding the picture; None if it has none."""
     with suppress(*_DAMAGE), _open(path) as image:
-        if image.format == "PNG" and (block := _exif_of_png(path)):
-            image.info["exif"] = block
+        if image.format == "PNG" and (block := _png_chunk(path, b"eXIf")):
+            image.info["exif"] = b"Exif\0\0" + block
         if image.format != "PNG" or "exif" in image.info:  # else Pillow would decode the pixels to look behind them
             return focal_px_from_exif(_exif(image), image.size)
     return None
@@ -183,7 +212,7 @@ def upright_size(path: Path) -> tuple[int, int]:
                 return width, height
             if image.format == "PNG":  # whose EXIF block Pillow would look for behind the pixels
                 exif = Image.Exif()
-                exif.load(_exif_of_png(path))
+                exif.load(_png_chunk(path, b"eXIf"))
             else:
                 exif = _exif(image)
     except UnidentifiedImageError as error:
@@ -194,14 +223,14 @@ def upright_size(path: Path) -> tuple[int, int]:
     return (height, width) if is_on_its_side else (width, height)
 
 
-def _exif_of_png(path: Path) -> bytes:
-    """The EXIF block of a PNG file, before its pixels or behind them; empty if it has none."""
+def _png_chunk(path: Path, wanted: bytes) -> bytes:
+    """A chunk of a PNG file, before its pixels or behind them; empty if it has none."""
     with path.open("rb") as file:
         file.seek(8)
         while len(head := file.read(8)) == 8:
             length, kind = struct.unpack(">I4s", head)
-            if kind == b"eXIf":
-                return b"Exif\0\0" + file.read(length)
+            if kind == wanted:
+                return file.read(length)
             file.seek(length + 4, os.SEEK_CUR)
     return b""
 
@@ -226,16 +255,45 @@ def _exif(image: Image.Image) -> Image.Exif:
 
 
 def _grey_in_unit_range(image: Image.Image, name: str) -> Image.Image:
-    """A grey picture of more than 8 bits as floats in [0, 1]."""
+    """A grey picture of more than 8 bits as floats in [0, 1], 0 black."""
     values = np.asarray(image).astype(np.float32)
-    top = 1.0 if image.mode == "F" else 65535.0
     low, high = float(values.min()), float(values.max())
+    top = 1.0 if image.mode == "F" else _largest_number(image, high)
     if not (low >= 0 and high <= top):
         raise LeadlineError(
             f"{name} holds numbers from {low:g} to {high:g}, wanted a picture from 0 to {top:g}: "
             f"scale it to that range, or save it as 8 or 16 bits (is it a depth map?)"
         )
-    return Image.fromarray(values / np.float32(top))
+    if top == MAX_OF_16_BITS and low < high <= MAX_OF_12_BITS:  # of one shade only, nothing tells
+        bits = next(bits for bits in _CAMERA_BITS if high < 2**bits)
+        _tell_of_bits(bits, f"{name}: its numbers end at {high:g} of 65535")
+        top = 2.0**bits - 1
+    shares = values / np.float32(top)
+    return Image.fromarray(1 - shares if _is_white_zero(image) else shares)
+
+
+def _largest_number(image: Image.Image, high: float) -> float:
+    """What white is stored as, by the file itself where its numbers keep to that; else the largest of 16 bits.
+
+    A PNG's sBIT chunk is only half a promise: the standard wants its bits scaled up to the whole 16.
+    """
+    bits = [_tiff_tag(image, 258)]
+    if image.format == "PNG" and (path := getattr(image, "filename", "")):
+        with suppress(OSError):
+            bits += _png_chunk(Path(path), b"sBIT")[:1]
+    told = [2**count - 1 for count in bits if isinstance(count, int) and 8 < count < 16]
+    told += [value for value in (_tiff_tag(image, 341), _tiff_tag(image, 281)) if isinstance(value, int | float)]
+    return next((float(value) for value in told if max(255, high) <= value < MAX_OF_16_BITS), MAX_OF_16_BITS)
+
+
+_told_of_bits: set[int] = set()
+
+
+def _tell_of_bits(bits: int, found: str) -> None:
+    """Say it of the first such file of a process: a data set may hold thousands."""
+    if bits not in _told_of_bits:
+        _told_of_bits.add(bits)
+        logger.warning("%s: taken for those of a camera of %d bits, and so in all such files", found, bits)
 
 
 def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
@@ -251,6 +309,19 @@ def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
         raise LeadlineError(
             f"{name} has colours of a kind that cannot be read ({image.mode}): save it as RGB"
         ) from error
+
+
+def _require_16_bits(image: Image.Image, name: str) -> None:
+    """Refuse colours of fewer bits in 16, of which Pillow keeps the upper eight: all but nothing."""
+    if image.mode not in ("RGB", "RGBA", "L", "LA"):
+        return
+    largest = np.asarray(image.getextrema()).reshape(-1, 2)[:, 1]
+    high = max(int(value) for value, band in zip(largest, image.getbands(), strict=True) if band != "A")
+    if high <= MAX_OF_12_BITS >> 8:
+        raise LeadlineError(
+            f"{name} is nearly black: its numbers end below {(high + 1) << 8} of 65535, as those of a camera of "
+            "10 or 12 bits do: scale them to all 16, or save it as 8 bits"
+        )
 
 
 def _to_tensor(image: Image.Image) -> Tensor:
@@ -295,10 +366,11 @@ def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:
         LeadlineError: if its numbers are no colours, or it is damaged.
     """
     try:
+        num_bits = _bits_in_file(image)
         image.load()
     except _DAMAGE as error:
         raise LeadlineError(f"the picture is damaged or cut short ({error}): open it again") from error
-    return _looked_at(_Decoded(image, image.size, _exif(image)), "the picture", max_pixels)
+    return _looked_at(_Decoded(image, image.size, _exif(image), num_bits), "the picture", max_pixels)
 
 
 def read_image_bytes(data: bytes, name: str) -> Picture:
@@ -329,10 +401,12 @@ def decode_image_bytes(data: bytes, name: str) -> Image.Image:
 
 
 def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
-    image, size_in_file, exif = decoded
+    image, size_in_file, exif, num_bits = decoded
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     turn = _UPRIGHT.get(orientation)
     focal_px = focal_px_from_exif(exif, size_in_file)
+    if num_bits == 16:
+        _require_16_bits(image, name)
     image = _to_rgb_or_float(image, name)
     if image.size != (size := _size_within(image.size, max_pixels)):
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)

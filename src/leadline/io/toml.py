@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 
 from leadline.errors import LeadlineError
 
+MAX_BITS = 64
+
 Record = TypeVar("Record", bound=BaseModel)
 
 
@@ -16,13 +18,24 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        LeadlineError: if it is no TOML.
+        LeadlineError: if it is no TOML, nested too deeply, or holds a number that no program keeps.
         OSError: if it cannot be read.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        _refuse_long_numbers(values)
+    except (ValueError, RecursionError) as error:  # tomllib's own is a ValueError, and so are Python's of long numbers
         raise LeadlineError(f"{path} is not valid TOML: {error}") from error
+    return values
+
+
+def _refuse_long_numbers(value: Any) -> None:
+    """Refuse whole numbers of more than 64 bits, which TOML leaves to its readers and Python cannot always print."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _refuse_long_numbers(inner)
+    elif isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueError(f"it holds a whole number of {value.bit_length()} bits, wanted at most {MAX_BITS}")
 
 
 def as_record(kind: type[Record], values: Mapping[str, Any], source: str) -> Record:

@@ -9,6 +9,8 @@ from .checkpoint_files import bundled_models as bundled_models
 from .checkpoint_files import ensure_checkpoint_overwritable as ensure_checkpoint_overwritable
 from .checkpoint_files import find_checkpoint as find_checkpoint
 from .checkpoint_files import read_config as read_config
+from .checkpoint_files import read_record as read_record
+from .checkpoint_files import table_in as table_in
 from .device import autocast as autocast
 from .device import has_native_bf16 as has_native_bf16
 from .device import pick_device as pick_device

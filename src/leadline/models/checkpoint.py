@@ -1,7 +1,7 @@
 """Checkpoints: a folder of weights, settings and model card, rebuilt without unpickling anything."""
 
-import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,16 @@ from safetensors.torch import load_file, save_file
 
 from leadline._version import __version__
 from leadline.errors import LeadlineError
-from leadline.io import atomic_file, atomic_folder
+from leadline.io import atomic_file, atomic_folder, format_json
 from leadline.models.build import build_model
-from leadline.models.checkpoint_files import CARD, CONFIG, FORMAT, WEIGHTS, find_checkpoint, read_config
+from leadline.models.checkpoint_files import CARD, CONFIG, FORMAT, WEIGHTS, find_checkpoint, read_config, table_in
 from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision, dequantize, quantize
 from leadline.models.settings import ModelSettings
+
+MAX_WEIGHT = 1e9
+"""No weight or running variance of a network that works comes near: a flipped bit of an exponent goes beyond."""
 
 
 def save_checkpoint(
@@ -74,22 +77,35 @@ def load_checkpoint(folder: Path) -> DepthModel:
         The model in evaluation mode, on the CPU, channels last.
 
     Raises:
-        LeadlineError: if the folder is no whole checkpoint, or its weights do not fit its settings.
+        LeadlineError: if the folder is no whole checkpoint, or its weights are not finite, absurd, or do not fit its
+            settings.
     """
     settings = _read_settings(folder)
     try:
-        weights = load_file(folder / WEIGHTS)
+        weights = dequantize(load_file(folder / WEIGHTS))
     except (SafetensorError, OSError) as error:
         raise LeadlineError(
             f"{folder / WEIGHTS} is missing or cut short ({error}); copy the checkpoint again"
         ) from error
+    _require_sane(weights, folder / WEIGHTS)
     model = build_model(settings)
     try:
-        model.load_state_dict(dequantize(weights))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise LeadlineError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
     return model.eval().to(memory_format=torch.channels_last)
+
+
+def _require_sane(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Refuse weights that a diverged training or a bad disk has left: they answer all the same."""
+    for name, values in weights.items():
+        if values.is_floating_point() and values.numel() and not bool(values.abs().max() <= MAX_WEIGHT):
+            worst = "NaN" if bool(values.isnan().any()) else f"{float(values.abs().max()):.3g}"
+            raise LeadlineError(
+                f"{path}: {name} holds {worst}, wanted numbers of a trained network, at most {MAX_WEIGHT:g}: the file "
+                "is damaged or its training diverged; copy the checkpoint again or take an earlier one"
+            )
 
 
 def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any], note: str) -> None:
@@ -113,8 +129,9 @@ def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any],
     head = settings.head
     ends_m = {"min_depth_m": head.min_depth_m * scale, "max_depth_m": head.max_depth_m * scale}
     config["model"] = settings.model_copy(update={"head": head.model_copy(update=ends_m)}).model_dump()
-    record = config.get("record", {})
-    config["record"] = {**record, "calibrations": [*record.get("calibrations", []), how]}
+    record = table_in(config, "record")
+    before = record.get("calibrations")
+    config["record"] = {**record, "calibrations": [*(before if isinstance(before, list) else []), how]}
     card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
     with atomic_folder(folder) as temporary:
         shutil.copyfile(source / WEIGHTS, temporary / WEIGHTS)
@@ -166,4 +183,4 @@ def open_model(model: str | Path, device: torch.device) -> DepthModel:
 
 
 def _write_json(path: Path, config: dict[str, Any]) -> None:
-    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(format_json(config), encoding="utf-8")

@@ -1,11 +1,10 @@
 """The files of a checkpoint and where checkpoints are. Free of torch, so that they can be listed at once."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import require_only
+from leadline.io import read_json, require_only
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
 DEFAULT = "base"
@@ -18,17 +17,36 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read a checkpoint's `config.json`.
 
     Raises:
-        LeadlineError: if it is missing or not what `save_checkpoint` writes.
+        LeadlineError: if it is missing, no JSON or not what `save_checkpoint` writes.
     """
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = read_json(folder / CONFIG)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LeadlineError(f"{folder / CONFIG} is not valid JSON: {error}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
     return config
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a checkpoint records of how it came about; empty where it records nothing.
+
+    Raises:
+        LeadlineError: as `read_config`.
+    """
+    return table_in(read_config(folder), "record")
+
+
+def table_in(values: Any, *keys: str) -> dict[str, Any]:
+    """A table within nested tables of a file; empty where there is none, or something else in its place.
+
+    Args:
+        values: what the file holds.
+        keys: the way to the table.
+    """
+    for key in keys:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values if isinstance(values, dict) else {}
 
 
 def bundled_models() -> dict[str, Path]:

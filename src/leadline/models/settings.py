@@ -4,9 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 NO_WEIGHTS = "none"
+
+DepthEnd = Annotated[float, Field(gt=0, le=1e6)]
+"""An end of a range of depths, in metres."""
 
 
 class EncoderSettings(BaseModel):
@@ -18,9 +21,9 @@ class EncoderSettings(BaseModel):
     """timm's name of the network; densenet169, densenet201 and any other with features do too."""
     weights: str = NO_WEIGHTS
     """Where its weights come from: "none", a timm or hub name (densenet121.ra_in1k), or a .safetensors file."""
-    num_blocks: Annotated[int, Field(ge=4)] | None = None
+    num_blocks: Annotated[int, Field(ge=4, le=1000)] | None = None
     """Of a plain ViT, how many of its blocks are used, from the first; None for all."""
-    norm_eps: Annotated[float, Field(gt=0)] | None = None
+    norm_eps: Annotated[float, Field(gt=0, le=1)] | None = None
     """Epsilon of the batch norms where the weights' original had another than timm's (Xception: 0.001)."""
 
 
@@ -31,7 +34,7 @@ class DecoderSettings(BaseModel):
 
     kind: Literal["report", "dpt"] = "report"
     """report: up-sample and concatenate skips, for pyramids; dpt: reassemble and fuse, for pyramids and plain ViTs."""
-    width: Annotated[int, Field(ge=16)] = 512
+    width: Annotated[int, Field(ge=16, le=8192)] = 512
     """report: channels after the 1×1 convolution on the deepest features, halved by each step; dpt: at every level."""
     skips: bool = True
     """report: concatenate the encoder's features of the same size on the way up."""
@@ -42,7 +45,7 @@ class PlainSettings(BaseModel):
 
     model_config = FROZEN
 
-    width: Annotated[int, Field(ge=4)] = 32
+    width: Annotated[int, Field(ge=4, le=1024)] = 32
     """Channels at full size; each level doubles them."""
     levels: Annotated[int, Field(ge=1, le=6)] = 4
     """How many times the size is halved."""
@@ -55,9 +58,9 @@ class HeadSettings(BaseModel):
 
     kind: Literal["tanh", "log"] = "log"
     """tanh: centre + half-range·tanh z (the report's); log: evenly in log depth between the ends."""
-    min_depth_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
+    min_depth_m: DepthEnd = 0.5
     """Nearest depth the model can answer, in metres."""
-    max_depth_m: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    max_depth_m: DepthEnd = 10.0
     """Farthest depth the model can answer, in metres."""
     uncertainty: bool = False
     """Answer each pixel's expected relative error too."""
@@ -76,13 +79,13 @@ class ModelSettings(BaseModel):
 
     network: Literal["cae", "unet", "encoder-decoder"] = "encoder-decoder"
     """cae and unet are whole networks trained from scratch; encoder-decoder joins a timm encoder to a decoder."""
-    height: Annotated[int, Field(ge=32)] = 240
+    height: Annotated[int, Field(ge=32, le=8192)] = 240
     """Working height: pictures are brought to height·width pixels, their aspect kept, before the network."""
-    width: Annotated[int, Field(ge=32)] = 320
+    width: Annotated[int, Field(ge=32, le=8192)] = 320
     """Working width."""
     multiple_px: Annotated[int, Field(ge=1, le=64)] = 1
     """Working sides are multiples of this: the patch of a plain ViT, which otherwise resizes its pictures once more."""
-    focal_px: Annotated[float, Field(gt=0)] | None = None
+    focal_px: Annotated[float, Field(gt=0, le=1e6)] | None = None
     """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much of another focal length is met by resizing the picture, not by scaling metres; see

@@ -211,4 +211,4 @@ def _thumbnail(title: str, prediction: Prediction) -> SheetRow:
     rgb = Image.fromarray(prediction.rgb).resize((width, height), Image.Resampling.BILINEAR)
     depth = Image.fromarray(prediction.depth_m).resize((width, height), Image.Resampling.NEAREST)
     depth_m = np.asarray(depth)
-    return SheetRow(title, np.asarray(rgb), depth_m, np.isfinite(depth_m))
+    return SheetRow(title, np.asarray(rgb), depth_m, np.isfinite(depth_m) & (depth_m > 0))

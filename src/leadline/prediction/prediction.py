@@ -83,7 +83,8 @@ def predict_image(
         tiled: whether tiles add details, see `predict`.
 
     Raises:
-        LeadlineError: if the camera does not fit the image, or tiles are wanted of a model without a working size.
+        LeadlineError: if the camera does not fit the image, tiles are wanted of a model without a working size, or no
+            pixel has a positive, finite depth.
     """
     height, width = picture.rgb.shape[-2:]
     camera = choose_camera(
@@ -101,7 +102,10 @@ def predict_image(
         depth_m, relative_error = estimate.values[0], _first(estimate.relative_error)
     # A small error of the logarithm is the error's share of the depth.
     uncertainty_m = None if relative_error is None else depth_m * relative_error
-    return Prediction(rgb, depth_m, np.isfinite(depth_m), camera, uncertainty_m)
+    valid = np.isfinite(depth_m) & (depth_m > 0)
+    if not valid.any():
+        raise LeadlineError(f"{backend.name} predicts no depth anywhere in this image: calibrate or take another model")
+    return Prediction(rgb, depth_m, valid, camera, uncertainty_m)
 
 
 def _first(batch: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

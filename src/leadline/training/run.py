@@ -1,7 +1,6 @@
 """A training run as a folder: its files, its stages, how far it has come and what it resumes from."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -14,8 +13,8 @@ import torch
 from leadline._version import __version__
 from leadline.data import PARTS, DepthDataset, Splits, select
 from leadline.errors import LeadlineError
-from leadline.io import atomic_file, read_toml
-from leadline.models import NO_WEIGHTS, find_checkpoint, read_config
+from leadline.io import atomic_file, format_json, read_json, read_toml
+from leadline.models import NO_WEIGHTS, find_checkpoint, read_record, table_in
 from leadline.training.settings import STAGES, RunSettings, parse_settings, write_settings
 
 
@@ -187,7 +186,7 @@ class Run:
 
     def _write_record(self, record: Mapping[str, Any]) -> None:
         with atomic_file(self.record_file) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(format_json(record), encoding="utf-8")
 
     # What is read.
 
@@ -205,7 +204,7 @@ class Run:
         """Versions, recipe, data, and whether it is finished; empty where nothing is written."""
         if not self.record_file.is_file():
             return {}
-        record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(self.record_file)
         return record
 
     def read_plan(self) -> Plan | None:
@@ -248,6 +247,6 @@ def encoder_origin(settings: RunSettings) -> str:
     """
     weights = settings.model.encoder.weights
     if settings.init and not settings.restore_encoder:
-        record = read_config(find_checkpoint(settings.init)).get("record", {})
-        weights = record.get("settings", {}).get("model", {}).get("encoder", {}).get("weights", NO_WEIGHTS)
+        record = read_record(find_checkpoint(settings.init))
+        weights = str(table_in(record, "settings", "model", "encoder").get("weights", NO_WEIGHTS))
     return Path(weights).name

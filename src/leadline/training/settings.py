@@ -15,8 +15,8 @@ from leadline.models import NO_WEIGHTS, ModelSettings
 
 logger = logging.getLogger(__name__)
 
-FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 RECIPES = Path(__file__).parent / "recipes"
 STAGES, KEEP_STAGES = "stages", "keep_stages"
@@ -52,7 +52,7 @@ class OptimizerSettings(BaseModel):
 
     model_config = FROZEN
 
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """Highest learning rate."""
     encoder_rate: Annotated[float, Field(ge=0)] = 1.0
     """The encoder's share of the learning rate; 0 keeps a pretrained encoder as it is, batch norms and all."""
@@ -71,7 +71,7 @@ class RunSettings(BaseModel):
 
     model_config = FROZEN
 
-    epochs: Annotated[int, Field(ge=1)] = 20
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     """Times that every training picture is seen."""
     max_steps: Annotated[int, Field(ge=-1)] = -1
     """Stop after so many steps, for a quick try; -1 for no limit."""
@@ -81,7 +81,7 @@ class RunSettings(BaseModel):
     """Model whose weights training starts from (a bundled one's name, or a folder), of the recipe's own shape."""
     restore_encoder: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How far `init`'s encoder is moved back to `model.encoder.weights` before the first step; 1 is all the way."""
-    runs: Annotated[int, Field(ge=1)] = 1
+    runs: Annotated[int, Field(ge=1, le=1000)] = 1
     """Times that the stage is trained from the same start, each with a seed of its own; their weights are averaged."""
     uncertainty_only: bool = False
     """Keep depth as `init` has it, and train only the layer for its expected error, which `init` need not have."""

@@ -35,7 +35,9 @@ class _Seen(NamedTuple):
 
     def prediction(self, rgb: NDArray[np.uint8]) -> Prediction:
         """The prediction that it was, of the frame's RGB."""
-        return Prediction(rgb, self.depth_m, np.isfinite(self.depth_m), self.camera, self.uncertainty_m)
+        return Prediction(
+            rgb, self.depth_m, np.isfinite(self.depth_m) & (self.depth_m > 0), self.camera, self.uncertainty_m
+        )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from leadline.data import DepthDataset, open_dataset, select
 from leadline.errors import Interrupted, LeadlineError, unknown_name
 from leadline.evaluation import PROTOCOLS, ImageEstimate, ScoredImage, evaluate_protocols, reports, score_images
 from leadline.geometry import Output
-from leadline.io import atomic_file
+from leadline.io import atomic_file, format_json
 from leadline.models import NO_WEIGHTS, HeadSettings, autocast, build_encoder, open_model, pick_device
 from leadline.reporting import draw_figures, save_report
 from leadline.training.reproduce.experiments import STUDIES, Experiment, choose_experiments
@@ -208,4 +208,4 @@ def _draw_best(out: Path, data: Path) -> None:
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(format_json(values), encoding="utf-8")
