@@ -106,3 +106,9 @@ def test_a_folder_of_other_things_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "out" / "letter.txt").write_text("dear")
     source = files.write_polycam(tmp_path / "room")
     assert "holds 'letter.txt'" in refusal(lambda: convert(source, tmp_path / "out"))
+
+
+def test_a_set_is_not_written_over_itself_nor_thinned_backwards(tmp_path: Path) -> None:
+    synthesize(tmp_path / "rooms", 1, 0, 24, 32)
+    assert "is the capture itself" in refusal(lambda: convert(tmp_path / "rooms", tmp_path / "rooms"))
+    assert "from 0 on, got -1" in refusal(lambda: convert(tmp_path / "rooms", tmp_path / "out", Thinning(every_s=-1)))

@@ -63,6 +63,10 @@ def convert(source: Path, out: Path, thinning: Thinning = KEEP_ALL) -> int:
             unknown.
         OSError: if `out` cannot be written.
     """
+    if min(thinning) < 0:
+        raise LeadlineError(f"--every and --motion are seconds and metres from 0 on, got {min(thinning):g}")
+    if out.resolve() == source.resolve():
+        raise LeadlineError(f"{out} is the capture itself, which would be lost: write to another folder")
     require_only(out, {_INDEX, _INFO, _POSES, "rgb", "depth"})
     dataset = open_dataset(source)
     kept = _thinned(dataset, thinning)
