@@ -31,6 +31,20 @@ MAKERS_FILES = {
     "ibims": [f"{name}/corridor_01.png" for name in ("rgb", "depth", "mask_invalid", "mask_transp")],
     "tum": [f"rgbd_dataset_freiburg1_xyz/{name}" for name in ("rgb.txt", "depth.txt", "rgb/1.png", "depth/1.png")],
     "seven-scenes": [f"chess/{name}" for name in ("TrainSplit.txt", "TestSplit.txt", "seq-01/frame-000000.color.png")],
+    "record3d": ["EXR_RGBD/metadata.json", "EXR_RGBD/rgb/0.jpg", "EXR_RGBD/depth/0.exr"],
+    "stray": ["rgb.mp4", "odometry.csv", "camera_matrix.csv", "depth/000000.png", "confidence/000000.png"],
+    "arkitscenes": [
+        f"Training/40753679/40753679_frames/{name}"
+        for name in ("lowres_wide/40753679_1.000.png", "lowres_depth/40753679_1.000.png", "lowres_wide.traj")
+    ],
+    "polycam": [f"keyframes/{name}" for name in ("images/1.jpg", "depth/1.png", "cameras/1.json", "confidence/1.png")],
+    "3d-scanner-app": ["frame_00000.jpg", "frame_00000.json", "depth_00000.png", "conf_00000.png", "info.json"],
+    "nerfstudio": ["transforms.json", "images/frame_00001.png", "depth/frame_00001.png"],
+    "colmap": ["images/a.jpg", "sparse/cameras.bin", "stereo/depth_maps/a.jpg.geometric.bin"],
+    "hypersim": ["ai_001_001/images/scene_cam_00_geometry_hdf5/frame.0000.depth_meters.hdf5"],
+    "replica": ["room0/traj.txt", "room0/results/frame000000.jpg", "room0/results/depth000000.png"],
+    "rosbag": ["metadata.yaml", "room_0.db3"],
+    "scannet": [f"scene0000_00/{name}" for name in ("color/0.jpg", "depth/0.png", "pose/0.txt")],
 }
 """Some of the files by which a person would know each kind."""
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from depth_writers import WRITERS
 from leadline.data.catalog import open_dataset
 from leadline.data.sample import DepthDataset, Sample
 from leadline.errors import LeadlineError
@@ -16,7 +17,6 @@ from leadline.evaluation.evaluation import evaluate
 from leadline.evaluation.prediction_files import FilesScorer
 from leadline.evaluation.scorer import ImageEstimate
 from leadline.geometry.depth import Output
-from leadline.io.pfm import write_pfm
 from leadline.models.model import DepthModel
 from leadline.prediction.files import predict_files
 
@@ -40,24 +40,12 @@ def ramp(sample: Sample) -> np.ndarray:
     return np.linspace(1, 5, height * width, dtype=np.float32).reshape(height, width)
 
 
-def save_exr(path: Path, values: np.ndarray) -> None:
-    openexr = pytest.importorskip("OpenEXR", reason="needs OpenEXR")
-    openexr.File({"type": openexr.scanlineimage}, {"Z": values}).write(str(path))
+ENDINGS_OF_OURS = {"_depth.png": WRITERS[".png"]}
 
 
-WRITERS = {
-    ".npz": lambda path, values: np.savez(path, depth_m=values),
-    ".npy": np.save,
-    ".exr": save_exr,
-    ".pfm": lambda path, values: write_pfm(path, values, values > 0),
-    "_depth.png": lambda path, values: Image.fromarray(np.rint(values * 1000).astype(np.uint16)).save(path),
-    ".tiff": lambda path, values: Image.fromarray(values).save(path),
-}
-
-
-@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("ending", [*WRITERS, *ENDINGS_OF_OURS])
 def test_each_format_is_read_in_metres(dataset: DepthDataset, first: Sample, tmp_path: Path, ending: str) -> None:
-    WRITERS[ending](tmp_path / f"{first.id}{ending}", ramp(first))
+    {**WRITERS, **ENDINGS_OF_OURS}[ending](tmp_path / f"{first.id}{ending}", ramp(first))
     scorer = FilesScorer(tmp_path, dataset)
     assert scorer.output is Output.METRES and scorer.name == tmp_path.name
     np.testing.assert_allclose(estimate(tmp_path, dataset).values[0, 0], ramp(first), atol=5.1e-4)
@@ -90,7 +78,7 @@ def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
     dataset: DepthDataset, first: Sample, tmp_path: Path, uncertainty: np.ndarray
 ) -> None:
     np.savez(tmp_path / f"{first.id}.npz", depth_m=ramp(first), uncertainty=uncertainty)
-    with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got .*6, 8\)"):
+    with pytest.raises(LeadlineError, match=r"must have one channel.*, got .*6, 8\)"):
         estimate(tmp_path, dataset)
 
 
@@ -146,7 +134,7 @@ def test_mistakes_are_one_line(
 
 def test_colours_are_not_depth(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
     Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id}.png")
-    with pytest.raises(LeadlineError, match=r"must hold one map of numbers \(H, W\), got uint8 \(6, 8, 3\)"):
+    with pytest.raises(LeadlineError, match=r"must have one channel, got shape \(6, 8, 3\); store depth"):
         estimate(tmp_path, dataset)
 
 

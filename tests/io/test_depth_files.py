@@ -7,7 +7,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from leadline.errors import LeadlineError
-from leadline.io.depth_files import read_depth_png, read_npz, write_depth_png, write_npz
+from leadline.io.depth_files import (
+    read_depth_png,
+    read_npz,
+    write_depth_png,
+    write_npz,
+)
 
 
 def metres(*rows: list[float]) -> np.ndarray:

@@ -15,18 +15,32 @@ def written(tmp_path: Path, text: str) -> Path:
 @pytest.mark.parametrize("header", ["", "x,y,metres\n", "# the kitchen\n\n", "\ufeffx, y, metres\r\n"])
 def test_lines_of_one_picture(tmp_path: Path, header: str) -> None:
     found = read_distances(written(tmp_path, f"{header}320,240,2.5\n\n10.5, 20, 1\n"), Path("a.jpg"))
-    assert found == [(Path("a.jpg"), (320, 240), 2.5, False), (Path("a.jpg"), (10.5, 20), 1, False)]
+    assert found == [(Path("a.jpg"), (320, 240), 2.5, False, None), (Path("a.jpg"), (10.5, 20), 1, False, None)]
 
 
 @pytest.mark.parametrize("header", ["", "picture,x,y,metres\n"])
 def test_lines_that_name_their_picture(tmp_path: Path, header: str) -> None:
     (found,) = read_distances(written(tmp_path, f'{header}"rooms/a, b.jpg",3,4,2.5\n'))
-    assert found == (tmp_path / "rooms/a, b.jpg", (3, 4), 2.5, False)
+    assert found == (tmp_path / "rooms/a, b.jpg", (3, 4), 2.5, False, None)
 
 
 def test_a_header_can_change_order_and_say_straight_from_the_camera(tmp_path: Path) -> None:
     (found,) = read_distances(written(tmp_path, "distance_m,picture,y,x\n2.5,a.jpg,4,3\n"))
-    assert found == (tmp_path / "a.jpg", (3, 4), 2.5, True)
+    assert found == (tmp_path / "a.jpg", (3, 4), 2.5, True, None)
+
+
+def test_lengths_stand_beside_points(tmp_path: Path) -> None:
+    found = read_distances(written(tmp_path, "1,2,3\n10,20,30,40,0.297\n"), Path("a.jpg"))
+    assert found == [(Path("a.jpg"), (1, 2), 3, False, None), (Path("a.jpg"), (10, 20), 0.297, False, (30, 40))]
+    (named,) = read_distances(written(tmp_path, "a.jpg,10,20,30,40,0.297\n"))
+    assert named == (tmp_path / "a.jpg", (10, 20), 0.297, False, (30, 40))
+
+
+def test_a_point_below_a_header_of_lengths_leaves_the_end_empty(tmp_path: Path) -> None:
+    text = "x,y,x2,y2,distance_m\n1,2,,,3\n10,20,30,40,0.297\n"
+    point, length = read_distances(written(tmp_path, text), Path("a.jpg"))
+    assert (point.end, point.from_camera) == (None, True)
+    assert (length.end, length.from_camera) == ((30, 40), False)
 
 
 @pytest.mark.parametrize(

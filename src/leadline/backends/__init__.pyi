@@ -4,6 +4,7 @@ from .base import Image as Image
 from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
+from .calibrated import to_metres as to_metres
 from .graph_model import FEW_IMAGES as FEW_IMAGES
 from .graph_weights import APART as APART
 from .graph_weights import SCALES as SCALES

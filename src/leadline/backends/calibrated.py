@@ -75,12 +75,12 @@ class CalibratedBackend:
         """Metres; NaN where a depth is not positive, `FARTHEST_M` where a disparity is next to nothing."""
         values, relative_error = self._model.estimate(images, cameras)
         scale, shift = np.float32(self.calibration.scale), np.float32(self.calibration.shift)
-        metres = _to_metres(scale * values + shift, self.calibration.space)
+        metres = to_metres(scale * values + shift, self.calibration.space)
         # An error of values that are shifted, or inverted, is no share of a depth.
         return Estimate(metres, relative_error if self.calibration.space is Output.METRES else None)
 
 
-def _to_metres(values: NDArray[np.float32], space: Output) -> NDArray[np.float32]:
+def to_metres(values: NDArray[np.float32], space: Output) -> NDArray[np.float32]:
     """Metres of calibrated values, positive and finite or NaN."""
     metres = values if space is not Output.DISPARITY else np.reciprocal(np.maximum(values, np.float32(1 / FARTHEST_M)))
     return np.where(np.isfinite(metres) & (metres > 0), metres, np.float32(np.nan))

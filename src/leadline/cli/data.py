@@ -71,15 +71,32 @@ def synthesize(
 
 
 @data_app.command
-def check(root: Path, /) -> int:
-    """Check a folder data set: files, sizes, depth histogram, share of valid pixels, suspected unit.
+def convert(source: Path, /, *, out: Path, every: float = 0.0, motion: float = 0.0) -> int:
+    """Write a data set or capture of any layout as a folder with an index: upright, with cameras and poses.
 
     Args:
-        root: the folder that holds index.csv.
+        source: the capture: what --data takes, such as a .r3d file or a folder of Stray Scanner.
+        out: folder to write.
+        every: least seconds between two images of a scene.
+        motion: metres that the camera must have moved between two images of a scene; turning by 15 degrees counts, too.
     """
-    from leadline.data.check import check_folder
+    from leadline.data import Thinning
+    from leadline.data import convert as write
 
-    report = check_folder(root)
+    print(f"{write(source, out, Thinning(every, motion))} images written to {out}")
+    return 0
+
+
+@data_app.command
+def check(root: Path, /) -> int:
+    """Check a data set: files, sizes, depth histogram, share of valid pixels, suspected unit.
+
+    Args:
+        root: the folder that holds index.csv, or a capture or data set of another layout.
+    """
+    from leadline.data.check import check_dataset
+
+    report = check_dataset(root)
     print("\n".join(report.lines()))
     return EXIT_USAGE if report.problems else 0
 

@@ -1,5 +1,7 @@
 from .catalog import DATASETS as DATASETS
 from .catalog import open_dataset as open_dataset
+from .conversion import Thinning as Thinning
+from .conversion import convert as convert
 from .download import download_nyu as download_nyu
 from .joined import with_pictures_beside as with_pictures_beside
 from .loader import DepthDataModule as DepthDataModule

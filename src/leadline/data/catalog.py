@@ -38,6 +38,40 @@ def _is_nyu(path: Path) -> bool:
     return (path.is_file() and path.suffix == ".mat") or (path / "nyu_depth_v2_labeled.mat").exists()
 
 
+_SCANNET_EXPORT = ("color", "depth", "pose")
+
+
+def _ends_with(*endings: str) -> Callable[[Path], bool]:
+    """A recogniser of files by their ending."""
+    return lambda path: path.suffix.lower() in endings and path.is_file()
+
+
+def _is_record3d(path: Path) -> bool:
+    exported = any(path.glob("depth/0.exr")) or any(path.glob("depth/1.exr"))
+    return (
+        _ends_with(".r3d")(path)
+        or (path / "EXR_RGBD").is_dir()
+        or ((path / "metadata").is_file() and (path / "rgbd").is_dir())
+        or ((path / "metadata.json").is_file() and exported)
+    )
+
+
+_is_arkitscenes = _holds(
+    *(above + name for above in ("", "*_frames/", "*/", "*/*/", "*/*/*/") for name in ("lowres_depth", "highres_depth"))
+)
+
+
+def _is_rosbag(path: Path) -> bool:
+    return _ends_with(".bag")(path) or (
+        (path / "metadata.yaml").is_file() and (any(path.glob("*.db3*")) or any(path.glob("*.mcap*")))
+    )
+
+
+def _is_scannet(path: Path) -> bool:
+    exported = any(all((scene / name).is_dir() for name in _SCANNET_EXPORT) for scene in (path, *path.glob("*")))
+    return exported or _ends_with(".sens")(path) or any(path.glob("*.sens"))
+
+
 DATASETS: dict[str, Kind] = {
     "folder": Kind("index.csv", _holds("index.csv"), "folder:FolderDataset"),
     "nyu": Kind("nyu_depth_v2_labeled.mat", _is_nyu, "nyu:open_nyu"),
@@ -60,6 +94,27 @@ DATASETS: dict[str, Kind] = {
         _holds("TrainSplit.txt", "TestSplit.txt", "*/TrainSplit.txt", "*/TestSplit.txt"),
         "seven_scenes:SevenScenesDataset",
     ),
+    "record3d": Kind(".r3d, EXR_RGBD, metadata and rgbd", _is_record3d, "record3d:Record3dDataset"),
+    "stray": Kind("rgb.mp4, odometry.csv", _holds("odometry.csv", "*/odometry.csv"), "stray:StrayDataset"),
+    "arkitscenes": Kind("lowres_depth, highres_depth", _is_arkitscenes, "arkitscenes:ArkitScenesDataset"),
+    "polycam": Kind("keyframes/depth", _holds("keyframes/depth"), "polycam:PolycamDataset"),
+    "3d-scanner-app": Kind(
+        "frame_00000.json, depth_00000.png", _holds("depth_[0-9]*.png"), "scanner3d:ScannerAppDataset"
+    ),
+    "nerfstudio": Kind("transforms.json", _holds("transforms.json"), "nerfstudio:NerfstudioDataset"),
+    "colmap": Kind(
+        "stereo/depth_maps of COLMAP", _holds("stereo/depth_maps", "dense/stereo/depth_maps"), "colmap:ColmapDataset"
+    ),
+    "hypersim": Kind(
+        "images/scene_cam_00_geometry_hdf5",
+        _holds("images/scene_cam_*_geometry_hdf5", "ai_*/images/scene_cam_*_geometry_hdf5"),
+        "hypersim:HypersimDataset",
+    ),
+    "replica": Kind(
+        "results, traj.txt", _holds("results/depth*.png", "*/results/depth*.png"), "replica:ReplicaDataset"
+    ),
+    "rosbag": Kind("a .bag file, or metadata.yaml of ROS 2", _is_rosbag, "rosbag:RosbagDataset"),
+    "scannet": Kind("color, depth, pose, or a .sens file", _is_scannet, "scannet:open_scannet"),
 }
 """Every kind of data set (docs/reference/data-sets.md), in the order in which a path is compared with them."""
 

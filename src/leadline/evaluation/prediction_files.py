@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,14 +15,12 @@ from leadline.data import DepthDataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
-from leadline.io import as_record, decode_image, read_exr, read_npy, read_npz_arrays, read_pfm, read_toml
+from leadline.io import DEPTH_READERS, as_record, read_stored_depth, read_toml
 
 FILES = "files:"
 """A model's name begins so where it is a folder of predictions."""
 INFO = "predictions.toml"
 MILLIMETRES = 0.001
-UNCERTAINTIES = ("uncertainty_m", "uncertainty")
-"""Names of the array beside depth, best first."""
 
 
 def is_folder_of_maps(model: str | Path) -> bool:
@@ -57,7 +54,7 @@ class FilesScorer:
         """Find out how the folder's files are named.
 
         Args:
-            folder: holds, for each picture, ID or the picture's own name with one of the endings of `READERS`;
+            folder: holds, for each picture, ID or the picture's own name with one of the `ENDINGS`;
                 `leadline predict`'s output is such a folder. May hold a `predictions.toml`, see `FilesInfo`.
             dataset: the pictures.
 
@@ -90,21 +87,17 @@ class FilesScorer:
 
     def _read(self, name: str, height: int, width: int) -> ImageEstimate:
         stem = self._stem_of[name]
-        found = self._find(stem)
-        if found is None:
+        path = self._find(stem)
+        if path is None:
             raise LeadlineError(
-                f"{self.folder} holds no prediction of {name!r}: wanted {stem} with one of {', '.join(READERS)}"
+                f"{self.folder} holds no prediction of {name!r}: wanted {stem} with one of {', '.join(ENDINGS)}"
             )
         if self._times[stem] > 1:
             raise LeadlineError(
                 f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
             )
-        path, read = found
-        stored, uncertainty = read(path)
-        for values in (stored,) if uncertainty is None else (stored, uncertainty):
-            if values.ndim != 2 or values.dtype.kind not in "uif":
-                raise LeadlineError(f"{path} must hold one map of numbers (H, W), got {values.dtype} {values.shape}")
-        depth = _at_size(self._without_holes(stored), height, width)
+        stored = read_stored_depth(path)
+        depth, uncertainty = _at_size(self._without_holes(stored.known), height, width), stored.uncertainty_m
         spread = None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
         return ImageEstimate(depth, spread)
 
@@ -116,61 +109,14 @@ class FilesScorer:
         is_value = np.isfinite(values) & (values > 0 if self.output is Output.METRES else True)
         return np.where(is_value, values, np.float32(np.nan))
 
-    def _find(self, stem: str) -> tuple[Path, "Reader"] | None:
-        for ending, read in READERS.items():
-            path = self.folder / f"{stem}{ending}"
-            if path.is_file():
-                return path, read
-        return None
+    def _find(self, stem: str) -> Path | None:
+        paths = (self.folder / f"{stem}{ending}" for ending in ENDINGS)
+        return next((path for path in paths if path.is_file()), None)
 
 
-Reader = Callable[[Path], tuple[NDArray[Any], NDArray[Any] | None]]
-
-
-def _read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """`depth_m` (or the only array) and, if it is there, `uncertainty_m` or `uncertainty`."""
-    try:
-        arrays = read_npz_arrays(path)
-        key = _depth_among(list(arrays))
-        uncertainty = next((arrays[name] for name in UNCERTAINTIES if name in arrays), None)
-        return arrays[key], uncertainty
-    except (LeadlineError, KeyError) as error:
-        raise LeadlineError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
-
-
-def _depth_among(names: Sequence[str]) -> str:
-    others = [name for name in names if name not in UNCERTAINTIES]
-    if "depth_m" not in names and len(others) != 1:
-        raise KeyError(f"it holds {', '.join(names) or 'nothing'}")
-    return "depth_m" if "depth_m" in names else others[0]
-
-
-def _read_npy(path: Path) -> tuple[NDArray[Any], None]:
-    return read_npy(path), None
-
-
-def _read_picture(path: Path) -> tuple[NDArray[Any], None]:
-    return np.asarray(decode_image(path)), None
-
-
-def _read_exr(path: Path) -> tuple[NDArray[Any], None]:
-    return read_exr(path), None
-
-
-def _read_pfm(path: Path) -> tuple[NDArray[Any], None]:
-    return read_pfm(path), None
-
-
-READERS: dict[str, Reader] = {
-    ".npz": _read_npz,
-    ".npy": _read_npy,
-    ".exr": _read_exr,
-    ".pfm": _read_pfm,
-    "_depth.png": _read_picture,
-    ".png": _read_picture,
-    ".tiff": _read_picture,
-}
-"""By what a file's name ends with after the picture's, best first."""
+_OURS = (".npz", ".npy", ".exr", ".pfm", "_depth.png")
+ENDINGS = (*_OURS, *(ending for ending in DEPTH_READERS if ending not in _OURS))
+"""What a file's name ends with after the image's, best first."""
 
 
 def _read_info(folder: Path) -> FilesInfo:

@@ -4,6 +4,7 @@ from .camera import choose_camera as choose_camera
 from .camera import focal_px_from_fov as focal_px_from_fov
 from .camera import fov_deg_from_focal as fov_deg_from_focal
 from .camera import with_lens as with_lens
+from .depth import MAX_MM as MAX_MM
 from .depth import DepthSummary as DepthSummary
 from .depth import Output as Output
 from .depth import depth_along_axis as depth_along_axis
@@ -15,8 +16,11 @@ from .edges import MAX_AREA_PX as MAX_AREA_PX
 from .edges import edge_window as edge_window
 from .edges import sharpen_edges as sharpen_edges
 from .edges import with_sharp_edges as with_sharp_edges
+from .floor import Floor as Floor
+from .floor import find_floor as find_floor
 from .lens import Lens as Lens
 from .lens import LensModel as LensModel
+from .normals import surface_normals as surface_normals
 from .points import Cloud as Cloud
 from .points import known_camera as known_camera
 from .points import on_surface as on_surface

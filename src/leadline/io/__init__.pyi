@@ -9,8 +9,12 @@ from .camera_files import CameraLike as CameraLike
 from .camera_files import GivenCamera as GivenCamera
 from .camera_files import as_camera as as_camera
 from .camera_files import camera_from_options as camera_from_options
+from .camera_files import fit_camera as fit_camera
 from .camera_files import read_camera as read_camera
 from .camera_formats import CameraFile as CameraFile
+from .colmap_model import ColmapView as ColmapView
+from .colmap_model import read_colmap_model as read_colmap_model
+from .depth_files import read_npz as read_npz
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png
@@ -28,8 +32,10 @@ from .exr import write_exr as write_exr
 from .images import Picture as Picture
 from .images import as_seen as as_seen
 from .images import decode_image as decode_image
+from .images import decode_image_bytes as decode_image_bytes
 from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
+from .images import read_image_bytes as read_image_bytes
 from .images import require_decodable as require_decodable
 from .images import upright_size as upright_size
 from .json_files import format_json as format_json
@@ -49,6 +55,9 @@ from .remote import RemoteFolder as RemoteFolder
 from .remote import describe_error as describe_error
 from .remote import files_below as files_below
 from .remote import item_error as item_error
+from .stored_depth import DEPTH_READERS as DEPTH_READERS
+from .stored_depth import StoredDepth as StoredDepth
+from .stored_depth import read_stored_depth as read_stored_depth
 from .streams import CAMERA as CAMERA
 from .streams import NewestFrames as NewestFrames
 from .streams import is_stream as is_stream
@@ -62,4 +71,5 @@ from .video import MAX_FRAME_PIXELS as MAX_FRAME_PIXELS
 from .video import ClipReader as ClipReader
 from .video import Shot as Shot
 from .video import pyav as pyav
+from .video_frames import FrameFinder as FrameFinder
 from .wholeness import is_whole as is_whole

@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from math import floor, sqrt
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -410,6 +411,35 @@ def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:
     except Exception as error:
         raise LeadlineError(f"the picture is damaged or cut short ({brief(error)}): open it again") from error
     return _looked_at(_Decoded(image, image.size, _exif(image), num_bits), "the picture", max_pixels)
+
+
+def read_image_bytes(data: bytes, name: str) -> Picture:
+    """What `read_image` makes of a file, of the bytes of one that lies in a container.
+
+    Args:
+        data: the bytes.
+        name: what to call the picture in a refusal.
+
+    Raises:
+        LeadlineError: if they are no picture, or it is damaged.
+    """
+    return as_seen(decode_image_bytes(data, name))
+
+
+def decode_image_bytes(data: bytes, name: str) -> Image.Image:
+    """What `decode_image` makes of a file, of the bytes of one that lies in a container.
+
+    Raises:
+        LeadlineError: if they are no picture, or it is damaged.
+    """
+    try:
+        image = Image.open(BytesIO(data), formats=_readable_formats())
+        image.load()
+        return image
+    except Exception as error:
+        raise LeadlineError(
+            f"{name} holds no picture that can be read ({brief(error)}): copy or export it again"
+        ) from error
 
 
 def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:

@@ -1,3 +1,8 @@
+from .anchored import Anchoring as Anchoring
+from .anchored import Correction as Correction
+from .anchored import FloorScale as FloorScale
+from .anchoring import KnownPoints as KnownPoints
+from .anchoring import anchor_to_points as anchor_to_points
 from .colors import COLOR_MAP as COLOR_MAP
 from .colors import INVALID_RGB as INVALID_RGB
 from .colors import colorize as colorize
@@ -10,6 +15,7 @@ from .files import distinct_stems as distinct_stems
 from .files import output_stems as output_stems
 from .files import predict_files as predict_files
 from .known_distances import read_distances as read_distances
+from .known_points import read_anchor as read_anchor
 from .measurement import WINDOW_PX as WINDOW_PX
 from .measurement import Measurement as Measurement
 from .measurement import Point as Point

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from leadline.errors import LeadlineError
-from leadline.geometry import DepthSummary, size_with_area
+from leadline.geometry import DepthSummary, Output, size_with_area
 from leadline.io import (
     CONTACT_SHEET,
     MAX_TRIANGLES,
@@ -53,8 +53,25 @@ class FileResult:
     """None if there is no result."""
     focal: str
     """Focal length and where it is from, in words."""
+    anchoring: str
+    """What known distances or the camera's height made of it, in words; "" if nothing was known."""
     error: str
     """Why there is no result, such as a picture that cannot be read; "" if there is one."""
+
+
+class Anchor(Protocol):
+    """What is known of images and brings their predictions to it."""
+
+    any_output: bool
+    """Whether it makes metres of values without a unit."""
+
+    def camera(self, path: Path) -> GivenCamera | None:
+        """The camera of an image, where that is known with it."""
+        ...
+
+    def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
+        """Bring a prediction of an image, of a height and width in its file, to what is known."""
+        ...
 
 
 class _Done(NamedTuple):
@@ -80,6 +97,7 @@ def predict_files(
     skip_existing: bool = False,
     tiled: bool = False,
     undistort: bool = False,
+    anchor: Anchor | None = None,
     on_prediction: Callable[[Path, Prediction], None] | None = None,
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; one that fails, whatever the reason, is reported and passed over.
@@ -101,11 +119,10 @@ def predict_files(
         max_pixels: larger pictures are read smaller.
         max_triangles: of each surface; a finer one is simplified.
         skip_existing: pass over pictures whose results are all there and, as far as their ends tell, whole. Without
-        max_triangles: of each surface; a finer one is simplified.
-        skip_existing: pass over pictures whose results are all there; results appear whole or not at all. Without
             formats there is nothing to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
         undistort: whether the lens' distortion is removed first, see `predict`.
+        anchor: known distances, or a known height of the camera, to bring each prediction to.
         on_prediction: is called with each file and its prediction, in order.
 
     Yields:
@@ -135,10 +152,11 @@ def predict_files(
                 wait = partial(_enter, stack, gate)  # a large image is alone from here until its results are written
                 prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
                 written = prediction.save(stem, formats, max_triangles)
-                result = FileResult(path, written, prediction.summary, prediction.focal, "")
+                words = "" if prediction.anchoring is None else str(prediction.anchoring)
+                result = FileResult(path, written, prediction.summary, prediction.focal, words, "")
         except Exception as error:  # memory, a full disk, foreign libraries: the others are still to be done
             logger.debug("%s", path, exc_info=True)
-            return _Done(FileResult(path, [], None, "", item_error(path, error)), None, None)
+            return _Done(FileResult(path, [], None, "", "", item_error(path, error)), None, None)
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
         return _Done(result, row, prediction if on_prediction else None)
 

@@ -20,6 +20,7 @@ from leadline.io import (
     write_ply,
     write_points_glb,
 )
+from leadline.prediction.anchored import Anchoring, FloorScale
 from leadline.prediction.colors import depth_limits, write_color_png
 
 
@@ -37,6 +38,8 @@ class Prediction:
     """The camera of the image, which also says where it is from; None if nothing tells."""
     uncertainty_m: NDArray[np.float32] | None = None
     """Expected absolute error in metres at each pixel, (H, W); None where the model does not say."""
+    anchoring: Anchoring | FloorScale | None = None
+    """What known distances or the camera's height made of it; its `str` says so in words. None if nothing was known."""
 
     @property
     def intrinsics(self) -> NDArray[np.float32] | None:

@@ -134,7 +134,7 @@ def fit_scale_and_shift(groups: Sequence[Measured], measured: str, space: Output
             f"a scale and a shift need at least {MIN_MEASUREMENTS} measurements at different values of the model, "
             f"got {len(values)}: measure nearer and farther points"
         )
-    scale, shift = _fit_line(groups, space)
+    scale, shift = fit_line(groups, space)
     if scale <= 0:
         raise LeadlineError(
             f"the model's {space} falls where the measured one rises, so that no scale fits: check the points"
@@ -144,12 +144,12 @@ def fit_scale_and_shift(groups: Sequence[Measured], measured: str, space: Output
     for fold in folds:
         kept = [group for index, group in enumerate(groups) if index not in fold]
         if sum(len(group.values) for group in kept) >= MIN_MEASUREMENTS:
-            errors += _errors([groups[index] for index in fold], *_fit_line(kept, space), space)
+            errors += _errors([groups[index] for index in fold], *fit_line(kept, space), space)
     error_after = float(np.median(errors)) if errors else None
     return Calibration(scale=scale, shift=shift, space=space, measured=measured, error_after=error_after)
 
 
-def _fit_line(groups: Sequence[Measured], space: Output) -> tuple[float, float]:
+def fit_line(groups: Sequence[Measured], space: Output) -> tuple[float, float]:
     """Scale and shift of least absolute relative error, by least squares with new weights in each round."""
     values, metres = (np.concatenate(columns) for columns in zip(*groups, strict=True))
     share = np.concatenate([np.full(len(group.values), 1 / len(group.values)) for group in groups])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from depth_writers import WRITERS
 from leadline.data.check.check import check_folder
 from leadline.data.check.depths import likely_units
 from leadline.data.synthetic.dataset import SyntheticDataset, synthesize
@@ -67,6 +68,20 @@ def test_a_sound_set_has_no_problems_and_true_numbers(sound: Path):
     assert report.depth.median_m == pytest.approx(np.median(depths), abs=0.02)
     assert report.depth.min_m == pytest.approx(depths.min(), abs=0.2)
     assert sum(report.depth.shares) == pytest.approx(1)
+
+
+def test_depth_of_every_kind_has_a_size_and_metres(root: Path):
+    rows = read_rows(root)
+    floats = [ending for ending in WRITERS if ending not in (".png", ".pgm")]  # as the whole set's, by the first file
+    for row, ending in zip(rows, floats * NUM, strict=False):
+        with Image.open(root / row["depth"]) as file:
+            metres = np.asarray(file).astype(np.float32) / 1000
+        row["depth"] = f"depth/{row['id']}{ending}"
+        WRITERS[ending](root / row["depth"], metres)
+    (root / "dataset.toml").unlink()
+    write_rows(root, rows)
+    report = check_folder(root)
+    assert report.problems == () and report.depth_sizes == {(160, 120): NUM} and report.num_sampled == NUM
 
 
 def test_the_text_has_a_histogram_in_metres_whose_bars_are_the_shares(root: Path):

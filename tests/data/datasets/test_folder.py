@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from depth_writers import WRITERS
 from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     FolderDataset,
@@ -400,6 +401,22 @@ def test_depth_of_another_size_is_refused(tmp_path: Path) -> None:
         FolderDataset(tmp_path)[0]
 
 
+@pytest.mark.parametrize("ending", WRITERS)
+def test_depth_of_every_kind_is_in_metres_and_0_is_none(tmp_path: Path, ending: str) -> None:
+    write_set(tmp_path, f"a,rgb.png,a{ending}")
+    WRITERS[ending](tmp_path / f"a{ending}", MILLIMETRES.astype(np.float32) / 1000 * (MILLIMETRES < 5000))
+    depth_m, valid = FolderDataset(tmp_path).ground_truth(0)
+    assert depth_m[0].flatten().tolist() == pytest.approx([0, 1, 1.5, 2.5, 0.001, 0])
+    assert valid[0].tolist() == [[False, True, True], [True, True, False]]
+
+
+def test_what_our_own_npz_calls_invalid_is_none(tmp_path: Path) -> None:
+    write_set(tmp_path, "a,rgb.png,a.npz", toml="depth_offset = 1.0")
+    np.savez(tmp_path / "a.npz", depth_m=np.ones((2, 3), np.float32), valid=np.eye(2, 3, dtype=bool))
+    _, valid = FolderDataset(tmp_path).ground_truth(0)
+    assert valid[0].tolist() == [[True, False, False], [False, True, False]]
+
+
 @pytest.mark.parametrize("size", [(4, 6), (1, 2), (6, 9)])
 def test_depth_of_another_resolution_keeps_its_size(tmp_path: Path, size: tuple[int, int]) -> None:
     write_set(tmp_path)
@@ -423,10 +440,12 @@ def test_which_sizes_can_be_of_one_view(depth: tuple[int, int], image: tuple[int
     assert same_view(depth, image) is same is same_view(image, depth)
 
 
-@pytest.mark.parametrize("name", ["rgb.png", "depth.png"])
-def test_text_named_png_is_refused(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"), [("rgb.png", "no picture that can be read"), ("depth.png", "no depth map that can be read")]
+)
+def test_text_named_png_is_refused(tmp_path: Path, name: str, reason: str) -> None:
     (write_set(tmp_path) / name).write_text("nothing to see here")
-    with pytest.raises(LeadlineError, match=rf"{name} is no picture that can be read"):
+    with pytest.raises(LeadlineError, match=rf"{name} is {reason}"):
         FolderDataset(tmp_path)[0]
 
 

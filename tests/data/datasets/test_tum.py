@@ -66,6 +66,17 @@ def test_camera_goes_by_the_sequences_name(root: Path) -> None:
     assert TumDataset(root)[0].intrinsics[0, 0].item() == pytest.approx(535.4)
 
 
+def test_camera_goes_by_the_lists_head_or_a_links_name_where_the_folder_was_renamed(root: Path) -> None:
+    (root / HALL).rename(root / "mine")
+    (root / HALL).symlink_to(root / "mine")
+    assert TumDataset(root / HALL)[0].intrinsics[0, 0] == pytest.approx(535.4)
+    text = (root / "mine" / "rgb.txt").read_text()
+    write(root / "mine" / "rgb.txt", text.replace("rgbd_dataset.bag", "rgbd_dataset_freiburg2_desk.bag"))
+    for name in ("mine", HALL):
+        assert TumDataset(root / name)[0].intrinsics[0, 0] == pytest.approx(520.9)
+    assert TumDataset(root / "mine").time_s(1) == 100.2
+
+
 def test_the_nearest_pairs_go_first_and_nothing_is_paired_twice() -> None:
     # 1.00 could have either; 1.01 is nearer to 1.012, so 1.00 is left with 0.985.
     pairs = associate(times(1.00, 1.01), times(0.985, 1.012))

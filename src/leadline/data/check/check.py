@@ -6,13 +6,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
@@ -40,17 +41,21 @@ VALUES_PER_PICTURE = 5000
 MAX_NAMED = 3
 """Files named in one problem; the others are counted."""
 
+SIZE_IN_HEAD = (".png", ".tif", ".tiff", ".pgm")
+"""Endings of depth whose size Pillow tells, mostly, without decoding it."""
+
 Row = dict[str, str]
+S = TypeVar("S")
 T = TypeVar("T")
 Size = tuple[int, int]  # width, height
 
 
 @dataclass(frozen=True)
 class DataCheck:
-    """What was found in a folder data set."""
+    """What was found in a data set."""
 
     num_pictures: int
-    """Rows of the index."""
+    """Rows of the index, or pictures that the layout lists."""
     num_sampled: int
     """Pictures that were decoded for the depths."""
     picture_sizes: Mapping[Size, int]
@@ -92,13 +97,19 @@ class _Header(NamedTuple):
     focal_px: float | None  # of the picture, by its EXIF block
 
 
-class _Look(NamedTuple):
+class View(NamedTuple):
     """What a decoded pair looks like."""
 
     values_m: np.ndarray  # some of the valid depths, (N,)
     valid_share: float
     is_constant: bool
     edges: Edges | None
+
+
+class _Look(NamedTuple):
+    """What a decoded pair of a folder looks like, and what its file holds."""
+
+    view: View
     far: FarValues
     step: int  # what the stored numbers are multiples of; 0 where there are none
 
@@ -120,18 +131,19 @@ def check_folder(root: Path) -> DataCheck:
     problems: list[str] = []
     info, rows = _info(root, problems), _rows(root, problems)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        headers = _for_each(pool, rows, lambda row: _header(root, row), "heads of files")
+        headers = for_each(pool, rows, lambda row: _header(root, row), "heads of files")
         problems += _header_problems(rows, headers)
         sound = [row for row, header in zip(rows, headers, strict=True) if _is_sound(header)]
-        sampled = _evenly(sound, MAX_SAMPLED)
+        sampled = evenly(sound, MAX_SAMPLED)
         info = _with_scale(root, sampled, info)
-        seen = _for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
+        seen = for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
     unread = [problem for problem in seen if isinstance(problem, str)]
     more = [f"and {len(unread) - MAX_NAMED} more pictures of which the like is true"] if len(unread) > MAX_NAMED else []
     problems += unread[:MAX_NAMED] + more
     looks = {row["id"]: look for row, look in zip(sampled, seen, strict=True) if isinstance(look, _Look)}
-    problems += _look_problems(looks)
-    depth = summarise_depth([look.values_m for look in looks.values()], [look.valid_share for look in looks.values()])
+    views = {name: look.view for name, look in looks.items()}
+    problems += view_problems(views)
+    depth = view_depths(views)
     step = gcd(*(look.step for look in looks.values()))
     unit = unit_problem(depth.median_m, info, step) if depth else None
     note = unit_note(depth.median_m, info, step) if depth else None
@@ -154,7 +166,7 @@ def check_folder(root: Path) -> DataCheck:
     )
 
 
-def _for_each(pool: Executor, rows: Sequence[Row], work: Callable[[Row], T], what: str) -> list[T]:
+def for_each(pool: Executor, rows: Sequence[S], work: Callable[[S], T], what: str) -> list[T]:
     """Do `work` for all rows on all cores, with a progress bar where someone can see it."""
     return list(tqdm(pool.map(work, rows), total=len(rows), desc=what, disable=not sys.stderr.isatty()))
 
@@ -196,7 +208,8 @@ def _usable_rows(path: Path) -> list[Row]:
         return []
 
 
-def _evenly(rows: Sequence[Row], most: int) -> list[Row]:
+def evenly(rows: Sequence[T], most: int) -> list[T]:
+    """At most so many of the rows, from the first to the last."""
     places = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(int)
     return [rows[place] for place in places]
 
@@ -216,14 +229,19 @@ def _try_size(path: Path, is_depth: bool) -> Size | str:
 
 
 def _size(path: Path, is_depth: bool) -> Size | str:
-    """Size of the upright picture, from its head alone."""
-    if is_depth and path.suffix == ".npy":
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-        return (shape[1], shape[0]) if len(shape) == 2 else "depth map of more than one channel"
+    """Size of the upright picture or of depth, from its head where that tells."""
+    if not path.exists():
+        return "missing file"
     if not is_depth:
-        return upright_size(path) if path.exists() else "missing file"
-    with Image.open(path) as file:
-        return file.size if len(file.getbands()) == 1 else "depth map of more than one channel"
+        return upright_size(path)
+    shape: tuple[int, ...] = ()
+    if path.suffix.lower() == ".npy":
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    elif path.suffix.lower() in SIZE_IN_HEAD:
+        with suppress(UnidentifiedImageError), Image.open(path) as file:
+            shape = (file.height, file.width, len(file.getbands()))
+    height, width, *channels = shape or read_stored(path).shape
+    return (width, height) if channels in ([], [1]) else "depth map of more than one channel"
 
 
 def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[str]:
@@ -258,26 +276,36 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
         depth_m = along_axis(root, row, info, picture, stored_m)
     except LeadlineError as error:
         return str(error)
-    height, width = depth_m.shape
-    rgb = resize(picture.rgb, height, width).transpose(2, 0, 1)
-    values_m = depth_m[valid]
-    is_constant = bool(values_m.size and values_m.min() == values_m.max())
-    edges = find_edges(rgb, depth_m, valid)
-    some = values_m[:: values_m.size // VALUES_PER_PICTURE + 1]
     far = find_far_values(stored, stored_m, valid)
     step = int(np.gcd.reduce(stored[valid].astype(np.int64), initial=0)) if stored.dtype.kind in "ui" else 1
-    return _Look(some, float(valid.mean()), is_constant, edges, far, step)
+    return _Look(view_of(picture.rgb, depth_m, valid), far, step)
 
 
-def _look_problems(looks: Mapping[str, _Look]) -> Iterator[str]:
-    empty = [name for name, look in looks.items() if not look.valid_share]
-    constant = [name for name, look in looks.items() if look.is_constant]
+def view_of(image: np.ndarray, depth_m: np.ndarray, valid: np.ndarray) -> View:
+    """What a picture (H, W, 3) and its depth look like, at the depth's size."""
+    height, width = depth_m.shape
+    rgb = resize(image, height, width).transpose(2, 0, 1)
+    values_m = depth_m[valid]
+    is_constant = bool(values_m.size and values_m.min() == values_m.max())
+    some = values_m[:: values_m.size // VALUES_PER_PICTURE + 1]
+    return View(some, float(valid.mean()), is_constant, find_edges(rgb, depth_m, valid))
+
+
+def view_problems(views: Mapping[str, View]) -> Iterator[str]:
+    """What is wrong with depth maps as such, or with how they lie on their pictures; a sentence each."""
+    empty = [name for name, view in views.items() if not view.valid_share]
+    constant = [name for name, view in views.items() if view.is_constant]
     if empty:
-        yield _listing(f"depth map without a valid pixel ({len(empty)} of {len(looks)} looked at)", empty)
+        yield _listing(f"depth map without a valid pixel ({len(empty)} of {len(views)} looked at)", empty)
     if constant:
-        yield _listing(f"depth map of one value only ({len(constant)} of {len(looks)} looked at)", constant)
-    if misaligned := describe_misalignment([look.edges for look in looks.values() if look.edges]):
+        yield _listing(f"depth map of one value only ({len(constant)} of {len(views)} looked at)", constant)
+    if misaligned := describe_misalignment([view.edges for view in views.values() if view.edges]):
         yield misaligned
+
+
+def view_depths(views: Mapping[str, View]) -> DepthStatistics | None:
+    """The depths of all, summed up; None if there are none."""
+    return summarise_depth([view.values_m for view in views.values()], [view.valid_share for view in views.values()])
 
 
 def _count_sizes(sizes: Sequence[Size | str]) -> Counter[Size]:

@@ -1,23 +1,28 @@
 """What the readers of makers' own layouts share: pictures listed at once, decoded one at a time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.errors import LeadlineError
-from leadline.io import read_image
+from leadline.geometry import Camera, CameraSource
+from leadline.io import read_image, read_json
 
 ASPECT_TOLERANCE = 0.01
 """How far the aspects of an image and its depth may differ: ScanNet's 640x480 beside 1296x968 do by 0.4 %."""
 
 Pinhole = tuple[float, float, float, float]
 """fx, fy, cx, cy in pixels."""
+
+Pose = NDArray[np.float64]
+"""From the camera's axes (x right, y down, z forward) to the world's, (4, 4), in metres."""
 
 
 class Frame(NamedTuple):
@@ -28,10 +33,22 @@ class Frame(NamedTuple):
     official_split: str  # "train", "test"; "" where the makers give none
     rgb: str  # path below the data set's folder
     depth: str  # likewise
+    time_s: float | None = None  # when it was taken, from any beginning; None where unknown
 
 
 class FrameDataset(ABC):
-    """A data set in its makers' layout; a class for each says how depth and camera are read."""
+    """A data set in its makers' layout; a class for each says how depth and camera are read.
+
+    Attributes:
+        any_resolution: whether depth may have another size than its picture.
+        metres_per_unit: of the whole numbers that depth is stored in; None where it is stored in metres.
+        up: the direction that is up in the world of `pose`; None where poses do not tell.
+    """
+
+    metres_per_unit: float | None = None
+
+    any_resolution = False
+    up: tuple[float, float, float] | None = None
 
     def __init__(self, root: Path, frames: Iterable[Frame], wanted: str) -> None:
         """List the pictures; none is decoded yet.
@@ -76,10 +93,14 @@ class FrameDataset(ABC):
             LeadlineError: if a file is missing or broken, or the two differ in size.
         """
         frame = self._frames[index]
-        image = image_tensor(read_image(self._rgb_path(frame)).rgb)
+        image = self._read_rgb(frame)
         truth = self.ground_truth(index)
-        require_size(self.root / frame.depth, truth.depth_m[0].numpy(), image.shape[-2:], "picture")
-        return Sample(image, *truth, _matrix(self._intrinsics(frame)), frame.id, frame.scene)
+        path, size = self.root / frame.depth, tuple(image.shape[-2:])
+        if self.any_resolution:
+            require_same_view(path, tuple(truth.depth_m.shape[-2:]), size)
+        else:
+            require_size(path, truth.depth_m[0].numpy(), size, "picture")
+        return Sample(image, *truth, self._matrix(frame, *image.shape[-2:]), frame.id, frame.scene)
 
     def ground_truth(self, index: int) -> GroundTruth:
         """Decode the depth of one picture alone.
@@ -91,8 +112,44 @@ class FrameDataset(ABC):
         depth_m, valid = self._read_depth(self._frames[index])
         return GroundTruth(torch.from_numpy(depth_m)[None], torch.from_numpy(valid)[None])
 
+    def time_s(self, index: int) -> float | None:
+        """When a picture was taken, in seconds from any beginning; None where unknown."""
+        return self._frames[index].time_s
+
+    def pose(self, index: int) -> Pose | None:
+        """Where the camera was: a 4×4 matrix from its axes (x right, y down, z forward) to the world's, in metres.
+
+        None where unknown.
+        """
+        return None
+
+    def picture_file(self, index: int) -> Path | None:
+        """The file that is the picture as it is stored; None where the picture lies in a container."""
+        path = self._rgb_path(self._frames[index])
+        return path if path.is_file() else None
+
     def _rgb_path(self, frame: Frame) -> Path:
         return self.root / frame.rgb
+
+    def _read_rgb(self, frame: Frame) -> Tensor:
+        """RGB float32 in [0, 1], (3, H, W)."""
+        return image_tensor(read_image(self._rgb_path(frame)).rgb)
+
+    def _matrix(self, frame: Frame, height: int, width: int) -> Tensor:
+        """The camera of the picture that was read, whose size may be another than the camera's."""
+        pinhole = self._intrinsics(frame)
+        if pinhole is None:
+            return UNKNOWN_INTRINSICS.clone()
+        fx, fy, cx, cy = pinhole
+        columns, rows = self._camera_size(frame) or (width, height)
+        camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=columns, height=rows, source=CameraSource.DATA_SET)
+        return torch.from_numpy(
+            (camera if (columns, rows) == (width, height) else camera.resized(width, height)).matrix
+        )
+
+    def _camera_size(self, frame: Frame) -> tuple[int, int] | None:
+        """Width and height of the pictures that `_intrinsics` is for; None: of this one."""
+        return None
 
     @abstractmethod
     def _read_depth(self, frame: Frame) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -171,8 +228,28 @@ def read_numbers(path: Path, num: int) -> list[float]:
     return numbers
 
 
-def _matrix(pinhole: Pinhole | None) -> Tensor:
-    if pinhole is None:
-        return UNKNOWN_INTRINSICS.clone()
-    fx, fy, cx, cy = pinhole
-    return torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds names and values.
+
+    Raises:
+        LeadlineError: if it is missing or holds something else.
+    """
+    try:
+        tree = read_json(path)
+    except OSError as error:
+        raise LeadlineError(f"{path} is missing ({error.strerror}): export the capture again") from error
+    if not isinstance(tree, dict):
+        raise LeadlineError(f"{path} must hold names and values in braces: export the capture again")
+    return tree
+
+
+def number_of(path: Path, tree: Mapping[str, Any], *names: str) -> list[float]:
+    """Some numbers of a JSON file by their names.
+
+    Raises:
+        LeadlineError: if one is missing or no number.
+    """
+    try:
+        return [float(tree[name]) for name in names]
+    except (KeyError, TypeError, ValueError) as error:
+        raise LeadlineError(f"{path} lacks a number {', '.join(names)} ({error}): export the capture again") from error

@@ -17,7 +17,16 @@ from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, CameraSource, choose_camera, depth_along_axis
-from leadline.io import Picture, as_record, brief, decode_image, read_image, read_npy, read_toml
+from leadline.io import (
+    Picture,
+    as_record,
+    brief,
+    decode_image,
+    read_image,
+    read_npy,
+    read_stored_depth,
+    read_toml,
+)
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
@@ -138,7 +147,7 @@ def read_depth(path: Path, info: FolderInfo) -> tuple[np.ndarray, np.ndarray]:
     """Read a depth map and turn it into metres.
 
     Args:
-        path: a one-channel 8- or 16-bit PNG or TIFF, or a .npy array.
+        path: a file of one of `leadline.io.DEPTH_READERS`.
         info: scale, offset, invalid values and farthest depth.
 
     Returns:
@@ -249,8 +258,12 @@ def along_axis(root: Path, row: dict[str, str], info: FolderInfo, picture: Pictu
 
 def _read_mask(path: Path) -> NDArray[Any]:
     """A mask (H, W), 0 where depth is not to be used."""
-    mask = _read_array(path, "buif") if path.suffix == ".npy" else _read_picture(path, ("P",))
-    if mask.ndim != 2:
+    if path.suffix == ".npy":
+        mask = read_npy(path)
+    else:
+        picture = decode_image(path)
+        mask = np.zeros(0) if picture.mode == "P" else np.asarray(picture)
+    if mask.ndim != 2 or mask.dtype.kind not in "buif":
         raise LeadlineError(f"{path} must have one channel, got shape {mask.shape}; 0 where depth is not to be used")
     return mask
 
@@ -261,10 +274,7 @@ def read_stored(path: Path) -> np.ndarray:
     Raises:
         LeadlineError: if the file is missing, broken or not one channel.
     """
-    value = _read_array(path) if path.suffix == ".npy" else _read_picture(path)
-    if value.ndim != 2:
-        raise LeadlineError(f"{path} must have one channel, got shape {value.shape}; store depth, not its colours")
-    return value
+    return read_stored_depth(path).known
 
 
 def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> None:
@@ -283,22 +293,6 @@ def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> 
             f"{path} is turned by its EXIF block, and its depth says nothing of that: "
             "save the picture as its depth lies, without an orientation"
         )
-
-
-def _read_picture(path: Path, refused: tuple[str, ...] = ("P", "1")) -> np.ndarray:
-    picture = decode_image(path)
-    if picture.mode in refused:
-        raise LeadlineError(
-            f"{path} holds places in a list of colours, wanted numbers: save depth as grey of 8 or 16 bits"
-        )
-    return np.asarray(picture)
-
-
-def _read_array(path: Path, kinds: str = "uif") -> np.ndarray:
-    value: np.ndarray = read_npy(path)
-    if value.dtype.kind not in kinds:
-        raise LeadlineError(f"{path} must be one .npy array of numbers; save it with numpy.save")
-    return value
 
 
 def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:
@@ -415,6 +409,10 @@ class FolderDataset:
         truth = _as_tensors(*read_ground_truth(self.root, row, self.info, picture))
         intrinsics = choose_intrinsics(row, self.info, picture)
         return Sample(image_tensor(picture.rgb), *truth, intrinsics, row["id"], row.get("scene") or "")
+
+    def picture_file(self, index: int) -> Path:
+        """The file of a picture."""
+        return self.root / self._rows[index]["rgb"]
 
     def ground_truth(self, index: int) -> GroundTruth:
         """Decode the depth of one picture alone; of distances along rays, the picture too, whose camera they need.

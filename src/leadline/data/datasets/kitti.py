@@ -38,6 +38,8 @@ class KittiDataset(FrameDataset):
         LeadlineError: if there is no depth map whose drive has its pictures.
     """
 
+    metres_per_unit = _DEPTH.depth_scale
+
     def __init__(self, root: Path) -> None:
         """List the pictures; none is decoded yet."""
         wanted = "train/DRIVE_sync/proj_depth, and its pictures in DAY/DRIVE_sync/image_02/data from KITTI's raw data"
@@ -65,6 +67,8 @@ class KittiSelectionDataset(FrameDataset):
     Raises:
         LeadlineError: if there is no depth map.
     """
+
+    metres_per_unit = _DEPTH.depth_scale
 
     def __init__(self, root: Path) -> None:
         """List the pictures; none is decoded yet."""

@@ -36,6 +36,8 @@ class SevenScenesDataset(FrameDataset):
         LeadlineError: if there is no frame, or a scene's split is missing or broken.
     """
 
+    metres_per_unit = _DEPTH.depth_scale
+
     def __init__(self, root: Path) -> None:
         """List the frames; none is decoded yet."""
         super().__init__(root, _frames(root), "chess/seq-01/frame-000000.color.png and the like: unpack seq-*.zip too")

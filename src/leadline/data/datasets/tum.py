@@ -2,10 +2,12 @@
 
 From the makers' page on file formats: `rgb.txt` and `depth.txt` list times and files; depth is 16-bit PNG already
 registered to the colour picture, metres = value / 5000, 0 = no depth. Colour and depth have times of their own and
-are paired as the makers' associate.py does it.
+are paired as the makers' associate.py does it. The head of `rgb.txt` names the recording that a sequence was cut from,
+and with it the camera, whatever the folder is called.
 """
 
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,8 +41,8 @@ class Stamped(NamedTuple):
 class TumDataset(FrameDataset):
     """The pictures of one sequence, or of all sequences in a folder, that have depth of nearly the same time.
 
-    Ids are "SEQUENCE/TIME"; the scene is the sequence. The camera is known where "freiburg1", "freiburg2" or
-    "freiburg3" is in the folder's name or among the comments of rgb.txt, which name the makers' recording.
+    Ids are "SEQUENCE/TIME"; the scene is the sequence. The camera is known where the head of rgb.txt, or else the
+    sequence's name, holds "freiburg1", "freiburg2" or "freiburg3".
 
     Args:
         root: a sequence (it holds rgb.txt), or a folder of sequences.
@@ -49,18 +51,18 @@ class TumDataset(FrameDataset):
         LeadlineError: if there is no pair, or a list is missing or broken.
     """
 
+    metres_per_unit = _DEPTH.depth_scale
+
     def __init__(self, root: Path) -> None:
         """Read the lists; no picture is decoded yet."""
+        self._cameras = {folder.resolve().name: _camera(folder) for folder in _sequences(root)}
         super().__init__(root, _frames(root), "rgb.txt and depth.txt of TUM RGB-D with times that meet")
 
     def _read_depth(self, frame: Frame) -> tuple[NDArray[Any], NDArray[Any]]:
         return read_depth(self.root / frame.depth, _DEPTH)
 
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
-        folder = self.root if (self.root / "rgb.txt").exists() else self.root / Path(frame.rgb).parts[0]
-        lines = (folder / "rgb.txt").read_text(encoding="utf-8").splitlines()
-        told = " ".join([frame.scene, folder.absolute().name, *(line for line in lines if line.startswith("#"))])
-        return next((pinhole for camera, pinhole in INTRINSICS_PX.items() if camera in told), None)
+        return self._cameras[frame.scene]
 
 
 def associate(colours: list[Stamped], depths: list[Stamped]) -> list[tuple[Stamped, Stamped]]:
@@ -88,11 +90,27 @@ def associate(colours: list[Stamped], depths: list[Stamped]) -> list[tuple[Stamp
     return sorted((colours[place], depths[other]) for place, other in pairs.items())
 
 
+def _sequences(root: Path) -> list[Path]:
+    return [root] if (root / "rgb.txt").exists() else sorted(path.parent for path in root.glob("*/rgb.txt"))
+
+
+def _camera(folder: Path) -> Pinhole | None:
+    """The camera of a sequence by the head of its rgb.txt, else by the folder's name or that of a link to it."""
+    with (folder / "rgb.txt").open(encoding="utf-8", errors="replace") as file:
+        head = "".join(takewhile(lambda line: line.startswith("#"), file))
+    for name in (head, folder.name, folder.resolve().name):
+        known = [pinhole for camera, pinhole in INTRINSICS_PX.items() if camera in name]
+        if known:
+            return known[0]
+    return None
+
+
 def _frames(root: Path) -> Iterator[Frame]:
-    for folder in [root] if (root / "rgb.txt").exists() else sorted(path.parent for path in root.glob("*/rgb.txt")):
+    for folder in _sequences(root):
         name, below = folder.resolve().name, "" if folder == root else f"{folder.name}/"
         for colour, depth in associate(_read_list(folder / "rgb.txt"), _read_list(folder / "depth.txt")):
-            yield Frame(f"{name}/{Path(colour.file).stem}", name, "", below + colour.file, below + depth.file)
+            stem = Path(colour.file).stem
+            yield Frame(f"{name}/{stem}", name, "", below + colour.file, below + depth.file, colour.time_s)
 
 
 def _read_list(path: Path) -> list[Stamped]:

@@ -1,0 +1,55 @@
+"""What known distances, or a known height of the camera, made of a prediction: in numbers and in words."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from leadline.geometry import Floor
+
+
+class Correction(StrEnum):
+    """What known distances make of a prediction."""
+
+    FIELD = "a smooth field"
+    FACTOR = "one factor"
+    LINE = "scale and shift"
+    """Of a model without a unit."""
+    NONE = "no change"
+    """As nothing else helps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchoring:
+    """How a prediction was brought to known distances."""
+
+    correction: Correction
+    num_points: int
+    """Points with a depth in the prediction; of very many, those that they were pooled to."""
+    num_wrong: int = 0
+    """Points that the others contradict, which have next to no weight."""
+    error_before: float | None = None
+    """Mean absolute relative error at the other points as predicted; None for values without a unit."""
+    error_after: float | None = None
+    """The same of what the points give when each is left out; None if nothing could be left out."""
+
+    def __str__(self) -> str:
+        """One line: what was done, from how many points, and what it is worth."""
+        wrong = f" ({self.num_wrong} of them wrong)" if self.num_wrong else ""
+        points = f"{self.correction} from {self.num_points} known point{'s' * (self.num_points > 1)}{wrong}"
+        if self.error_after is None:
+            return f"{points}, not checked: nothing could be left out"
+        before = "" if self.error_before is None else f", without {self.error_before:.1%}"
+        return f"{points}, error left out {self.error_after:.1%}{before}"
+
+
+@dataclass(frozen=True)
+class FloorScale:
+    """The factor that brings the floor to the height at which the camera is known to be."""
+
+    scale: float
+    """What the predicted depth was multiplied by."""
+    floor: Floor
+    """As it is after."""
+
+    def __str__(self) -> str:
+        """The factor, and the floor that it is from."""
+        return f"times {self.scale:.3f} by the floor: {self.floor}"

@@ -1,0 +1,250 @@
+"""Captures in their makers' layouts: what is the same in all of them, once for each."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import capture_files as files
+import numpy as np
+import pytest
+import torch
+from layout_files import refusal
+
+from leadline.data.catalog import open_dataset
+from leadline.data.datasets.poses import pose_of_matrix, turned_pose, turns_upright
+from leadline.data.sample import Sample
+
+CAPTURES: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
+    "record3d": (files.write_record3d_export, ["room/0", "room/1", "room/3"]),
+    "r3d": (lambda path: files.write_r3d(path.with_suffix(".r3d")), ["room/0", "room/1"]),
+    "stray": (files.write_stray, [f"room/00000{number}" for number in range(5)]),
+    "arkitscenes": (
+        lambda path: (files.write_arkitscenes(path), path)[1],
+        [f"40753679/40753679_{time}" for time in ("10.000", "10.100", "10.150")],
+    ),
+    "polycam": (files.write_polycam, ["room/5000000", "room/5500000"]),
+    "3d-scanner-app": (files.write_scanner_app, ["room/00000", "room/00002"]),
+    "nerfstudio": (files.write_nerfstudio, ["images/frame_0", "images/frame_1"]),
+    "scannet": (files.write_scannet, ["room/0", "room/1", "room/10"]),
+    "sens": (lambda path: files.write_sens(path.with_suffix(".sens")), ["room/0", "room/1"]),
+    "colmap": (files.write_colmap, ["left/0", "left/1"]),
+    "replica": (files.write_replica, ["room0/frame000000", "room1/frame000000"]),
+}
+SMALL_PICTURES = {"arkitscenes", "replica"}
+WITH_CONFIDENCE = {"r3d", "stray", "arkitscenes", "polycam", "3d-scanner-app"}
+
+
+@pytest.fixture(params=CAPTURES)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def root(kind: str, tmp_path: Path) -> Path:
+    return CAPTURES[kind][0](tmp_path / "room")
+
+
+@pytest.fixture
+def sample(root: Path) -> Sample:
+    return open_dataset(root)[0]
+
+
+def test_frames_with_depth_are_listed_in_order(root: Path, kind: str) -> None:
+    dataset = open_dataset(root)
+    assert dataset.ids == CAPTURES[kind][1] and len(dataset) == len(dataset.ids)
+    assert dataset[len(dataset) - 1].id == dataset.ids[-1]
+
+
+def test_depth_is_in_metres_at_its_own_size(sample: Sample, kind: str) -> None:
+    assert sample.depth_m.shape == sample.valid.shape == (1, 12, 16) and sample.depth_m.dtype == torch.float32
+    assert sample.image.shape == ((3, 12, 16) if kind in SMALL_PICTURES else (3, 48, 64))
+    torch.testing.assert_close(sample.depth_m[0, 3], torch.from_numpy(files.metres()[3]), rtol=0, atol=6e-4)
+
+
+def test_what_is_none_or_of_low_confidence_is_invalid(sample: Sample, kind: str) -> None:
+    invalid = (~sample.valid[0]).nonzero().tolist()
+    assert invalid == ([[0, 1]] if kind in WITH_CONFIDENCE else []) + [[11, 15]]
+    assert torch.equal(sample.depth_m > 0, sample.valid)
+
+
+GREENS = {
+    **{"record3d": [0, 1, 3], "r3d": [0, 1], "stray": [0, 1, 2, 3, 4], "arkitscenes": [0, 0, 0], "polycam": [0, 1]},
+    **{"3d-scanner-app": [0, 2], "nerfstudio": [0, 1], "scannet": [0, 1, 1], "sens": [0, 1]},
+    **{"colmap": [0, 1], "replica": [0, 1]},
+}
+
+
+def test_each_picture_is_its_frames_own_as_it_is_stored(root: Path, kind: str) -> None:
+    dataset = open_dataset(root)
+    for place, number in enumerate(GREENS[kind]):
+        image = dataset[place].image
+        assert image[:, -1, 0].tolist() == pytest.approx([0, 20 * number / 255, 250 / 255], abs=0.06)
+        assert image[0, 1, 1] > 0.9 > 0.1 > image[0, -2, 1]
+
+
+CAMERAS = {
+    "record3d": (50, 50, 32, 24),
+    "r3d": (60, 61, 30, 20),
+    "stray": (50, 50, 32, 24),
+    "arkitscenes": (12.5, 12.25, 8, 6),
+    "polycam": (50, 51, 32, 24),
+    "3d-scanner-app": (50, 51, 32, 24),
+    "nerfstudio": (50, 51, 31.5, 23.5),  # counted from the corner: half a pixel less
+    "scannet": (50, 51, 32, 24),
+    "sens": (50, 51, 32, 24),
+    "colmap": (50, 51, 31.5, 23.5),  # counted from the corner, too
+    "replica": (9, 9, 7.5, 5.5),
+}
+
+
+def test_the_camera_is_the_pictures(sample: Sample, kind: str) -> None:
+    fx, fy, cx, cy = CAMERAS[kind]
+    assert sample.intrinsics.tolist() == [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]
+
+
+TIMES_S = {
+    **{"record3d": 0.25, "r3d": 0.25, "stray": 100.25, "arkitscenes": 10.1, "polycam": 5.5, "3d-scanner-app": 1.0},
+    **{"nerfstudio": None, "scannet": None, "sens": 0.033333, "colmap": None, "replica": None},
+}
+
+
+def test_times_are_seconds(root: Path, kind: str) -> None:
+    assert open_dataset(root).time_s(1) == (None if TIMES_S[kind] is None else pytest.approx(TIMES_S[kind]))
+
+
+ALONG_MINUS_Z = [[1, 0, 0, 0.5], [0, -1, 0, 1.5], [0, 0, -1, 2.5], [0, 0, 0, 1]]
+"""Of a camera that looks along the world's -z with its y up: x right, y down, z forward."""
+ALONG_MINUS_X = [[0, 0, -1, 0], [0, -1, 0, 1.5], [-1, 0, 0, 2.5], [0, 0, 0, 1]]
+"""The same turned by 90° about y: -z became -x, x became -z."""
+POSES = {
+    "record3d": ALONG_MINUS_X,
+    "r3d": ALONG_MINUS_X,
+    # (½√2, ½√2, 0, 0) is half a turn about the diagonal of x and y, which swaps them and mirrors z
+    "stray": [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0], [0, 0, 0, 1]],
+    # the world's (x, y, z) is (x + .5, -z, y + 2) for the camera, which is at (-.5, -2, 0)
+    "arkitscenes": [[1, 0, 0, -0.5], [0, 0, 1, -2], [0, -1, 0, 0], [0, 0, 0, 1]],
+    "polycam": ALONG_MINUS_Z,
+    "3d-scanner-app": ALONG_MINUS_Z,
+    "nerfstudio": ALONG_MINUS_Z,
+    "scannet": files.POSE_CV.tolist(),
+    "sens": files.POSE_CV.tolist(),
+    # world to camera: (x + .5, -y + 1.5, -z - 2.5), so that the camera is at (-.5, 1.5, -2.5)
+    "colmap": [[1, 0, 0, -0.5], [0, -1, 0, 1.5], [0, 0, -1, -2.5], [0, 0, 0, 1]],
+    "replica": files.POSE_CV.tolist(),
+}
+
+
+def test_poses_are_of_a_camera_with_x_right_y_down_z_forward(root: Path, kind: str) -> None:
+    np.testing.assert_allclose(open_dataset(root).pose(0), POSES[kind], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "turns"),
+    [("stray", 1), ("arkitscenes", 0), ("polycam", 0), ("3d-scanner-app", 0), ("scannet", 0), ("replica", 0)],
+)
+def test_up_is_known_where_the_world_is_level(tmp_path: Path, kind: str, turns: int) -> None:
+    dataset = open_dataset(CAPTURES[kind][0](tmp_path / "room"))
+    assert turns_upright(dataset.pose(0), dataset.up) == turns
+
+
+def test_lost_and_missing_poses_are_none(tmp_path: Path) -> None:
+    assert open_dataset(files.write_scannet(tmp_path / "lost")).pose(1) is None
+    files.write_arkitscenes(tmp_path / "videos")
+    assert [open_dataset(tmp_path / "videos").pose(place) is None for place in range(3)] == [False, False, True]
+
+
+def test_a_camera_of_another_size_follows_its_picture(tmp_path: Path) -> None:
+    root = files.write_polycam(tmp_path / "room")
+    files.save(root / "keyframes" / "images" / "5000000.jpg", files.colours(24, 32))
+    matrix = open_dataset(root)[0].intrinsics
+    assert matrix.tolist() == [[25, 0, 15.75], [0, 25.5, 11.75], [0, 0, 1]]  # (32 + .5) / 2 - .5
+
+
+def test_depth_of_another_shape_is_refused(tmp_path: Path) -> None:
+    root = files.write_polycam(tmp_path / "room")
+    files.save(root / "keyframes" / "images" / "5000000.jpg", files.colours(64, 48))
+    assert "5000000.png must be 64×48 as its picture is, got 12×16" in refusal(lambda: open_dataset(root)[0])
+
+
+def test_a_capture_without_confidence_is_taken_whole(tmp_path: Path) -> None:
+    root = files.write_scanner_app(tmp_path / "room")
+    (root / "conf_00000.png").unlink()
+    assert int((~open_dataset(root)[0].valid).sum()) == 1
+
+
+def broken(root: Path, name: str, content: bytes) -> str:
+    (root / name).write_bytes(content)
+    return refusal(lambda: open_dataset(root)[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content", "reason"),
+    [
+        ("record3d", "EXR_RGBD/metadata.json", b"{}", "the nine numbers of K are wanted"),
+        ("record3d", "EXR_RGBD/depth/0.exr", b"v/1", "0.exr is no whole EXR file"),
+        ("stray", "rgb.mp4", b"words", "is no video that can be read"),
+        ("stray", "odometry.csv", b"a\n1, 2\n", "odometry.csv, line 2: wanted nine numbers, got 2"),
+        ("stray", "camera_matrix.csv", b"50", "camera_matrix.csv must hold 9 numbers, got 1"),
+        ("polycam", "keyframes/cameras/5000000.json", b'{"fx": 1}', "5000000.json lacks a number"),
+        ("polycam", "keyframes/confidence/5000000.png", b"words", "no depth map that can be read"),
+        ("3d-scanner-app", "frame_00000.json", b"{}", "must hold 9 numbers intrinsics"),
+        ("nerfstudio", "transforms.json", b"[]", "must hold names and values"),
+        ("nerfstudio", "transforms.json", b"{}", "has no list of frames"),
+        ("scannet", "intrinsic/intrinsic_color.txt", b"1 2 3", "must hold 16 numbers, got 3"),
+    ],
+)
+def test_broken_files_are_one_line(tmp_path: Path, kind: str, name: str, content: bytes, reason: str) -> None:
+    assert reason in broken(CAPTURES[kind][0](tmp_path / "room"), name, content)
+
+
+@pytest.mark.parametrize("kind", ["r3d", "sens"])
+def test_a_file_that_is_cut_short_is_one_line(tmp_path: Path, kind: str) -> None:
+    path = CAPTURES[kind][0](tmp_path / "room")
+    path.write_bytes(path.read_bytes()[:-700])
+    assert path.name in refusal(lambda: [open_dataset(path)[index] for index in range(2)])
+
+
+def test_old_stray_captures_have_depth_as_arrays(tmp_path: Path) -> None:
+    root = files.write_stray(tmp_path / "room")
+    for path in (root / "depth").glob("*.png"):
+        np.save(path.with_suffix(".npy"), files.millimetres())
+        path.unlink()
+    assert float(open_dataset(root)[0].depth_m[0, 3, 0]) == pytest.approx(1.5)
+
+
+def test_a_folder_of_stray_captures_is_a_set_too(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        files.write_stray(tmp_path / name, 2)
+    dataset = open_dataset(tmp_path)
+    assert dataset.ids == ["a/000000", "a/000001", "b/000000", "b/000001"] and dataset.scenes == ["a", "a", "b", "b"]
+    assert float(dataset[3].image[1, -1, 0]) == pytest.approx(20 / 255, abs=0.05)
+
+
+def test_arkitscenes_laser_depth_goes_first(tmp_path: Path) -> None:
+    folder = files.write_arkitscenes(tmp_path)
+    files.save(folder / "wide" / "40753679_10.000.png", files.colours())
+    files.save(folder / "highres_depth" / "40753679_10.000.png", np.full((48, 64), 2500, np.uint16))
+    dataset = open_dataset(tmp_path)
+    assert dataset.ids == ["40753679/40753679_10.000"] and dataset.official_splits == ["train"]
+    sample = dataset[0]
+    assert float(sample.depth_m.min()) == 2.5 and sample.intrinsics.isnan().all()
+
+
+def test_an_unpacked_r3d_is_read_too(tmp_path: Path) -> None:
+    from zipfile import ZipFile
+
+    with ZipFile(files.write_r3d(tmp_path / "room.r3d")) as file:
+        file.extractall(tmp_path / "room")
+    sample = open_dataset(tmp_path / "room")[1]
+    assert sample.id == "room/1" and sample.intrinsics[0].tolist() == [61, 0, 30] and not sample.valid[0, 0, 1]
+
+
+@pytest.mark.parametrize(("up", "turns"), [((0, -1), 0), ((1, 0), 1), ((0, 1), 2), ((-1, 0), 3)])
+def test_quarter_turns_bring_up_to_the_top(up: tuple[int, int], turns: int) -> None:
+    pose = np.eye(4)
+    assert turns_upright(pose, (*up, 0)) == turns
+    assert turns_upright(turned_pose(pose, turns), (*up, 0)) == 0
+    assert turns_upright(pose, (0.1 * up[0], 0.1 * up[1], 1)) == 0  # it looks down
+
+
+def test_a_matrix_that_is_no_rotation_is_no_pose() -> None:
+    assert pose_of_matrix(np.zeros(16)) is None and pose_of_matrix(np.eye(4)[:3]) is not None

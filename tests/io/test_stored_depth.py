@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from depth_writers import WRITERS
+from leadline.errors import LeadlineError
+from leadline.io.depth_files import write_npz
+from leadline.io.stored_depth import DEPTH_READERS, read_stored_depth
+
+
+def metres(*rows: list[float]) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def test_every_ending_of_the_table_is_tried_here():
+    assert set(WRITERS) == set(DEPTH_READERS)
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize("case", [str.lower, str.upper])
+def test_numbers_come_back_as_they_are_stored(tmp_path, ending, case):
+    depth_m = metres([0.5, 1.25, 2.0], [3.0, 4.0, 5.5])
+    WRITERS[ending](tmp_path / f"a{ending}", depth_m)
+    path = (tmp_path / f"a{ending}").rename(tmp_path / f"b{case(ending)}")
+    values = read_stored_depth(path).values
+    unit = 1000 if values.dtype.kind == "u" else 1
+    assert values.tolist() == (depth_m * unit).tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int32])
+def test_one_channel_behind_or_none_is_the_same(tmp_path, dtype):
+    np.save(tmp_path / "a.npy", np.array([[[1], [2]]], dtype))
+    values = read_stored_depth(tmp_path / "a.npy").values
+    assert values.dtype == dtype and values.tolist() == [[1, 2]]
+
+
+def test_mask_and_uncertainty_of_our_own_file_come_along(tmp_path):
+    depth_m = metres([1.0, 2.0])
+    write_npz(tmp_path / "a.npz", depth_m, np.array([[True, False]]), np.eye(3, dtype=np.float32), depth_m / 10)
+    with pytest.raises(LeadlineError, match="no whole .npz file"):
+        np.savez(tmp_path / "b.npz", left=depth_m, right=depth_m)
+        read_stored_depth(tmp_path / "b.npz")
+    stored = read_stored_depth(tmp_path / "a.npz")
+    assert stored.values.tolist() == [[1, 2]] and stored.valid.tolist() == [[True, False]]
+    np.testing.assert_array_equal(stored.uncertainty_m, depth_m / 10)
+    np.testing.assert_array_equal(stored.known, [[1, np.nan]])
+
+
+def test_advice_for_an_unreadable_file_is_no_lossy_format(tmp_path):
+    (tmp_path / "a.dat").write_bytes(b"depth of some kind")
+    with pytest.raises(
+        LeadlineError, match=r"no depth map that can be read: wanted PNG or TIFF .*\.npz, .*\.dpt"
+    ) as caught:
+        read_stored_depth(tmp_path / "a.dat")
+    assert "JPEG" not in str(caught.value)
