@@ -17,7 +17,8 @@ from leadline.geometry.points import known_camera
 
 TOLERANCE = 0.06
 """Points are on a plane that are nearer to it than this share of the camera's height; of exact depth, nearer still."""
-LEAST_TOLERANCE = 0.01
+KEPT = 0.5
+"""What is left on a plane at half the tolerance when the depth is that exact."""
 BELOW = 2.5
 """Points are below a plane that are lower than it by so many tolerances."""
 LIKE_UP = 0.9
@@ -104,10 +105,8 @@ def find_floor(
     planes = _candidates(samples)
     found = _best(planes, samples, TOLERANCE)
     if found is not None:
-        # The noise of the depth tells how near to the floor its points are; a rug lies above it by less than a
-        # prediction's error, but not of exact depth's.
-        apart = np.abs(samples.points @ found[0] - 1)
-        tolerance = float(np.clip(4.5 * np.median(apart[apart < TOLERANCE]), LEAST_TOLERANCE, TOLERANCE))
+        # A rug lies above the floor by less than a prediction's error, but not by less than exact depth's.
+        tolerance = _noise(planes, samples)
         plane, support, below = _best(planes, samples, tolerance) or found
         length = float(np.linalg.norm(plane))
         return Floor(-plane / length, 1 / length, support, below)
@@ -156,7 +155,7 @@ def _looks(planes: Floats) -> Floats:
     """How usual a way to hold a camera each plane would mean if it were the floor: from 1, level, to 0, out of reach."""
     down = planes / np.linalg.norm(planes, axis=1, keepdims=True)
     roll, pitch = (np.degrees(np.arcsin(np.abs(down[:, axis]).clip(0, 1))) for axis in (0, 2))
-    usual: Floats = down[:, 1].clip(0, 1) * ((roll < MAX_ROLL) & (pitch < MAX_PITCH))
+    usual: Floats = down[:, 1].clip(0, 1) ** 2 * ((roll < MAX_ROLL) & (pitch < MAX_PITCH))
     return usual
 
 
@@ -171,6 +170,20 @@ def _best(planes: Floats, samples: _Samples, tolerance: float) -> tuple[Floats, 
     if support[best] < MIN_SUPPORT or below[best] > MAX_BELOW or merit[best] <= 0:
         return None
     return planes[best], float(support[best]), float(below[best])
+
+
+def _noise(planes: Floats, samples: _Samples) -> float:
+    """The least of ever finer tolerances at which some plane still has most of what the coarsest gives it."""
+    most, tolerance = 0.0, TOLERANCE
+    for finer in TOLERANCE / 2.0 ** np.arange(4):
+        _, support, _ = _judged(planes, samples, finer)
+        first = planes[np.argsort(-support * (_looks(planes) > 0))[:_REFINED]]
+        _, support, _ = _judged(np.stack([_refined(plane, samples.points, finer) for plane in first]), samples, finer)
+        most = max(most, float(support.max()))
+        if support.max() < KEPT * most:
+            break
+        tolerance = float(finer)
+    return tolerance
 
 
 def _judged(planes: Floats, samples: _Samples, tolerance: float) -> tuple[Floats, Floats, Floats]:
