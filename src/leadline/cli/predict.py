@@ -45,8 +45,9 @@ def predict(
             file, or hf:NAME.
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
-            estimate it), npz, exr, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet (one
-            contact sheet for all images).
+            estimate it), normals (16-bit PNG, camera space), floor (occupancy and heights from above, PNG and YAML for
+            ROS's map_server), npz, exr, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet
+            (one contact sheet for all images).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
@@ -160,8 +161,8 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
             broken.append(result)
             continue
         num_written += 1
-        known = f"  {result.anchoring}" if result.anchoring else ""
-        print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{known}", flush=True)
+        notes = f"  {result.notes}" if result.notes else ""
+        print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
     num_there = len(pictures) - len(broken) - num_written
     existed = f", {num_there} already existed" * bool(num_there)
     print(f"{num_written} of {len(pictures)} images written to {out}{existed}")

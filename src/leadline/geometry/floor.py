@@ -29,7 +29,7 @@ MAX_BELOW = 0.03
 """Share of the pixels that may lie below it, by mistakes of the depth and reflections."""
 SURE_SUPPORT, SURE_BELOW = 0.10, 0.01
 """A floor with less support, or more below it, is doubtful."""
-MAX_ROLL, MAX_PITCH = 25.0, 70.0
+MAX_ROLL, MAX_PITCH = 25.0, 60.0
 """Degrees by which a camera is held askew, and looks down or up, at the most: beyond, a wall would do as well."""
 _MAP = 160  # longer side of the map on which normals are taken
 _SAMPLES = 4000
@@ -72,7 +72,8 @@ class Floor:
     def __str__(self) -> str:
         """Height and tilt in words, and the doubt."""
         doubt = "" if self.sure else f" (unsure: {self.support:.0%} of the image on it, {self.below:.0%} below)"
-        return f"camera {self.camera_height_m:.2f} m above the floor, tilted {self.tilt_deg:.1f}° down{doubt}"
+        way = "up" if self.tilt_deg < -0.05 else "down"
+        return f"camera {self.camera_height_m:.2f} m above the floor, tilted {abs(self.tilt_deg):.1f}° {way}{doubt}"
 
     def heights_m(self, points_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """How far points in camera space are above the floor, (..., 3) to (...)."""
@@ -88,9 +89,7 @@ class _Samples(NamedTuple):
     normals: Floats  # (N, 3)
 
 
-def find_floor(
-    depth_m: NDArray[np.float32], valid: NDArray[np.bool_], intrinsics: NDArray[np.float32] | None
-) -> Floor:
+def find_floor(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], intrinsics: NDArray[np.float32] | None) -> Floor:
     """Find the lowest large plane below the camera.
 
     Args:
@@ -130,7 +129,8 @@ def _samples(
         some = np.random.default_rng(0).choice(len(rows), _SAMPLES, replace=False)
         rows, columns = rows[some], columns[some]
     pixels = np.stack([columns, rows, np.ones(len(rows))], axis=1).astype(np.float64)
-    points: Floats = np.linalg.solve(smaller, pixels.T).T * depth_m[rows, columns, None].astype(np.float64)
+    rays = np.linalg.solve(smaller, pixels.T).T
+    points = (rays * depth_m[rows, columns, None]).astype(np.float64)
     return _Samples(pixels[:, :2] / max(depth_m.shape), points, normals[rows, columns].astype(np.float64))
 
 
@@ -152,7 +152,7 @@ def _candidates(samples: _Samples) -> Floats:
 
 
 def _looks(planes: Floats) -> Floats:
-    """How usual a way to hold a camera each plane would mean if it were the floor: from 1, level, to 0, out of reach."""
+    """How usual a way to hold a camera each plane would mean as the floor: from 1, level, to 0, out of reach."""
     down = planes / np.linalg.norm(planes, axis=1, keepdims=True)
     roll, pitch = (np.degrees(np.arcsin(np.abs(down[:, axis]).clip(0, 1))) for axis in (0, 2))
     usual: Floats = down[:, 1].clip(0, 1) ** 2 * ((roll < MAX_ROLL) & (pitch < MAX_PITCH))

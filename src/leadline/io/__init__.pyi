@@ -19,6 +19,7 @@ from .depth_files import read_stored_depth as read_stored_depth
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png
+from .depth_files import write_normals_png as write_normals_png
 from .depth_files import write_npz as write_npz
 from .discovery import CONTACT_SHEET as CONTACT_SHEET
 from .discovery import IMAGE_SUFFIXES as IMAGE_SUFFIXES

@@ -12,6 +12,7 @@ COMMENT = f"depth by {SOFTWARE}"
 _END_BYTES = 4096
 _MARKS = {
     ".png": (f"software\0{SOFTWARE}",),
+    ".yaml": (f"# {SOFTWARE}: ",),
     ".npz": ("depth_m.npy", "valid.npy", "intrinsics.npy", "unit.npy"),
     ".exr": (EXR_COMMENTS,),
     ".ply": (f"\ncomment {SOFTWARE}\n",),

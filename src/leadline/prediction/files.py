@@ -16,6 +16,7 @@ from leadline.backends import open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, Output, size_with_area
 from leadline.io import CONTACT_SHEET, CameraLike, GivenCamera, camera_from_options, ensure_overwritable, read_image
+from leadline.prediction.anchored import FloorScale
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
@@ -40,8 +41,8 @@ class FileResult:
     """None if there is no result."""
     focal: str
     """Focal length and where it is from, in words."""
-    anchoring: str
-    """What known distances or the camera's height made of it, in words; "" if nothing was known."""
+    notes: str
+    """What known distances or the camera's height made of it, and the floor if that is written, in words."""
     error: str
     """Why there is no result, such as a picture that cannot be read; "" if there is one."""
 
@@ -138,11 +139,13 @@ def predict_files(
                 prediction = predict_image(picture, backend, own, tiled)
                 if anchor:
                     prediction = anchor.apply(prediction, path, picture.full_size, backend.output)
+                floor = str(prediction.floor) if "floor" in formats else ""
                 written = prediction.save(stem, formats)
         except LeadlineError as error:
             return _Done(FileResult(path, [], None, "", "", str(error)), None, None)
-        words = "" if prediction.anchoring is None else str(prediction.anchoring)
-        result = FileResult(path, written, prediction.summary, prediction.focal, words, "")
+        notes = [str(prediction.anchoring)] if prediction.anchoring else []
+        notes += [floor] if floor and not isinstance(prediction.anchoring, FloorScale) else []
+        result = FileResult(path, written, prediction.summary, prediction.focal, "; ".join(notes), "")
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
         return _Done(result, row, prediction if on_prediction else None)
 
