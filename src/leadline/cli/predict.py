@@ -64,19 +64,10 @@ def predict(
         skip_existing: resume an interrupted run: skip images and videos whose results all exist.
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
-    from leadline.backends import open_backend
-    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, camera_from_options, find_images, is_stream, is_video
-    from leadline.prediction import (
-        RERUN_SUFFIX,
-        RerunLog,
-        check_formats,
-        open_metric_backend,
-        output_stems,
-        read_anchor,
-    )
+    from leadline.io import camera_from_options, is_stream
+    from leadline.prediction import RERUN_SUFFIX, RerunLog, open_anchored_backend, output_stems, read_anchor
 
-    formats = [name.strip() for name in format.split(",") if name.strip()]
-    check_formats([name for name in formats if name != "sheet"])
+    formats = _formats(format)
     given = camera_from_options(focal_px, fov, intrinsics)  # refuses an impossible one before the model is loaded
     recordings = [Path(word) for word in rerun or () if word.endswith(RERUN_SUFFIX)]
     paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
@@ -85,16 +76,12 @@ def predict(
         raise LeadlineError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
     if seconds and not streams:
         raise LeadlineError("--seconds limits the recording of a camera or a stream, and none is named: leave it out")
-    files = [path for path in paths if not is_stream(path)]
-    found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
-    videos = [path for path in found if is_video(path)]
-    pictures = [path for path in found if not is_video(path)]
+    videos, pictures = _find_files(paths, bool(streams))
     anchor = read_anchor(pictures, known, sparse, colmap, camera_height)
     if anchor and (streams or videos):
         raise LeadlineError(f"what is known is of images, got {[*streams, *videos][0]}: name images alone")
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
-        opened = open_backend(model) if anchor and anchor.any_output else open_metric_backend(model)
-        shared = {"model": opened, "formats": formats, "log": log, "given": given}
+        shared = {"model": open_anchored_backend(model, anchor), "formats": formats, "log": log, "given": given}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
@@ -102,6 +89,24 @@ def predict(
             more = {"max_pixels": max_pixels, "skip_existing": skip_existing, "tiled": tile, "anchor": anchor}
             jobs.append(partial(_predict_pictures, pictures, out, **shared, **more))
         return _do(jobs)
+
+
+def _formats(words: str) -> list[str]:
+    from leadline.prediction import check_formats
+
+    formats = [name.strip() for name in words.split(",") if name.strip()]
+    check_formats([name for name in formats if name != "sheet"])
+    return formats
+
+
+def _find_files(paths: Sequence[str], may_be_none: bool) -> tuple[list[Path], list[Path]]:
+    """Videos, and images."""
+    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, is_stream, is_video
+
+    files = [path for path in paths if not is_stream(path)]
+    found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not may_be_none else []
+    videos = [path for path in found if is_video(path)]
+    return videos, [path for path in found if not is_video(path)]
 
 
 def _do(jobs: Sequence[Callable[[], int]]) -> int:

@@ -12,6 +12,7 @@ from .colors import load_font as load_font
 from .colors import scale_bar as scale_bar
 from .files import FileResult as FileResult
 from .files import distinct_stems as distinct_stems
+from .files import open_anchored_backend as open_anchored_backend
 from .files import output_stems as output_stems
 from .files import predict_files as predict_files
 from .known_distances import KnownDistance as KnownDistance

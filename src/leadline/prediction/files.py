@@ -12,10 +12,18 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
-from leadline.backends import open_backend
+from leadline.backends import Backend, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, Output, size_with_area
-from leadline.io import CONTACT_SHEET, CameraLike, GivenCamera, camera_from_options, ensure_overwritable, read_image
+from leadline.io import (
+    CONTACT_SHEET,
+    CameraLike,
+    GivenCamera,
+    Picture,
+    camera_from_options,
+    ensure_overwritable,
+    read_image,
+)
 from leadline.prediction.anchored import FloorScale
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
@@ -118,7 +126,7 @@ def predict_files(
     """
     check_formats(formats)
     given = camera_from_options(focal_px, fov_deg, camera)
-    backend = open_backend(model) if anchor and anchor.any_output else open_metric_backend(model)
+    backend = open_anchored_backend(model, anchor)
     rows: list[SheetRow] = []
     num_skipped = 0
     stems = output_stems(paths, out)
@@ -133,19 +141,11 @@ def predict_files(
             ensure_overwritable(output_paths(stem, formats))
             with ExitStack() as stack:
                 # A large image waits here until it is alone, and stays so until its results are written.
-                wait = partial(_enter, stack, gate)
-                picture = read_image(path, max_pixels, wait)
-                own = given or (None if anchor is None else anchor.camera(path))
-                prediction = predict_image(picture, backend, own, tiled)
-                if anchor:
-                    prediction = anchor.apply(prediction, path, picture.full_size, backend.output)
-                floor = str(prediction.floor) if "floor" in formats else ""
-                written = prediction.save(stem, formats)
+                picture = read_image(path, max_pixels, partial(_enter, stack, gate))
+                prediction = _predict_anchored(picture, path, backend, given, tiled, anchor)
+                result = _written(path, prediction, stem, formats)
         except LeadlineError as error:
             return _Done(FileResult(path, [], None, "", "", str(error)), None, None)
-        notes = [str(prediction.anchoring)] if prediction.anchoring else []
-        notes += [floor] if floor and not isinstance(prediction.anchoring, FloorScale) else []
-        result = FileResult(path, written, prediction.summary, prediction.focal, "; ".join(notes), "")
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
         return _Done(result, row, prediction if on_prediction else None)
 
@@ -158,6 +158,33 @@ def predict_files(
         yield result
     if rows and not (num_skipped and (out / CONTACT_SHEET).exists()):
         write_contact_sheet(out / CONTACT_SHEET, rows)
+
+
+def open_anchored_backend(model: AnyModel, anchor: Anchor | None) -> Backend:
+    """Open a model that answers metres, or whatever the anchor makes metres of.
+
+    Raises:
+        LeadlineError: as `open_metric_backend`.
+    """
+    return open_backend(model) if anchor and anchor.any_output else open_metric_backend(model)
+
+
+def _predict_anchored(
+    picture: Picture, path: Path, backend: Backend, given: GivenCamera | None, tiled: bool, anchor: Anchor | None
+) -> Prediction:
+    if anchor is None:
+        return predict_image(picture, backend, given, tiled)
+    prediction = predict_image(picture, backend, given or anchor.camera(path), tiled)
+    return anchor.apply(prediction, path, picture.full_size, backend.output)
+
+
+def _written(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str]) -> FileResult:
+    """Write the results of an image."""
+    notes = [str(prediction.anchoring)] if prediction.anchoring else []
+    if "floor" in formats and not isinstance(prediction.anchoring, FloorScale):
+        notes.append(str(prediction.floor))  # refuses before anything is written
+    written = prediction.save(stem, formats)
+    return FileResult(path, written, prediction.summary, prediction.focal, "; ".join(notes), "")
 
 
 def _enter(stack: ExitStack, gate: MemoryLimiter, num_pixels: int) -> None:
