@@ -14,6 +14,7 @@ from leadline.io.depth_files import (
     read_npz,
     read_stored_depth,
     write_depth_png,
+    write_normals_png,
     write_npz,
 )
 
@@ -240,3 +241,12 @@ def test_advice_for_an_unreadable_file_is_no_lossy_format(tmp_path):
     ) as caught:
         read_stored_depth(tmp_path / "a.dat")
     assert "JPEG" not in str(caught.value)
+
+
+def test_normals_are_written_from_minus_one_to_one(tmp_path: Path) -> None:
+    normals = np.array([[[0, 0, -1], [0, 0, 0], [1, 0, 0]]], np.float32)
+    write_normals_png(tmp_path / "n.png", normals)
+    with Image.open(tmp_path / "n.png") as picture:
+        assert "x right, y down, z forward" in picture.info["axes"]
+        high_bytes = np.asarray(picture)[0].tolist()
+    assert high_bytes == [[128, 128, 0], [0, 0, 0], [255, 128, 128]]

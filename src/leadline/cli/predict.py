@@ -14,6 +14,9 @@ from cyclopts.validators import Number
 from leadline.cli.console import EXIT_USAGE, depths
 from leadline.errors import LeadlineError
 
+TOGETHER = ("sheet", "fused")
+"""Formats that all images become one file of."""
+
 
 def predict(
     *paths: str,
@@ -46,8 +49,9 @@ def predict(
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
             estimate it), normals (16-bit PNG, camera space), floor (occupancy and heights from above, PNG and YAML for
-            ROS's map_server), npz, exr, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet
-            (one contact sheet for all images).
+            ROS's map_server), npz, exr, colmap (its dense map), ply (point cloud), points (point cloud as GLB), glb
+            (textured surface); for all images together: sheet (one contact sheet), fused (one PLY of the images of
+            --colmap, in its axes).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, or JSON or YAML
@@ -95,7 +99,7 @@ def _formats(words: str) -> list[str]:
     from leadline.prediction import check_formats
 
     formats = [name.strip() for name in words.split(",") if name.strip()]
-    check_formats([name for name in formats if name != "sheet"])
+    check_formats([name for name in formats if name not in TOGETHER])
     return formats
 
 
@@ -154,23 +158,45 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
 
 
 def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: Any) -> int:
-    from leadline.prediction import predict_files
+    from leadline.prediction import FUSED, predict_files
 
     options["camera"] = options.pop("given")
     options["sheet"] = "sheet" in options["formats"]
-    options["formats"] = [name for name in options["formats"] if name != "sheet"]
+    fused = _fused(options["anchor"]) if "fused" in options["formats"] else None
+    options["formats"] = [name for name in options["formats"] if name not in TOGETHER]
+    watchers = [watch for watch in (log and log.picture, fused and fused.add) if watch]
     broken, num_written = [], 0
     width = max(len(path.name) for path in pictures)
-    for result in predict_files(pictures, out, on_prediction=log and log.picture, **options):
+    for result in predict_files(pictures, out, on_prediction=_all(watchers), **options):
         if result.summary is None:
             broken.append(result)
             continue
         num_written += 1
         notes = f"  {result.notes}" if result.notes else ""
         print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
+    if fused and num_written:
+        fused.write(out / FUSED)
     num_there = len(pictures) - len(broken) - num_written
     existed = f", {num_there} already existed" * bool(num_there)
     print(f"{num_written} of {len(pictures)} images written to {out}{existed}")
     for result in broken:
         print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)
+
+
+def _fused(anchor: Any) -> Any:
+    from leadline.prediction import ColmapPoints, FusedCloud
+
+    if not isinstance(anchor, ColmapPoints):
+        raise LeadlineError("one point cloud of all images needs their poses: give --colmap, or leave fused out")
+    return FusedCloud(anchor.to_world)
+
+
+def _all(watchers: Sequence[Callable[[Path, Any], None]]) -> Callable[[Path, Any], None] | None:
+    """One callback that calls all; None of none, so that nothing is kept for it."""
+
+    def watch(path: Path, prediction: Any) -> None:
+        for each in watchers:
+            each(path, prediction)
+
+    return watch if watchers else None

@@ -41,6 +41,7 @@ from .mesh import write_points_glb as write_points_glb
 from .png import encode_png as encode_png
 from .provenance import COMMENT as COMMENT
 from .provenance import ensure_overwritable as ensure_overwritable
+from .raw_depth import write_colmap as write_colmap
 from .remote import RemoteFolder as RemoteFolder
 from .remote import describe_error as describe_error
 from .remote import files_below as files_below

@@ -15,9 +15,12 @@ from .files import distinct_stems as distinct_stems
 from .files import open_anchored_backend as open_anchored_backend
 from .files import output_stems as output_stems
 from .files import predict_files as predict_files
+from .fusion import FUSED as FUSED
+from .fusion import FusedCloud as FusedCloud
 from .known_distances import KnownDistance as KnownDistance
 from .known_distances import known_lengths as known_lengths
 from .known_distances import read_distances as read_distances
+from .known_points import ColmapPoints as ColmapPoints
 from .known_points import read_anchor as read_anchor
 from .measurement import WINDOW_PX as WINDOW_PX
 from .measurement import Measurement as Measurement

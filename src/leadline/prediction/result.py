@@ -20,6 +20,7 @@ from leadline.geometry import (
     surface_normals,
 )
 from leadline.io import (
+    write_colmap,
     write_depth_png,
     write_exr,
     write_mesh_glb,
@@ -146,6 +147,7 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Prediction], None]]] = {
     "normals": ("_normals.png", _write_normals),
     "floor": ("_floor.png", _write_floor),
     "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics, it.uncertainty_m)),
+    "colmap": (".geometric.bin", lambda path, it: write_colmap(path, it.depth_m, it.valid)),
     "exr": (".exr", lambda path, it: write_exr(path, it.depth_m, it.valid)),
     "ply": (".ply", lambda path, it: write_ply(path, _cloud(it))),
     "points": ("_points.glb", lambda path, it: write_points_glb(path, _cloud(it))),
