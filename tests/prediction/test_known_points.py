@@ -7,8 +7,10 @@ from PIL import Image
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
+from leadline.io.camera_files import CameraFile
+from leadline.io.colmap_model import ColmapView
 from leadline.prediction.anchored import FloorScale
-from leadline.prediction.known_points import CameraHeight, ListedPoints, MappedPoints, read_anchor
+from leadline.prediction.known_points import CameraHeight, ColmapPoints, ListedPoints, MappedPoints, read_anchor
 from leadline.prediction.result import Prediction
 
 PICTURE = Path("a.jpg")
@@ -63,6 +65,18 @@ def test_maps_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         MappedPoints.of(tmp_path / "b.npy", [PICTURE, PICTURE])
     with pytest.raises(LeadlineError, match="holds no depth map of c"):
         MappedPoints.of(tmp_path, [PICTURE]).points(Path("c.jpg"), (30, 40))
+
+
+def test_colmap_knows_images_by_the_end_of_their_path_and_follows_their_size() -> None:
+    matrix = np.array([[50, 0, 20], [0, 50, 15], [0, 0, 1.0]])
+    view = ColmapView(CameraFile(matrix, (30, 40)), np.array([[9.5, 4.5]]), np.array([2.0]), np.eye(4))
+    known = ColmapPoints(Path("model"), {"room/a.jpg": view, "a.jpg": view._replace(depth_m=np.array([9.0]))})
+    found = known.points(Path("/photos/room/a.jpg"), (60, 80))
+    assert found.xy.tolist() == [[19.5, 9.5]] and found.metres.tolist() == [2]
+    camera = known.camera(Path("/photos/room/a.jpg"))(60, 80)
+    assert (camera.fx, camera.width) == (100, 80)
+    with pytest.raises(LeadlineError, match="has no image b"):
+        known.points(Path("b.jpg"), (60, 80))
 
 
 def test_one_thing_is_known_at_a_time(tmp_path: Path) -> None:
