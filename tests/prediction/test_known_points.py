@@ -1,15 +1,18 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image as PilImage
 
+from leadline.backends.base import Estimate, Image
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 from leadline.io.camera_files import CameraFile
 from leadline.io.colmap_model import ColmapView
 from leadline.prediction.anchored import FloorScale
+from leadline.prediction.files import predict_files
 from leadline.prediction.known_points import CameraHeight, ColmapPoints, ListedPoints, MappedPoints, read_anchor
 from leadline.prediction.result import Prediction
 
@@ -42,7 +45,7 @@ def test_lines_without_an_image_want_a_single_one(tmp_path: Path) -> None:
 def test_a_smaller_map_is_of_the_same_view(tmp_path: Path) -> None:
     millimetres = np.zeros((3, 4), np.uint16)
     millimetres[1, 2] = 2500
-    Image.fromarray(millimetres).save(tmp_path / "a.png")
+    PilImage.fromarray(millimetres).save(tmp_path / "a.png")
     for place in (tmp_path / "a.png", tmp_path):
         found = MappedPoints.of(place, [PICTURE]).points(PICTURE, (30, 40))
         assert found.xy.tolist() == [[24.5, 14.5]] and found.metres.tolist() == [2.5]
@@ -77,6 +80,31 @@ def test_colmap_knows_images_by_the_end_of_their_path_and_follows_their_size() -
     assert (camera.fx, camera.width) == (100, 80)
     with pytest.raises(LeadlineError, match="has no image b"):
         known.points(Path("b.jpg"), (60, 80))
+
+
+class Disparities:
+    """A model without a unit: 1 / depth for depths from 1 m on the left to 3 m, times 4."""
+
+    name, output, working_size, device, concurrency = "relative", Output.DISPARITY, None, "cpu", 1
+
+    def assumed_camera(self, height: int, width: int) -> None:
+        return None
+
+    def estimate(self, images: Sequence[Image], cameras: Sequence[Camera | None]) -> Estimate:
+        height, width = images[0].shape[:2]
+        return Estimate(np.broadcast_to(4 / np.linspace(1, 3, width, dtype=np.float32), (1, height, width)))
+
+
+def test_files_of_a_model_without_a_unit_become_metres(tmp_path: Path) -> None:
+    PilImage.new("RGB", (41, 30)).save(tmp_path / "a.png")
+    (tmp_path / "points.csv").write_text("0,3,2\n20,9,4\n40,20,6\n10,5,3\n")  # twice as far as 1 to 3 m
+    listed = ListedPoints.read(tmp_path / "points.csv", [tmp_path / "a.png"])
+    (result,) = predict_files([tmp_path / "a.png"], tmp_path / "out", Disparities(), formats=["npz"], anchor=listed)
+    assert result.notes.startswith("scale and shift from 4 known points") and not result.error
+    with np.load(tmp_path / "out" / "a.npz") as written:
+        assert written["depth_m"][0] == pytest.approx(np.linspace(2, 6, 41), rel=1e-3)
+    with pytest.raises(LeadlineError, match="predicts disparity without a unit"):
+        next(predict_files([tmp_path / "a.png"], tmp_path / "out", Disparities(), anchor=CameraHeight(1.0)))
 
 
 def test_one_thing_is_known_at_a_time(tmp_path: Path) -> None:

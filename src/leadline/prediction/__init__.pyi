@@ -22,6 +22,7 @@ from .known_distances import known_lengths as known_lengths
 from .known_distances import read_distances as read_distances
 from .known_points import ColmapPoints as ColmapPoints
 from .known_points import read_anchor as read_anchor
+from .known_points import scale_by_floor as scale_by_floor
 from .measurement import WINDOW_PX as WINDOW_PX
 from .measurement import Measurement as Measurement
 from .measurement import Point as Point
