@@ -78,8 +78,8 @@ def calibrate(
     if len(paths) > 2 or (len(paths) == 0) == (data is None) or (lengths and (len(paths) != 1 or data is not None)):
         got = " ".join(map(str, paths)) or "neither"
         raise LeadlineError(
-            "wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, IMAGE and --length, "
-            f"or --data; got {got}"
+            "wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or --data, "
+            f"or IMAGE and --length alone; got {got}"
         )
 
     from leadline.evaluation import calibrate as run_calibration
