@@ -30,7 +30,7 @@ class Fixed:
 
     name = "fixed"
     working_size: tuple[int, int] | None = (24, 32)
-    device = "cpu"
+    device, runtime = "cpu", "numpy"
     concurrency = 5
 
     def __init__(self, values: Sequence[Sequence[float]], output: Output) -> None:
@@ -142,7 +142,7 @@ def test_a_relative_path_starts_at_the_folder_so_that_both_can_move_together(
 def test_a_calibration_of_a_calibrated_model_is_one_with_the_effect_of_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: Output, scale: float, shift: float
 ) -> None:
-    monkeypatch.setattr(calibrated, "open_backend", lambda model: Fixed([[1.0, 2.0]], space))
+    monkeypatch.setattr(calibrated, "open_backend", lambda model, num_images=1: Fixed([[1.0, 2.0]], space))
     save_calibrated(tmp_path / "first", "hf:fixed", space, scale, shift, {"n": 1}, "")
     save_calibrated(tmp_path / "second", tmp_path / "first", Output.METRES, 2.0, 0.0, {"n": 2}, "")
     first, second = (open_calibrated(tmp_path / name).estimate([IMAGE], [None]).values for name in ("first", "second"))
@@ -161,7 +161,7 @@ def test_a_reference_to_a_calibrated_model_or_to_nothing_is_one_line(tmp_path: P
 
 
 def test_a_model_that_now_predicts_something_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibrated, "open_backend", lambda model: Fixed([[1.0]], Output.DISPARITY))
+    monkeypatch.setattr(calibrated, "open_backend", lambda model, num_images=1: Fixed([[1.0]], Output.DISPARITY))
     with pytest.raises(LeadlineError, match="for a model that predicts metres, but 'fixed' predicts disparity: cal"):
         open_calibrated(write(tmp_path / "a"))
 

@@ -329,7 +329,7 @@ def test_a_missing_and_a_broken_file_are_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metadata", "toml", "wanted"),
     [
-        ({"leadline.mean": "0.5, 0.5, 0.5"}, "", "a.onnx, metadata: all but output must be JSON"),
+        ({"leadline.mean": "0.5, 0.5, 0.5"}, "", "a.onnx, metadata: all but output and precision must be JSON"),
         ({"leadline.output": "feet"}, "", "a.onnx, metadata: output: Input should be 'metres', 'depth' or 'disparity'"),
         ({"leadline.std": "[1, 0, 1]"}, "", "a.onnx, metadata: std.1: Input should be greater than 0"),
         ({}, "mean = [0.5, 0.5]", "a.toml: mean.2: Field required"),

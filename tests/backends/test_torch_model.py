@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from leadline.backends.base import Image
 from leadline.backends.torch_model import TorchBackend, open_torch, wrap_model
+from leadline.data import image_tensor
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera, CameraSource
 from leadline.io.images import read_image
@@ -75,7 +76,7 @@ def test_a_read_only_and_a_mirrored_view_are_images_too(tiny_model: DepthModel) 
 @pytest.mark.parametrize("focal_px", [None, 500.0])
 def test_the_values_are_the_models_own_for_a_file(tiny_checkpoint: Path, focal_px: float | None) -> None:
     """To the bit, as `read_image` gives the pixels."""
-    rgb, model = read_image(ROOM).rgb, open_model(tiny_checkpoint, pick_device())
+    rgb, model = image_tensor(read_image(ROOM).rgb), open_model(tiny_checkpoint, pick_device())
     with torch.inference_mode(), autocast(pick_device()):
         known_px = None if focal_px is None else torch.tensor([focal_px])
         expected = model.estimate(rgb[None].to(pick_device()), known_px).depth_m[:, 0].float().cpu().numpy()

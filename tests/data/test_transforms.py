@@ -10,7 +10,7 @@ from leadline.data.sample import UNKNOWN_INTRINSICS, Sample
 from leadline.data.settings import AugmentSettings
 from leadline.data.synthetic.dataset import SyntheticDataset
 from leadline.data.transforms import CHANNEL_ORDERS, at_most, mirror, rotate, to_working_size
-from leadline.geometry.intrinsics import depth_to_points
+from leadline.geometry import vertices_of
 
 NOTHING = AugmentSettings(mirror=0, permute_channels=0)
 EVERYTHING = AugmentSettings(mirror=0.5, permute_channels=0.5, colour=1, zoom=1.5, rotate_deg=20)
@@ -48,7 +48,7 @@ def zoom_out(sample: Sample, factor: float) -> Sample:
 
 def points_m(sample: Sample) -> Tensor:
     """Where each pixel is in camera space, (3, H, W)."""
-    return depth_to_points(sample.depth_m[None], sample.intrinsics[None])[0]
+    return torch.from_numpy(vertices_of(sample.depth_m[0].numpy(), sample.intrinsics.numpy())).permute(2, 0, 1)
 
 
 def wall(height: int, width: int, intrinsics: Tensor = CAMERA) -> tuple[Sample, Tensor]:

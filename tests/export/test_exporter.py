@@ -78,18 +78,19 @@ def exported(transformer: Path) -> Path:
     ]  # fmt: skip
     # 480×640 has 50 times the pixels of 64×96: the focal length is √50 times as long.
     assert checks[0].focal_px == pytest.approx(90 * 50**0.5)
-    assert all(check.difference < 1e-5 for check in checks)
+    assert max(check.difference for check in checks) < 5e-4  # shares of a mean have 16 bits
     return path
 
 
 @pytest.mark.parametrize("focal_px", [None, 70.0, 250.0])
-def test_the_file_is_scored_like_the_model_but_for_its_edges(
+def test_the_file_is_scored_like_the_model_with_its_edges(
     exported: Path, transformer: Path, focal_px: float | None
 ) -> None:
     model = load_model(transformer)
-    model.settings = model.settings.model_copy(update={"edge_radius_px": 0.0})
+    assert model.settings.edge_radius_px > 0
     estimate = open_onnx(exported).estimate(IMAGES, [None, focal_px and Camera.from_focal_px(focal_px, 83, 61)])
-    np.testing.assert_allclose(estimate.values, in_float32(model, focal_px), rtol=1e-5, atol=1e-5)
+    change = np.abs(np.log(estimate.values / in_float32(model, focal_px)))
+    assert change.mean() < 1e-4 and np.quantile(change, 0.99) < 1e-3  # an edge may fall to the other side
 
 
 @pytest.mark.parametrize(("height", "width"), [(61, 83), (480, 640), (1080, 1920)])
@@ -125,6 +126,8 @@ def test_the_file_says_what_it_is_and_not_who_made_it_where(exported: Path) -> N
         "leadline.working_size": "[64, 96]",
         "leadline.multiple_px": "16",
         "leadline.trained_focal_px": "90.0",
+        "leadline.edge_radius_px": "4.0",
+        "leadline.precision": "float32",
     }
     for words in ("RGB in [0, 1]", "focal_px (1,)", "metres along the optical axis", "0.5 to 10", "weights: MIT"):
         assert words in whole.doc_string
@@ -136,7 +139,7 @@ def test_the_file_says_what_it_is_and_not_who_made_it_where(exported: Path) -> N
 @needs_openvino
 def test_openvinos_file_is_scored_like_the_model(plain: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.xml"
-    assert all(check.difference < 1e-5 for check in export(plain, path))
+    assert all(check.difference < 2e-4 for check in export(plain, path))
     assert {it.name for it in tmp_path.iterdir()} == {"model.xml", "model.bin"}
     text = path.read_text(encoding="utf-8")
     assert "focal_px (1,): their focal length in pixels, NaN where unknown." in text and "weights: MIT." in text
@@ -156,7 +159,7 @@ def test_openvinos_files_are_kept_together(plain: Path, tmp_path: Path, monkeypa
     path.with_suffix(".bin").write_bytes(b"mine")
     with pytest.raises(LeadlineError, match="model.bin is there and not leadline's own"):
         ensure_overwritable([path, path.with_suffix(".bin")])
-    monkeypatch.setattr(exporter, "MAX_DIFFERENCE", -1.0)
+    monkeypatch.setitem(exporter.MAX_DIFFERENCE, "float32", -1.0)
     with pytest.raises(LeadlineError, match=r"it is not kept: .* openvino 20"):
         export(plain, path)
     assert [(it.name, it.read_bytes()) for it in tmp_path.iterdir()] == [("model.bin", b"mine")]
@@ -226,7 +229,7 @@ def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
     assert "is there and not leadline's own" in capsys.readouterr().err
     path.write_bytes(exported.read_bytes())
     done = [exporter.Check(1, 480, 640, 600.0, 2.5e-6), exporter.Check(2, 501, 375, None, 1e-6)]
-    monkeypatch.setattr(sys.modules["leadline.export"], "export", lambda model, out: done)
+    monkeypatch.setattr(sys.modules["leadline.export"], "export", lambda model, out, precision: done)
     assert main(["export", str(plain), "--out", str(path)]) == 0
     shown = capsys.readouterr().out
     for words in ("1 of 480×640", "600", "2.5e-06 of the depth", "2 of 501×375", f"written to {path}"):

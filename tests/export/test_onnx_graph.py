@@ -45,8 +45,8 @@ def run(network: str, settings: ModelSettings, picture: torch.Tensor, focal_px: 
     onnx.checker.check_model(whole, full_check=True)
     session = onnxruntime.InferenceSession(whole.SerializeToString(), providers=["CPUExecutionProvider"])
     feed = {"picture": picture.numpy()}
-    if focal_px is not None:
-        feed[FOCAL] = torch.tensor([focal_px]).numpy()
+    if settings.focal_px is not None:
+        feed[FOCAL] = torch.tensor([float("nan") if focal_px is None else focal_px]).numpy()
     return torch.from_numpy(session.run(None, feed)[0])
 
 

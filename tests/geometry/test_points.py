@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from leadline.data.intrinsics import pinhole
 from leadline.errors import LeadlineError
-from leadline.geometry.intrinsics import pinhole
-from leadline.geometry.points import on_surface, point_cloud
+from leadline.geometry.points import on_surface, point_cloud, vertices_of
 
 HEIGHT, WIDTH, FOCAL_PX = 48, 64, 52.0
 CAMERA: NDArray[np.float32] = pinhole(FOCAL_PX, HEIGHT, WIDTH).numpy()
@@ -57,3 +57,20 @@ def test_a_slide_of_many_pixels_flies_too_where_the_picture_is_large(monkeypatch
     depth_m[:, 20:31], depth_m[:, 31:] = slide, slide[-1]
     kept = on_surface(depth_m, everywhere())[0]
     assert not kept[21:30].any() and kept[:15].all() and kept[36:].all()
+
+
+def test_points_of_a_hand_worked_pixel() -> None:
+    depth_m = np.zeros((3, 4), np.float32)
+    depth_m[2, 3] = 2.0
+    matrix = np.array([[4.0, 0.0, 1.0], [0.0, 8.0, 1.0], [0.0, 0.0, 1.0]], np.float32)
+    points_m = vertices_of(depth_m, matrix)
+    assert points_m.shape == (3, 4, 3)
+    assert points_m[2, 3].tolist() == [1.0, 0.25, 2.0]  # ((3 - 1) / 4 * 2, (2 - 1) / 8 * 2, 2)
+    assert points_m[0, 0].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_points_project_back_onto_their_pixels() -> None:
+    matrix = np.array([[518.0, 2.0, 325.5], [0.0, 519.0, 253.5], [0.0, 0.0, 1.0]], np.float32)
+    pixels = vertices_of(np.random.default_rng(0).uniform(0.5, 1.5, (5, 7)).astype(np.float32), matrix) @ matrix.T
+    y, x = np.mgrid[:5, :7]
+    np.testing.assert_allclose(pixels[..., :2] / pixels[..., 2:], np.stack([x, y], -1), atol=1e-3)

@@ -1,40 +1,50 @@
+import numpy as np
 import pytest
 import torch
 
 from leadline.geometry.resizing import resize, resize_depth, size_with_area
+from leadline.models import resizing
 
 
 def test_shrinking_averages_over_all_pixels():
-    stripes = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(16).expand(1, 3, 64, 64)
-    small = resize(stripes, 16, 16)
-    assert small.shape == (1, 3, 16, 16)
+    stripes = np.tile(np.array([1.0, 0.0, 0.0, 0.0], np.float32), (64, 16))
+    small = resize(np.stack([stripes] * 3, axis=-1), 16, 16)
+    assert small.shape == (16, 16, 3)
     # The nearest pixels alone, the second and third of each four, are all 0.
-    torch.testing.assert_close(small[..., 1:-1], torch.full((1, 3, 16, 14), 0.25), rtol=0, atol=0.1)
+    np.testing.assert_allclose(small[:, 1:-1], 0.25, atol=0.1)
 
 
 def test_resizing_to_the_same_size_is_no_work():
-    image = torch.rand(2, 3, 5, 7)
-    assert resize(image, 5, 7) is image
-    assert resize_depth(image, 5, 7) is image
+    depth_m = np.random.default_rng(0).random((5, 7), np.float32)
+    assert resize(depth_m, 5, 7) is depth_m
+    assert resize_depth(depth_m, 5, 7) is depth_m
+
+
+def test_bytes_become_floats_of_the_same_shades():
+    image = np.array([[[0, 51, 255], [255, 0, 102]]], np.uint8)
+    np.testing.assert_allclose(resize(image, 1, 2), image / 255, atol=1e-7)
+    np.testing.assert_allclose(resize(image, 1, 1), [[[0.5, 0.1, 0.7]]], atol=1e-6)
 
 
 def test_enlarging_keeps_outer_edges():
     # Pixel centres 0.5 and 1.5 of a row of two; those of four lie at 0.25, 0.75, 1.25, 1.75.
-    row = torch.tensor([0.0, 4.0]).view(1, 1, 1, 2)
-    assert resize(row, 1, 4).flatten().tolist() == [0.0, 1.0, 3.0, 4.0]
-    assert resize_depth(row, 1, 4).flatten().tolist() == [0.0, 1.0, 3.0, 4.0]
+    row = np.array([[0.0, 4.0]], np.float32)
+    assert resize(row, 1, 4).tolist() == [[0.0, 1.0, 3.0, 4.0]]
+    assert resize_depth(row, 1, 4).tolist() == [[0.0, 1.0, 3.0, 4.0]]
 
 
 def test_shrinking_depth_reads_the_nearest_pixels_only():
-    row = torch.tensor([1.0, 2.0, 3.0, 4.0, 50.0, 6.0, 7.0, 8.0]).view(1, 1, 1, 8)
-    assert resize_depth(row, 1, 2).flatten().tolist() == [2.5, 6.5]  # (2 + 3) / 2, (6 + 7) / 2
+    row = np.array([[1.0, 2.0, 3.0, 4.0, 50.0, 6.0, 7.0, 8.0]], np.float32)
+    assert resize_depth(row, 1, 2).tolist() == [[2.5, 6.5]]  # (2 + 3) / 2, (6 + 7) / 2
 
 
-def test_gradients_pass_through_a_resize():
-    image = torch.rand(1, 1, 8, 8, requires_grad=True)
-    resize(image, 4, 4).sum().backward()
-    assert image.grad is not None
-    torch.testing.assert_close(image.grad.sum(), torch.tensor(16.0))
+@pytest.mark.parametrize("size", [(13, 9), (40, 31), (40, 9), (13, 31), (26, 18)])
+def test_tensors_are_resized_as_arrays_are(size):
+    image = np.random.default_rng(0).random((26, 18, 3), np.float32)
+    batch = torch.from_numpy(image).permute(2, 0, 1)[None]
+    np.testing.assert_allclose(resize(image, *size), resizing.resize(batch, *size)[0].permute(1, 2, 0), atol=1e-5)
+    depth_m, maps_m = image[..., 0], batch[:, :1]
+    np.testing.assert_allclose(resize_depth(depth_m, *size), resizing.resize_depth(maps_m, *size)[0, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
+from leadline.data import image_tensor
 from leadline.errors import LeadlineError
 from leadline.geometry.resizing import resize
 from leadline.io import images as image_module
-from leadline.io.images import decode_image, read_image
+from leadline.io.images import Picture, decode_image, read_image
 
 CORNERED = np.zeros((24, 32, 3), np.uint8)  # white in its upper left corner
 CORNERED[:8, :8] = 255
@@ -39,13 +40,18 @@ def noise(height: int, width: int) -> np.ndarray:
     return np.kron(blocks, np.ones((8, 8, 1), np.uint8))[:height, :width]
 
 
+def seen(picture: Picture) -> torch.Tensor:
+    """RGB in [0, 1], (3, H, W)."""
+    return image_tensor(picture.rgb)
+
+
 # Reading: sizes and modes
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (24, 32)])
 def test_the_pixels_of_a_png_arrive_as_they_are(tmp_path, size):
     pixels = noise(*size)
-    rgb = read_image(saved(tmp_path / "a.png", pixels)).rgb
+    rgb = seen(read_image(saved(tmp_path / "a.png", pixels)))
     assert rgb.dtype == torch.float32
     assert rgb.is_contiguous()
     assert rgb.shape == (3, *size)
@@ -55,23 +61,23 @@ def test_the_pixels_of_a_png_arrive_as_they_are(tmp_path, size):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_read(tmp_path, name):
-    rgb = read_image(saved(tmp_path / name, CORNERED)).rgb
+    rgb = seen(read_image(saved(tmp_path / name, CORNERED)))
     assert rgb.shape == (3, 24, 32)
     assert rgb[:, 1:6, 1:6].min() > 0.9
     assert rgb[:, 10:, 10:].max() < 0.1
 
 
 def test_the_ending_of_a_name_does_not_matter(tmp_path):
-    assert read_image(saved(tmp_path / "a.jpg", CORNERED, format="PNG")).rgb.shape == (3, 24, 32)
+    assert seen(read_image(saved(tmp_path / "a.jpg", CORNERED, format="PNG"))).shape == (3, 24, 32)
 
 
 def test_an_upper_case_ending_is_read(tmp_path):
-    assert read_image(saved(tmp_path / "A.JPG", CORNERED)).rgb.shape == (3, 24, 32)
+    assert seen(read_image(saved(tmp_path / "A.JPG", CORNERED))).shape == (3, 24, 32)
 
 
 def expect_colors(path: Path, *colors: tuple[float, float, float], atol: float = 1e-6) -> None:
     """The first row of the picture holds these colours, each in [0, 1]."""
-    row = read_image(path).rgb[:, 0].T
+    row = seen(read_image(path))[:, 0].T
     torch.testing.assert_close(row[: len(colors)], torch.tensor(colors, dtype=torch.float32), rtol=0, atol=atol)
 
 
@@ -187,16 +193,16 @@ UPRIGHT = {
 def test_every_orientation_is_turned_upright(tmp_path, name, orientation):
     path = saved(tmp_path / name, CORNERED, exif=exif_block(orientation, film_mm=28))
     picture = read_image(path)
-    assert corner(picture.rgb) == UPRIGHT[orientation]
+    assert corner(seen(picture)) == UPRIGHT[orientation]
     assert picture.focal_px == pytest.approx(28 * hypot(32, 24) / hypot(36, 24))
-    assert picture.full_size == tuple(picture.rgb.shape[-2:])
+    assert picture.full_size == tuple(picture.rgb.shape[:2])
 
 
 def test_heic_is_read_where_its_package_is(tmp_path):
     pytest.importorskip("pillow_heif", reason="pillow-heif is not installed").register_heif_opener()
     path = saved(tmp_path / "a.heic", np.kron(CORNERED, np.ones((4, 4, 1), np.uint8)), exif=exif_block(6, 28))
     picture = read_image(path)
-    assert corner(picture.rgb) == ((128, 96), True, False)
+    assert corner(seen(picture)) == ((128, 96), True, False)
     assert picture.focal_px == pytest.approx(28 * hypot(128, 96) / hypot(36, 24))
 
 
@@ -218,7 +224,7 @@ def test_damaged_exif_does_not_cost_the_picture(tmp_path):
     block = bytearray(exif_block(6, 28))
     block[14:] = b"\xff" * len(block[14:])
     picture = read_image(saved(tmp_path / "a.jpg", CORNERED, exif=bytes(block)))
-    assert picture.rgb.shape == (3, 24, 32)
+    assert picture.rgb.shape == (24, 32, 3)
     assert picture.focal_px is None
 
 
@@ -228,34 +234,34 @@ def test_a_picture_beyond_the_budget_comes_smaller(tmp_path, name, mode):
     pixels = Image.fromarray(noise(48, 64)).resize((320, 240), Image.Resampling.BICUBIC).convert(mode)
     path = saved(tmp_path / name, pixels, exif=exif_block(6, film_mm=28))
     whole, small = read_image(path), read_image(path, max_pixels=60 * 80)
-    assert whole.rgb.shape == (3, 320, 240)
-    assert small.rgb.shape == (3, 80, 60)
+    assert whole.rgb.shape == (320, 240, 3)
+    assert small.rgb.shape == (80, 60, 3)
     assert whole.focal_px is not None
     assert small.focal_px == pytest.approx(whole.focal_px / 4)
     assert small.full_size == whole.full_size == (320, 240)
-    reference = resize(whole.rgb[None], 80, 60)[0]
-    assert (small.rgb - reference).abs().mean() < 0.03
+    reference = resize(whole.rgb, 80, 60)
+    assert np.abs(small.rgb / 255 - reference).mean() < 0.03
 
 
 def test_sixteen_bits_survive_the_budget(tmp_path):
     path = saved(tmp_path / "a.png", np.full((40, 40), 257, np.uint16))
-    torch.testing.assert_close(read_image(path, max_pixels=100).rgb, torch.full((3, 10, 10), 1 / 255))
+    torch.testing.assert_close(seen(read_image(path, max_pixels=100)), torch.full((3, 10, 10), 1 / 255))
 
 
 def test_the_budget_is_kept_at_any_aspect(tmp_path):
-    rgb = read_image(saved(tmp_path / "a.png", noise(3, 1001)), max_pixels=500).rgb
+    rgb = seen(read_image(saved(tmp_path / "a.png", noise(3, 1001)), max_pixels=500))
     assert 0 < rgb.shape[1] * rgb.shape[2] <= 500
 
 
 def test_a_large_photograph_is_read_within_its_budget(tmp_path):
     path = saved(tmp_path / "a.jpg", Image.new("RGB", (8000, 6000), "white"))
-    assert read_image(path, max_pixels=750_000).rgb.shape == (3, 750, 1000)
+    assert seen(read_image(path, max_pixels=750_000)).shape == (3, 750, 1000)
 
 
 def test_pillows_own_limit_neither_applies_nor_is_lost(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.png", CORNERED)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    assert read_image(path).rgb.shape == (3, 24, 32)
+    assert seen(read_image(path)).shape == (3, 24, 32)
     assert Image.MAX_IMAGE_PIXELS == 10
     with pytest.raises(Image.DecompressionBombError):
         Image.open(path)
@@ -333,7 +339,7 @@ def test_a_file_that_was_cut_short_is_refused_or_whole(tmp_path, name):
     if name.endswith(".avif") and "AVIF" not in image_module._readable_formats():
         pytest.skip("this Pillow reads no AVIF")
     data = saved(tmp_path / name, noise(24, 32), **{"progressive": True} if "prog" in name else {}).read_bytes()
-    whole = read_image(tmp_path / name).rgb
+    whole = seen(read_image(tmp_path / name))
     path, num_refused = tmp_path / ("cut" + Path(name).suffix), 0
     lengths = {
         1,
@@ -349,7 +355,7 @@ def test_a_file_that_was_cut_short_is_refused_or_whole(tmp_path, name):
     for length in lengths:
         path.write_bytes(data[:length])
         try:
-            torch.testing.assert_close(read_image(path).rgb, whole, rtol=0, atol=0)
+            torch.testing.assert_close(seen(read_image(path)), whole, rtol=0, atol=0)
         except LeadlineError as error:
             num_refused += 1
             assert str(error).startswith(str(path)) and "\n" not in str(error)
@@ -372,7 +378,7 @@ def test_damage_anywhere_is_at_worst_a_refusal(tmp_path, name):
         data[random.integers(0, min(len(data), 300), 4)] = random.integers(0, 256, 4)
         path.write_bytes(data.tobytes())
         try:
-            assert read_image(path).rgb.isfinite().all()
+            assert seen(read_image(path)).isfinite().all()
         except LeadlineError as error:
             assert "\n" not in str(error)
 

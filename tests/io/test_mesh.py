@@ -6,10 +6,10 @@ import pytest
 import trimesh
 from numpy.typing import NDArray
 
+from leadline.data.intrinsics import crop_intrinsics, pinhole
 from leadline.data.synthetic.dataset import SyntheticDataset
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
-from leadline.geometry.intrinsics import crop_intrinsics, pinhole
 from leadline.geometry.points import Cloud, on_surface, point_cloud
 from leadline.io.camera_files import read_camera
 from leadline.io.mesh import write_mesh_glb, write_ply, write_points_glb

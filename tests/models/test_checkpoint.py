@@ -18,12 +18,12 @@ from leadline.models.checkpoint import (
     open_model,
     save_checkpoint,
     save_record,
-    save_rescaled,
 )
 from leadline.models.checkpoint_files import read_config
 from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision
+from leadline.models.rescaled import save_rescaled
 from leadline.models.settings import DecoderSettings, EncoderSettings, HeadSettings, ModelSettings, PlainSettings
 
 PLAIN = ModelSettings(

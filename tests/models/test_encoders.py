@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from leadline.errors import LeadlineError
-from leadline.geometry.resizing import resize
 from leadline.io.images import read_image
 from leadline.models.encoders import DenseNetEncoder, ViTEncoder, build_encoder, normalisation
+from leadline.models.resizing import resize
 from leadline.models.settings import EncoderSettings
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"

@@ -389,7 +389,7 @@ def test_steps_of_the_sides_are_made_up_for_in_metres() -> None:
     height, width, scale = model.view_size(200.0, 48, 64)
     assert (height, width) == (42, 42)
     assert scale == pytest.approx(4 * sqrt(42 * 42 / (48 * 64)))
-    assumed_px = model.assumed_focal_px(480, 640)
+    assumed_px = model.settings.view.assumed_focal_px(480, 640)
     assert assumed_px is not None and model.view_size(assumed_px, 480, 640).scale == pytest.approx(1)
 
 
@@ -419,13 +419,13 @@ def test_resizing_a_picture_with_its_focal_length_changes_nothing() -> None:
 
 def test_a_picture_of_the_assumed_focal_length_has_the_scale_it_would_have_without() -> None:
     model = with_focal(50.0)
-    focal_px = model.assumed_focal_px(90, 130)
+    focal_px = model.settings.view.assumed_focal_px(90, 130)
     assert focal_px is not None and model.view_size(focal_px, 90, 130).scale == pytest.approx(1.0)
 
 
 def test_without_the_training_focal_length_metres_stay() -> None:
     assert with_focal(None).view_size(100.0, HEIGHT, WIDTH).scale == 1.0
-    assert with_focal(None).assumed_focal_px(HEIGHT, WIDTH) is None
+    assert with_focal(None).settings.view.assumed_focal_px(HEIGHT, WIDTH) is None
 
 
 def test_the_expected_error_comes_at_the_pictures_size_and_leaves_depth_as_it_is() -> None:

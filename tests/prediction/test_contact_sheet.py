@@ -85,7 +85,7 @@ def test_the_caption_gives_metres_or_says_that_there_are_none():
 def test_a_sheet_of_nothing_valid_is_written(tmp_path):
     row = sheet_row(24, 32)
     write_contact_sheet(tmp_path / "a.png", [row._replace(valid=~row.valid)])
-    assert read_image(tmp_path / "a.png").rgb.shape[0] == 3
+    assert read_image(tmp_path / "a.png").rgb.shape[2] == 3
 
 
 def test_a_sheet_needs_a_row(tmp_path):

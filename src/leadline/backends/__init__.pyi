@@ -5,8 +5,10 @@ from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
 from .calibrated import to_metres as to_metres
+from .graph_model import FEW_IMAGES as FEW_IMAGES
 from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
+from .onnx_file import ERROR as ERROR
 from .onnx_file import FOCAL as FOCAL
 from .onnx_file import PREFIX as PREFIX
 from .onnx_file import open_session as open_session
@@ -18,4 +20,8 @@ from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
+from .threads import all_threads as all_threads
+from .threads import num_threads as num_threads
+from .threads import use_threads as use_threads
+from .threads import using_threads as using_threads
 from .torch_model import TorchBackend as TorchBackend

@@ -32,6 +32,8 @@ class Backend(Protocol):
     """Height and width at which the network sees an image, its aspect aside; None: the image's own, or not told."""
     device: str
     """Where it runs: cpu, cuda or mps."""
+    runtime: str
+    """What runs it, and in which precision: "onnxruntime float32", "torch bfloat16"."""
     concurrency: int
     """How many images are best answered at a time, each by a thread of the caller's."""
 

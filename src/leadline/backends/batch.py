@@ -8,11 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.backends.base import Image
-
-MAX_CONCURRENCY = 8
-"""Images at a time at most: each is in memory with the network's maps of it."""
-CONCURRENCY_ELSEWHERE = 3
-"""The same where the network has threads or a device of its own: one image is read, one estimated, one written."""
+from leadline.backends.threads import CONCURRENCY_ELSEWHERE, MAX_CONCURRENCY
 
 
 def concurrency_on(device: torch.device) -> int:

@@ -65,7 +65,8 @@ class CalibratedBackend:
     def __init__(self, name: str, calibration: Calibration, model: Backend) -> None:
         """Join an open model with its calibration; see `open_calibrated`."""
         self.name, self.calibration, self._model = name, calibration, model
-        self.working_size, self.device, self.concurrency = model.working_size, model.device, model.concurrency
+        self.working_size, self.concurrency = model.working_size, model.concurrency
+        self.device, self.runtime = model.device, model.runtime
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:
         """As the model has it."""
@@ -86,8 +87,12 @@ def to_metres(values: NDArray[np.float32], space: Output) -> NDArray[np.float32]
     return np.where(np.isfinite(metres) & (metres > 0), metres, np.float32(np.nan))
 
 
-def open_calibrated(name: str | Path) -> CalibratedBackend:
+def open_calibrated(name: str | Path, num_images: float = 1) -> CalibratedBackend:
     """Open a folder that `save_calibrated` wrote, and the model that it refers to.
+
+    Args:
+        name: the folder.
+        num_images: as `open_backend`.
 
     Raises:
         LeadlineError: if its file is missing or makes no sense, the model is missing, calibrated itself, or predicts
@@ -99,7 +104,7 @@ def open_calibrated(name: str | Path) -> CalibratedBackend:
     try:
         if find_kind(inner)[0] == "calibrated":
             raise LeadlineError("it is calibrated itself, wanted the model that it refers to")
-        model = open_backend(inner)
+        model = open_backend(inner, num_images)
     except LeadlineError as error:
         raise LeadlineError(f"{folder / CALIBRATION} refers to {calibration.model!r}: {error}") from error
     if model.output is not calibration.space:

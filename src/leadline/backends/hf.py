@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from leadline.backends.base import Estimate, Image, known_focal_px
-from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
+from leadline.backends.batch import as_batch, to_maps
+from leadline.backends.threads import CONCURRENCY_ELSEWHERE
 from leadline.errors import LeadlineError, unknown_name
-from leadline.geometry import Camera, Output, fov_deg_from_focal, resize_depth
-from leadline.models import pick_device
+from leadline.geometry import Camera, Output, fov_deg_from_focal
+from leadline.models import pick_device, resize_depth
 
 logger = logging.getLogger(__name__)
 
@@ -182,6 +183,7 @@ class HfBackend:
         self.name = name
         self.output = output
         self.device: str = model.device.type
+        self.runtime = "transformers float32"
         self.concurrency = 1 if self.device == "cpu" else CONCURRENCY_ELSEWHERE
         self._processor = processor
         self.model = model

@@ -5,11 +5,9 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from leadline.backends.base import Estimate, Image, known_focal_px
-from leadline.backends.batch import CONCURRENCY_ELSEWHERE, as_batch, to_maps
 from leadline.backends.onnx_file import (
     FOCAL,
     FileInfo,
@@ -22,8 +20,18 @@ from leadline.backends.onnx_file import (
     read_info,
     reason,
 )
+from leadline.backends.threads import CONCURRENCY_ELSEWHERE
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, Output, enlargement, resize, resize_depth, size_with_area
+from leadline.geometry import (
+    Camera,
+    CameraSource,
+    Output,
+    enlargement,
+    resize,
+    resize_depth,
+    size_with_area,
+    with_sharp_edges,
+)
 
 
 def open_onnx(name: str | Path) -> "FileBackend":
@@ -43,17 +51,20 @@ def open_onnx(name: str | Path) -> "FileBackend":
     path = Path(name)
     session = open_session(path)
     inputs = [(entry.name, entry.type, entry.shape) for entry in session.get_inputs()]
+    named = {name for name, *_ in inputs} | {entry.name for entry in session.get_overridable_initializers()}
+    inputs = [it for it in inputs if it[0] != FOCAL]
     height, width = check_input(path, inputs)
-    check_output(path, [(entry.name, entry.shape) for entry in session.get_outputs()])
+    answers = check_output(path, [(entry.name, entry.shape) for entry in session.get_outputs()])
     network = Network(
-        lambda feed: session.run(None, feed)[0],
+        lambda feed: session.run(answers, feed),
         inputs[0][0],
-        FOCAL in {entry.name for entry in session.get_overridable_initializers()},
+        FOCAL in named,
         height,
         width,
     )
     device = "cuda" if session.get_providers()[0].startswith("CUDA") else "cpu"
-    return FileBackend(path, network, read_info(path, session.get_modelmeta().custom_metadata_map), device)
+    info = read_info(path, session.get_modelmeta().custom_metadata_map)
+    return FileBackend(path, network, info, "onnxruntime", device)
 
 
 class FileBackend:
@@ -68,15 +79,14 @@ class FileBackend:
 
     concurrency = CONCURRENCY_ELSEWHERE
 
-    def __init__(self, path: Path, network: Network, info: FileInfo, device: str = "cpu") -> None:
+    def __init__(self, path: Path, network: Network, info: FileInfo, runtime: str, device: str = "cpu") -> None:
         """Take an open file, see `open_onnx`."""
-        self.name, self.device = str(path), device
+        self.name, self.device, self.runtime = str(path), device, f"{runtime} {info.precision}"
         self.output = info.output
         fixed = (network.height, network.width) if network.height and network.width else None
         self.working_size: tuple[int, int] | None = info.working_size or fixed
         self._path, self._network, self._info = path, network, info
-        self._mean = torch.tensor(info.mean).view(1, 3, 1, 1)
-        self._std = torch.tensor(info.std).view(1, 3, 1, 1)
+        self._mean, self._std = np.array(info.mean, np.float32), np.array(info.std, np.float32)
         self._running = Lock()
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:
@@ -100,35 +110,39 @@ class FileBackend:
             LeadlineError: if the network fails on an image or does not answer a depth map.
         """
         pairs = zip(images, known_focal_px(cameras), strict=True)
-        return Estimate(np.concatenate([self._estimate_one(image, focal_px) for image, focal_px in pairs]))
+        answers = [self._estimate_one(image, focal_px) for image, focal_px in pairs]
+        errors = [error for _, error in answers if error is not None]
+        return Estimate(np.stack([values for values, _ in answers]), np.stack(errors) if errors else None)
 
     def _fed_size(self, height: int, width: int) -> tuple[int, int]:
         return self._network.height or height, self._network.width or width
 
-    def _estimate_one(self, image: Image, focal_px: float) -> NDArray[np.float32]:
-        """Values (1, H, W) of one image."""
+    def _estimate_one(self, image: Image, focal_px: float) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Values and relative error, (H, W), of one image."""
         height, width = image.shape[:2]
         fed_height, fed_width = self._fed_size(height, width)
         times = enlargement(height, width, fed_height, fed_width)
-        fed = (resize(as_batch([image]), fed_height, fed_width) - self._mean) / self._std
-        feed = {self._network.picture: fed.contiguous().numpy()}
+        fed = (resize(image, fed_height, fed_width) - self._mean) / self._std
+        feed = {self._network.picture: np.ascontiguousarray(fed.transpose(2, 0, 1)[None])}
         if self._network.takes_focal:
             feed[FOCAL] = np.array([focal_px * times], np.float32)
-        values = self._run(feed, f"{fed_height}×{fed_width}")
-        maps = torch.from_numpy(values).float().reshape(1, 1, *values.shape[-2:])
-        return to_maps(resize_depth(maps, height, width)) * self._focal_ratio(focal_px * times)
+        maps = self._run(feed, f"{fed_height}×{fed_width}")
+        values, *error = (resize_depth(it.reshape(it.shape[-2:]).astype(np.float32), height, width) for it in maps)
+        values = with_sharp_edges(values, image, self._info.edge_radius_px)
+        return values * self._focal_ratio(focal_px * times), error[0] if error else None
 
-    def _run(self, feed: dict[str, NDArray[np.float32]], size: str) -> NDArray[np.float32]:
+    def _run(self, feed: dict[str, NDArray[np.float32]], size: str) -> Sequence[NDArray[np.float32]]:
         try:
             with self._running:  # OpenVINO allows one at a time, and either uses all cores for one
-                values = self._network.run(feed)
+                maps = self._network.run(feed)
         except Exception as error:  # the runtimes' errors have no base of their own
             raise LeadlineError(
                 f"{self._path} fails on an image of {size} ({reason(error)}): export it for a fixed size"
             ) from error
-        if not is_map(values.shape):
-            raise no_map(self._path, values.shape)
-        return values
+        for values in maps:
+            if not is_map(values.shape):
+                raise no_map(self._path, values.shape)
+        return maps
 
     def _focal_ratio(self, fed_focal_px: float) -> np.float32:
         """What metres are multiplied by for a focal length: all of the ratio, as a file has one size."""

@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,20 @@ from leadline.io import as_record, read_toml
 logger = logging.getLogger(__name__)
 
 
+WORDS = ("output", "precision")
+"""Of `FileInfo`: what a file's metadata has as words, not as JSON."""
+
+
 PREFIX = "leadline."
 """Stands before the names of `FileInfo` in a file's metadata, as in `leadline.mean`."""
 
 
 FOCAL = "focal_px"
-"""What a file may take beside the picture: focal length in pixels of what it is fed, (1,), NaN where unknown. It must
-have a value of its own (an initializer): onnxruntime then lets it be left out, and does not count it as an input."""
+"""What a file may take beside the picture: focal length in pixels of what it is fed, (1,), NaN where unknown."""
+
+
+ERROR = "relative_error"
+"""What a file may answer beside the depth: each pixel's expected |error| / depth, of the depth's shape."""
 
 
 FLOAT32 = {"tensor(float)", "f32"}
@@ -36,7 +43,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class FileInfo(BaseModel):
     """How a file wants its pictures and what it answers; the defaults hold where nothing says.
 
-    It stands in the file's metadata (`metadata_props`): `leadline.output` as a word, the others as JSON. A TOML
+    It stands in the file's metadata (`metadata_props`): `WORDS` as words, the others as JSON. A TOML
     file of the same stem beside it has the same keys without "leadline.", and the last word.
     """
 
@@ -57,12 +64,17 @@ class FileInfo(BaseModel):
     """Working sides are multiples of this."""
     trained_focal_px: Positive | None = None
     """Focal length of the training images, in pixels of the working size; None: not known."""
+    edge_radius_px: Annotated[float, Field(ge=0, le=32)] = 0.0
+    """Object boundaries are made sharp after the file's answer; see `leadline.geometry.sharpen_edges`."""
+    precision: Literal["float32", "fp16", "int8"] = "float32"
+    """Of the file's weights and products."""
 
 
 class Network(NamedTuple):
     """A file that is open, in whichever program runs it."""
 
-    run: Callable[[dict[str, NDArray[np.float32]]], NDArray[np.float32]]  # values from what is fed, by its name
+    run: Callable[[dict[str, NDArray[np.float32]]], Sequence[NDArray[np.float32]]]
+    """Values, and `ERROR` if it answers that, from what is fed, by its name."""
     picture: str  # name of its picture
     takes_focal: bool  # whether it takes `FOCAL` too
     height: int | None  # that it asks for; None where any will do
@@ -129,22 +141,25 @@ def check_input(path: Path, inputs: Sequence[tuple[str, str, Sequence[Any]]]) ->
     return fixed[2], fixed[3]
 
 
-def check_output(path: Path, outputs: Sequence[tuple[str, Sequence[Any]]]) -> None:
-    """Refuse a file unless it has one output, a depth map.
+def check_output(path: Path, outputs: Sequence[tuple[str, Sequence[Any]]]) -> list[str]:
+    """The names of what a file answers: a depth map, and `ERROR` if it has that.
 
     Args:
         path: the file.
         outputs: of each, its name and its sizes, whole numbers where they are fixed.
 
     Raises:
-        LeadlineError: if it is not so.
+        LeadlineError: if it answers anything else.
     """
+    told = [name for name, _ in outputs if name == ERROR]
+    outputs = [it for it in outputs if it[0] != ERROR]
     if len(outputs) != 1:
         names = ", ".join(name for name, _ in outputs)
         raise LeadlineError(f"{path} must have one output, the depth, got {len(outputs)} ({names}): export it so")
     sizes = outputs[0][1]
     if sizes and not is_map(sizes):  # a file need not tell its output's shape
         raise no_map(path, sizes)
+    return [outputs[0][0], *told]
 
 
 def is_map(sizes: Sequence[int | str | None]) -> bool:
@@ -183,6 +198,8 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
 def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     stated = {key: metadata[PREFIX + key] for key in FileInfo.model_fields if PREFIX + key in metadata}
     try:
-        return {key: text if key == "output" else json.loads(text) for key, text in stated.items()}
+        return {key: text if key in WORDS else json.loads(text) for key, text in stated.items()}
     except json.JSONDecodeError as error:
-        raise LeadlineError(f"{path}, metadata: all but output must be JSON, got {error.doc!r}") from error
+        raise LeadlineError(
+            f"{path}, metadata: all but {' and '.join(WORDS)} must be JSON, got {error.doc!r}"
+        ) from error

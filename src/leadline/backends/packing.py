@@ -1,6 +1,7 @@
 """A model as bytes, for machines that do not have its files."""
 
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -32,19 +33,19 @@ def pack_model(model: str | Path) -> PackedModel:
 
 
 def open_packed(packed: PackedModel) -> Backend:
-    """Open a model that `pack_model` has read, perhaps on another machine.
+    """Open a model that `pack_model` has read, perhaps on another machine, for many images.
 
     Raises:
         LeadlineError: if it cannot be opened here.
     """
     if not packed.files:
-        return open_backend(f"{packed.kind}:{packed.name}")
+        return open_backend(f"{packed.kind}:{packed.name}", inf)
     with TemporaryDirectory(prefix="leadline-") as folder:
         for name, content in packed.files.items():
             path = Path(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        return open_backend(f"{packed.kind}:{Path(folder, packed.name)}")
+        return open_backend(f"{packed.kind}:{Path(folder, packed.name)}", inf)
 
 
 def _pack_file(kind: str, name: str) -> PackedModel:
@@ -85,6 +86,8 @@ def _files_of(folder: Path) -> dict[str, bytes]:
 
 _PACK: dict[str, Callable[[str, str], PackedModel]] = {
     "leadline": _pack_checkpoint,
+    "onnxruntime": _pack_checkpoint,
+    "torch": _pack_checkpoint,
     "onnx": _pack_file,
     "openvino": _pack_file,
     "hf": _pack_hf,

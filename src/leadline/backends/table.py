@@ -2,14 +2,19 @@
 
 import json
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+
+from leadline.errors import LeadlineError
 
 if TYPE_CHECKING:
     from leadline.backends.base import Backend
 
 KINDS = {
-    "leadline": "leadline.backends.torch_model:open_torch",
+    "leadline": "leadline.backends.table:open_leadline",
+    "onnxruntime": "leadline.backends.graph_model:open_graph",
+    "torch": "leadline.backends.torch_model:open_torch",
     "onnx": "leadline.backends.onnx:open_onnx",
     "openvino": "leadline.backends.openvino:open_openvino",
     "hf": "leadline.backends.hf:open_hf",
@@ -20,18 +25,23 @@ KINDS = {
 KIND_OF_FILE = {".onnx": "onnx", ".xml": "openvino"}
 """Which kind a file is, by its ending."""
 
+MANY_IMAGES = 100
+"""From so many on it pays to load PyTorch, which takes seconds, where it is installed and the quicker."""
+
 CALIBRATION = "calibrated.json"
 """What a calibrated model's folder is known by."""
 
 
-def open_backend(model: "str | Path | Backend | Any") -> "Backend":
+def open_backend(model: "str | Path | Backend | Any", num_images: float = 1) -> "Backend":
     """Open whatever predicts depth.
 
     Args:
-        model: a leadline model ("default", the name of a bundled one, a checkpoint's folder, or a run's), an .onnx
+        model: a leadline model ("default", the name of a bundled one, a checkpoint's folder, or a run's;
+            "onnxruntime:" or "torch:" before it says what runs it, see `open_leadline`), an .onnx
             file, an .xml file of OpenVINO's, "hf:NAME" (a Hugging Face model; "#metres", "#depth" or "#disparity"
             behind it says what it predicts where its configuration does not), a Hugging Face model's folder, a
             folder that `save_calibrated` wrote, what `load_model` returned, or a backend, which is returned.
+        num_images: about how many it shall answer.
 
     Raises:
         LeadlineError: if there is no such model, or it cannot be opened.
@@ -41,7 +51,44 @@ def open_backend(model: "str | Path | Backend | Any") -> "Backend":
     if not isinstance(model, str | Path):
         return cast("Backend", _opener("leadline.backends.torch_model:wrap_model")(model))
     kind, name = find_kind(model)
-    return cast("Backend", _opener(KINDS[kind])(name))
+    options = {"num_images": num_images} if kind in ("leadline", "onnxruntime", "calibrated") else {}
+    return cast("Backend", _opener(KINDS[kind])(name, **options))
+
+
+def open_leadline(name: str, num_images: float = 1) -> "Backend":
+    """Open a leadline model in whatever answers soonest.
+
+    That is onnxruntime where the checkpoint has a graph, as the bundled ones do. For `MANY_IMAGES` it is PyTorch, where
+    it is installed and has a GPU, or a processor that multiplies bfloat16.
+
+    Args:
+        name: as `leadline.backends.torch_model.open_torch`.
+        num_images: about how many it shall answer.
+
+    Raises:
+        LeadlineError: if there is no such model, its checkpoint is broken, or PyTorch is needed and not installed.
+    """
+    from leadline.models import GRAPH, find_checkpoint
+
+    try:
+        has_graph = (find_checkpoint(name) / GRAPH).is_file()
+    except LeadlineError as error:
+        raise LeadlineError(
+            f"{error}; a checkpoint's or run's folder, FILE.onnx, FILE.xml (OpenVINO) and hf:NAME (Hugging Face) will "
+            "do too"
+        ) from error
+    if has_graph and not (num_images >= MANY_IMAGES and _torch_is_quick()):
+        return cast("Backend", _opener(KINDS["onnxruntime"])(name, num_images))
+    return cast("Backend", _opener(KINDS["torch"])(name))
+
+
+def _torch_is_quick() -> bool:
+    if find_spec("torch") is None:
+        return False
+    from leadline.models import has_native_bf16, pick_device
+
+    device = pick_device()
+    return device.type != "cpu" or has_native_bf16(device)
 
 
 def find_kind(model: str | Path) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from leadline.backends.base import Estimate, Image, known_focal_px
 from leadline.backends.batch import as_batch, concurrency_on, to_maps
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output
-from leadline.models import DepthModel, autocast, find_checkpoint, open_model, pick_device
+from leadline.models import DepthModel, autocast, has_native_bf16, open_model, pick_device
 
 
 class TorchBackend:
@@ -28,11 +28,12 @@ class TorchBackend:
         self.model, self.name = model, name
         self.working_size: tuple[int, int] | None = (model.settings.height, model.settings.width)
         self.device = model.mean.device.type
+        self.runtime = f"torch {'bfloat16' if has_native_bf16(model.mean.device) else 'float32'}"
         self.concurrency = concurrency_on(model.mean.device)
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:
         """The camera of the training images, at this size; None if it is not known."""
-        focal_px = self.model.assumed_focal_px(height, width)
+        focal_px = self.model.settings.view.assumed_focal_px(height, width)
         return None if focal_px is None else Camera.from_focal_px(focal_px, width, height, CameraSource.ASSUMED)
 
     @torch.inference_mode()
@@ -54,13 +55,6 @@ def open_torch(model: str) -> TorchBackend:
     Raises:
         LeadlineError: if there is no such model or its checkpoint is broken.
     """
-    try:
-        find_checkpoint(model)
-    except LeadlineError as error:
-        raise LeadlineError(
-            f"{error}; a checkpoint's or run's folder, FILE.onnx, FILE.xml (OpenVINO) and hf:NAME (Hugging Face) will "
-            "do too"
-        ) from error
     return TorchBackend(open_model(model, pick_device()), model)
 
 

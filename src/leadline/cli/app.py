@@ -8,11 +8,14 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from leadline.cli.console import Runtime, run_by
+
 
 def app(
     model: str = "default",
     /,
     *,
+    backend: Runtime | None = None,
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 7860,
 ) -> int:
@@ -21,6 +24,8 @@ def app(
     Args:
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
+        backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
+            (docs/models.md).
         host: address to listen on; 0.0.0.0 also accepts other machines.
         port: port to listen on.
     """
@@ -31,7 +36,7 @@ def app(
 
     before = signal.signal(signal.SIGTERM, stop)  # by which services end; visitors' images are to go then too
     try:
-        with served_page(model, host, port) as address, suppress(KeyboardInterrupt):
+        with served_page(run_by(model, backend), host, port) as address, suppress(KeyboardInterrupt):
             print(f"{address} shows the page; Ctrl-C ends it", flush=True)
             Event().wait()
     finally:

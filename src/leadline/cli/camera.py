@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from leadline.cli.console import Runtime, run_by
 from leadline.errors import LeadlineError
 
 
@@ -13,6 +14,7 @@ def measure(
     /,
     *points: str,
     model: str = "default",
+    backend: Runtime | None = None,
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
@@ -24,6 +26,8 @@ def measure(
         points: X,Y of one point or two, in pixels from the left and from the top, starting at 0.
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
+        backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
+            (docs/models.md).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both (docs/guides/camera.md).
@@ -37,7 +41,9 @@ def measure(
     from leadline.prediction import WINDOW_PX
     from leadline.prediction import measure as run_measurement
 
-    length = run_measurement(image, *places, model=model, focal_px=focal_px, fov_deg=fov, camera=intrinsics)
+    length = run_measurement(
+        image, *places, model=run_by(model, backend), focal_px=focal_px, fov_deg=fov, camera=intrinsics
+    )
     what = "along the optical axis" if len(places) == 1 else "from point to point"
     print(f"{length}  {what}; median of {WINDOW_PX}×{WINDOW_PX} pixels; {length.focal}")
     return 0
@@ -78,8 +84,8 @@ def calibrate(
     if len(paths) > 2 or (len(paths) == 0) == (data is None) or (lengths and (len(paths) != 1 or data is not None)):
         got = " ".join(map(str, paths)) or "neither"
         raise LeadlineError(
-            "wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or --data, "
-            f"or IMAGE and --length alone; got {got}"
+            "wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or IMAGE and --length, "
+            f"or --data; got {got}"
         )
 
     from leadline.evaluation import calibrate as run_calibration

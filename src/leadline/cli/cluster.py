@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from leadline.cli.console import EXIT_USAGE, depths
+from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
 
 
 def cluster(
@@ -12,6 +12,7 @@ def cluster(
     *,
     out: str,
     model: str = "default",
+    backend: Runtime | None = None,
     format: str = "depth,npz",
     focal_px: float | None = None,
     fov: float | None = None,
@@ -28,6 +29,8 @@ def cluster(
         out: folder or bucket for the results, with the same subfolders as the source.
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
+        backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
+            (docs/models.md).
         format: comma-separated formats, as for `leadline predict` but for sheet.
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
@@ -39,7 +42,7 @@ def cluster(
     formats = [name.strip() for name in format.split(",") if name.strip()]
     jobs, num_there = jobs_left(source, out, formats)
     broken = []
-    for done in predict_on_cluster(jobs, source, out, model, formats, **camera) if jobs else ():
+    for done in predict_on_cluster(jobs, source, out, run_by(model, backend), formats, **camera) if jobs else ():
         if done.error:
             broken.append(done)
         else:

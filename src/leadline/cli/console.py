@@ -2,14 +2,22 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
+Runtime = Literal["onnxruntime", "torch"]
+"""What runs a leadline model."""
+
 EXIT_USAGE = 2
 """Exit code after a mistake by the user, also when a data set is broken."""
+
+
+def run_by(model: str, backend: Runtime | None) -> str:
+    """A model's name with what shall run it; see `leadline.backends.open_backend`."""
+    return model if backend is None else f"{backend}:{model}"
 
 
 def render_table(header: Sequence[str], *rows: Iterable[str]) -> "Table":

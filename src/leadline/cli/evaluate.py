@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import print_table, render_table
+from leadline.cli.console import Runtime, print_table, render_table, run_by
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,6 +21,7 @@ def evaluate(
     model: str = "default",
     /,
     *,
+    backend: Runtime | None = None,
     data: Path,
     split: str = "official/test",
     protocol: str = "nyu-eigen",
@@ -33,6 +34,8 @@ def evaluate(
     Args:
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, hf:NAME (a Hugging Face depth model), or files:DIR (predictions made elsewhere).
+        backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
+            (docs/models.md).
         data: the data set: a folder with an index.csv, or a public one as its authors ship it
             (docs/reference/data-sets.md).
         split: all, RULE/PART such as official/test or report/test, or a text file of ids.
@@ -50,7 +53,7 @@ def evaluate(
     if out is not None:
         require_target(out, folder=True)
     report = run_evaluation(
-        model,
+        run_by(model, backend),
         data=data,
         split=split,
         protocol=protocol,

@@ -1,7 +1,7 @@
 """The command that exports a model: `leadline export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from leadline.cli.console import print_table
 
@@ -11,20 +11,21 @@ if TYPE_CHECKING:
     from leadline.export import Check
 
 
-def export(model: str = "default", /, *, out: Path) -> int:
+def export(model: str = "default", /, *, out: Path, precision: Literal["float32", "fp16", "int8"] = "float32") -> int:
     """Export a model to ONNX or OpenVINO, for images of any size and focal length, and verify it.
 
     Args:
         model: default, the name of a bundled model, or the folder of a checkpoint or a run.
         out: FILE.onnx, or FILE.xml for OpenVINO, which writes FILE.bin beside it; docs/guides/export.md describes
             inputs and outputs.
+        precision: of the network's weights and products, for .onnx; fp16 halves the file.
     """
     from leadline.export import export as export_model
     from leadline.io import ensure_overwritable
 
     files = [out] if out.suffix.lower() != ".xml" else [out, out.with_suffix(".bin")]
     ensure_overwritable(files)
-    checks = export_model(model, out)
+    checks = export_model(model, out, precision)
     print_table(_table(checks))
     print(f"written to {out}, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
     return 0

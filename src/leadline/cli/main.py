@@ -37,6 +37,9 @@ app.command(
 )
 
 INTERRUPTED = 130
+TORCH_EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard"}
+TORCH_EXTRA |= {"tomli_w", "h5py", "matplotlib", "pooch", "tqdm", "psutil"}
+"""What the extra "torch" brings: commands import it before they begin."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except (LeadlineError, CycloptsError, OSError) as error:
         print(f"leadline: {' '.join(str(to_user_error(error)).split())}", file=sys.stderr)
+        return EXIT_USAGE
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in TORCH_EXTRA:
+            raise
+        print(f'leadline: this needs {package}, which is not installed: pip install "leadline[torch]"', file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, depths
+from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
 from leadline.errors import LeadlineError
 
 TOGETHER = ("sheet", "fused")
@@ -21,6 +21,7 @@ TOGETHER = ("sheet", "fused")
 def predict(
     *paths: str,
     model: str = "default",
+    backend: Runtime | None = None,
     out: Path = Path("depth"),
     format: str = "depth,color,npz",
     focal_px: float | None = None,
@@ -46,6 +47,8 @@ def predict(
             streams (rtsp://…, http://…).
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
+        backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
+            (docs/models.md).
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
             estimate it), normals (16-bit PNG, camera space), floor (occupancy and heights from above, PNG and YAML for
@@ -85,7 +88,9 @@ def predict(
     if anchor and (streams or videos):
         raise LeadlineError(f"what is known is of images, got {[*streams, *videos][0]}: name images alone")
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
-        shared = {"model": open_anchored_backend(model, anchor), "formats": formats, "log": log, "given": given}
+        num_images = inf if streams or videos else len(pictures)
+        opened = open_anchored_backend(run_by(model, backend), anchor, num_images)
+        shared = {"model": opened, "formats": formats, "log": log, "given": given}
         jobs = [partial(_predict_stream, it, out, seconds=seconds or inf, **shared) for it in streams]
         for video, stem in zip(videos, output_stems(videos, out), strict=True):
             jobs.append(partial(_predict_video, video, stem, skip_existing, **shared))
@@ -178,7 +183,7 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
         fused.write(out / FUSED)
     num_there = len(pictures) - len(broken) - num_written
     existed = f", {num_there} already existed" * bool(num_there)
-    print(f"{num_written} of {len(pictures)} images written to {out}{existed}")
+    print(f"{num_written} of {len(pictures)} images written to {out}{existed} ({options['model'].runtime})")
     for result in broken:
         print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)

@@ -8,6 +8,7 @@ from .sample import DepthDataset as DepthDataset
 from .sample import GroundTruth as GroundTruth
 from .sample import Sample as Sample
 from .sample import collate as collate
+from .sample import image_tensor as image_tensor
 from .settings import DataSettings as DataSettings
 from .splits import PARTS as PARTS
 from .splits import Splits as Splits

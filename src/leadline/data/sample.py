@@ -1,9 +1,10 @@
 """What every data set yields, and how samples become a batch."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.geometry import Camera, CameraSource
@@ -75,6 +76,14 @@ class DepthDataset(Protocol):
     def ground_truth(self, index: int) -> GroundTruth:
         """Decode the depth of one sample; its image is not opened."""
         ...
+
+
+def image_tensor(rgb: NDArray[Any]) -> Tensor:
+    """RGB float32 in [0, 1], (3, H, W), of an array (H, W, 3), uint8 or float32 in [0, 1]."""
+    values = torch.from_numpy(rgb).permute(2, 0, 1)
+    if values.dtype == torch.uint8:
+        return torch.empty(values.shape).copy_(values).div_(255)
+    return values.float().contiguous()
 
 
 UNKNOWN_INTRINSICS = torch.full((3, 3), torch.nan)

@@ -12,9 +12,10 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from leadline.data.intrinsics import crop_intrinsics, mirror_intrinsics, resize_intrinsics
 from leadline.data.sample import Sample
 from leadline.data.settings import AugmentSettings
-from leadline.geometry import crop_intrinsics, mirror_intrinsics, resize, resize_intrinsics, size_with_area
+from leadline.geometry import size_with_area
 
 CHANNEL_ORDERS = tuple(permutations(range(3)))
 
@@ -197,7 +198,7 @@ def _resized(sample: Sample, size: tuple[int, int]) -> Sample:
     if size == old:
         return sample
     return sample._replace(
-        image=resize(sample.image[None], *size)[0].clamp(0, 1),
+        image=_averaged(sample.image, size).clamp(0, 1),
         depth_m=_nearest(sample.depth_m, size),
         valid=_nearest(sample.valid, size),
         intrinsics=resize_intrinsics(sample.intrinsics, old, size),
@@ -209,6 +210,12 @@ def _nearer(sample: Sample, factor: float) -> Sample:
     intrinsics = sample.intrinsics.clone()
     intrinsics[:2, :2] /= factor
     return sample._replace(depth_m=sample.depth_m / factor, intrinsics=intrinsics)
+
+
+def _averaged(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `leadline.geometry.resizing.resize`, of an image (3, H, W)."""
+    resized: Tensor = F.resize(image, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)
+    return resized
 
 
 def _nearest(tensor: Tensor, size: tuple[int, int]) -> Tensor:

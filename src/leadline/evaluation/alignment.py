@@ -9,7 +9,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from leadline.geometry import Output, depth_to_disparity, disparity_to_depth
+from leadline.evaluation.disparity import depth_to_disparity, disparity_to_depth
+from leadline.geometry import Output
 
 # An aligned disparity at or below zero means "beyond everything", not "unknown": 1 km.
 MIN_DISPARITY = 1e-3

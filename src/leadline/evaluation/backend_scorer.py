@@ -1,5 +1,6 @@
 """Any backend's estimates as what is scored, and the choice between a backend and a folder of maps."""
 
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def open_scorer(model: str | Path, dataset: DepthDataset) -> Scorer:
     """
     if is_folder_of_maps(model):
         return FilesScorer(Path(str(model).removeprefix(FILES)), dataset)
-    return BackendScorer(open_backend(model))
+    return BackendScorer(open_backend(model, inf))
 
 
 class BackendScorer:

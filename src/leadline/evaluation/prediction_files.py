@@ -119,4 +119,4 @@ def _read_info(folder: Path) -> FilesInfo:
 
 def _at_size(values: NDArray[np.float32], height: int, width: int) -> Tensor:
     """(1, 1, height, width): brought there bilinearly, as every prediction of another size than its ground truth."""
-    return resize_depth(torch.from_numpy(values)[None, None], height, width)
+    return torch.from_numpy(resize_depth(values, height, width))[None, None]

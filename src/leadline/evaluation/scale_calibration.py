@@ -73,7 +73,7 @@ def calibrate(
 def _writable_checkpoint(model: str | Path, out: Path) -> Path | None:
     """The folder of a leadline model, None for others; refuses an `out` that must not be overwritten."""
     kind, name = find_kind(model)
-    if kind != "leadline":
+    if kind not in ("leadline", "onnxruntime", "torch"):
         ensure_calibrated_overwritable(out, model)
         return None
     from leadline.models import ensure_checkpoint_overwritable, find_checkpoint

@@ -5,20 +5,16 @@ resizing there and back, and the ratio of focal lengths. Sizes are counted in fl
 both always see a picture at the same size. (torch's exporter knows no size that is computed from another.)
 """
 
-import math
 from typing import Any
 
-from leadline.backends import FOCAL
-from leadline.geometry import MIN_SIDE_PX
-from leadline.models import MAX_RESIZED, ModelSettings
+from leadline.backends import ERROR, FOCAL
+from leadline.export.network import ANSWER, IR_VERSION, OPSET, WORKING
+from leadline.geometry import MAX_RESIZED, MIN_SIDE_PX
+from leadline.models import ModelSettings
 
-OPSET, IR_VERSION = 20, 10
-"""The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
 PICTURE, DEPTH = "picture", "depth_m"
 """Names of the file's input and output; the second input is `FOCAL`."""
-WORKING, ANSWER = "working", "answer"
-"""Names of the network's own input and output."""
-_WITHIN = "network/"
+WITHIN = "network/"
 """Stands before all of the network's names, which may be any."""
 
 _HEADER = f'<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>'
@@ -30,24 +26,25 @@ def around(network: Any, settings: ModelSettings) -> Any:
     """Put a network's graph between the steps that make it a model.
 
     Args:
-        network: ONNX model from `WORKING` (N, 3, h, w), RGB in [0, 1], to `ANSWER` (N, 1, h, w), metres.
+        network: ONNX model from `WORKING` (N, 3, h, w), RGB in [0, 1], to what
+            `leadline.export.network.trace` answers.
         settings: of the model that the network is of.
 
     Returns:
-        ONNX model from `PICTURE` (N, 3, H, W), RGB in [0, 1], to `DEPTH` (N, 1, H, W), metres. Where the model knows
-        which focal length it was trained with, `FOCAL` (1,) is a second input that may be left out: focal length in
-        pixels of the pictures, NaN where unknown.
+        ONNX model from `PICTURE` (N, 3, H, W), RGB in [0, 1], to `DEPTH` (N, 1, H, W), metres, and `ERROR`
+        (N, 1, H, W), the expected relative error, where the model says it. Where the model knows which focal length
+        it was trained with, `FOCAL` (1,) is a second input: focal length in pixels of the pictures, NaN where unknown.
     """
     import onnx
 
     before = onnx.parser.parse_model(_before(settings))
-    if settings.focal_px is not None:
-        # An input that has a value as well is one that may be left out.
-        unknown = onnx.helper.make_tensor(FOCAL, onnx.TensorProto.FLOAT, [1], [math.nan])
-        before.graph.initializer.append(unknown)
-    whole = onnx.compose.merge_models(before, network, [("seen", WORKING)], prefix2=_WITHIN)
-    ends = [(_WITHIN + ANSWER, "answered"), ("size", "own_size"), ("scale", "ratio")]
-    return onnx.compose.merge_models(whole, onnx.parser.parse_model(_after(settings)), ends)
+    whole = onnx.compose.merge_models(before, network, [("seen", WORKING)], prefix2=WITHIN)
+    ends = [(WITHIN + ANSWER, "answered"), ("size", "own_size"), ("scale", "ratio")]
+    if settings.head.uncertainty:
+        ends.append((WITHIN + ERROR, "expected"))
+    whole = onnx.compose.merge_models(whole, onnx.parser.parse_model(_after(settings)), ends)
+    del whole.opset_import[1:]  # each part names the same; onnxruntime's quantiser refuses a second entry
+    return whole
 
 
 def _before(settings: ModelSettings) -> str:
@@ -64,9 +61,14 @@ def _before(settings: ModelSettings) -> str:
         "new_height, new_width = Split <axis=0, num_outputs=2> (look_size)",
         *_averaging("down", "own_height", "new_height"),
         *_averaging("across", "own_width", "new_width"),
-        "transposed = Transpose <perm=[1, 0]> (across)",
-        f"lower = MatMul (down, {PICTURE})",
-        "seen = MatMul (lower, transposed)",
+        "across_coarse_columns = Transpose <perm=[1, 0]> (across_coarse)",
+        "across_fine_columns = Transpose <perm=[1, 0]> (across_fine)",
+        f"lower_coarse = MatMul (down_coarse, {PICTURE})",
+        f"lower_fine = MatMul (down_fine, {PICTURE})",
+        "lower = Add (lower_coarse, lower_fine)",
+        "seen_coarse = MatMul (lower, across_coarse_columns)",
+        "seen_fine = MatMul (lower, across_fine_columns)",
+        "seen = Add (seen_coarse, seen_fine)",
     ]
     return _graph(f"before ({inputs}) => (float[N,3,h,w] seen, int64[2] size, float[1] scale)", lines)
 
@@ -76,7 +78,7 @@ def _unknown_focal() -> list[str]:
 
 
 def _known_focal(settings: ModelSettings) -> list[str]:
-    """`DepthModel.view_size`: a part of the ratio of focal lengths goes into the size, the rest into the metres."""
+    """`WorkingView.view_size`: a part of the ratio of focal lengths goes into the size, the rest into the metres."""
     return [
         f"trained = Constant <value = double[1] {{{settings.focal_px!r}}}> ()",
         "one = Constant <value = double[1] {1.0}> ()",
@@ -138,38 +140,57 @@ def _size_with_area(name: str, multiple: int) -> list[str]:
 
 
 def _averaging(name: str, own: str, wanted: str) -> list[str]:
-    """`leadline.geometry.resizing.resize` along one side, as a matrix NAME (wanted, own).
+    """`leadline.geometry.resizing.resize` along one side, as NAME_coarse + NAME_fine, two matrices (wanted, own).
 
-    Each new pixel is a mean of old ones.
-
-    The weights fall linearly from the new pixel's centre to where its neighbours' centres are, or the old ones' if
-    those are further apart. ONNX's own antialiasing is unknown to several of the programs that read it.
+    Each new pixel is a mean of old ones. The weights fall linearly from the new pixel's centre to where its neighbours'
+    centres are, or the old ones' if those are further apart: from centres (2 own_place + 1) · wanted and
+    (2 place + 1) · own, in units of 1 / (2 own · wanted) of the side, over 2 max(own, wanted) of these. All of it is
+    counted in integers, for a program that takes bfloat16 where it can would round places to whole pixels and worse,
+    and shares of a mean until they sum to another brightness: they are whole 65536ths, in two bytes of eight bits each.
+    ONNX's own antialiasing is unknown to several of the programs that read it.
     """
     return [
-        f"{name}_one = Constant <value = double {{1.0}}> ()",
-        f"{name}_zero = Constant <value = double {{0.0}}> ()",
-        f"{name}_half = Constant <value = double {{0.5}}> ()",
+        f"{name}_zero = Constant <value = int64 {{0}}> ()",
+        f"{name}_one = Constant <value = int64 {{1}}> ()",
+        f"{name}_two = Constant <value = int64 {{2}}> ()",
         f"{name}_first = Constant <value = int64[1] {{0}}> ()",
         f"{name}_second = Constant <value = int64[1] {{1}}> ()",
-        f"{name}_num_own = Squeeze ({own})",
-        f"{name}_num_wanted = Squeeze ({wanted})",
-        f"{name}_step = Div ({name}_num_own, {name}_num_wanted)",
-        f"{name}_reach = Max ({name}_step, {name}_one)",
+        f"{name}_own_side = Squeeze ({own})",
+        f"{name}_wanted_side = Squeeze ({wanted})",
+        f"{name}_num_own = Cast <to={_INT64}> ({name}_own_side)",
+        f"{name}_num_wanted = Cast <to={_INT64}> ({name}_wanted_side)",
         f"{name}_own_places = Range ({name}_zero, {name}_num_own, {name}_one)",
         f"{name}_places = Range ({name}_zero, {name}_num_wanted, {name}_one)",
-        f"{name}_own_centres = Add ({name}_own_places, {name}_half)",
-        f"{name}_middles = Add ({name}_places, {name}_half)",
-        f"{name}_centres = Mul ({name}_middles, {name}_step)",
+        f"{name}_own_twice = Mul ({name}_own_places, {name}_two)",
+        f"{name}_twice = Mul ({name}_places, {name}_two)",
+        f"{name}_own_odd = Add ({name}_own_twice, {name}_one)",
+        f"{name}_odd = Add ({name}_twice, {name}_one)",
+        f"{name}_own_centres = Mul ({name}_own_odd, {name}_num_wanted)",
+        f"{name}_centres = Mul ({name}_odd, {name}_num_own)",
         f"{name}_row = Unsqueeze ({name}_own_centres, {name}_first)",
         f"{name}_column = Unsqueeze ({name}_centres, {name}_second)",
         f"{name}_apart = Sub ({name}_row, {name}_column)",
         f"{name}_far = Abs ({name}_apart)",
-        f"{name}_reaches = Div ({name}_far, {name}_reach)",
-        f"{name}_left = Sub ({name}_one, {name}_reaches)",
+        f"{name}_longer = Max ({name}_num_own, {name}_num_wanted)",
+        f"{name}_reach = Mul ({name}_longer, {name}_two)",
+        f"{name}_left = Sub ({name}_reach, {name}_far)",
         f"{name}_weights = Max ({name}_left, {name}_zero)",
         f"{name}_sums = ReduceSum <keepdims=1> ({name}_weights, {name}_second)",
-        f"{name}_shares = Div ({name}_weights, {name}_sums)",
-        f"{name} = Cast <to={_FLOAT32}> ({name}_shares)",
+        f"{name}_byte = Constant <value = int64 {{256}}> ()",
+        f"{name}_twice_bytes = Constant <value = int64 {{131072}}> ()",
+        f"{name}_share_of = Mul ({name}_weights, {name}_twice_bytes)",
+        f"{name}_rounded_up = Add ({name}_share_of, {name}_sums)",
+        f"{name}_twice_sums = Mul ({name}_sums, {name}_two)",
+        f"{name}_shares = Div ({name}_rounded_up, {name}_twice_sums)",
+        f"{name}_high = Div ({name}_shares, {name}_byte)",
+        f"{name}_high_part = Mul ({name}_high, {name}_byte)",
+        f"{name}_low = Sub ({name}_shares, {name}_high_part)",
+        f"{name}_float_high = Cast <to={_FLOAT32}> ({name}_high)",
+        f"{name}_float_low = Cast <to={_FLOAT32}> ({name}_low)",
+        f"{name}_high_unit = Constant <value = float {{{2**-8!r}}}> ()",
+        f"{name}_low_unit = Constant <value = float {{{2**-16!r}}}> ()",
+        f"{name}_coarse = Mul ({name}_float_high, {name}_high_unit)",
+        f"{name}_fine = Mul ({name}_float_low, {name}_low_unit)",
     ]
 
 
@@ -182,8 +203,11 @@ def _after(settings: ModelSettings) -> str:
         "clamped = Clip (unclamped, near, far)",
         f"{DEPTH} = Mul (clamped, ratio)",
     ]
-    inputs = "float[N,1,h,w] answered, int64[2] own_size, float[1] ratio"
-    return _graph(f"after ({inputs}) => (float[N,1,H,W] {DEPTH})", lines)
+    inputs, outputs = "float[N,1,h,w] answered, int64[2] own_size, float[1] ratio", f"float[N,1,H,W] {DEPTH}"
+    if settings.head.uncertainty:
+        lines.append(f"{ERROR} = {_RESIZE}> (expected, , , own_size)")
+        inputs, outputs = inputs + ", float[N,1,h,w] expected", outputs + f", float[N,1,H,W] {ERROR}"
+    return _graph(f"after ({inputs}) => ({outputs})", lines)
 
 
 def _graph(signature: str, lines: list[str]) -> str:

@@ -4,12 +4,9 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from leadline.errors import LeadlineError
-from leadline.geometry.intrinsics import depth_to_points
 
 FLYING_RATIO = 1.08
 """Largest ratio of depths within 3×3 pixels of one surface, in a picture of `FLYING_AREA_PX`. A floor seen from 1.2 m
@@ -38,6 +35,8 @@ def on_surface(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArra
     Returns:
         bool (H, W): valid, and depths of the valid pixels around within `FLYING_RATIO` of each other.
     """
+    from scipy.ndimage import maximum_filter, minimum_filter  # a sixth of a second, that a depth map does not need
+
     window_px = 2 * max(1, round(sqrt(depth_m.size / FLYING_AREA_PX))) + 1
     far_m = maximum_filter(np.where(valid, depth_m, 0), size=window_px, mode="nearest")
     near_m = minimum_filter(np.where(valid, depth_m, np.inf), size=window_px, mode="nearest")
@@ -83,7 +82,20 @@ def point_cloud(
 
 
 def vertices_of(depth_m: NDArray[np.float32], intrinsics: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Camera space, (H, W, 3)."""
-    depth, matrix = torch.from_numpy(depth_m)[None, None], torch.from_numpy(known_camera(intrinsics))[None]
-    points: NDArray[np.float32] = depth_to_points(depth, matrix)[0].permute(1, 2, 0).numpy()
-    return points
+    """Unproject a depth map into camera space.
+
+    Args:
+        depth_m: metres along the optical axis, (H, W).
+        intrinsics: pinhole matrix in pixels of this depth map, (3, 3).
+
+    Returns:
+        Points in metres, (H, W, 3): x right, y down, z forward.
+
+    Raises:
+        LeadlineError: if the camera is unknown.
+    """
+    matrix = known_camera(intrinsics).astype(np.float32)
+    height, width = depth_m.shape
+    ray_y = (np.arange(height, dtype=np.float32)[:, None] - matrix[1, 2]) / matrix[1, 1]
+    ray_x = (np.arange(width, dtype=np.float32) - matrix[0, 2] - matrix[0, 1] * ray_y) / matrix[0, 0]
+    return np.stack([ray_x * depth_m, ray_y * depth_m, depth_m], axis=-1)

@@ -1,44 +1,64 @@
-"""Resizing pictures and depth maps."""
+"""Resizing images and depth maps."""
 
 from math import floor, sqrt
+from typing import Any
 
-from torch import Tensor
-from torch.nn import functional
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 MIN_SIDE_PX = 32
 """No side of a working size is shorter."""
 
 
-def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """Resize pictures, averaging where they get smaller; the outer edges stay the outer edges.
+def resize(image: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
+    """Resize an image, averaging where it gets smaller; the outer edges stay the outer edges.
 
     Args:
-        image: float, (B, C, H, W).
+        image: (H, W) or (H, W, C), float32, or uint8, which become floats in [0, 1].
         height: of the result.
         width: of the result.
 
     Returns:
-        (B, C, height, width); the tensor itself if that is its size.
+        float32 (height, width) or (height, width, C): each pixel a mean of old ones, whose weights fall linearly to
+        where its neighbours' centres are, or the old pixels' if those are further apart.
     """
-    if image.shape[-2:] == (height, width):
-        return image
-    return functional.interpolate(image, (height, width), mode="bilinear", align_corners=False, antialias=True)
+    if image.ndim == 3:
+        return np.stack([resize(image[..., channel], height, width) for channel in range(image.shape[2])], axis=-1)
+    values = image.astype(np.float32) / np.float32(255) if image.dtype == np.uint8 else image
+    if values.shape == (height, width):
+        return values
+    resized = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(resized.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def resize_depth(depth_m: Tensor, height: int, width: int) -> Tensor:
-    """Resize depth maps that are valid everywhere, between the four nearest pixels only.
+def resize_depth(depth_m: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Resize a depth map that is valid everywhere, between the four nearest pixels only.
 
     Args:
-        depth_m: metres, (B, 1, H, W).
+        depth_m: metres, (H, W).
         height: of the result.
         width: of the result.
 
     Returns:
-        (B, 1, height, width); the tensor itself if that is its size.
+        float32 (height, width); the map itself if that is its size.
     """
-    if depth_m.shape[-2:] == (height, width):
-        return depth_m
-    return functional.interpolate(depth_m, (height, width), mode="bilinear", align_corners=False)
+    if height >= depth_m.shape[0] and width >= depth_m.shape[1]:
+        return resize(depth_m, height, width)  # enlarging averages nothing
+    for axis, side in enumerate((height, width)):
+        depth_m = _between_nearest(depth_m, side, axis)
+    return depth_m
+
+
+def _between_nearest(values: NDArray[np.float32], side: int, axis: int) -> NDArray[np.float32]:
+    """Linear interpolation along one axis at the new pixels' centres."""
+    own = values.shape[axis]
+    places = ((np.arange(side) + 0.5) * (own / side) - 0.5).clip(0, own - 1)
+    before = places.astype(np.intp)
+    share = (places - before).astype(np.float32).reshape([-1 if axis == number else 1 for number in range(2)])
+    first, second = (values.take(index, axis) for index in (before, np.minimum(before + 1, own - 1)))
+    result: NDArray[np.float32] = first + (second - first) * share
+    return result
 
 
 def size_with_area(

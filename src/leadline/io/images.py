@@ -11,12 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import floor, sqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
-from torch import Tensor
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource
@@ -53,7 +52,7 @@ _FIRST_ON_ITS_SIDE = 5
 class Picture(NamedTuple):
     """A picture as it should be looked at."""
 
-    rgb: Tensor  # float32 in [0, 1], (3, H, W)
+    rgb: NDArray[Any]  # (H, W, 3): uint8, or float32 in [0, 1] where the file has more than 8 bits
     focal_px: float | None  # focal length in pixels of `rgb`, from EXIF; None if it does not say
     full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
     turned_from: tuple[int, int] | None = None  # height and width before EXIF's orientation; None if it changed nothing
@@ -61,7 +60,7 @@ class Picture(NamedTuple):
     @property
     def camera(self) -> Camera | None:
         """The camera of `rgb` that EXIF names; None if it names none."""
-        height, width = self.rgb.shape[-2:]
+        height, width = self.rgb.shape[:2]
         if self.focal_px is None:
             return None
         return Camera.from_focal_px(self.focal_px, width, height, CameraSource.EXIF)
@@ -227,13 +226,10 @@ def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
         ) from error
 
 
-def _to_tensor(image: Image.Image) -> Tensor:
-    """RGB float32 in [0, 1], (3, H, W)."""
-    values = torch.from_numpy(np.array(image))
-    if values.dtype == torch.uint8:
-        height, width, channels = values.shape
-        return torch.empty(channels, height, width).copy_(values.permute(2, 0, 1)).div_(255)
-    return values.repeat(3, 1, 1)
+def _to_array(image: Image.Image) -> NDArray[Any]:
+    """RGB (H, W, 3): uint8, or float32 in [0, 1] of a grey image in floats."""
+    values = np.array(image)
+    return values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=-1)
 
 
 def read_image(
@@ -286,5 +282,5 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
     if focal_px is not None:
         focal_px *= max(image.size) / max(size_in_file)
     width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
-    rgb = _to_tensor(image if turn is None else image.transpose(turn))
+    rgb = _to_array(image if turn is None else image.transpose(turn))
     return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1])

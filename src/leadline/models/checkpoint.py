@@ -1,12 +1,9 @@
 """Checkpoints: a folder of weights, settings and model card, rebuilt without unpickling anything."""
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -14,11 +11,19 @@ from leadline._version import __version__
 from leadline.errors import LeadlineError
 from leadline.io import atomic_file, atomic_folder
 from leadline.models.build import build_model
-from leadline.models.checkpoint_files import CARD, CONFIG, FORMAT, WEIGHTS, find_checkpoint, read_config
+from leadline.models.checkpoint_files import (
+    CARD,
+    CONFIG,
+    FORMAT,
+    WEIGHTS,
+    find_checkpoint,
+    read_config,
+    read_settings,
+    write_json,
+)
 from leadline.models.inference import optimize_for_inference
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision, dequantize, quantize
-from leadline.models.settings import ModelSettings
 
 
 def save_checkpoint(
@@ -41,7 +46,7 @@ def save_checkpoint(
     config = {"format": FORMAT, "leadline": __version__, "model": settings.model_dump(), "record": record}
     with atomic_folder(folder) as temporary:
         save_file(weights, temporary / WEIGHTS)
-        _write_json(temporary / CONFIG, config)
+        write_json(temporary / CONFIG, config)
         (temporary / CARD).write_text(card, encoding="utf-8")
 
 
@@ -59,7 +64,7 @@ def save_record(folder: Path, record: dict[str, Any], card: str) -> None:
     """
     config = {**read_config(folder), "record": record}
     with atomic_file(folder / CONFIG) as temporary:
-        _write_json(temporary, config)
+        write_json(temporary, config)
     with atomic_file(folder / CARD) as temporary:
         temporary.write_text(card, encoding="utf-8")
 
@@ -76,7 +81,7 @@ def load_checkpoint(folder: Path) -> DepthModel:
     Raises:
         LeadlineError: if the folder is no whole checkpoint, or its weights do not fit its settings.
     """
-    settings = _read_settings(folder)
+    settings = read_settings(folder)
     try:
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
@@ -90,46 +95,6 @@ def load_checkpoint(folder: Path) -> DepthModel:
         reason = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         raise LeadlineError(f"{folder / WEIGHTS} holds another model than {CONFIG} says: {reason[:160]}") from error
     return model.eval().to(memory_format=torch.channels_last)
-
-
-def save_rescaled(source: Path, folder: Path, scale: float, how: dict[str, Any], note: str) -> None:
-    """Write a copy of a checkpoint that answers its metres times a scale.
-
-    The answer of every head is proportional to the two ends of its range (`leadline.models.heads.CURVES`), so that
-    the scale goes there and the weights stay: whatever loads the copy has the scale in it.
-
-    Args:
-        source: a checkpoint.
-        folder: where to; see `ensure_checkpoint_overwritable`.
-        scale: positive.
-        how: how the scale came about; JSON values.
-        note: the same in words, below the model card.
-
-    Raises:
-        LeadlineError: if the source is no whole checkpoint.
-        OSError: if the folder cannot be written.
-    """
-    config, settings = read_config(source), _read_settings(source)
-    head = settings.head
-    ends_m = {"min_depth_m": head.min_depth_m * scale, "max_depth_m": head.max_depth_m * scale}
-    config["model"] = settings.model_copy(update={"head": head.model_copy(update=ends_m)}).model_dump()
-    record = config.get("record", {})
-    config["record"] = {**record, "calibrations": [*record.get("calibrations", []), how]}
-    card = (source / CARD).read_text(encoding="utf-8") if (source / CARD).is_file() else ""
-    with atomic_folder(folder) as temporary:
-        shutil.copyfile(source / WEIGHTS, temporary / WEIGHTS)
-        _write_json(temporary / CONFIG, config)
-        (temporary / CARD).write_text(f"{card}\n{note}\n", encoding="utf-8")
-
-
-def _read_settings(folder: Path) -> ModelSettings:
-    config = read_config(folder)
-    try:
-        return ModelSettings.model_validate(config["model"])
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "model"
-        raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
 
 
 def load_model(model: str | Path = "default") -> DepthModel:
@@ -163,7 +128,3 @@ def open_model(model: str | Path, device: torch.device) -> DepthModel:
     opened = load_model(model).to(device)
     optimize_for_inference(opened)
     return opened
-
-
-def _write_json(path: Path, config: dict[str, Any]) -> None:
-    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

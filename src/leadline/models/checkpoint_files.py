@@ -2,15 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import require_only
+from leadline.io import as_record, require_only
+from leadline.models.settings import ModelSettings
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
 DEFAULT = "base"
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+GRAPH = "network.onnx"
+"""The network without its weights, for onnxruntime; a checkpoint need not have it."""
+TRANSPOSED = ".T"
+"""Behind a weight's name in the graph: the rows and columns of the checkpoint's change places."""
+SCALE_SUFFIX = ".int8_scale"
+"""Behind a tensor's name: the scales of its integers, see `leadline.models.quantization.quantize`."""
 FORMAT = 1
 
 
@@ -29,6 +38,44 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
     return config
+
+
+class GraphInfo(BaseModel):
+    """What `config.json` says of the graph beside it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_depth_m: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """Nearest depth that the head could answer when the graph was made; a calibrated copy has another now."""
+    weights: list[str]
+    """Names of the weights that it wants, with `TRANSPOSED` behind them where rows and columns change places."""
+
+
+def read_graph_info(folder: Path) -> GraphInfo:
+    """Read what a checkpoint says of its graph.
+
+    Raises:
+        LeadlineError: as `read_config`, or if it has none.
+    """
+    graph = read_config(folder).get("graph")
+    if not (folder / GRAPH).is_file() or not isinstance(graph, dict):
+        raise LeadlineError(f"{folder} has no {GRAPH}, which onnxruntime needs: take --backend torch")
+    return as_record(GraphInfo, graph, f"{folder / CONFIG}, graph")
+
+
+def read_settings(folder: Path) -> ModelSettings:
+    """Read what rebuilds a checkpoint's model.
+
+    Raises:
+        LeadlineError: as `read_config`, or if they are none of this version.
+    """
+    config = read_config(folder)
+    try:
+        return ModelSettings.model_validate(config["model"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "model"
+        raise LeadlineError(f"{folder / CONFIG} describes no model of this version: {where}: {first['msg']}") from error
 
 
 def bundled_models() -> dict[str, Path]:
@@ -71,7 +118,7 @@ def ensure_checkpoint_overwritable(folder: Path, source: Path) -> None:
         raise LeadlineError(f"{folder} is the model itself, which is kept as it is: name another folder")
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_checkpoint(folder)):
         raise LeadlineError(f"{folder} holds something else than a checkpoint: name a new or an empty folder")
-    require_only(folder, (WEIGHTS, CONFIG, CARD))
+    require_only(folder, (WEIGHTS, CONFIG, CARD, GRAPH))
 
 
 def _is_checkpoint(folder: Path) -> bool:
@@ -80,3 +127,8 @@ def _is_checkpoint(folder: Path) -> bool:
     except LeadlineError:
         return False
     return True
+
+
+def write_json(path: Path, config: dict[str, Any]) -> None:
+    """Write what a checkpoint's `config.json` holds."""
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,13 +1,5 @@
-"""Sharp edges: what lies between a thing and its background is given to one of them, as the picture's shades say.
+"""`leadline.geometry.sharpen_edges` for batches of tensors, on any device."""
 
-A network's depth slides from near to far over several pixels, since its last map is smaller than the picture and since
-it cannot be sure where the edge runs. The picture is as large as the answer and shows the edge. So each pixel of such a
-slide asks its neighbours on which side they are; those that look like it count most (the weights of the bilateral
-filter, Tomasi & Manduchi 1998, in joint form: Petschnigg et al. 2004), and it takes the whole of the winner's depth
-(as a shock filter does, Osher & Rudin 1990), not a mean, which would be another slide.
-"""
-
-from math import cos, pi, sin, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -15,42 +7,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-USUAL_AREA_PX = 640 * 480
-"""Area of a picture in which a radius is as many pixels as it says; in a larger one it grows with the sides."""
-MAX_AREA_PX = 4 * USUAL_AREA_PX
-"""Larger pictures are sharpened at this size: what it costs grows with the area, and a radius with it."""
-EDGE_RATIO = 1.08
-"""Of the depths within a radius, to be an edge."""
-ALIKE = 0.1
-"""Standard deviation of the weights: how different, of white less black, shades are that still look alike."""
-NUM_NEIGHBOURS = 16
-NEIGHBOUR_RADII = 5 / 3
-"""How far the neighbours that are asked lie, at most, in radii."""
-_GOLDEN_ANGLE = pi * (3 - sqrt(5))
+from leadline.geometry import ALIKE, EDGE_RATIO, edge_window
 
 
 def sharpen_edges(depth_m: Tensor, image: Tensor, radius_px: float) -> Tensor:
     """Make the edges of things as sharp as they are in the picture.
 
-    Works on inverse depth, in which a plane, however slanted, is linear. Where it is, the range of its values doubles
-    with the window; where there is a step, a wider window has no larger range. By how little the range grows, from
-    one radius to two, a pixel is moved to its side; slanted floors stay as they are.
-
     Args:
         depth_m: metres, positive, (B, 1, H, W).
         image: RGB in [0, 1], (B, 3, H, W).
-        radius_px: half of the width of the slides, in pixels of a picture of `USUAL_AREA_PX`.
+        radius_px: as there.
 
     Returns:
         Metres (B, 1, H, W), each within the range of `depth_m` around it.
     """
     height, width = depth_m.shape[-2:]
-    reach = max(1, round(radius_px * sqrt(height * width / USUAL_AREA_PX)))
-    neighbours = _sunflower(reach * NEIGHBOUR_RADII)
+    window = edge_window(height, width, radius_px)
+    reach = window.reach
     inverse = depth_m.reciprocal()
     near, far = _largest_around(inverse, reach), -_largest_around(-inverse, reach)
     # Maps in one dimension each, with a margin so that every neighbour lies within.
-    margin = max(reach, *(abs(step) for offset in neighbours for step in offset))
+    margin = window.margin
     shade = (image[:, :1] + image[:, 1:2] + image[:, 2:]) / (3 * ALIKE)
     padded = _with_margin([inverse, shade, near, far], margin)
     stride, maps = padded.shape[-1], _Maps(*padded.transpose(0, 1).flatten(1))
@@ -59,7 +36,7 @@ def sharpen_edges(depth_m: Tensor, image: Tensor, radius_px: float) -> Tensor:
     share = _step_share(maps, edges, [down * stride + right for down in (-reach, reach) for right in (-reach, reach)])
     steps = share > 0
     edges, share = edges[steps], share[steps]
-    side = _vote(maps, edges, [down * stride + right for down, right in neighbours])
+    side = _vote(maps, edges, [down * stride + right for down, right in window.neighbours])
     own = maps.inverse.index_select(0, edges)
     sharp = maps.inverse.index_copy(0, edges, own.lerp(side, share)).view_as(padded[:, :1])
     return sharp[..., margin:-margin, margin:-margin].reciprocal()
@@ -127,10 +104,3 @@ def _largest_around(values: Tensor, reach: int) -> Tensor:
             values = torch.maximum(values.narrow(dim, 0, length), values.narrow(dim, shift, length))
             covered += shift
     return values
-
-
-def _sunflower(radius: float) -> list[tuple[int, int]]:
-    """Offsets (down, right) spread evenly over a disc, as the seeds of a sunflower are (Vogel 1979)."""
-    distances = [radius * sqrt((number + 0.5) / NUM_NEIGHBOURS) for number in range(NUM_NEIGHBOURS)]
-    angles = [number * _GOLDEN_ANGLE for number in range(NUM_NEIGHBOURS)]
-    return [(round(far * sin(angle)), round(far * cos(angle))) for far, angle in zip(distances, angles, strict=True)]

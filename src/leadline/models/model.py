@@ -1,34 +1,23 @@
 """The depth model: normalise, encode, decode, head; any picture size in, the same size out."""
 
 from collections.abc import Callable
-from math import isnan, nan
-from typing import NamedTuple, cast
+from math import nan
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from leadline.geometry import enlargement, resize, resize_depth, size_with_area
+from leadline.geometry import MAX_AREA_PX, ViewSize, size_with_area
 from leadline.models.autoencoder import ConvAutoencoder
 from leadline.models.decoders import build_decoder
-from leadline.models.edge_sharpening import MAX_AREA_PX, sharpen_edges
+from leadline.models.edge_sharpening import sharpen_edges
 from leadline.models.encoders import build_encoder, normalisation
 from leadline.models.heads import DepthHead, Estimate, Features
+from leadline.models.resizing import resize, resize_depth
 from leadline.models.settings import ModelSettings
 from leadline.models.unet import UNet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-MAX_RESIZED = 4.0
-"""Ratio of focal lengths beyond which the picture's size changes no more: fish eyes and telescopes, and mistakes, whose
-pictures would become too large for the memory."""
-
-
-class ViewSize(NamedTuple):
-    """At which size the network sees a picture, and what its answer is multiplied by."""
-
-    height: int
-    width: int
-    scale: float
 
 
 class EncoderDecoder(nn.Module):
@@ -122,37 +111,8 @@ class DepthModel(nn.Module):
         return Estimate(torch.cat([part.depth_m for part in parts]), torch.cat(errors) if errors else None)
 
     def view_size(self, focal_px: float, height: int, width: int) -> ViewSize:
-        """How to look at a picture of some focal length.
-
-        A camera with twice the focal length shows a thing twice as large, and the network takes it for half as far
-        if it judges by size: metres are to be multiplied. If it judges by how much of the room it sees, the picture
-        is to be resized until its focal length is the training pictures'. It does some of both, so a part of the
-        ratio, `settings.focal_share` in the logarithm, goes into the size and the rest into the metres.
-
-        Args:
-            focal_px: focal length in pixels of the picture, NaN where unknown.
-            height: of the picture.
-            width: of the picture.
-        """
-        usual = self._working_size(height, width)
-        trained_px = self.settings.focal_px
-        if trained_px is None or isnan(focal_px):
-            return ViewSize(*usual, 1.0)
-        ratio = focal_px * enlargement(height, width, *usual) / trained_px
-        resized = min(max(ratio, 1 / MAX_RESIZED), MAX_RESIZED) ** -self.settings.focal_share
-        size = self._working_size(height, width, resized)
-        return ViewSize(*size, focal_px * enlargement(height, width, *size) / trained_px)
-
-    def assumed_focal_px(self, height: int, width: int) -> float | None:
-        """Focal length in pixels that a picture is taken to have where its own is unknown; None if training's is."""
-        if self.settings.focal_px is None:
-            return None
-        return self.settings.focal_px / enlargement(height, width, *self._working_size(height, width))
-
-    def _working_size(self, height: int, width: int, times: float = 1.0) -> tuple[int, int]:
-        """Size, `times` the usual, at which the network sees a picture: of its aspect."""
-        area_px = round(self.settings.height * self.settings.width * times**2)
-        return size_with_area(height, width, area_px, self.settings.multiple_px)
+        """How to look at a picture of some focal length; see `leadline.geometry.view.WorkingView.view_size`."""
+        return self.settings.view.view_size(focal_px, height, width)
 
     def focal_ratio(self, focal_px: Tensor) -> Tensor:
         """How many times as long as the training pictures' focal lengths are; 1 where either is unknown.

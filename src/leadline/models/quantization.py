@@ -6,9 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from leadline.models.checkpoint_files import SCALE_SUFFIX
+
 Precision = Literal["float32", "float16", "int8"]
 
-SCALE_SUFFIX = ".int8_scale"
 MIN_ROUNDED = 100_000
 """Weights of a tensor that is stored as integers; smaller ones save little and matter as much."""
 GROUP = 32

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from leadline.geometry import WorkingView
+
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 NO_WEIGHTS = "none"
@@ -86,13 +88,18 @@ class ModelSettings(BaseModel):
     """Focal length of the training pictures, in pixels of the working size; set by training, None if unknown."""
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much of another focal length is met by resizing the picture, not by scaling metres; see
-    `DepthModel.view_size`."""
+    `leadline.geometry.view.WorkingView.view_size`."""
     edge_radius_px: Annotated[float, Field(ge=0, le=32)] = 0.0
     """Edges are made sharp by the picture's shades, within so many pixels of one of 640×480; 0 leaves them soft."""
     encoder: EncoderSettings = EncoderSettings()
     decoder: DecoderSettings = DecoderSettings()
     plain: PlainSettings = PlainSettings()
     head: HeadSettings = HeadSettings()
+
+    @property
+    def view(self) -> WorkingView:
+        """How the model looks at images."""
+        return WorkingView(self.height, self.width, self.multiple_px, self.focal_px, self.focal_share)
 
     def without_weights(self) -> "ModelSettings":
         """The same, its encoder's own weights not asked for: what is then loaded has them."""

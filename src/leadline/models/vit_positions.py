@@ -54,9 +54,10 @@ def cubic_weights(num_own: int, num_wanted: int) -> Tensor:
 
     Keys' cubic convolution (1981) with a = -1/2, as wide as the new pixels where these are the larger ones.
     """
-    centres = (torch.arange(num_wanted) + 0.5) * (num_own / num_wanted)
-    reach = (torch.ones(()) * (num_own / num_wanted)).clamp(min=1)
-    far = (torch.arange(num_own) + 0.5 - centres[:, None]).abs() / reach
+    # In integers, as exported files must count: see `leadline.export.onnx_graph`.
+    centres, own_centres = (2 * torch.arange(num_wanted) + 1) * num_own, (2 * torch.arange(num_own) + 1) * num_wanted
+    longer = torch.maximum(torch.ones((), dtype=torch.int64) * num_own, torch.ones((), dtype=torch.int64) * num_wanted)
+    far = (own_centres - centres[:, None]).abs().float() / (2 * longer).float()
     inner, outer = (1.5 * far - 2.5) * far.square() + 1, ((2.5 - 0.5 * far) * far - 4) * far + 2
     weights = torch.where(far < 1, inner, torch.where(far < 2, outer, 0.0))
     return weights / weights.sum(1, keepdim=True)

@@ -126,7 +126,7 @@ def predict_files(
     """
     check_formats(formats)
     given = camera_from_options(focal_px, fov_deg, camera)
-    backend = open_anchored_backend(model, anchor)
+    backend = open_anchored_backend(model, anchor, len(paths))
     rows: list[SheetRow] = []
     num_skipped = 0
     stems = output_stems(paths, out)
@@ -160,13 +160,13 @@ def predict_files(
         write_contact_sheet(out / CONTACT_SHEET, rows)
 
 
-def open_anchored_backend(model: AnyModel, anchor: Anchor | None) -> Backend:
-    """Open a model that answers metres, or whatever the anchor makes metres of.
+def open_anchored_backend(model: AnyModel, anchor: Anchor | None, num_images: float = 1) -> Backend:
+    """Open a model of metres, or of whatever the anchor makes metres of, for about so many images.
 
     Raises:
         LeadlineError: as `open_metric_backend`.
     """
-    return open_backend(model) if anchor and anchor.any_output else open_metric_backend(model)
+    return (open_backend if anchor and anchor.any_output else open_metric_backend)(model, num_images)
 
 
 def _predict_anchored(

@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from leadline.backends import Backend, open_backend, require_metres
 from leadline.errors import LeadlineError
@@ -19,7 +17,7 @@ from leadline.prediction.tiling import tiled_depth
 MAX_PIXELS = 50_000_000
 """Images with more pixels are predicted, and written, smaller; 8000×6000 is still whole."""
 
-AnyPicture = str | Path | Image.Image | NDArray[Any] | Tensor | Picture
+AnyPicture = str | Path | Image.Image | NDArray[Any] | Picture | Any
 AnyModel = str | Path | Backend | Any
 """What `leadline.backends.open_backend` takes: a name, a path, an opened backend, or what `load_model` returns."""
 
@@ -60,13 +58,13 @@ def predict(
     return predict_image(as_picture(picture, max_pixels), open_metric_backend(model), given, tiled)
 
 
-def open_metric_backend(model: AnyModel) -> Backend:
-    """Open a model that answers metres.
+def open_metric_backend(model: AnyModel, num_images: float = 1) -> Backend:
+    """Open a model that answers metres, for about so many images; see `leadline.backends.open_backend`.
 
     Raises:
         LeadlineError: if there is no such model, or it answers depth or disparity without a unit.
     """
-    backend = open_backend(model)
+    backend = open_backend(model, num_images)
     require_metres(backend)
     return backend
 
@@ -85,15 +83,13 @@ def predict_image(
     Raises:
         LeadlineError: if the camera does not fit the image, or tiles are wanted of a model without a working size.
     """
-    height, width = picture.rgb.shape[-2:]
+    image = picture.rgb
+    height, width = image.shape[:2]
     camera = choose_camera(
         given=given and given(*picture.full_size).resized(width, height),
         exif=picture.camera,
         assumed=backend.assumed_camera(height, width),
     )
-    # A channel at a time: all three as floats would double what a large image takes.
-    rgb = torch.stack([(channel * 255).round_().to(torch.uint8) for channel in picture.rgb], dim=-1).numpy()
-    image = picture.rgb.permute(1, 2, 0).numpy()
     if tiled:
         depth_m, relative_error = _estimate_in_tiles(backend, image, camera)
     else:
@@ -101,7 +97,7 @@ def predict_image(
         depth_m, relative_error = estimate.values[0], _first(estimate.relative_error)
     # A small error of the logarithm is the error's share of the depth.
     uncertainty_m = None if relative_error is None else depth_m * relative_error
-    return Prediction(rgb, depth_m, np.isfinite(depth_m), camera, uncertainty_m)
+    return Prediction(_as_bytes(image), depth_m, np.isfinite(depth_m), camera, uncertainty_m)
 
 
 def _first(batch: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
@@ -116,22 +112,17 @@ def _estimate_in_tiles(
         raise LeadlineError(f"{backend.name} does not tell the size at which it works, which tiles need: drop --tile")
     errors: list[NDArray[np.float32] | None] = []
 
-    def ask(part: Tensor) -> Tensor:
-        height, width = part.shape[-2:]
+    def ask(part: NDArray[Any]) -> NDArray[np.float32]:
+        height, width = part.shape[:2]
         # The first part is the whole, made smaller; a tile is brought to the whole's scale by its depth.
         known = camera is not None and not errors and camera.source is not CameraSource.ASSUMED
-        estimate = backend.estimate(
-            [part[0].permute(1, 2, 0).numpy()], [camera.resized(width, height) if camera and known else None]
-        )
+        estimate = backend.estimate([part], [camera.resized(width, height) if camera and known else None])
         errors.append(_first(estimate.relative_error))
-        return torch.from_numpy(estimate.values)[None]
+        values: NDArray[np.float32] = estimate.values[0]
+        return values
 
-    whole = torch.from_numpy(image).permute(2, 0, 1)[None]
-    depth_m = tiled_depth(whole, ask, *backend.working_size)[0, 0].numpy()
-    if errors[0] is None:
-        return depth_m, None
-    error = resize_depth(torch.from_numpy(errors[0])[None, None], *depth_m.shape)
-    return depth_m, error[0, 0].numpy()
+    depth_m = tiled_depth(image, ask, *backend.working_size)
+    return depth_m, None if errors[0] is None else resize_depth(errors[0], *depth_m.shape)
 
 
 def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
@@ -153,11 +144,23 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
         raise LeadlineError(f"a picture must have pixels, got one of size {tuple(shape)}: give one that is not empty")
     if isinstance(picture, Image.Image):
         return as_seen(picture, max_pixels)
-    if isinstance(picture, np.ndarray):
-        picture = torch.from_numpy(picture.copy()).permute(2, 0, 1) if picture.ndim == 3 else torch.empty(0)
-    if picture.ndim != 3 or picture.shape[0] != 3:
+    rgb = picture if isinstance(picture, np.ndarray) else _of_tensor(picture)
+    if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise LeadlineError("a picture must be (H, W, 3) as an array or (3, H, W) as a tensor; convert it to RGB")
-    rgb = picture / 255 if picture.dtype == torch.uint8 else picture
-    if not rgb.is_floating_point() or not bool(((rgb >= 0) & (rgb <= 1)).all()):
-        raise LeadlineError(f"a picture must be 8-bit, or float in [0, 1]; got {picture.dtype} outside of it")
-    return Picture(rgb.float(), None, (rgb.shape[-2], rgb.shape[-1]))
+    if rgb.dtype != np.uint8 and not (rgb.dtype.kind == "f" and bool(((rgb >= 0) & (rgb <= 1)).all())):
+        raise LeadlineError(f"a picture must be 8-bit, or float in [0, 1]; got {rgb.dtype} outside of it")
+    return Picture(rgb if rgb.dtype == np.uint8 else rgb.astype(np.float32), None, rgb.shape[:2])
+
+
+def _of_tensor(tensor: Any) -> NDArray[Any]:
+    """A tensor of PyTorch's (3, H, W) as an array (H, W, 3)."""
+    values = np.asarray(tensor.detach().cpu())
+    return values.transpose(1, 2, 0) if values.ndim == 3 else values
+
+
+def _as_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """An image as uint8, (H, W, 3)."""
+    if image.dtype == np.uint8:
+        return image
+    # A channel at a time: all three as floats would double what a large image takes.
+    return np.stack([np.rint(image[..., channel] * 255).astype(np.uint8) for channel in range(3)], axis=-1)

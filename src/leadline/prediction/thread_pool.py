@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-import torch
+from leadline.backends import all_threads, num_threads, use_threads, using_threads
 
 T = TypeVar("T")
 
 
 def ordered_map(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
-    """Run jobs on several threads, PyTorch's own threads shared out among them.
+    """Run jobs on several threads, the threads that networks use shared out among them.
 
     Args:
         jobs: what to do; taken one at a time, no more ahead than keeps the workers busy.
@@ -22,11 +22,11 @@ def ordered_map(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
     Yields:
         What each returns, in the jobs' order.
     """
-    total = torch.get_num_threads()
+    total = all_threads()
     share = max(1, total // count)
     waiting: deque[Future[T]] = deque()
     try:
-        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(share,)) as pool:
+        with ThreadPoolExecutor(count, initializer=use_threads, initargs=(share,)) as pool:
             for job in jobs:
                 waiting.append(pool.submit(job))
                 if len(waiting) > count:
@@ -35,18 +35,18 @@ def ordered_map(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
                 yield waiting.popleft().result()
     finally:
         # What a worker sets for itself is also what later threads begin with.
-        torch.set_num_threads(total)
+        use_threads(total)
 
 
 class MemoryLimiter:
-    """Lets in any number of small jobs at a time, or a single large one with all of PyTorch's threads."""
+    """Lets in any number of small jobs at a time, or a single large one with all threads."""
 
     def __init__(self) -> None:
         """Nobody is in."""
         self._changed = threading.Condition()
         self._inside = 0
         self._large_inside = False
-        self._all_threads = torch.get_num_threads()
+        self._all_threads = all_threads()
 
     @contextmanager
     def entered(self, large: bool) -> Iterator[None]:
@@ -55,13 +55,10 @@ class MemoryLimiter:
             self._changed.wait_for(lambda: not self._large_inside and not (large and self._inside))
             self._inside += 1
             self._large_inside = large
-        share = torch.get_num_threads()
-        if large:
-            torch.set_num_threads(self._all_threads)
         try:
-            yield
+            with using_threads(self._all_threads if large else num_threads()):
+                yield
         finally:
-            torch.set_num_threads(share)
             with self._changed:
                 self._inside -= 1
                 self._large_inside = False

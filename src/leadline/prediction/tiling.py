@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from math import ceil, pi, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-from scipy.ndimage import gaussian_filter
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from leadline.geometry import resize, resize_depth, size_with_area
 
@@ -24,10 +23,12 @@ class _Axis(NamedTuple):
     """Tiles along one side of a picture."""
 
     starts: list[int]  # first pixel of each
-    weights: list[Tensor]  # (pixels,) each, which sum to 1 at every pixel of the side
+    weights: list[NDArray[np.float32]]  # (pixels,) each, which sum to 1 at every pixel of the side
 
 
-def tiled_depth(image: Tensor, ask: Callable[[Tensor], Tensor], height: int, width: int) -> Tensor:
+def tiled_depth(
+    image: NDArray[Any], ask: Callable[[NDArray[Any]], NDArray[np.float32]], height: int, width: int
+) -> NDArray[np.float32]:
     """Predict depth of one large picture with more detail than one look at it gives.
 
     The whole picture, at the working size, says how far things are. Each tile is a crop, hence has a larger apparent
@@ -37,15 +38,17 @@ def tiled_depth(image: Tensor, ask: Callable[[Tensor], Tensor], height: int, wid
     changes of the result are replaced by the whole's, so that tiles that bend otherwise leave no trace.
 
     Args:
-        image: RGB in [0, 1], (1, 3, H, W).
-        ask: depth in metres (1, 1, h, w), positive, of a picture (1, 3, h, w) of any size.
+        image: RGB, (H, W, 3), uint8 or float32 in [0, 1].
+        ask: depth in metres (h, w), positive, of such an image (h, w, 3) of any size.
         height: the working height of what is asked, in pixels.
         width: its working width.
 
     Returns:
-        Metres as `ask` says of the whole, (1, 1, H, W); that answer itself where the picture is too small for tiles.
+        Metres as `ask` says of the whole, (H, W); that answer itself where the picture is too small for tiles.
     """
-    full = image.shape[-2], image.shape[-1]
+    from scipy.ndimage import gaussian_filter  # a sixth of a second, that one look does not need
+
+    full = image.shape[0], image.shape[1]
     working = size_with_area(*full, height * width)
     whole_m = ask(resize(image, *working))
     shrunk = sqrt(full[0] * full[1] / (working[0] * working[1]))  # pixels per pixel of the whole's look
@@ -56,39 +59,41 @@ def tiled_depth(image: Tensor, ask: Callable[[Tensor], Tensor], height: int, wid
     )
     if len(rows.starts) == len(columns.starts) == 1:
         return resize_depth(whole_m, *full)
-    coarse = resize_depth(whole_m, *full).log_()
-    fine = torch.zeros_like(coarse)
+    coarse = np.log(resize_depth(whole_m, *full))
+    fine = np.zeros_like(coarse)
     for window, weight in _tiles(rows, columns):
-        log_depth = ask(image[..., *window]).log()
-        log_depth += (coarse[..., *window] - log_depth).median()
-        fine[..., *window] += weight.to(fine) * log_depth
+        log_depth = np.log(ask(image[window]))
+        log_depth += _lower_median(coarse[window] - log_depth)
+        fine[window] += weight * log_depth
     del coarse
     sigma = SLOW * min(len(rows.weights[0]), len(columns.weights[0])) / shrunk
-    fine += resize_depth(_slow(whole_m.log() - resize(fine, *working), sigma), *full)
-    return fine.exp_()
+    difference = np.log(whole_m) - resize(fine, *working)
+    fine += resize_depth(gaussian_filter(difference, sigma, mode="nearest"), *full)
+    return np.exp(fine, out=fine)
+
+
+def _lower_median(values: NDArray[np.float32]) -> np.float32:
+    """The median; of an even number, the lower of the two in the middle."""
+    middle = (values.size - 1) // 2
+    lower: np.float32 = np.partition(values, middle, axis=None)[middle]
+    return lower
 
 
 def _axis(length: int, side: int) -> _Axis:
     """Lay tiles of one length, or one as long as the side, evenly along it, overlapping by at least `OVERLAP`."""
     length = min(length, side)
     count = 1 + ceil((side - length) / (length * (1 - OVERLAP)))
-    starts = torch.linspace(0, side - length, count).round().int().tolist()
-    window = torch.sin((torch.arange(length, dtype=torch.float64) + 0.5) * (pi / length)).square()
-    total = torch.zeros(side, dtype=torch.float64)
+    starts = np.linspace(0, side - length, count).round().astype(int).tolist()
+    window = np.sin((np.arange(length) + 0.5) * (pi / length)) ** 2
+    total = np.zeros(side)
     for start in starts:
         total[start : start + length] += window
-    return _Axis(starts, [(window / total[start : start + length]).float() for start in starts])
+    return _Axis(starts, [(window / total[start : start + length]).astype(np.float32) for start in starts])
 
 
-def _tiles(rows: _Axis, columns: _Axis) -> Iterator[tuple[tuple[slice, slice], Tensor]]:
+def _tiles(rows: _Axis, columns: _Axis) -> Iterator[tuple[tuple[slice, slice], NDArray[np.float32]]]:
     """Rows and columns of each tile, and its weights (h, w)."""
     for top, down in zip(rows.starts, rows.weights, strict=True):
         for left, across in zip(columns.starts, columns.weights, strict=True):
             window = slice(top, top + len(down)), slice(left, left + len(across))
             yield window, down[:, None] * across
-
-
-def _slow(difference: Tensor, sigma: float) -> Tensor:
-    """A map (1, 1, h, w) without its fast changes."""
-    smooth = gaussian_filter(difference[0, 0].float().cpu().numpy(), sigma, mode="nearest")
-    return torch.from_numpy(smooth)[None, None].to(difference)

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from leadline.backends import Backend
+from leadline.backends import FEW_IMAGES, Backend
 from leadline.errors import LeadlineError
 from leadline.geometry import CameraSource
 from leadline.io import write_mesh_glb
@@ -68,7 +68,7 @@ def served_page(model: str | Path, host: str, port: int) -> Iterator[str]:
     _require_free(host, port)
     with TemporaryDirectory(prefix="leadline-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "gradio"))  # visitors' images go with the page
-        page = build_page(open_metric_backend(model), str(model), Path(folder))
+        page = build_page(open_metric_backend(model, FEW_IMAGES), str(model), Path(folder))
         page.launch(
             server_name=host,
             server_port=port,

@@ -93,7 +93,7 @@ class Flat:
 
 
 def test_another_backend_has_one_phase_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "open_backend", lambda model: Flat())
+    monkeypatch.setattr(module, "open_backend", lambda model, num_images: Flat())
     phases = open_phases("flat.onnx", CPU)
     depth_m = run(phases, torch.zeros(2, 3, 5, 7), torch.tensor([50.0, torch.nan]))
     assert depth_m.shape == (2, 1, 5, 7)

@@ -27,6 +27,7 @@ from leadline.data.datasets.folder import (
     read_stored,
     refuse_turned,
 )
+from leadline.data.sample import image_tensor
 from leadline.errors import LeadlineError
 from leadline.io import exif_focal_px, read_image
 
@@ -261,7 +262,7 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
         refuse_turned(picture, root / row["rgb"], depth_m.shape)
     except LeadlineError as error:
         return str(error)
-    rgb = picture.rgb.numpy()
+    rgb = image_tensor(picture.rgb).numpy()
     values_m = depth_m[valid]
     is_constant = bool(values_m.size and values_m.min() == values_m.max())
     edges = find_edges(rgb, depth_m, valid) if rgb.shape[1:] == depth_m.shape else None

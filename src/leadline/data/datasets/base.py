@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample
+from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.errors import LeadlineError
 from leadline.io import read_image
 
@@ -73,7 +73,7 @@ class FrameDataset(ABC):
             LeadlineError: if a file is missing or broken, or the two differ in size.
         """
         frame = self._frames[index]
-        image = read_image(self._rgb_path(frame)).rgb
+        image = image_tensor(read_image(self._rgb_path(frame)).rgb)
         truth = self.ground_truth(index)
         require_size(self.root / frame.depth, truth.depth_m[0].numpy(), image.shape[-2:], "picture")
         return Sample(image, *truth, _matrix(self._intrinsics(frame)), frame.id, frame.scene)

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
-from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample
+from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, choose_camera
@@ -204,7 +204,7 @@ def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -
     Raises:
         LeadlineError: as `row_camera`.
     """
-    height, width = picture.rgb.shape[-2:]
+    height, width = picture.rgb.shape[:2]
     stored, declared = row_camera(row, info), None
     if stored is not None:
         fx, fy, cx, cy = stored
@@ -264,7 +264,7 @@ class FolderDataset:
         """
         row = self._rows[index]
         picture = read_image(self.root / row["rgb"])
-        image, truth = picture.rgb, self.ground_truth(index)
+        image, truth = image_tensor(picture.rgb), self.ground_truth(index)
         size = tuple(truth.depth_m.shape[-2:])
         refuse_turned(picture, self.root / row["rgb"], size)
         if size != image.shape[-2:]:

@@ -23,13 +23,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline.data.datasets.folder import read_dataset_toml
+from leadline.data.intrinsics import pinhole
 from leadline.data.sample import GroundTruth, Sample
 from leadline.data.synthetic.layout import draw_pose, draw_room
 from leadline.data.synthetic.near_range import NearDataset, generator, refuse_impossible
 from leadline.data.synthetic.raycast import Pose, Room
 from leadline.data.synthetic.shading import Rendering, render
 from leadline.errors import LeadlineError, unknown_name
-from leadline.geometry import focal_px_from_fov, pinhole
+from leadline.geometry import focal_px_from_fov
 from leadline.io import atomic_folder, require_only
 
 PICTURES_PER_SCENE = 4

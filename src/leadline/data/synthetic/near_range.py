@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leadline.data.intrinsics import pinhole
 from leadline.data.sample import Sample
 from leadline.data.synthetic.near import NearScene, draw_near_scene
 from leadline.data.synthetic.shading import Rendering
 from leadline.data.synthetic.soft_light import render_soft
 from leadline.errors import LeadlineError
-from leadline.geometry import focal_px_from_fov, pinhole
+from leadline.geometry import focal_px_from_fov
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline._version import __version__
+from leadline.data import image_tensor
 from leadline.errors import LeadlineError
 from leadline.evaluation.speed.phases import Phases, open_phases
 from leadline.evaluation.speed.results import END_TO_END, PEAK_SIDE, PHASES, Benchmark, Entry
@@ -246,12 +247,12 @@ def stack(pictures: Sequence[Picture]) -> tuple[Tensor, Tensor]:
     Raises:
         LeadlineError: if the sizes differ.
     """
-    sizes = {tuple(picture.rgb.shape[-2:]) for picture in pictures}
+    sizes = {tuple(picture.rgb.shape[:2]) for picture in pictures}
     if len(sizes) > 1:
         listed = ", ".join(f"{height}×{width}" for height, width in sorted(sizes))
         raise LeadlineError(f"the images of a batch must have one size, got {listed}: take a batch of 1")
     focal_px = [float("nan") if picture.focal_px is None else picture.focal_px for picture in pictures]
-    return torch.stack([picture.rgb for picture in pictures]), torch.tensor(focal_px)
+    return torch.stack([image_tensor(picture.rgb) for picture in pictures]), torch.tensor(focal_px)
 
 
 def _decode(paths: Sequence[Path]) -> list[Picture]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from leadline.backends import Backend, HfBackend, TorchBackend, open_backend
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource
-from leadline.models import ViewSize, autocast, has_native_bf16, open_model
+from leadline.geometry import Camera, CameraSource, ViewSize
+from leadline.models import autocast, has_native_bf16, open_model
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def open_phases(model: str, device: torch.device) -> Phases:
     Raises:
         LeadlineError: if there is no such model, or it cannot be opened.
     """
-    backend = open_backend(model)
+    backend = open_backend(model, inf)
     if isinstance(backend, TorchBackend):
         return _of_leadline(model, backend, device)
     if isinstance(backend, HfBackend):

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ def predict_video(
     """
     wanted = clip_paths(stem, formats, str(path))
     ensure_overwritable(wanted.values())
-    backend = open_metric_backend(model)
+    backend = open_metric_backend(model, inf)
     ask = partial(predict, model=backend, camera=given)
     with ExitStack() as stack:
         reader = ClipReader(path, stack)

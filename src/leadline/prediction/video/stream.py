@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,7 +89,7 @@ def predict_stream(
     """
     name = redact_url(source)
     wanted = clip_paths(stem, formats, name)
-    backend = open_metric_backend(model)
+    backend = open_metric_backend(model, inf)
     limits = partial(_limits, AdaptingLimits())
     with (
         _interruption() as stopped,

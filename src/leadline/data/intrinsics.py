@@ -85,31 +85,3 @@ def mirror_intrinsics(intrinsics: Tensor, width: int) -> Tensor:
     """
     flipped = _affine(intrinsics, [[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     return flipped * torch.tensor([-1.0, 1.0, 1.0], dtype=intrinsics.dtype, device=intrinsics.device)
-
-
-def depth_to_points(depth_m: Tensor, intrinsics: Tensor) -> Tensor:
-    """Unproject a depth map into camera space.
-
-    Args:
-        depth_m: distance along the optical axis in metres, (B, 1, H, W).
-        intrinsics: pinhole matrices in pixels of this depth map, (B, 3, 3).
-
-    Returns:
-        Points in metres, (B, 3, H, W); x right, y down, z forward.
-
-    Raises:
-        ValueError: if the shapes are others.
-    """
-    if depth_m.ndim != 4 or depth_m.shape[1] != 1 or intrinsics.shape != (depth_m.shape[0], 3, 3):
-        raise ValueError(
-            f"wanted a depth of (B, 1, H, W) with intrinsics of (B, 3, 3), "
-            f"got {tuple(depth_m.shape)} and {tuple(intrinsics.shape)}"
-        )
-    height, width = depth_m.shape[-2:]
-    columns = torch.arange(width, dtype=depth_m.dtype, device=depth_m.device)
-    rows = torch.arange(height, dtype=depth_m.dtype, device=depth_m.device)[:, None]
-    matrix = intrinsics.to(depth_m)[..., None, None]
-    ray_y = (rows - matrix[:, 1, 2]) / matrix[:, 1, 1]
-    ray_x = (columns - matrix[:, 0, 2] - matrix[:, 0, 1] * ray_y) / matrix[:, 0, 0]
-    z_m = depth_m[:, 0]
-    return torch.stack((ray_x * z_m, ray_y * z_m, z_m), dim=1)

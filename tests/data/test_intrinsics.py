@@ -3,9 +3,9 @@ from math import nan
 import pytest
 import torch
 
+from leadline.data.intrinsics import crop_intrinsics, mirror_intrinsics, pinhole, resize_intrinsics
 from leadline.errors import LeadlineError
-from leadline.geometry.intrinsics import crop_intrinsics, depth_to_points, mirror_intrinsics, pinhole, resize_intrinsics
-from leadline.geometry.resizing import resize
+from leadline.models.resizing import resize
 
 KINECT = torch.tensor([[518.0, 2.0, 325.5], [0.0, 519.0, 253.5], [0.0, 0.0, 1.0]])
 UNKNOWN = torch.full((3, 3), nan)
@@ -85,31 +85,3 @@ def test_batches_are_changed_each_alone_and_unknown_stays_unknown(change):
     torch.testing.assert_close(both[0], change(KINECT))
     assert both[1].isnan().all()
     assert both.shape == (2, 3, 3)
-
-
-def test_points_of_a_hand_worked_pixel():
-    depth_m = torch.zeros(1, 1, 3, 4)
-    depth_m[0, 0, 2, 3] = 2.0
-    matrix = torch.tensor([[[4.0, 0.0, 1.0], [0.0, 8.0, 1.0], [0.0, 0.0, 1.0]]])
-    points_m = depth_to_points(depth_m, matrix)
-    assert points_m.shape == (1, 3, 3, 4)
-    assert points_m[0, :, 2, 3].tolist() == [1.0, 0.25, 2.0]  # ((3 - 1) / 4 * 2, (2 - 1) / 8 * 2, 2)
-    assert points_m[0, :, 0, 0].tolist() == [0.0, 0.0, 0.0]
-
-
-def test_points_project_back_onto_their_pixels():
-    depth_m = torch.rand(2, 1, 5, 7, generator=torch.Generator().manual_seed(0)) + 0.5
-    matrices = torch.stack((KINECT, pinhole(9.0, 5, 7)))
-    points_m = depth_to_points(depth_m, matrices)
-    y, x = torch.meshgrid(torch.arange(5.0), torch.arange(7.0), indexing="ij")
-    for points, matrix in zip(points_m, matrices, strict=True):
-        torch.testing.assert_close(project(points.permute(1, 2, 0), matrix), torch.stack((x, y), -1), rtol=0, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("depth_shape", "matrix_shape"),
-    [((2, 1, 3, 3), (1, 3, 3)), ((1, 3, 3), (1, 3, 3)), ((1, 2, 3, 3), (1, 3, 3))],
-)
-def test_points_of_other_shapes_are_refused(depth_shape, matrix_shape):
-    with pytest.raises(ValueError, match=r"wanted a depth of \(B, 1, H, W\).*got"):
-        depth_to_points(torch.ones(depth_shape), torch.ones(matrix_shape))
