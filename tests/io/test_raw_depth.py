@@ -95,5 +95,5 @@ def test_an_unclear_hdf5_and_a_missing_file_are_one_line(tmp_path: Path) -> None
 def test_a_dense_map_of_colmap_is_read_as_it_was_written(tmp_path: Path) -> None:
     depth_m = np.array([[1, 2, 3], [4, np.nan, 6]], np.float32)
     write_colmap(tmp_path / "a.geometric.bin", np.asfortranarray(depth_m), depth_m != 3)
-    assert (tmp_path / "a.geometric.bin").read_bytes().startswith(b"3&2&1&")
+    assert (tmp_path / "a.geometric.bin").read_bytes().startswith(b"00000003&00000002&00000001&")
     assert read_colmap(tmp_path / "a.geometric.bin").tolist() == [[1, 2, 0], [4, 0, 6]]

@@ -15,6 +15,7 @@ _MARKS = {
     ".yaml": (f"# {SOFTWARE}: ",),
     ".npz": ("depth_m.npy", "valid.npy", "intrinsics.npy", "unit.npy"),
     ".exr": (EXR_COMMENTS,),
+    ".geometric.bin": ("&00000001&",),  # COLMAP's own numbers have no zeros before them
     ".ply": (f"\ncomment {SOFTWARE}\n",),
     ".glb": (f'"generator":"{SOFTWARE}"',),
     ".mp4": (COMMENT,),
@@ -44,9 +45,11 @@ def _is_own(path: Path) -> bool:
         ends = _ends(path)
     except OSError:  # a folder, or a file that may not be read
         return False
-    if path.suffix.lower() == ".bin":  # weights without a word; what says whose they are is beside them
+    if path.suffix.lower() == ".bin" and not path.name.lower().endswith(
+        ".geometric.bin"
+    ):  # weights without a word; what says whose they are is beside them
         return _is_own(path.with_suffix(".xml"))
-    marks = _MARKS.get(path.suffix.lower(), ())
+    marks = _MARKS.get("".join(path.suffixes[-2:]).lower()) or _MARKS.get(path.suffix.lower(), ())
     return bool(marks) and all(mark.encode() in ends for mark in marks)
 
 
