@@ -79,7 +79,7 @@ def score(
     started = time.perf_counter()
     anchored = anchor_to_points(prediction, known, truth_m.shape)
     seconds = time.perf_counter() - started
-    expected = np.nan if anchored.uncertainty_m is None else (anchored.uncertainty_m / truth_m)[scored].mean()
+    expected = np.nan if anchored.uncertainty_m is None else (anchored.uncertainty_m[scored] / truth_m[scored]).mean()
     before, after = (np.abs(it.depth_m[scored] / truth_m[scored] - 1).mean() for it in (prediction, anchored))
     done = anchored.anchoring
     accepted = done.correction is not Correction.NONE

@@ -93,3 +93,22 @@ def test_a_checkpoint_cut_short_is_one_line(
     weights = tiny_checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     assert "cut short" in fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", tmp_path / "depth")
+
+
+def test_predict_brings_an_image_to_known_points(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model", str(tiny_checkpoint), "--out", str(tmp_path / "depth"), "--format", "npz"]
+    image = photos / "rgb.jpg" if (photos / "rgb.jpg").exists() else next(photos.glob("rgb.*"))
+    points = tmp_path / "points.csv"
+    points.write_text("3,3,1000\n")
+    assert main(["predict", str(image), *words, "--known", str(points)]) == 0
+    assert "one factor from 1 known point, not checked" in capsys.readouterr().out
+    with np.load(tmp_path / "depth" / "rgb.npz") as written:
+        assert written["depth_m"][3, 3] == pytest.approx(1000, rel=1e-3)
+    assert "name the image in each line" in fails(capsys, "predict", photos, *words, "--known", points)
+    both = ("--known", points, "--camera-height", "1")
+    assert "give --known or --camera-height, not both" in fails(capsys, "predict", image, *words, *both)
+    assert "needs their poses: give --colmap" in fails(
+        capsys, "predict", image, "--model", tiny_checkpoint, "--format", "fused"
+    )

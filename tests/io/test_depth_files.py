@@ -11,6 +11,7 @@ from leadline.io.depth_files import (
     read_depth_png,
     read_npz,
     write_depth_png,
+    write_normals_png,
     write_npz,
 )
 
@@ -192,3 +193,12 @@ def test_npz_in_another_unit_is_refused(tmp_path):
     np.savez(path, depth_m=sloped(2, 2), valid=np.ones((2, 2), bool), intrinsics=np.eye(3), unit="foot")
     with pytest.raises(LeadlineError, match="holds depth in foot, wanted metre: convert it first"):
         read_npz(path)
+
+
+def test_normals_are_written_from_minus_one_to_one(tmp_path: Path) -> None:
+    normals = np.array([[[0, 0, -1], [0, 0, 0], [1, 0, 0]]], np.float32)
+    write_normals_png(tmp_path / "n.png", normals)
+    with Image.open(tmp_path / "n.png") as picture:
+        assert "x right, y down, z forward" in picture.info["axes"]
+        high_bytes = np.asarray(picture)[0].tolist()
+    assert high_bytes == [[128, 128, 0], [0, 0, 0], [255, 128, 128]]

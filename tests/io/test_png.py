@@ -61,3 +61,13 @@ def test_a_smooth_map_takes_less_than_the_usual_choice_of_filters() -> None:
 def test_what_is_no_map_of_16_bits_is_refused(values: np.ndarray) -> None:
     with pytest.raises(ValueError, match="wanted a uint16 map"):
         encode_png(values, {})
+
+
+def test_three_channels_are_colours_of_16_bits() -> None:
+    values = np.array([[[1, 2, 3], [0xFFFF, 0, 256]], [[4, 5, 6], [7, 8, 9]]], np.uint16)
+    encoded = encode_png(values, {})
+    assert encoded[24:26] == bytes([16, 2])  # bits a channel, colour type
+    raw = zlib.decompress(encoded[encoded.index(b"IDAT") + 4 : encoded.index(b"IEND") - 8])
+    assert raw[:13] == bytes([2, 0, 1, 0, 2, 0, 3, 0xFF, 0xFF, 0, 0, 1, 0])
+    with Image.open(io.BytesIO(encoded)) as picture:
+        assert picture.size == (2, 2) and picture.mode == "RGB"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import LeadlineError
-from leadline.io.raw_depth import read_colmap, read_hdf5, read_pgm, read_sintel
+from leadline.io.raw_depth import read_colmap, read_hdf5, read_pgm, read_sintel, write_colmap
 
 DEPTH_M = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
 
@@ -90,3 +90,10 @@ def test_an_unclear_hdf5_and_a_missing_file_are_one_line(tmp_path: Path) -> None
         read_hdf5(tmp_path / "a.h5")
     with pytest.raises(LeadlineError, match="cannot be read"):
         read_sintel(tmp_path / "no.dpt")
+
+
+def test_a_dense_map_of_colmap_is_read_as_it_was_written(tmp_path: Path) -> None:
+    depth_m = np.array([[1, 2, 3], [4, np.nan, 6]], np.float32)
+    write_colmap(tmp_path / "a.geometric.bin", np.asfortranarray(depth_m), depth_m != 3)
+    assert (tmp_path / "a.geometric.bin").read_bytes().startswith(b"00000003&00000002&00000001&")
+    assert read_colmap(tmp_path / "a.geometric.bin").tolist() == [[1, 2, 0], [4, 0, 6]]

@@ -11,7 +11,7 @@ from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 from leadline.io.camera_files import camera_from_options
-from leadline.prediction.known_distances import KnownDistance
+from leadline.prediction.known_distances import KnownDistance, known_lengths
 from leadline.prediction.scale_calibration import Measured, fit_calibration, fit_scale, measure_points
 
 
@@ -167,3 +167,25 @@ def test_a_point_outside_names_its_picture(photo: Path) -> None:
 def test_values_without_a_unit_are_looked_up_as_they_are(photo: Path) -> None:
     (group,) = measure_points(Flat(Output.DISPARITY), [KnownDistance(photo, (3, 4), 5.0, False)])
     assert (group.values.tolist(), group.metres.tolist()) == ([2.0], [5.0])
+
+
+def test_a_length_gives_the_scale_that_makes_it_right(tmp_path: Path) -> None:
+    Image.new("RGB", (101, 101)).save(tmp_path / "a.png")
+    given = camera_from_options(focal_px=100)
+    # 40 px at 2 m with 100 px of focal length are 0.8 m.
+    lengths = known_lengths(tmp_path / "a.png", [((30, 50), (70, 50), 1.2)])
+    groups = measure_points(Flat(), lengths, given)
+    assert groups[0].values.tolist() == pytest.approx([0.8]) and groups[0].metres.tolist() == [1.2]
+    found = fit_calibration(groups, "1 distance", fewest=1)
+    assert found.scale == pytest.approx(1.5) and found.helps and found.error_after is None
+    with pytest.raises(LeadlineError, match="lengths give a model of metres its scale, got one of disparity"):
+        measure_points(Flat(Output.DISPARITY), lengths, given)
+
+
+def test_a_length_without_extent_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (101, 101)).save(tmp_path / "a.png")
+    with pytest.raises(LeadlineError, match="both ends of a length are at 30,50"):
+        lengths = known_lengths(tmp_path / "a.png", [((30, 50), (30, 50), 1.2)])
+        measure_points(Flat(), lengths, camera_from_options(focal_px=100))
+    with pytest.raises(LeadlineError, match="a length is a positive number of metres, got -1"):
+        known_lengths(tmp_path / "a.png", [((30, 50), (40, 50), -1.0)])

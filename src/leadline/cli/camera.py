@@ -1,6 +1,9 @@
 """The commands that measure in an image and correct a model's scale: measure, calibrate."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from leadline.cli.console import Runtime, run_by
 from leadline.errors import LeadlineError
@@ -50,6 +53,7 @@ def calibrate(
     *paths: Path,
     out: Path,
     model: str = "default",
+    length: Annotated[list[tuple[str, str, float]] | None, Parameter(negative=())] = None,
     data: Path | None = None,
     split: str = "all",
     focal_px: float | None = None,
@@ -64,27 +68,34 @@ def calibrate(
     Args:
         paths: an image and a CSV file of lines x,y,metres; or a CSV file of lines picture,x,y,metres. Metres are
             depth along the optical axis; for the distance from the camera (by tape), name the column distance_m.
+            Lines x,y,x2,y2,metres are lengths between two points. With --length, an image alone is enough.
         out: folder for the calibrated model, which every command then takes.
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
+        length: X,Y X,Y METRES of something whose length is known in the image, such as a sheet of paper or a door;
+            the scale is the one that makes it right. May be given several times.
         data: labelled images instead: a folder with an index.csv, or a public data set (docs/reference/data-sets.md).
         split: the images to use: all, RULE/PART such as official/test, or a text file of ids.
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both (docs/guides/camera.md).
     """
-    if len(paths) > 2 or (len(paths) == 0) == (data is None):
+    lengths = length or []
+    if len(paths) > 2 or (len(paths) == 0) == (data is None) or (lengths and (len(paths) != 1 or data is not None)):
         got = " ".join(map(str, paths)) or "neither"
         raise LeadlineError(
-            f"wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or --data; got {got}"
+            "wanted IMAGE and a CSV file of x,y,metres, a CSV file of picture,x,y,metres, or IMAGE and --length, "
+            f"or --data; got {got}"
         )
 
     from leadline.evaluation import calibrate as run_calibration
+    from leadline.prediction import known_lengths
 
-    picture, distances = (None, None, *paths)[-2:]
+    picture, distances = (None, None, *paths)[-2:] if not lengths else (paths[0], None)
+    ends = [(_point(start), _point(end), metres) for start, end, metres in lengths]
     found = run_calibration(
         model, out,
-        distances=distances, picture=picture, data=data, split=split,
+        distances=distances, picture=picture, lengths=known_lengths(picture, ends), data=data, split=split,
         focal_px=focal_px, fov_deg=fov, camera=intrinsics,
     )  # fmt: skip
     print(f"{found}; " + (f"written to {out}" if found.helps else "nothing written"))

@@ -14,6 +14,9 @@ from cyclopts.validators import Number
 from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
 from leadline.errors import LeadlineError
 
+TOGETHER = ("sheet", "fused")
+"""Formats that all images become one file of."""
+
 
 def predict(
     *paths: str,
@@ -27,6 +30,10 @@ def predict(
     undistort: Annotated[bool, Parameter(negative=())] = False,
     max_pixels: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     max_triangles: Annotated[int, Parameter(validator=Number(gte=1))] = 200_000,
+    known: Path | None = None,
+    sparse: Path | None = None,
+    colmap: Path | None = None,
+    camera_height: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     tile: Annotated[bool, Parameter(negative=())] = False,
     seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
     skip_existing: Annotated[bool, Parameter(negative=())] = False,
@@ -46,8 +53,10 @@ def predict(
             (docs/models.md).
         out: folder for the results.
         format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
-            estimate it), npz, exr, pfm, ply (point cloud), points (point cloud as GLB), glb (textured surface), sheet
-            (one contact sheet for all images).
+            estimate it), normals (16-bit PNG, camera space), floor (occupancy and heights from above, PNG and YAML for
+            ROS's map_server), npz, exr, pfm, colmap (its dense map), ply (point cloud), points (point cloud as GLB),
+            glb (textured surface); for all images together: sheet (one contact sheet), fused (one PLY of the images of
+            --colmap, in its axes).
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both: a 3x3 matrix or fx fy cx cy as text, JSON or YAML, or another program's
@@ -56,28 +65,29 @@ def predict(
         max_pixels: larger images and frames are reduced to this many pixels when read; by default 50 million, and 16.8
             million in a video.
         max_triangles: a surface (glb) finer than that is simplified; the default suits viewers in a browser.
+        known: CSV file of known distances, lines of x,y,metres (of one image) or picture,x,y,metres: dense metres by
+            a smooth field, by one factor or as they are, whichever leave-one-out validation prefers; any model.
+        sparse: the same from a sparse depth map (LiDAR, projected points) of the image's size or smaller, 0 or NaN
+            where nothing is known, whole numbers in millimetres; or a folder of them, named after the images.
+        colmap: the same from a COLMAP reconstruction in metres, with its camera.
+        camera_height: metres of the camera above the floor, which then fixes the scale of the image.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
         skip_existing: resume an interrupted run: skip images and videos whose results all exist and are whole.
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
-    from leadline.io import (
-        IMAGE_SUFFIXES,
-        VIDEO_SUFFIXES,
-        camera_from_options,
-        find_images,
-        is_stream,
-        is_video,
-        pyav,
-        redact_url,
+    from leadline.io import camera_from_options, is_stream, pyav, redact_url
+    from leadline.prediction import (
+        MAX_PIXELS,
+        RERUN_SUFFIX,
+        RerunLog,
+        open_anchored_backend,
+        output_stems,
+        read_anchor,
     )
-    from leadline.prediction import MAX_PIXELS, RERUN_SUFFIX, RerunLog, check_formats, open_metric_backend, output_stems
 
-    formats = [name.strip() for name in format.split(",") if name.strip()]
-    check_formats([name for name in formats if name != "sheet"])
-    given = camera_from_options(
-        focal_px, fov, intrinsics, undistort
-    )  # refuses an impossible one before the model is loaded
+    formats = _formats(format)
+    given = camera_from_options(focal_px, fov, intrinsics, undistort)  # refuses before the model is loaded
     recordings = [Path(word) for word in rerun or () if word.endswith(RERUN_SUFFIX)]
     paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
     streams = [path for path in paths if is_stream(path)]
@@ -85,15 +95,15 @@ def predict(
         raise LeadlineError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
     if seconds and not streams:
         raise LeadlineError("--seconds limits the recording of a camera or a stream, and none is named: leave it out")
-    files = [path for path in paths if not is_stream(path)]
-    found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
-    videos = [path for path in found if is_video(path)]
-    pictures = [path for path in found if not is_video(path)]
+    videos, pictures = _find_files(paths, bool(streams))
+    anchor = read_anchor(pictures, known, sparse, colmap, camera_height)
+    if anchor and (streams or videos):
+        raise LeadlineError(f"what is known is of images, got {[*streams, *videos][0]}: name images alone")
     if streams or videos:
         pyav()  # a missing package is told before the first frame
     with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
         num_images = inf if streams or videos else len(pictures)
-        opened = open_metric_backend(run_by(model, backend), num_images)
+        opened = open_anchored_backend(run_by(model, backend), anchor, num_images)
         shared = {"model": opened, "formats": formats, "log": log, "given": given}
         options = {"seconds": seconds or inf, **shared}
         jobs = [(redact_url(it), partial(_predict_stream, it, out, **options)) for it in streams]
@@ -101,10 +111,32 @@ def predict(
             limit = {} if max_pixels is None else {"max_pixels": max_pixels}
             jobs.append((str(video), partial(_predict_video, video, stem, skip_existing, **shared, **limit)))
         if pictures:
-            more = {"max_pixels": max_pixels or MAX_PIXELS, "max_triangles": max_triangles, "tiled": tile}
-            more["skip_existing"] = skip_existing
+            more: dict[str, Any] = {
+                "max_pixels": max_pixels or MAX_PIXELS,
+                "max_triangles": max_triangles,
+                "tiled": tile,
+            }
+            more |= {"skip_existing": skip_existing, "anchor": anchor}
             jobs.append((str(out), partial(_predict_pictures, pictures, out, **shared, **more)))
         return _do(jobs)
+
+
+def _formats(words: str) -> list[str]:
+    from leadline.prediction import check_formats
+
+    formats = [name.strip() for name in words.split(",") if name.strip()]
+    check_formats([name for name in formats if name not in TOGETHER])
+    return formats
+
+
+def _find_files(paths: Sequence[str], may_be_none: bool) -> tuple[list[Path], list[Path]]:
+    """Videos, and images."""
+    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, is_stream, is_video
+
+    files = [path for path in paths if not is_stream(path)]
+    found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not may_be_none else []
+    videos = [path for path in found if is_video(path)]
+    return videos, [path for path in found if not is_video(path)]
 
 
 def _do(jobs: Sequence[tuple[str, Callable[[], int]]]) -> int:
@@ -157,20 +189,25 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
 
 
 def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: Any) -> int:
-    from leadline.prediction import predict_files
+    from leadline.prediction import FUSED, predict_files
 
     options["camera"] = options.pop("given")
     options["sheet"] = "sheet" in options["formats"]
-    options["formats"] = [name for name in options["formats"] if name != "sheet"]
+    fused = _fused(options["anchor"]) if "fused" in options["formats"] else None
+    options["formats"] = [name for name in options["formats"] if name not in TOGETHER]
+    watchers = [watch for watch in (log and log.picture, fused and fused.add) if watch]
     broken, num_written, existed = [], 0, ""
     width = max(len(path.name) for path in pictures)
     try:
-        for result in predict_files(pictures, out, on_prediction=log and log.picture, **options):
+        for result in predict_files(pictures, out, on_prediction=_all(watchers), **options):
             if result.summary is None:
                 broken.append(result)
                 continue
             num_written += 1
-            print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}", flush=True)
+            notes = f"  {result.notes}" if result.notes else ""
+            print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
+        if fused and num_written:
+            fused.write(out / FUSED)
         num_there = len(pictures) - len(broken) - num_written
         existed = f", {num_there} already existed" * bool(num_there)
     finally:  # also where the contact sheet or the viewer fails
@@ -178,3 +215,21 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
         for result in broken:
             print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)
+
+
+def _fused(anchor: Any) -> Any:
+    from leadline.prediction import ColmapPoints, FusedCloud
+
+    if not isinstance(anchor, ColmapPoints):
+        raise LeadlineError("one point cloud of all images needs their poses: give --colmap, or leave fused out")
+    return FusedCloud(anchor.to_world)
+
+
+def _all(watchers: Sequence[Callable[[Path, Any], None]]) -> Callable[[Path, Any], None] | None:
+    """One callback that calls all; None of none, so that nothing is kept for it."""
+
+    def watch(path: Path, prediction: Any) -> None:
+        for each in watchers:
+            each(path, prediction)
+
+    return watch if watchers else None

@@ -1,12 +1,13 @@
 """`calibrate`: a model's scale, fitted to known distances or to labelled images, and the model that has it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from leadline.backends import CHECKPOINT_KINDS, ensure_calibrated_overwritable, find_kind, open_backend, save_calibrated
 from leadline.errors import LeadlineError
 from leadline.io import CameraLike, camera_from_options
-from leadline.prediction import Calibration, fit_calibration, measure_points, read_distances
+from leadline.prediction import MIN_GROUPS, Calibration, KnownDistance, fit_calibration, measure_points, read_distances
 
 
 def calibrate(
@@ -14,6 +15,7 @@ def calibrate(
     out: Path,
     *,
     distances: Path | None = None,
+    lengths: Sequence[KnownDistance] = (),
     picture: Path | None = None,
     data: Path | None = None,
     split: str = "all",
@@ -27,7 +29,8 @@ def calibrate(
         model: what `leadline.backends.open_backend` takes. One of metres gets a scale, and is written only if the
             scale helps on what it was not fitted to; one of depth or disparity gets a scale and a shift.
         out: folder of the new model: of a leadline model a checkpoint, of others a small one that refers to the model.
-        distances: CSV file of known distances, see `read_distances`; or else `data`.
+        distances: CSV file of known distances and lengths, see `read_distances`; or else `data`.
+        lengths: more of them. Where one is known, one or two measurements are enough, whose scale is kept unchecked.
         picture: of distances that name none.
         data: data set of labelled images.
         split: which of them, see `leadline.data.splits.select`.
@@ -44,22 +47,24 @@ def calibrate(
     """
     source = _writable_checkpoint(model, out)
     given = camera_from_options(focal_px, fov_deg, camera)
-    if (distances is None) == (data is None):
+    if (distances is None and not lengths) == (data is None):
         raise LeadlineError("a scale is fitted to a CSV file of distances or to a data set: name one of them")
     if data is not None and given is not None:
         raise LeadlineError("a data set tells its own cameras: give no focal length, field of view or intrinsics")
     backend = open_backend(model)
-    if distances is not None:
-        known = read_distances(distances, picture)
+    fewest = MIN_GROUPS
+    if data is None:
+        known = [*lengths, *(read_distances(distances, picture) if distances else ())]
+        fewest = 1 if any(it.end for it in known) else MIN_GROUPS
         groups = measure_points(backend, known, given)
         num_pictures = len({it.picture for it in known})
-        measured = f"{len(known)} distances in {num_pictures} picture{'s' * (num_pictures > 1)}"
-    elif data is not None:
+        measured = f"{len(known)} distance{'s' * (len(known) > 1)} in {num_pictures} picture{'s' * (num_pictures > 1)}"
+    else:
         from leadline.evaluation.scale_from_data import measure_data  # known distances need no PyTorch
 
         groups = measure_data(backend, model, data, split)
         measured = f"{len(groups)} pictures of {data.resolve().name}"
-    found = fit_calibration(groups, measured, backend.output)
+    found = fit_calibration(groups, measured, backend.output, fewest)
     if found.helps:
         _save(found, model, source, out)
     return found

@@ -25,6 +25,7 @@ from .points import Cloud as Cloud
 from .points import known_camera as known_camera
 from .points import on_surface as on_surface
 from .points import point_cloud as point_cloud
+from .points import vertices_of as vertices_of
 from .resizing import MIN_SIDE_PX as MIN_SIDE_PX
 from .resizing import enlargement as enlargement
 from .resizing import resize as resize

@@ -17,7 +17,8 @@ from leadline.geometry.points import known_camera
 
 TOLERANCE = 0.06
 """Points are on a plane that are nearer to it than this share of the camera's height; of exact depth, nearer still."""
-LEAST_TOLERANCE = 0.01
+KEPT = 0.5
+"""What is left on a plane at half the tolerance when the depth is that exact."""
 BELOW = 2.5
 """Points are below a plane that are lower than it by so many tolerances."""
 LIKE_UP = 0.9
@@ -28,7 +29,7 @@ MAX_BELOW = 0.03
 """Share of the pixels that may lie below it, by mistakes of the depth and reflections."""
 SURE_SUPPORT, SURE_BELOW = 0.10, 0.01
 """A floor with less support, or more below it, is doubtful."""
-MAX_ROLL, MAX_PITCH = 25.0, 70.0
+MAX_ROLL, MAX_PITCH = 25.0, 60.0
 """Degrees by which a camera is held askew, and looks down or up, at the most: beyond, a wall would do as well."""
 _MAP = 160  # longer side of the map on which normals are taken
 _SAMPLES = 4000
@@ -71,7 +72,8 @@ class Floor:
     def __str__(self) -> str:
         """Height and tilt in words, and the doubt."""
         doubt = "" if self.sure else f" (unsure: {self.support:.0%} of the image on it, {self.below:.0%} below)"
-        return f"camera {self.camera_height_m:.2f} m above the floor, tilted {self.tilt_deg:.1f}° down{doubt}"
+        way = "up" if self.tilt_deg < -0.05 else "down"
+        return f"camera {self.camera_height_m:.2f} m above the floor, tilted {abs(self.tilt_deg):.1f}° {way}{doubt}"
 
     def heights_m(self, points_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """How far points in camera space are above the floor, (..., 3) to (...)."""
@@ -102,10 +104,8 @@ def find_floor(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], intrinsic
     planes = _candidates(samples)
     found = _best(planes, samples, TOLERANCE)
     if found is not None:
-        # The noise of the depth tells how near to the floor its points are; a rug lies above it by less than a
-        # prediction's error, but not of exact depth's.
-        apart = np.abs(samples.points @ found[0] - 1)
-        tolerance = float(np.clip(4.5 * np.median(apart[apart < TOLERANCE]), LEAST_TOLERANCE, TOLERANCE))
+        # A rug lies above the floor by less than a prediction's error, but not by less than exact depth's.
+        tolerance = _noise(planes, samples)
         plane, support, below = _best(planes, samples, tolerance) or found
         length = float(np.linalg.norm(plane))
         return Floor(-plane / length, 1 / length, support, below)
@@ -129,7 +129,8 @@ def _samples(
         some = np.random.default_rng(0).choice(len(rows), _SAMPLES, replace=False)
         rows, columns = rows[some], columns[some]
     pixels = np.stack([columns, rows, np.ones(len(rows))], axis=1).astype(np.float64)
-    points: Floats = np.linalg.solve(smaller, pixels.T).T * depth_m[rows, columns, None].astype(np.float64)
+    rays = np.linalg.solve(smaller, pixels.T).T
+    points = (rays * depth_m[rows, columns, None]).astype(np.float64)
     return _Samples(pixels[:, :2] / max(depth_m.shape), points, normals[rows, columns].astype(np.float64))
 
 
@@ -151,10 +152,10 @@ def _candidates(samples: _Samples) -> Floats:
 
 
 def _looks(planes: Floats) -> Floats:
-    """How usual a way to hold a camera each plane would mean if it were the floor: from 1, level, to 0, out of reach."""
+    """How usual a way to hold a camera each plane would mean as the floor: from 1, level, to 0, out of reach."""
     down = planes / np.linalg.norm(planes, axis=1, keepdims=True)
     roll, pitch = (np.degrees(np.arcsin(np.abs(down[:, axis]).clip(0, 1))) for axis in (0, 2))
-    usual: Floats = down[:, 1].clip(0, 1) * ((roll < MAX_ROLL) & (pitch < MAX_PITCH))
+    usual: Floats = down[:, 1].clip(0, 1) ** 2 * ((roll < MAX_ROLL) & (pitch < MAX_PITCH))
     return usual
 
 
@@ -169,6 +170,20 @@ def _best(planes: Floats, samples: _Samples, tolerance: float) -> tuple[Floats, 
     if support[best] < MIN_SUPPORT or below[best] > MAX_BELOW or merit[best] <= 0:
         return None
     return planes[best], float(support[best]), float(below[best])
+
+
+def _noise(planes: Floats, samples: _Samples) -> float:
+    """The least of ever finer tolerances at which some plane still has most of what the coarsest gives it."""
+    most, tolerance = 0.0, TOLERANCE
+    for finer in TOLERANCE / 2.0 ** np.arange(4):
+        _, support, _ = _judged(planes, samples, finer)
+        first = planes[np.argsort(-support * (_looks(planes) > 0))[:_REFINED]]
+        _, support, _ = _judged(np.stack([_refined(plane, samples.points, finer) for plane in first]), samples, finer)
+        most = max(most, float(support.max()))
+        if support.max() < KEPT * most:
+            break
+        tolerance = float(finer)
+    return tolerance
 
 
 def _judged(planes: Floats, samples: _Samples, tolerance: float) -> tuple[Floats, Floats, Floats]:

@@ -12,6 +12,8 @@ from leadline.geometry.points import known_camera
 
 WINDOW_PX = 7
 """Side of a window in an image of 640 columns; odd."""
+FLAT = 1.5e-3
+"""A window is flat that its plane fits to this share of the inverse depth."""
 _FEWEST = 6  # pixels of a window with depth: three determine a plane
 _COARSEST = (
     1e-6  # smallest variance of a window's pixels along its narrow side, in squared pixels, against division by 0
@@ -77,7 +79,8 @@ def _planes(disparity: Floats, usable: NDArray[np.bool_], window: int) -> tuple[
 def _best_of_windows(slopes: Floats, misfit: Floats, reach: int) -> Floats:
     """For each pixel the slopes of that window around it, or beside it, whose plane fits best."""
     height, width = misfit.shape
-    best, least = slopes.copy(), misfit * 0.5  # its own window unless another fits clearly better
+    # Its own window where that is flat, as choosing among noise adds to it, and unless another fits clearly better.
+    best, least = slopes.copy(), np.where(misfit < FLAT**2, 0, 0.5 * misfit)
     padded = np.pad(misfit, reach, constant_values=np.inf)
     padded_slopes = np.pad(slopes, ((0, 0), (reach, reach), (reach, reach)))
     for down in (0, reach, 2 * reach):

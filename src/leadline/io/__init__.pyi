@@ -18,6 +18,7 @@ from .depth_files import read_npz as read_npz
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png
 from .depth_files import write_depth_png as write_depth_png
+from .depth_files import write_normals_png as write_normals_png
 from .depth_files import write_npz as write_npz
 from .discovery import CONTACT_SHEET as CONTACT_SHEET
 from .discovery import IMAGE_SUFFIXES as IMAGE_SUFFIXES
@@ -50,6 +51,7 @@ from .pfm import write_pfm as write_pfm
 from .png import encode_png as encode_png
 from .provenance import COMMENT as COMMENT
 from .provenance import ensure_overwritable as ensure_overwritable
+from .raw_depth import write_colmap as write_colmap
 from .remainders import restore_folder as restore_folder
 from .remote import RemoteFolder as RemoteFolder
 from .remote import describe_error as describe_error

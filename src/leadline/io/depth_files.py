@@ -83,6 +83,24 @@ def write_depth_png(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.
         temporary.write_bytes(encoded)
 
 
+def write_normals_png(path: Path, normals: NDArray[np.float32]) -> None:
+    """Write unit normals as 16-bit RGB PNG: 0 to 65535 for -1 to 1 of x right, y down, z forward; black where none is.
+
+    Args:
+        path: the file.
+        normals: in camera space, (H, W, 3), 0 where there is none.
+
+    Raises:
+        OSError: if the file cannot be written; nothing of it stays.
+    """
+    known = (normals != 0).any(-1, keepdims=True)
+    values = np.where(known, np.rint((normals + 1) * 32767.5).clip(1, 65535), 0).astype(np.uint16)
+    text = {"axes": "camera: x right, y down, z forward; towards the camera", "values": "(normal + 1) * 32767.5"}
+    encoded = encode_png(values, {**text, "invalid": "0 0 0", "software": SOFTWARE})
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
 def read_depth_png(path: Path) -> DepthMap:
     """Read a depth PNG in millimetres, as `write_depth_png` writes it.
 

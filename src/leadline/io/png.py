@@ -1,4 +1,4 @@
-"""16-bit grey PNG, faster than Pillow and smaller: Pillow weighs five filters for each row, depth needs but one."""
+"""16-bit PNG, faster than Pillow and smaller: Pillow weighs five filters for each row, depth needs but one."""
 
 import struct
 import zlib
@@ -13,7 +13,7 @@ except ImportError:  # where it has no wheel
     from zlib import compress as _deflate
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_BITS, _GREY, _UP = 16, 0, 2  # bits a value, colour type, filter: what a byte has more than the one above it
+_BITS, _GREY, _RGB, _UP = 16, 0, 2, 2  # bits a value, colour types, filter: what a byte has more than the one above
 _LEVEL = 1  # the quickest of zlib's, and of ISA-L's the quickest that leaves files as small
 
 
@@ -24,7 +24,7 @@ def encode_png(values: NDArray[np.uint16], text: Mapping[str, str]) -> bytes:
     five, and takes no time to choose.
 
     Args:
-        values: uint16 (H, W), not empty.
+        values: uint16 (H, W), or (H, W, 3) of three channels, not empty.
         text: Latin-1 words by keyword, kept in the file.
 
     Returns:
@@ -33,16 +33,16 @@ def encode_png(values: NDArray[np.uint16], text: Mapping[str, str]) -> bytes:
     Raises:
         ValueError: if the map is of another shape or type.
     """
-    if values.ndim != 2 or values.dtype != np.uint16 or not values.size:
-        raise ValueError(f"wanted a uint16 map (H, W), got {values.dtype} {values.shape}")
-    height, width = values.shape
-    big_endian = values.astype(">u2", order="C").view(np.uint8)
-    rows = np.empty((height, 1 + 2 * width), np.uint8)
+    if values.shape[2:] not in ((), (3,)) or values.dtype != np.uint16 or not values.size:
+        raise ValueError(f"wanted a uint16 map (H, W) or (H, W, 3), got {values.dtype} {values.shape}")
+    height, width = values.shape[:2]
+    big_endian = values.astype(">u2", order="C").view(np.uint8).reshape(height, -1)
+    rows = np.empty((height, 1 + big_endian.shape[1]), np.uint8)
     rows[:, 0] = _UP
     rows[0, 1:] = big_endian[0]
     np.subtract(big_endian[1:], big_endian[:-1], out=rows[1:, 1:])  # modulo 256, as the format has it
     chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", width, height, _BITS, _GREY, 0, 0, 0)),
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, _BITS, _GREY if values.ndim == 2 else _RGB, 0, 0, 0)),
         *((b"tEXt", f"{key}\0{word}".encode("latin-1")) for key, word in text.items()),
         (b"IDAT", _deflate(rows, _LEVEL)),
         (b"IEND", b""),

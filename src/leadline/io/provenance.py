@@ -16,9 +16,11 @@ _FIRST_OF_NPZ = b"valid.npy"
 """The first member of an archive of leadline's: all that its beginning tells where the list at the end is lost."""
 _MARKS = {
     ".png": (f"software\0{SOFTWARE}",),
+    ".yaml": (f"# {SOFTWARE}: ",),
     ".npz": ("depth_m.npy", "valid.npy", "intrinsics.npy", "unit.npy"),
     ".exr": (EXR_COMMENTS,),
     ".pfm": ("Pf\n", f"\n{PFM_SCALE}\n"),
+    ".geometric.bin": ("&00000001&",),  # COLMAP's own numbers have no zeros before them
     ".ply": (f"\ncomment {SOFTWARE}\n",),
     ".glb": (f'"generator":"{SOFTWARE}"',),
     ".mp4": (COMMENT,),
@@ -50,9 +52,10 @@ def _is_own(path: Path) -> bool:
         return False
     if path.suffix.lower() == ".npz" and _FIRST_OF_NPZ in ends and not zipfile.is_zipfile(path):
         return True  # an archive that was cut short: there is nothing to lose
-    if path.suffix.lower() == ".bin":  # weights without a word; what says whose they are is beside them
+    is_map = path.name.lower().endswith(".geometric.bin")
+    if path.suffix.lower() == ".bin" and not is_map:  # weights without a word; what says whose they are is beside them
         return _is_own(path.with_suffix(".xml"))
-    marks = _MARKS.get(path.suffix.lower(), ())
+    marks = _MARKS.get("".join(path.suffixes[-2:]).lower()) or _MARKS.get(path.suffix.lower(), ())
     return bool(marks) and all(mark.encode() in ends for mark in marks)
 
 

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
+from leadline.io.atomic import atomic_file
 
 _SINTEL_TAG = 202021.25
 _PGM_HEADER = re.compile(rb"(P[25])\s(?:\s|#[^\n]*\n)*(\d+)\s(?:\s|#[^\n]*\n)*(\d+)\s(?:\s|#[^\n]*\n)*(\d+)\s")
-_COLMAP_HEADER = re.compile(rb"(\d{1,6})&(\d{1,6})&(\d{1,6})&")
+_COLMAP_HEADER = re.compile(rb"(\d{1,8})&(\d{1,8})&(\d{1,8})&")
 
 
 def read_colmap(path: Path) -> NDArray[Any]:
@@ -41,6 +42,20 @@ def read_colmap(path: Path) -> NDArray[Any]:
     if channels != 1:
         raise LeadlineError(f"{path} holds {channels} channels, wanted depth with one: a map of normals has three")
     return _map(path, data[header.end() :], np.dtype("<f4"), height, width)
+
+
+def write_colmap(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+    """Write a dense map of COLMAP, as its `stereo_fusion` and `read_colmap` read it; 0 where there is no depth.
+
+    The zeros before the numbers of the header tell leadline's files from COLMAP's.
+
+    Raises:
+        OSError: if the file cannot be written; nothing of it stays.
+    """
+    height, width = depth_m.shape
+    values = np.where(valid & np.isfinite(depth_m), depth_m, 0).astype("<f4", order="C")
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(f"{width:08}&{height:08}&{1:08}&".encode() + values.tobytes())
 
 
 def read_sintel(path: Path) -> NDArray[Any]:

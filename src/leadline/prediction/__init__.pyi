@@ -12,10 +12,17 @@ from .colors import load_font as load_font
 from .colors import scale_bar as scale_bar
 from .files import FileResult as FileResult
 from .files import distinct_stems as distinct_stems
+from .files import open_anchored_backend as open_anchored_backend
 from .files import output_stems as output_stems
 from .files import predict_files as predict_files
+from .fusion import FUSED as FUSED
+from .fusion import FusedCloud as FusedCloud
+from .known_distances import KnownDistance as KnownDistance
+from .known_distances import known_lengths as known_lengths
 from .known_distances import read_distances as read_distances
+from .known_points import ColmapPoints as ColmapPoints
 from .known_points import read_anchor as read_anchor
+from .known_points import scale_by_floor as scale_by_floor
 from .measurement import WINDOW_PX as WINDOW_PX
 from .measurement import Measurement as Measurement
 from .measurement import Point as Point
@@ -35,6 +42,7 @@ from .result import FORMATS as FORMATS
 from .result import Prediction as Prediction
 from .result import check_formats as check_formats
 from .result import output_paths as output_paths
+from .scale_calibration import MIN_GROUPS as MIN_GROUPS
 from .scale_calibration import Calibration as Calibration
 from .scale_calibration import Measured as Measured
 from .scale_calibration import fit_calibration as fit_calibration

@@ -31,6 +31,8 @@ Floats = NDArray[np.float64]
 
 LARGEST_ERROR = 0.5
 """What a larger error at a point counts when corrections are compared: a wrong point says nothing about them."""
+WORTH_IT, EXACT = 0.95, 1e-4
+"""A correction helps that brings the error below this share of what it is without, by more than this."""
 TRUSTED, FAR_OFF = 0.5, 0.25
 """Points of less trust and a larger relative error are taken to be wrong; at smaller errors the field is."""
 _FOLDS = 10
@@ -150,7 +152,7 @@ def _told_from_values(prediction: Prediction, spots: _Spots, output: Output) -> 
     for fold in range(min(num, _FOLDS)):
         out = np.arange(num) % _FOLDS == fold
         scale, shift = fit_line([Measured(values[~out], spots.metres[~out])], output)
-        log_depth = np.log(to_metres(scale * values + shift, output))
+        log_depth = np.log(to_metres((scale * values + shift).astype(np.float32), output)).astype(np.float64)
         places = places_of(spots.columns, spots.rows, log_depth, prediction.valid.shape)
         residuals = np.log(spots.metres) - log_depth
         kept = ~out & np.isfinite(residuals)
@@ -165,7 +167,8 @@ def _median_of_others(values: Floats) -> Floats:
     order = np.sort(values)
     rank = np.argsort(np.argsort(values))
     middle = [(len(values) - 2) // 2, (len(values) - 1) // 2]
-    return np.mean([order[place + (place >= rank)] for place in middle], axis=0)
+    medians: Floats = np.mean([order[place + (place >= rank)] for place in middle], axis=0)
+    return medians
 
 
 def _choose(told: dict[Correction, Floats], points: Pooled, field: ScaleField, unchecked: Correction) -> Anchoring:
@@ -179,7 +182,8 @@ def _choose(told: dict[Correction, Floats], points: Pooled, field: ScaleField, u
     capped = {kind: float(np.minimum(it[right], LARGEST_ERROR).mean()) for kind, it in errors.items()}
     # The field contains the factor and does better wherever either does, so that it is asked first.
     simplest, *more = capped
-    chosen = next((kind for kind in reversed(more) if capped[kind] < capped[simplest]), simplest)
+    limit = WORTH_IT * capped[simplest] - EXACT
+    chosen = next((kind for kind in reversed(more) if capped[kind] < limit), simplest)
     before = errors.get(Correction.NONE)
     return Anchoring(
         correction=chosen,

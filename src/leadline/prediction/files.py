@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
+from leadline.backends import Backend, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, Output, size_with_area
 from leadline.io import (
@@ -20,6 +21,7 @@ from leadline.io import (
     MAX_TRIANGLES,
     CameraLike,
     GivenCamera,
+    Picture,
     camera_from_options,
     ensure_overwritable,
     is_whole,
@@ -27,6 +29,7 @@ from leadline.io import (
     read_image,
     require_target,
 )
+from leadline.prediction.anchored import FloorScale
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
@@ -53,8 +56,8 @@ class FileResult:
     """None if there is no result."""
     focal: str
     """Focal length and where it is from, in words."""
-    anchoring: str
-    """What known distances or the camera's height made of it, in words; "" if nothing was known."""
+    notes: str
+    """What known distances or the camera's height made of it, and the floor if that is written, in words."""
     error: str
     """Why there is no result, such as a picture that cannot be read; "" if there is one."""
 
@@ -135,7 +138,7 @@ def predict_files(
     check_formats(formats)
     require_target(out, folder=True)
     given = camera_from_options(focal_px, fov_deg, camera, undistort)
-    backend = open_metric_backend(model, len(paths))
+    backend = open_anchored_backend(model, anchor, len(paths))
     rows: list[SheetRow] = []
     num_skipped = 0
     stems = output_stems(paths, out)
@@ -150,10 +153,9 @@ def predict_files(
             ensure_overwritable(output_paths(stem, formats))
             with ExitStack() as stack:
                 wait = partial(_enter, stack, gate)  # a large image is alone from here until its results are written
-                prediction = predict_image(read_image(path, max_pixels, wait), backend, given, tiled)
-                written = prediction.save(stem, formats, max_triangles)
-                words = "" if prediction.anchoring is None else str(prediction.anchoring)
-                result = FileResult(path, written, prediction.summary, prediction.focal, words, "")
+                picture = read_image(path, max_pixels, wait)
+                prediction = _predict_anchored(picture, path, backend, given, tiled, anchor)
+                result = _written(path, prediction, stem, formats, max_triangles)
         except Exception as error:  # memory, a full disk, foreign libraries: the others are still to be done
             logger.debug("%s", path, exc_info=True)
             return _Done(FileResult(path, [], None, "", "", item_error(path, error)), None, None)
@@ -169,6 +171,33 @@ def predict_files(
         yield result
     if rows and not (num_skipped and (out / CONTACT_SHEET).exists()):
         write_contact_sheet(out / CONTACT_SHEET, rows)
+
+
+def open_anchored_backend(model: AnyModel, anchor: Anchor | None, num_images: float = 1) -> Backend:
+    """Open a model of metres, or of whatever the anchor makes metres of, for about so many images.
+
+    Raises:
+        LeadlineError: as `open_metric_backend`.
+    """
+    return (open_backend if anchor and anchor.any_output else open_metric_backend)(model, num_images)
+
+
+def _predict_anchored(
+    picture: Picture, path: Path, backend: Backend, given: GivenCamera | None, tiled: bool, anchor: Anchor | None
+) -> Prediction:
+    if anchor is None:
+        return predict_image(picture, backend, given, tiled)
+    prediction = predict_image(picture, backend, given or anchor.camera(path), tiled)
+    return anchor.apply(prediction, path, picture.full_size, backend.output)
+
+
+def _written(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str], max_triangles: int) -> FileResult:
+    """Write the results of an image."""
+    notes = [str(prediction.anchoring)] if prediction.anchoring else []
+    if "floor" in formats and not isinstance(prediction.anchoring, FloorScale):
+        notes.append(str(prediction.floor))  # refuses before anything is written
+    written = prediction.save(stem, formats, max_triangles)
+    return FileResult(path, written, prediction.summary, prediction.focal, "; ".join(notes), "")
 
 
 def _enter(stack: ExitStack, gate: MemoryLimiter, num_pixels: int) -> None:

@@ -1,6 +1,7 @@
 """Distances that someone has measured in pictures, read from a CSV file."""
 
 import csv
+from collections.abc import Sequence
 from math import inf
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,9 @@ WANTED = "x,y,metres or picture,x,y,metres"
 _POINT, _LENGTH = ("x", "y", ALONG_AXIS), ("x", "y", "x2", "y2", ALONG_AXIS)
 _BY_NUMBER = {len(columns): columns for rest in (_POINT, _LENGTH) for columns in (rest, ("picture", *rest))}
 """What the cells of a line without a header are, by how many there are."""
+
+
+Point = tuple[float, float]
 
 
 class KnownDistance(NamedTuple):
@@ -104,3 +108,15 @@ def _known(path: Path, number: int, columns: tuple[str, ...], row: list[str], pi
     return KnownDistance(
         picture or path.parent / cells["picture"], point, metres, FROM_CAMERA in cells and end is None, end
     )
+
+
+def known_lengths(picture: Path | None, lengths: Sequence[tuple[Point, Point, float]]) -> list[KnownDistance]:
+    """Lengths in a picture, each as its two ends and its metres.
+
+    Raises:
+        LeadlineError: if one is not positive.
+    """
+    for *_, metres in lengths:
+        if not 0 < metres < inf:
+            raise LeadlineError(f"a length is a positive number of metres, got {metres:g}")
+    return [KnownDistance(picture or Path(), start, metres, False, end) for start, end, metres in lengths]

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Output, find_floor
@@ -166,6 +167,10 @@ class ColmapPoints(AnyKnown):
         if not len(xy):
             raise LeadlineError(f"{self.folder} has no point in {path.name}: leave the image out")
         return KnownPoints(xy, view.depth_m, np.zeros(len(xy), bool))
+
+    def to_world(self, path: Path) -> NDArray[np.float64]:
+        """The pose of an image: camera space to the reconstruction's axes, (4, 4)."""
+        return self._view(path).to_world
 
     def _view(self, path: Path) -> ColmapView:
         """By the longest end of the path that the reconstruction has as a name."""

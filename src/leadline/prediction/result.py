@@ -2,19 +2,31 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.geometry import Camera, Cloud, DepthSummary, point_cloud, summarize_depth
+from leadline.geometry import (
+    Camera,
+    Cloud,
+    DepthSummary,
+    Floor,
+    find_floor,
+    point_cloud,
+    summarize_depth,
+    surface_normals,
+)
 from leadline.io import (
     MAX_TRIANGLES,
     require_openexr,
+    write_colmap,
     write_depth_png,
     write_exr,
     write_mesh_glb,
+    write_normals_png,
     write_npz,
     write_pfm,
     write_ply,
@@ -22,6 +34,7 @@ from leadline.io import (
 )
 from leadline.prediction.anchored import Anchoring, FloorScale
 from leadline.prediction.colors import depth_limits, write_color_png
+from leadline.prediction.floor_map import floor_map, write_floor_map
 
 
 @dataclass(frozen=True)
@@ -88,6 +101,15 @@ class Prediction:
         """Near, median and far in metres."""
         return summarize_depth(self.depth_m, self.valid)
 
+    @cached_property
+    def floor(self) -> Floor:
+        """The floor, and the camera's height and tilt above it.
+
+        Raises:
+            LeadlineError: if there is none, or the camera is unknown.
+        """
+        return find_floor(self.depth_m, self.valid, self.pinhole)
+
     def save(
         self,
         stem: str | Path,
@@ -139,11 +161,23 @@ def _write_mesh(path: Path, it: Prediction, max_triangles: int) -> None:
     write_mesh_glb(path, it.rgb, it.depth_m, it.valid, it.pinhole, max_triangles)
 
 
+def _write_normals(path: Path, prediction: Prediction) -> None:
+    write_normals_png(path, surface_normals(prediction.depth_m, prediction.valid, prediction.pinhole))
+
+
+def _write_floor(path: Path, prediction: Prediction) -> None:
+    plan = floor_map(prediction.floor, prediction.depth_m, prediction.valid, prediction.pinhole)
+    write_floor_map(path, plan, prediction.floor)
+
+
 FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
     "depth": ("_depth.png", lambda path, it: write_depth_png(path, it.depth_m, it.valid)),
     "color": ("_color.png", _write_color),
     "uncertainty": ("_uncertainty.png", _write_uncertainty),
+    "normals": ("_normals.png", _write_normals),
+    "floor": ("_floor.png", _write_floor),
     "npz": (".npz", lambda path, it: write_npz(path, it.depth_m, it.valid, it.intrinsics, it.uncertainty_m)),
+    "colmap": (".geometric.bin", lambda path, it: write_colmap(path, it.depth_m, it.valid)),
     "exr": (".exr", lambda path, it: write_exr(path, it.depth_m, it.valid)),
     "pfm": (".pfm", lambda path, it: write_pfm(path, it.depth_m, it.valid)),
     "ply": (".ply", lambda path, it: write_ply(path, _cloud(it))),
@@ -151,7 +185,7 @@ FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
     "glb": (".glb", _write_mesh),
 }
 """Each format's file name ending, and what writes it, given the path and the prediction."""
-IN_SPACE = ("ply", "points", "glb")
+IN_SPACE = ("normals", "floor", "ply", "points", "glb")
 """Those that hold points in space."""
 
 _ENDINGS = [ending for ending, _ in FORMATS.values()]

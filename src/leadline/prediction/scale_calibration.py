@@ -17,7 +17,7 @@ from leadline.errors import LeadlineError
 from leadline.geometry import Output
 from leadline.io import GivenCamera, read_image
 from leadline.prediction.known_distances import KnownDistance
-from leadline.prediction.measurement import at_size, depth_at, ray, require_inside
+from leadline.prediction.measurement import at_size, depth_at, distance_between, ray, require_inside
 from leadline.prediction.prediction import MAX_PIXELS, predict_image
 from leadline.prediction.result import Prediction
 
@@ -76,14 +76,16 @@ class Calibration:
         return f"{fitted} {'' if self.helps else 'not '}kept: {after}{before} ({self.measured})"
 
 
-def fit_calibration(groups: Sequence[Measured], measured: str, space: Output = Output.METRES) -> Calibration:
+def fit_calibration(
+    groups: Sequence[Measured], measured: str, space: Output = Output.METRES, fewest: int = MIN_GROUPS
+) -> Calibration:
     """Fit a scale to metres, or a scale and a shift to depth or disparity; see `fit_scale`, `fit_scale_and_shift`."""
     if space is Output.METRES:
-        return fit_scale([np.log(metres / values) for values, metres in groups], measured)
+        return fit_scale([np.log(metres / values) for values, metres in groups], measured, fewest)
     return fit_scale_and_shift(groups, measured, space)
 
 
-def fit_scale(groups: Sequence[Floats], measured: str) -> Calibration:
+def fit_scale(groups: Sequence[Floats], measured: str, fewest: int = MIN_GROUPS) -> Calibration:
     """Fit a scale and try it on what it was not fitted to, leaving out one group after the other.
 
     The scale is the median ratio of measured to predicted metres, each group counting once, so that a few wrong
@@ -92,13 +94,17 @@ def fit_scale(groups: Sequence[Floats], measured: str) -> Calibration:
     Args:
         groups: ln(measured / predicted), none of them empty.
         measured: what they are of, in words.
+        fewest: groups that are enough. Of fewer than `MIN_GROUPS` nothing is left out, and their scale is kept
+            unchecked: for what somebody wants to be right, such as a length.
 
     Raises:
-        LeadlineError: if there are fewer than `MIN_GROUPS` groups.
+        LeadlineError: if there are fewer groups.
     """
-    if len(groups) < MIN_GROUPS:
-        raise LeadlineError(f"a scale needs at least {MIN_GROUPS} measurements, got {len(groups)}: measure more")
+    if len(groups) < fewest:
+        raise LeadlineError(f"a scale needs at least {fewest} measurements, got {len(groups)}: measure more")
     centres = np.array([np.median(ratios) for ratios in groups])
+    if len(groups) < MIN_GROUPS:
+        return Calibration(scale=float(np.exp(np.median(centres))), measured=measured)
     others = [np.median(np.delete(centres, index)) for index in range(len(groups))]
     # |prediction - truth| / truth, the prediction times a scale whose logarithm is `shift`.
     before, after = (
@@ -176,7 +182,7 @@ def _errors(groups: Sequence[Measured], scale: float, shift: float, space: Outpu
 def measure_points(
     backend: Backend, known: Sequence[KnownDistance], given: GivenCamera | None = None
 ) -> list[Measured]:
-    """Look up a model's values where distances are known.
+    """Look up a model's values where distances are known, or its lengths where those are.
 
     Points of one image share its errors, so that they are left out together where there are enough images.
 
@@ -200,13 +206,31 @@ def measure_points(
         picture = read_image(path, MAX_PIXELS)
         prediction = predict_image(picture, backend, given)  # its depth is the model's values, whatever they mean
         try:
-            pairs = [_measure_point(prediction, it, picture.full_size, backend.output) for it in here]
+            pairs = [_measure_one(prediction, it, picture.full_size, backend.output) for it in here]
         except LeadlineError as error:
             raise LeadlineError(f"{path}: {error}") from error
         groups.append(Measured(*np.array(pairs).T))
     if len(groups) >= MIN_GROUPS:
         return groups
     return [Measured(values[[place]], metres[[place]]) for values, metres in groups for place in range(len(values))]
+
+
+def _measure_one(
+    prediction: Prediction, known: KnownDistance, full_size: tuple[int, int], output: Output
+) -> tuple[float, float]:
+    """What the model says of a point or a length, and how long it is."""
+    if known.end is None:
+        return _measure_point(prediction, known, full_size, output)
+    if output is not Output.METRES:
+        raise LeadlineError(f"lengths give a model of metres its scale, got one of {output}: name points instead")
+    ends = []
+    for end in (known.point, known.end):
+        require_inside(end, full_size)
+        ends.append(at_size(end, full_size, prediction.valid.shape))
+    metres = distance_between(prediction, *ends).metres
+    if metres <= 0:
+        raise LeadlineError(f"both ends of a length are at {ends[0][0]:g},{ends[0][1]:g}: name two points")
+    return metres, known.metres
 
 
 def _measure_point(

@@ -7,7 +7,7 @@ of the fit is had in closed form, so that every point judges the field that the 
 """
 
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +58,14 @@ class ScaleField(NamedTuple):
         return covariance(places, self.places, self.factor_sd) @ self.pull
 
 
-def places_of(x: Floats, y: Floats, log_depth: Floats, size: tuple[int, int]) -> Floats:
+def places_of(x: NDArray[Any], y: NDArray[Any], log_depth: Floats, size: tuple[int, ...]) -> Floats:
     """Coordinates of pixels in which distance means likeness of the correction, (N, 3)."""
     longer = max(size)
     return np.stack([x / longer, y / longer, log_depth], axis=1)
 
 
 def pool(places: Floats, residuals: Floats, most: int = MAX_POINTS) -> Pooled:
-    """The median of the points in each cell of like place and depth, `most` at the most; few points stay as they are."""
+    """Medians of the points in each cell of like place and depth, `most` at the most; few points stay as they are."""
     cell = 1 / 32
     while len(residuals) > most:
         keys = np.floor(places / [cell, cell, 4 * cell]).astype(np.int64)
@@ -90,7 +90,8 @@ def covariance(first: Floats, second: Floats, factor_sd: float) -> Floats:
     apart = np.abs(first[:, None] - second[None])
     smooth = np.exp(-0.5 * ((apart / SMOOTH_REACH) ** 2).sum(-1))
     rough = _matern(apart / ROUGH_REACH).prod(-1)
-    return factor_sd**2 + SMOOTH_SD**2 * smooth + ROUGH_SD**2 * rough
+    both: Floats = factor_sd**2 + SMOOTH_SD**2 * smooth + ROUGH_SD**2 * rough
+    return both
 
 
 def _matern(apart: Floats) -> Floats:
@@ -112,7 +113,7 @@ def fit_field(points: Pooled) -> ScaleField:
     trust = np.ones(len(residuals))
     for number in range(_ROUNDS):
         noise = (NOISE_SD if number else _FIRST_NOISE_SD) ** 2 / trust
-        inverse = np.linalg.inv(prior + np.diag(noise))
+        inverse = np.linalg.inv(prior + np.diag(noise)).astype(np.float64)
         pull = inverse @ residuals
         without = 1 / np.diag(inverse)  # variance of each point given the others, its own noise included
         errors = pull * without
@@ -151,11 +152,9 @@ def correction(field: ScaleField, log_depth: NDArray[np.float32]) -> NDArray[np.
     step = levels[1] - levels[0]
     height = (log_depth - np.float32(levels[0])) * np.float32(1 / step)
     result = np.zeros(size, np.float32)
-    for number, level in enumerate(grid):
-        share = 1 - np.abs(height - number)  # linear between the two levels around a pixel's depth
-        np.maximum(share, 0, out=share)
-        share *= enlarged(level, size)
-        result += share
+    for number, layer in enumerate(grid):
+        share = np.maximum(1 - np.abs(height - np.float32(number)), 0)  # linear between the two levels around
+        result += (share * enlarged(layer, size)).astype(np.float32, copy=False)
     return result
 
 
@@ -181,8 +180,7 @@ def _on_grid(field: ScaleField, x: Floats, y: Floats, levels: Floats) -> Floats:
 def enlarged(nodes: NDArray[np.float32], size: tuple[int, ...]) -> NDArray[np.float32]:
     """A map between nodes that are spread evenly over rows and columns, the outermost at the outermost pixels."""
     down, across = (_interpolation(num, side) for num, side in zip(nodes.shape, size, strict=True))
-    result: NDArray[np.float32] = down @ nodes @ across.T
-    return result
+    return (down @ nodes @ across.T).astype(np.float32, copy=False)
 
 
 def _interpolation(num: int, side: int) -> NDArray[np.float32]:
@@ -197,4 +195,5 @@ def spread_at(field: ScaleField, places: Floats) -> Floats:
     known = covariance(places, field.places, field.factor_sd)
     prior = field.factor_sd**2 + SMOOTH_SD**2 + ROUGH_SD**2
     variance = prior - ((known @ field.inverse) * known).sum(1)
-    return np.sqrt(np.maximum(variance, 0) + NOISE_SD**2)
+    spread: Floats = np.sqrt(np.maximum(variance, 0) + NOISE_SD**2)
+    return spread
