@@ -24,3 +24,5 @@ from .threads import num_threads as num_threads
 from .threads import use_threads as use_threads
 from .threads import using_threads as using_threads
 from .torch_model import TorchBackend as TorchBackend
+from .whole_graph import WholeGraph as WholeGraph
+from .whole_graph import whole_graph as whole_graph

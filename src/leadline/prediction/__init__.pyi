@@ -1,3 +1,4 @@
+from .color_map import MAGMA_REVERSED as MAGMA_REVERSED
 from .colors import COLOR_MAP as COLOR_MAP
 from .colors import INVALID_RGB as INVALID_RGB
 from .colors import colorize as colorize
