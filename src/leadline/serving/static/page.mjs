@@ -6,7 +6,7 @@ import { colorize, depthAt, depthLimits, distanceBetween, summarize, ticks, word
 import { openNetwork, predict } from "./network.mjs";
 import { SurfaceView, meshOf } from "./surface.mjs";
 
-const MAX_PIXELS = 12_000_000;
+const MAX_PIXELS = 4096 * 3072; // of most phones' photos; more would not fit into some phones' memory
 const SHOWN_PX = 1024;
 const SURFACE_VERTICES = 250_000;
 const TICK_PX = 64;
@@ -16,7 +16,7 @@ const settings = JSON.parse(document.getElementById("settings").textContent);
 const palette = Uint8Array.from(settings.colors.match(/../g), (pair) => parseInt(pair, 16));
 const part = (id) => document.getElementById(id);
 const surface = new SurfaceView(part("surface"));
-let network = openNetwork();
+const network = openNetwork();
 let shown = null; // the last prediction, what is drawn of it, and the points that were clicked
 
 /** Read an image file, upright and on white, and its focal length. */
@@ -77,11 +77,12 @@ function show(prediction) {
   drawPoints();
   const [near, median, far] = summarize(depth.values).map((metres) => metres.toFixed(2));
   part("summary").textContent = `near ${near} m, median ${median} m, far ${far} m`;
-  part("result").textContent = "Click a point to measure it.";
+  part("result").textContent = "Click or tap a point to measure it.";
   if (camera) {
     part("fov").value = fovDegFromFocal(camera.focalPx, image.width).toFixed(1);
     part("focal").textContent = `focal length ${camera.focalPx.toFixed(0)} px (${camera.source})`;
     part("assumed").hidden = camera.source !== "assumed";
+    part("surface").style.aspectRatio = `${image.width} / ${image.height}`;
     surface.show(meshOf(shown, SURFACE_VERTICES), image.canvas, camera, Number(median));
   }
   for (const id of ["space", "camera"]) part(id).hidden = !camera;
@@ -130,7 +131,7 @@ function click(event) {
   const found = words(two ? distanceBetween(shown, ...shown.points) : depthAt(shown, point));
   const strong = document.createElement("strong");
   strong.textContent = found;
-  const next = shown.camera ? "; click a second point for the distance" : "";
+  const next = shown.camera ? "; a second point gives the distance" : "";
   part("result").replaceChildren(strong, two ? " from point to point" : ` away along the optical axis${next}`);
   drawPoints(found);
 }

@@ -70,6 +70,7 @@ export class SurfaceView {
     this.gl = canvas.getContext("webgl2");
     if (!this.gl) return;
     this.program = linked(this.gl);
+    this.gl.bindTexture(this.gl.TEXTURE_2D, this.gl.createTexture());
     this.pointers = new Map();
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
