@@ -30,19 +30,21 @@ export function enlargement(old, size) {
 
 /** The largest value within `reach` pixels across and along. */
 export function largestAround({ width, height, values }, reach) {
-  const result = values.slice();
-  const lines = [[height, width, 1, width], [width, height, width, 1]];
-  for (const [count, length, step, stride] of lines) {
-    const buffer = new Float32Array(length + 2 * reach);
-    for (let line = 0; line < count; line++) {
-      for (let at = 0; at < buffer.length; at++) {
-        buffer[at] = result[line * stride + Math.min(Math.max(at - reach, 0), length - 1) * step];
-      }
-      slideLargest(buffer, 2 * reach + 1);
-      for (let at = 0; at < length; at++) result[line * stride + at * step] = buffer[at];
-    }
+  const window = 2 * reach + 1;
+  const tall = new Float32Array(width * (height + 2 * reach));
+  const line = new Float32Array(width + 2 * reach);
+  for (let row = 0; row < height; row++) {
+    line.set(values.subarray(row * width, (row + 1) * width), reach);
+    line.fill(line[reach], 0, reach).fill(line[reach + width - 1], reach + width);
+    slideLargest(line, window, 1);
+    tall.set(line.subarray(0, width), (row + reach) * width);
   }
-  return { width, height, values: result };
+  for (let row = 0; row < reach; row++) {
+    tall.copyWithin(row * width, reach * width, (reach + 1) * width);
+    tall.copyWithin((height + reach + row) * width, (height + reach - 1) * width, (height + reach) * width);
+  }
+  slideLargest(tall, window, width);
+  return { width, height, values: tall.slice(0, width * height) };
 }
 
 /** The smallest value likewise. */
@@ -111,13 +113,16 @@ function betweenNearest(own, side) {
   });
 }
 
-/** Windows that double make up one of any size; the first values of the buffer become the largest of each window. */
-function slideLargest(buffer, window) {
+/** The largest of each window of values that are `step` apart: windows that double make up one of any size. */
+function slideLargest(buffer, window, step) {
   let length = buffer.length;
   for (let covered = 1; covered < window; ) {
     const shift = Math.min(covered, window - covered);
-    length -= shift;
-    for (let at = 0; at < length; at++) buffer[at] = Math.max(buffer[at], buffer[at + shift]);
+    length -= shift * step;
+    for (let at = 0; at < length; at++) {
+      const other = buffer[at + shift * step];
+      if (other > buffer[at]) buffer[at] = other;
+    }
     covered += shift;
   }
 }

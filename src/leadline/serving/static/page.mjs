@@ -63,13 +63,9 @@ function chooseCamera(image, fovDeg) {
 
 function show(prediction) {
   const { depth, camera, image } = prediction;
-  const step = Math.ceil(Math.max(depth.width, depth.height) / SHOWN_PX);
-  const [width, height] = [Math.ceil(depth.width / step), Math.ceil(depth.height / step)];
-  const values = Float32Array.from({ length: width * height }, (_, at) => {
-    return depth.values[Math.floor(at / width) * step * depth.width + (at % width) * step];
-  });
-  const limits = depthLimits(values);
-  const colors = new ImageData(colorize(values, limits, palette), width, height);
+  const small = everyNth(depth, Math.ceil(Math.max(depth.width, depth.height) / SHOWN_PX));
+  const limits = depthLimits(small.values);
+  const colors = new ImageData(colorize(small.values, limits, palette), small.width, small.height);
   shown = { ...prediction, colors, limits, points: [] };
   document.body.classList.add("answered");
   drawPicture();
@@ -82,13 +78,26 @@ function show(prediction) {
     part("fov").value = fovDegFromFocal(camera.focalPx, image.width).toFixed(1);
     part("focal").textContent = `focal length ${camera.focalPx.toFixed(0)} px (${camera.source})`;
     part("assumed").hidden = camera.source !== "assumed";
-    part("surface").style.aspectRatio = `${image.width} / ${image.height}`;
-    surface.show(meshOf(shown, SURFACE_VERTICES), image.canvas, camera, Number(median));
+    showSurface(prediction, Number(median));
   }
   for (const id of ["space", "camera"]) part(id).hidden = !camera;
   for (const button of document.querySelectorAll("[data-file]")) {
     button.hidden = !camera && button.dataset.file !== "png";
   }
+}
+
+/** The surface to turn: coarser than the one to keep. */
+function showSurface({ depth, camera, image }, middleM) {
+  const step = Math.ceil(Math.sqrt(depth.values.length / SURFACE_VERTICES));
+  const own = { ...camera, focalPx: camera.focalPx / step, cx: camera.cx / step, cy: camera.cy / step };
+  part("surface").style.aspectRatio = `${image.width} / ${image.height}`;
+  surface.show(meshOf({ depth: everyNth(depth, step), camera: own }, SURFACE_VERTICES), image.canvas, camera, middleM);
+}
+
+function everyNth({ width, height, values }, step) {
+  const size = { width: Math.ceil(width / step), height: Math.ceil(height / step) };
+  const kept = (_, at) => values[Math.floor(at / size.width) * step * width + (at % size.width) * step];
+  return { ...size, values: Float32Array.from({ length: size.width * size.height }, kept) };
 }
 
 function drawPicture() {

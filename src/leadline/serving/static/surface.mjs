@@ -3,7 +3,7 @@
 import { largestAround, smallestAround } from "./maps.mjs";
 import { rayOf } from "./measure.mjs";
 
-const FLYING_RATIO = 1.08;
+const FLYING_RATIO = Math.fround(1.08);
 const FLYING_AREA_PX = 640 * 480;
 const MAX_TILT = 1.4;
 
@@ -12,7 +12,9 @@ export function onSurface(depth) {
   const reach = Math.max(1, Math.round(Math.sqrt(depth.values.length / FLYING_AREA_PX)));
   const far = largestAround(depth, reach).values;
   const near = smallestAround(depth, reach).values;
-  return Uint8Array.from(far, (farM, at) => (farM <= FLYING_RATIO * near[at] ? 1 : 0));
+  const kept = new Uint8Array(far.length);
+  for (let at = 0; at < kept.length; at++) kept[at] = far[at] <= FLYING_RATIO * near[at];
+  return kept;
 }
 
 /** Positions (x right, y up, looking along −z, as in glTF), texture coordinates and triangles of the surface. */
