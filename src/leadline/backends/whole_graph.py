@@ -41,12 +41,19 @@ def whole_graph(model: str | Path) -> WholeGraph:
     """
     try:
         import onnx
+        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise LeadlineError('this needs one more package: pip install "leadline[static]"') from error
     folder = find_checkpoint(model)
     settings, info = read_settings(folder), read_graph_info(folder)
-    whole = onnx.load(folder / GRAPH, load_external_data=False)
     stored = _read_weights(folder / WEIGHTS)
+    try:
+        whole = onnx.load(folder / GRAPH, load_external_data=False)
+    except (DecodeError, OSError) as error:
+        raise LeadlineError(f"{folder / GRAPH} is not a whole file ({error}): copy or download it again") from error
+    missing = {name.removesuffix(TRANSPOSED) for name in info.weights} - set(stored)
+    if missing:
+        raise LeadlineError(f"{folder / WEIGHTS} has no {min(missing)}, which {GRAPH} wants: copy the folder again")
     kept = [entry for entry in whole.graph.initializer if entry.name not in info.weights]
     nodes = list(whole.graph.node)
     del whole.graph.initializer[:], whole.graph.node[:]
