@@ -1,6 +1,7 @@
 """A browser without a window, driven by the DevTools protocol through a pipe: no port, no package."""
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +118,23 @@ class Page:
         return [url for url in urls if not url.startswith(("data:", "blob:"))]
 
 
+def _give_pipe(reads: int, writes: int) -> None:
+    """The browser reads what it is asked from file 3 and answers to file 4."""
+    high = [fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 10) for file in (reads, writes)]
+    for file, number in zip(high, (3, 4), strict=True):
+        os.dup2(file, number)
+
+
 @contextmanager
 def browser(folder: Path, *flags: str) -> Iterator[Page]:
     """Start a browser with its files in a folder, its downloads in `folder`/downloads."""
     assert CHROMIUM is not None
     (reads, to), (answers, writes) = os.pipe(), os.pipe()
     command = [CHROMIUM, *_FLAGS, *_QUIET, *flags, f"--user-data-dir={folder / 'profile'}", "--remote-debugging-pipe"]
-    shell = ["sh", "-c", f'exec "$@" 3<&{reads} 4>&{writes}', "sh", *command]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(shell, pass_fds=(reads, writes), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, close_fds=False, preexec_fn=partial(_give_pipe, reads, writes)
+        )
     os.close(reads)
     os.close(writes)
     try:

@@ -24,6 +24,8 @@ const TYPES = {
   5: [8, (view, at, little) => view.getUint32(at, little) / view.getUint32(at + 4, little)],
   9: [4, (view, at, little) => view.getInt32(at, little)],
   10: [8, (view, at, little) => view.getInt32(at, little) / view.getInt32(at + 4, little)],
+  11: [4, (view, at, little) => view.getFloat32(at, little)],
+  12: [8, (view, at, little) => view.getFloat64(at, little)],
 };
 
 /** Focal length in pixels of an image file of this size, by its EXIF block; null if that does not say. */
