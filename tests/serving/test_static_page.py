@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -334,17 +335,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=[(1280, 900), (390, 844)], ids=["desk", "phone"])
-def page(request: pytest.FixtureRequest, site: Path, tmp_path: Path) -> Iterator[Page]:
-    """The page from the disk, without a network, in a window on a desk and on a phone."""
+@contextmanager
+def opened(site: Path, folder: Path, width: int = 1280, height: int = 900) -> Iterator[Page]:
+    """The page from the disk, without a network, in a window of that size."""
     if CHROMIUM is None:
         pytest.skip("needs chromium")
-    with browser(tmp_path) as opened:
-        opened.call(
+    with browser(folder) as page:
+        page.call(
             "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1
         )
-        opened.open((site / "index.html").as_uri(), *request.param)
-        yield opened
+        page.open((site / "index.html").as_uri(), width, height)
+        yield page
+
+
+def give(page: Page, photo: Path) -> None:
+    page.run("document.getElementById('problem').textContent = ''")
+    page.choose_file("#file", photo)
+    page.wait("document.body.matches('.answered:not(.busy)') || document.getElementById('problem').textContent", 240)
 
 
 def text(page: Page, part: str) -> str:
@@ -374,58 +381,56 @@ def photo(tmp_path: Path) -> Path:
     return tmp_path / "photo.png"
 
 
-def test_a_browser_without_a_network_answers_as_predict(page: Page, photo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("window", [(1280, 900), (390, 844)], ids=["desk", "phone"])
+def test_a_browser_without_a_network_answers_as_predict(
+    site: Path, photo: Path, tmp_path: Path, window: tuple[int, int]
+) -> None:
     wanted = predict(photo, "fast")
-    page.choose_file("#file", photo)
-    page.wait("document.body.matches('.answered:not(.busy)') || document.getElementById('problem').textContent", 240)
-    assert text(page, "problem") == ""
-    assert text(page, "focal") == f"focal length {wanted.focal_px:.0f} px (EXIF)"
-    assert lengths(text(page, "summary")) == pytest.approx([round(each, 2) for each in wanted.summary], abs=0.011)
+    with opened(site, tmp_path, *window) as page:
+        give(page, photo)
+        assert text(page, "problem") == ""
+        assert text(page, "focal") == f"focal length {wanted.focal_px:.0f} px (EXIF)"
+        assert lengths(text(page, "summary")) == pytest.approx([round(each, 2) for each in wanted.summary], abs=0.011)
 
-    width, height = 640, 480
-    points = [(0.3, 0.5), (0.7, 0.8)]
-    places = [(x * width - 0.5, y * height - 0.5) for x, y in points]
-    page.click("#points", *points[0])
-    assert lengths(text(page, "result"))[0] == pytest.approx(depth_at(wanted, places[0]).metres, abs=0.03)
-    page.click("#points", *points[1])
-    assert lengths(text(page, "result"))[0] == pytest.approx(distance_between(wanted, *places).metres, abs=0.05)
-    page.click("#surface", 0.5, 0.5, (0.6, 0.5))
+        points = [(0.3, 0.5), (0.7, 0.8)]
+        places = [(x * 640 - 0.5, y * 480 - 0.5) for x, y in points]
+        page.click("#points", *points[0])
+        assert lengths(text(page, "result"))[0] == pytest.approx(depth_at(wanted, places[0]).metres, abs=0.03)
+        page.click("#points", *points[1])
+        apart = distance_between(wanted, *places)
+        assert lengths(text(page, "result"))[0] == pytest.approx(apart.metres, abs=0.05)
+        page.click("#surface", 0.5, 0.5, (0.6, 0.5))
+        for kind in ("png", "ply", "glb"):
+            page.click(f"[data-file={kind}]")
+            page.wait("!document.body.matches('.busy')")
+        for name in ("photo_depth.png", "photo.ply", "photo.glb"):
+            wait_for(tmp_path / "downloads" / name)
+        assert page.run("document.documentElement.scrollWidth <= innerWidth")
+        assert [each for each in page.trouble() if '"error"' in each or "exception" in each] == []
+        assert all(url.startswith("file:") for url in page.requested())
 
-    for kind in ("png", "ply", "glb"):
-        page.click(f"[data-file={kind}]")
-        page.wait("!document.body.matches('.busy')")
-    downloads = tmp_path / "downloads"
-    for name in ("photo_depth.png", "photo.ply", "photo.glb"):
-        wait_for(downloads / name)
-    depth_m = read_depth_png(downloads / "photo_depth.png").depth_m
+    depth_m = read_depth_png(tmp_path / "downloads" / "photo_depth.png").depth_m
     change = np.abs(depth_m / wanted.depth_m - 1)
     assert change.mean() < 0.001 and np.quantile(change, 0.999) < 0.005
-    points_m: Any = trimesh.load(downloads / "photo.ply")
-    assert points_m.vertices[:, 2].min() == pytest.approx(wanted.depth_m.min(), rel=0.05)
-    surface: Any = trimesh.load(downloads / "photo.glb", force="mesh")
-    assert surface.bounds[0][2] == pytest.approx(-points_m.vertices[:, 2].max(), rel=0.01)
-
-    assert page.run("document.documentElement.scrollWidth <= innerWidth")
-    assert [trouble for trouble in page.trouble() if '"error"' in trouble or "exception" in trouble] == []
-    assert all(url.startswith("file:") for url in page.requested())
+    cloud: Any = trimesh.load(tmp_path / "downloads" / "photo.ply")
+    assert cloud.vertices[:, 2].min() == pytest.approx(wanted.depth_m.min(), rel=0.05)
+    surface: Any = trimesh.load(tmp_path / "downloads" / "photo.glb", force="mesh")
+    assert surface.bounds[0][2] == pytest.approx(-cloud.vertices[:, 2].max(), rel=0.01)
 
 
-def test_a_given_field_of_view_and_another_view_are_taken(page: Page, photo: Path) -> None:
-    page.choose_file("#file", photo)
-    page.wait("document.body.matches('.answered:not(.busy)')", 240)
-    page.run("document.getElementById('fov').value = '90'")
-    page.click("#camera button")
-    page.wait("document.body.matches('.answered:not(.busy)')", 240)
-    assert text(page, "focal") == "focal length 320 px (given)"  # half of 640 px, seen under 45 degrees
-    wanted = predict(photo, "fast", fov_deg=90)
-    assert lengths(text(page, "summary")) == pytest.approx([round(each, 2) for each in wanted.summary], abs=0.011)
-    before = page.run("document.getElementById('picture').toDataURL()")
-    page.click(".views label:last-child")
-    assert page.run("document.getElementById('picture').toDataURL()") != before
-
-
-def test_a_file_that_is_no_image_is_told(page: Page, tmp_path: Path) -> None:
+def test_what_the_visitor_gives_is_taken_and_what_is_wrong_is_told(site: Path, photo: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no image")
-    page.choose_file("#file", tmp_path / "broken.jpg")
-    page.wait("document.getElementById('problem').textContent")
-    assert text(page, "problem") == "this browser cannot read broken.jpg: save it as JPEG or PNG"
+    with opened(site, tmp_path) as page:
+        page.choose_file("#file", tmp_path / "broken.jpg")
+        page.wait("document.getElementById('problem').textContent")
+        assert text(page, "problem") == "this browser cannot read broken.jpg: save it as JPEG or PNG"
+        give(page, photo)
+        page.run("document.getElementById('fov').value = '90'")
+        page.click("#camera button")
+        page.wait("document.body.matches('.answered:not(.busy)')", 240)
+        assert text(page, "focal") == "focal length 320 px (given)"  # half of 640 px, seen under 45 degrees
+        wanted = predict(photo, "fast", fov_deg=90)
+        assert lengths(text(page, "summary")) == pytest.approx([round(each, 2) for each in wanted.summary], abs=0.011)
+        before = page.run("document.getElementById('picture').toDataURL()")
+        page.click(".views label:last-child")
+        assert page.run("document.getElementById('picture').toDataURL()") != before

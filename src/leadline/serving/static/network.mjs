@@ -13,7 +13,7 @@ export async function openNetwork() {
   try {
     const adapter = await navigator.gpu?.requestAdapter();
     // A processor that plays a GPU takes ten times as long as WebAssembly.
-    if (adapter && !adapter.info.isFallbackAdapter) return await openOn("gpu", "webgpu", await model);
+    if (adapter && !(adapter.info ?? adapter).isFallbackAdapter) return await openOn("gpu", "webgpu", await model);
   } catch (error) {
     console.info(`WebGPU does not do it (${error.message}): WebAssembly does`);
   }
@@ -56,19 +56,46 @@ function planeOf({ width, height, rgba }, value) {
   return { width, height, values };
 }
 
+/** Open the network in a worker, so that the page can be used meanwhile. */
 async function openOn(kind, provider, model) {
   await load(kind);
-  const code = URL.createObjectURL(new Blob([await unpacked(`${kind}.mjs`)], { type: "text/javascript" }));
-  const ort = await import(code);
-  ort.env.logLevel = "error";
-  ort.env.wasm.wasmBinary = await unpacked(`${kind}.wasm`);
-  const options = { executionProviders: [provider], logSeverityLevel: 3 };
-  const session = await ort.InferenceSession.create(new Uint8Array(model), options);
+  const worker = new Worker(URL.createObjectURL(new Blob([`(${serve})()`], { type: "text/javascript" })));
+  const ask = (task, given, moved) =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => (data.problem ? reject(new Error(data.problem)) : resolve(data.answer));
+      worker.onerror = (event) => reject(new Error(event.message));
+      worker.postMessage({ task, given }, moved);
+    });
+  const [code, wasm] = [await unpacked(`${kind}.mjs`), await unpacked(`${kind}.wasm`)];
+  await ask("open", { code, wasm, model, provider }, [wasm]).catch((error) => {
+    worker.terminate();
+    throw error;
+  });
   const run = async (seen, { width, height }) => {
-    const answers = await session.run({ working: new ort.Tensor("float32", seen, [1, 3, height, width]) });
-    return session.outputNames.map((name) => ({ width, height, values: answers[name].data }));
+    const answers = await ask("run", { seen, width, height }, [seen.buffer]);
+    return answers.map((values) => ({ width, height, values }));
   };
   return { run, provider: { webgpu: "WebGPU", wasm: "WebAssembly" }[provider] };
+}
+
+/** What the worker does: all of it is in this function, whose text is the worker's. */
+function serve() {
+  let ort, session;
+  const tasks = {
+    async open({ code, wasm, model, provider }) {
+      // From a disk, a worker may import what it has made itself.
+      ort = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
+      ort.env.wasm.wasmBinary = wasm;
+      const options = { executionProviders: [provider], logSeverityLevel: 3 };
+      session = await ort.InferenceSession.create(new Uint8Array(model), options);
+    },
+    async run({ seen, width, height }) {
+      const answers = await session.run({ working: new ort.Tensor("float32", seen, [1, 3, height, width]) });
+      return session.outputNames.map((name) => answers[name].data);
+    },
+  };
+  onmessage = ({ data: { task, given } }) =>
+    tasks[task](given).then((answer) => postMessage({ answer }), (error) => postMessage({ problem: error.message }));
 }
 
 /** Run a script beside the page. */

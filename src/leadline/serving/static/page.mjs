@@ -17,6 +17,7 @@ const palette = Uint8Array.from(settings.colors.match(/../g), (pair) => parseInt
 const part = (id) => document.getElementById(id);
 const surface = new SurfaceView(part("surface"));
 const network = openNetwork();
+let last = Promise.resolve();
 let shown = null; // the last prediction, what is drawn of it, and the points that were clicked
 
 /** Read an image file, upright and on white, and its focal length. */
@@ -202,8 +203,12 @@ async function telling(text, work) {
   }
 }
 
-/** What goes wrong is told in one line. */
-async function attempt(work) {
+/** Do one thing after the other; what goes wrong is told in one line. */
+function attempt(work) {
+  last = last.then(() => attempted(work));
+}
+
+async function attempted(work) {
   document.body.classList.add("busy");
   part("problem").textContent = "";
   try {
