@@ -88,7 +88,9 @@ class Page:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
-    def click(self, selector: str, across: float = 0.5, down: float = 0.5, to: tuple[float, float] | None = None) -> None:
+    def click(
+        self, selector: str, across: float = 0.5, down: float = 0.5, to: tuple[float, float] | None = None
+    ) -> None:
         """Press the mouse in a part of the page, in shares of its size, and let go there or elsewhere in it."""
         x, y, width, height = self.run(f"({_BOX})(document.querySelector({selector!r}))")
         end = to or (across, down)

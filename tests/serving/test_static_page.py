@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import trimesh
 from chromium import CHROMIUM, Page, browser
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
 from leadline import Camera, Prediction, predict
@@ -25,7 +25,6 @@ from leadline.errors import LeadlineError
 from leadline.geometry import WorkingView, on_surface, point_cloud, resize, resize_depth, sharpen_edges, size_with_area
 from leadline.io import read_image, write_depth_png, write_mesh_glb, write_ply
 from leadline.io.depth_files import read_depth_png
-
 from leadline.prediction import WINDOW_PX, depth_at, depth_limits, distance_between
 from leadline.prediction.colors import _ticks, colorize
 from leadline.serving import static_page
@@ -79,7 +78,9 @@ def scene(height: int = 120, width: int = 160) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("size", [(7, 5), (40, 60), (23, 90), (19, 31)])
 def test_resizing_is_that_of_numpy(size: tuple[int, int]) -> None:
     values = RNG.random((23, 31), np.float32)
-    script = TO_MAP + "return [maps.resize(map(values), size[1], size[0]), maps.resizeDepth(map(values), size[1], size[0])];"
+    script = (
+        TO_MAP + "return [maps.resize(map(values), size[1], size[0]), maps.resizeDepth(map(values), size[1], size[0])];"
+    )
     averaged, between = in_node(script, values=as_map(values), size=size)
     np.testing.assert_allclose(from_map(averaged), resize(values, *size), atol=1e-6)
     np.testing.assert_allclose(from_map(between), resize_depth(values, *size), atol=1e-6)
@@ -183,7 +184,9 @@ SEEN = TO_MAP + "const seen = { ...it, depth: map(it.depth), relativeError: map(
 @needs_node
 def test_measurements_colours_and_scale_are_those_of_python(prediction: Prediction) -> None:
     ends = [[80.0, 60.0], [3.5, 118.0]]
-    script = SEEN + """
+    script = (
+        SEEN
+        + """
       const limits = measure.depthLimits(seen.depth.values);
       return {
         limits, ticks: measure.ticks(...limits, 0.4),
@@ -191,6 +194,7 @@ def test_measurements_colours_and_scale_are_those_of_python(prediction: Predicti
         measured: [measure.depthAt(seen, ends[1]), measure.distanceBetween(seen, ...ends)],
         words: measure.words(measure.depthAt(seen, ends[1])),
       };"""
+    )
     palette = list(static_page.MAGMA_REVERSED)
     found = in_node(script, it=given(prediction), ends=ends, palette=palette)
     limits_m = depth_limits(prediction.depth_m, prediction.valid)
@@ -220,7 +224,9 @@ def test_files_are_those_of_python(prediction: Prediction, tmp_path: Path) -> No
     texture = io.BytesIO()
     Image.fromarray(prediction.rgb).save(texture, "jpeg")
     coded = base64.b64encode(texture.getvalue()).decode()
-    for name, text in zip(("png", "ply", "glb"), in_node(SEEN + FILES, it=given(prediction), texture=coded), strict=True):
+    for name, text in zip(
+        ("png", "ply", "glb"), in_node(SEEN + FILES, it=given(prediction), texture=coded), strict=True
+    ):
         (tmp_path / f"page.{name}").write_bytes(base64.b64decode(text))
     it = prediction
     write_depth_png(tmp_path / "own.png", it.depth_m, it.valid)
@@ -244,7 +250,9 @@ def test_files_are_those_of_python(prediction: Prediction, tmp_path: Path) -> No
 
 @needs_node
 def test_a_picture_that_is_larger_than_a_surface_may_be_becomes_a_coarser_one(prediction: Prediction) -> None:
-    script = SEEN + "const mesh = surface.meshOf(seen, 1000); return [mesh.positions.length / 3, mesh.uvs, mesh.indices];"
+    script = (
+        SEEN + "const mesh = surface.meshOf(seen, 1000); return [mesh.positions.length / 3, mesh.uvs, mesh.indices];"
+    )
     count, uvs, indices = in_node(script, it=given(prediction))
     # 19,200 pixels, every fifth each way: 24 rows of 32.
     kept = on_surface(prediction.depth_m, prediction.valid)[::5, ::5]
@@ -309,7 +317,7 @@ def test_what_npm_fetches_is_what_is_known_here(tmp_path: Path, monkeypatch: pyt
         write_static_page("fast", tmp_path / "page")
 
     def fetches(command: list[Any], **_: Any) -> "subprocess.CompletedProcess[str]":
-        (command[-1] / f"{static_page.RUNTIME}-{static_page.RUNTIME_VERSION}.tgz").write_bytes(b"another")
+        Path(command[-1], f"{static_page.RUNTIME}-{static_page.RUNTIME_VERSION}.tgz").write_bytes(b"another")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(shutil, "which", lambda name: name)
@@ -370,14 +378,22 @@ def wait_for(path: Path, seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
+def odd_profile() -> bytes:
+    """A colour profile in which red and green change places, which nobody overlooks who applies it."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    (red, green) = (profile.index(name, 128) + 4 for name in (b"rXYZ", b"gXYZ"))
+    profile[red : red + 8], profile[green : green + 8] = profile[green : green + 8], profile[red : red + 8]
+    return bytes(profile)
+
+
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A photo that was taken with the camera on its side, by a lens that EXIF tells."""
+    """A photo that was taken with the camera on its side, by a lens that EXIF tells, its profile not to be applied."""
     exif = Image.Exif()
     exif[0x0112] = 6
     exif.get_ifd(0x8769)[0xA405] = 26
     picture = Image.open(EXAMPLES / "room_1.jpg").transpose(Image.Transpose.ROTATE_90)
-    picture.save(tmp_path / "photo.png", exif=exif)
+    picture.save(tmp_path / "photo.png", exif=exif, icc_profile=odd_profile())
     return tmp_path / "photo.png"
 
 

@@ -41,7 +41,6 @@ def whole_graph(model: str | Path) -> WholeGraph:
     """
     try:
         import onnx
-        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise LeadlineError('this needs one more package: pip install "leadline[static]"') from error
     folder = find_checkpoint(model)
@@ -49,7 +48,7 @@ def whole_graph(model: str | Path) -> WholeGraph:
     stored = _read_weights(folder / WEIGHTS)
     try:
         whole = onnx.load(folder / GRAPH, load_external_data=False)
-    except (DecodeError, OSError) as error:
+    except Exception as error:  # protobuf's errors have no base of Python's own
         raise LeadlineError(f"{folder / GRAPH} is not a whole file ({error}): copy or download it again") from error
     missing = {name.removesuffix(TRANSPOSED) for name in info.weights} - set(stored)
     if missing:

@@ -119,8 +119,17 @@ def _fetch_runtime(folder: Path) -> Path:
     if npm is None:
         raise LeadlineError(f"the page needs {RUNTIME}, which npm fetches, and there is no npm: install Node.js")
     package = f"{RUNTIME}@{RUNTIME_VERSION}"
-    command = [npm, "pack", package, "--ignore-scripts", "--prefer-offline", "--silent", "--pack-destination", folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [
+        npm,
+        "pack",
+        package,
+        "--ignore-scripts",
+        "--prefer-offline",
+        "--silent",
+        "--pack-destination",
+        str(folder),
+    ]
+    done = subprocess.run([npm, "pack", package, *options], capture_output=True, text=True, check=False)
     archive = folder / f"{RUNTIME}-{RUNTIME_VERSION}.tgz"
     if done.returncode or not archive.is_file():
         raise LeadlineError(f"npm cannot fetch {package}: try `npm pack {package}`, which says why")
