@@ -4,6 +4,8 @@ from .base import Image as Image
 from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
+from .graph_file import WholeGraph as WholeGraph
+from .graph_file import whole_graph as whole_graph
 from .graph_model import FEW_IMAGES as FEW_IMAGES
 from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
@@ -24,5 +26,3 @@ from .threads import num_threads as num_threads
 from .threads import use_threads as use_threads
 from .threads import using_threads as using_threads
 from .torch_model import TorchBackend as TorchBackend
-from .whole_graph import WholeGraph as WholeGraph
-from .whole_graph import whole_graph as whole_graph

@@ -119,16 +119,7 @@ def _fetch_runtime(folder: Path) -> Path:
     if npm is None:
         raise LeadlineError(f"the page needs {RUNTIME}, which npm fetches, and there is no npm: install Node.js")
     package = f"{RUNTIME}@{RUNTIME_VERSION}"
-    command = [
-        npm,
-        "pack",
-        package,
-        "--ignore-scripts",
-        "--prefer-offline",
-        "--silent",
-        "--pack-destination",
-        str(folder),
-    ]
+    options = ["--ignore-scripts", "--prefer-offline", "--silent", "--pack-destination", str(folder)]
     done = subprocess.run([npm, "pack", package, *options], capture_output=True, text=True, check=False)
     archive = folder / f"{RUNTIME}-{RUNTIME_VERSION}.tgz"
     if done.returncode or not archive.is_file():

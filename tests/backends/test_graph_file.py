@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from leadline.backends.graph_file import whole_graph
 from leadline.backends.graph_model import open_graph
-from leadline.backends.whole_graph import whole_graph
 from leadline.errors import LeadlineError
 from leadline.export.network import add_graph
 from leadline.models.checkpoint import load_checkpoint, save_checkpoint
