@@ -21,10 +21,12 @@ from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
 
 from leadline import Camera, Prediction, predict
+from leadline.cli.main import main
 from leadline.errors import LeadlineError
 from leadline.geometry import WorkingView, on_surface, point_cloud, resize, resize_depth, sharpen_edges, size_with_area
 from leadline.io import read_image, write_depth_png, write_mesh_glb, write_ply
 from leadline.io.depth_files import read_depth_png
+from leadline.models import bundled_models
 from leadline.prediction import WINDOW_PX, depth_at, depth_limits, distance_between
 from leadline.prediction.colors import _ticks, colorize
 from leadline.serving import static_page
@@ -287,19 +289,29 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_folder_holds_all_that_a_browser_needs(runtime: None, tmp_path: Path) -> None:
+    copy = tmp_path / "mine" / "fast"  # whose place on this machine is not told
+    shutil.copytree(bundled_models()["fast"], copy)
     for _ in range(2):  # an older page is replaced
-        write_static_page("fast", tmp_path / "page")
+        write_static_page(copy, tmp_path / "page")
     assert {path.name for path in (tmp_path / "page").iterdir()} == set(NAMES)
     html = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     found = re.search(r'id="settings">(.*?)</script>', html)
-    assert found is not None and "$" not in html
+    assert found is not None and "$" not in html and str(tmp_path) not in html
     settings = json.loads(found[1])
-    assert settings["view"]["width"] == 266 and len(settings["colors"]) == 6 * 256
+    assert settings["name"] == "fast" and settings["view"]["width"] == 266 and len(settings["colors"]) == 6 * 256
     assert "connect-src data: blob:" in html and "default-src 'none'" in html
     script = (tmp_path / "page" / "cpu.js").read_text(encoding="ascii")
     packed = dict(re.findall(r'leadlinePacked\["(.*?)"\] = "(.*?)";', script))
     assert gzip.decompress(base64.b64decode(packed["cpu.wasm"])) == b"ort-wasm-simd-threaded.wasm"
     assert re.search(r"^// onnxruntime-web .*MIT", script)
+
+
+def test_the_command_writes_the_folder(runtime: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["app", "fast", "--static", str(tmp_path / "page")]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'page' / 'index.html'} is the page; it needs the files beside it\n"
+    assert (tmp_path / "page" / "model.js").stat().st_size > 20_000_000
+    assert main(["app", "fast", "--static", str(tmp_path / "other"), "--backend", "torch"]) == 2
+    assert "drop --backend" in capsys.readouterr().err
 
 
 def test_what_cannot_be_done_is_told_before_any_work(runtime: None, tmp_path: Path) -> None:

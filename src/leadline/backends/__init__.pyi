@@ -19,6 +19,7 @@ from .openvino_file import save_network as save_network
 from .packing import PackedModel as PackedModel
 from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
+from .table import bundled_name as bundled_name
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
 from .threads import all_threads as all_threads

@@ -14,7 +14,7 @@ from string import Template
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from leadline.backends import WholeGraph, find_kind, whole_graph
+from leadline.backends import WholeGraph, bundled_name, find_kind, whole_graph
 from leadline.errors import LeadlineError
 from leadline.io import atomic_folder, require_only, require_target
 from leadline.prediction import MAGMA_REVERSED
@@ -60,7 +60,7 @@ def write_static_page(model: str | Path, folder: Path) -> None:
     with TemporaryDirectory(prefix="leadline-") as temporary:
         runtime = _fetch_runtime(Path(temporary))
         with atomic_folder(folder) as page:
-            _write_own(page, _settings(graph, str(model)))
+            _write_own(page, _settings(graph, bundled_name(name) or Path(name).name))
             (page / "model.js").write_text(_packed({"model.onnx": graph.network}), encoding="ascii")
             for script, members in RUNTIMES.items():
                 contents = {key: (runtime / member).read_bytes() for key, member in members.items()}
