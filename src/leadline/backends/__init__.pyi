@@ -5,6 +5,8 @@ from .base import require_metres as require_metres
 from .calibrated import ensure_calibrated_overwritable as ensure_calibrated_overwritable
 from .calibrated import save_calibrated as save_calibrated
 from .calibrated import to_metres as to_metres
+from .graph_file import WholeGraph as WholeGraph
+from .graph_file import whole_graph as whole_graph
 from .graph_model import FEW_IMAGES as FEW_IMAGES
 from .graph_weights import APART as APART
 from .graph_weights import SCALES as SCALES
@@ -27,6 +29,7 @@ from .packing import open_packed as open_packed
 from .packing import pack_model as pack_model
 from .square_pixels import estimate_square as estimate_square
 from .table import CHECKPOINT_KINDS as CHECKPOINT_KINDS
+from .table import bundled_name as bundled_name
 from .table import find_kind as find_kind
 from .table import open_backend as open_backend
 from .threads import all_threads as all_threads

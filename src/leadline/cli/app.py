@@ -2,6 +2,7 @@
 
 import signal
 from contextlib import suppress
+from pathlib import Path
 from threading import Event
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from leadline.cli.console import Runtime, run_by
+from leadline.errors import LeadlineError
 
 
 def app(
@@ -19,8 +21,9 @@ def app(
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 7860,
     host_name: list[str] | None = None,
+    static: Path | None = None,
 ) -> int:
-    """Serve a web page that predicts the depth of images, until Ctrl-C.
+    """Serve a web page that predicts the depth of images, until Ctrl-C; or write one that needs no server.
 
     Args:
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
@@ -31,8 +34,17 @@ def app(
         port: port to listen on.
         host_name: a name under which the page is reached besides this machine's own, such as a proxy's; requests for
             other names are refused.
+        static: folder to write, instead, with a page for any web server or a disk: it predicts in the visitor's
+            browser.
     """
-    from leadline.serving import served_page
+    from leadline.serving import served_page, write_static_page
+
+    if static is not None:
+        if backend is not None:
+            raise LeadlineError("--static leaves the choice of what runs the model to the browser: drop --backend")
+        write_static_page(model, static)
+        print(f"{static / 'index.html'} is the page; it needs the files beside it")
+        return 0
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt

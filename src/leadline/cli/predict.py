@@ -111,12 +111,8 @@ def predict(
             limit = {} if max_pixels is None else {"max_pixels": max_pixels}
             jobs.append((str(video), partial(_predict_video, video, stem, skip_existing, **shared, **limit)))
         if pictures:
-            more: dict[str, Any] = {
-                "max_pixels": max_pixels or MAX_PIXELS,
-                "max_triangles": max_triangles,
-                "tiled": tile,
-            }
-            more |= {"skip_existing": skip_existing, "anchor": anchor}
+            more = dict(max_pixels=max_pixels or MAX_PIXELS, max_triangles=max_triangles, tiled=tile, anchor=anchor)
+            more["skip_existing"] = skip_existing
             jobs.append((str(out), partial(_predict_pictures, pictures, out, **shared, **more)))
         return _do(jobs)
 

@@ -3,6 +3,7 @@ from .anchored import Correction as Correction
 from .anchored import FloorScale as FloorScale
 from .anchoring import KnownPoints as KnownPoints
 from .anchoring import anchor_to_points as anchor_to_points
+from .color_map import MAGMA_REVERSED as MAGMA_REVERSED
 from .colors import COLOR_MAP as COLOR_MAP
 from .colors import INVALID_RGB as INVALID_RGB
 from .colors import colorize as colorize

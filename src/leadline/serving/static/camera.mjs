@@ -1,0 +1,118 @@
+// Focal lengths: what EXIF says, what is assumed, and at which size the network sees an image of one.
+// The references are leadline/io/exif.py, leadline/geometry/camera.py and leadline/geometry/view.py.
+
+import { enlargement, sizeWithArea } from "./maps.mjs";
+
+const FILM_DIAGONAL_MM = Math.hypot(36, 24);
+const MM_PER_UNIT = { 2: 25.4, 3: 10, 4: 1, 5: 0.001 };
+const PLAUSIBLE_FOCAL = [0.1, 100];
+const MAX_RESIZED = 4;
+const TAGS = {
+  0xa405: "focalIn35mm",
+  0x920a: "focalMm",
+  0xa20e: "pixelsPerUnit",
+  0xa210: "unit",
+  0xa002: "shotWidth",
+  0xa003: "shotHeight",
+};
+const EXIF_POINTER = 0x8769;
+/** How to read a value of each of TIFF's types: its bytes, and what reads it. */
+const TYPES = {
+  1: [1, (view, at) => view.getUint8(at)],
+  3: [2, (view, at, little) => view.getUint16(at, little)],
+  4: [4, (view, at, little) => view.getUint32(at, little)],
+  5: [8, (view, at, little) => view.getUint32(at, little) / view.getUint32(at + 4, little)],
+  9: [4, (view, at, little) => view.getInt32(at, little)],
+  10: [8, (view, at, little) => view.getInt32(at, little) / view.getInt32(at + 4, little)],
+  11: [4, (view, at, little) => view.getFloat32(at, little)],
+  12: [8, (view, at, little) => view.getFloat64(at, little)],
+};
+
+/** Focal length in pixels of an image file of this size, by its EXIF block; null if that does not say. */
+export function focalPxFromExif(bytes, { width, height }) {
+  const tags = exifTags(bytes);
+  const number = (name) => (Number.isFinite(tags[name]) && tags[name] > 0 ? tags[name] : 0);
+  const longSide = Math.max(width, height);
+  let focalPx = (number("focalIn35mm") * Math.hypot(width, height)) / FILM_DIAGONAL_MM;
+  if (!focalPx) {
+    const shotSide = Math.max(number("shotWidth"), number("shotHeight")) || longSide;
+    const mmPerUnit = MM_PER_UNIT[number("unit")] ?? MM_PER_UNIT[2];
+    focalPx = ((number("focalMm") * number("pixelsPerUnit")) / mmPerUnit) * (longSide / shotSide);
+  }
+  const [low, high] = PLAUSIBLE_FOCAL;
+  return low * longSide <= focalPx && focalPx <= high * longSide ? focalPx : null;
+}
+
+/** The camera that looks through the middle of an image, and where its focal length is from. */
+export function cameraOf(focalPx, source, { width, height }) {
+  return { focalPx, source, cx: (width - 1) / 2, cy: (height - 1) / 2 };
+}
+
+/** Focal length in pixels of a horizontal field of view in degrees, and the other way. */
+export const focalPxFromFov = (fovDeg, widthPx) => widthPx / 2 / Math.tan((fovDeg * Math.PI) / 360);
+export const fovDegFromFocal = (focalPx, widthPx) => (Math.atan(widthPx / 2 / focalPx) * 360) / Math.PI;
+
+/** Focal length that an image is taken to have where its own is unknown; null if the training images' is. */
+export function assumedFocalPx(view, size) {
+  return view.focal_px === null ? null : view.focal_px / enlargement(size, usualSize(view, size));
+}
+
+/** At which size the network sees an image of a focal length, and what its metres are multiplied by. */
+export function viewSize(view, focalPx, size) {
+  const usual = usualSize(view, size);
+  if (view.focal_px === null || focalPx === null) return { ...usual, scale: 1 };
+  const ratio = (focalPx * enlargement(size, usual)) / view.focal_px;
+  const times = Math.min(Math.max(ratio, 1 / MAX_RESIZED), MAX_RESIZED) ** -view.focal_share;
+  const resized = usualSize(view, size, times);
+  return { ...resized, scale: (focalPx * enlargement(size, resized)) / view.focal_px };
+}
+
+function usualSize(view, size, times = 1) {
+  return sizeWithArea(size, Math.round(view.height * view.width * times ** 2), view.multiple_px);
+}
+
+/** The numbers of `TAGS` in an image file; none where it has no EXIF block, or a damaged one. */
+function exifTags(bytes) {
+  try {
+    const start = tiffStart(new DataView(bytes));
+    return start === null ? {} : readTags(new DataView(bytes, start));
+  } catch (error) {
+    if (error instanceof RangeError) return {};
+    throw error;
+  }
+}
+
+function readTags(tiff) {
+  const little = tiff.getUint16(0) === 0x4949;
+  const entries = (offset) =>
+    Array.from({ length: tiff.getUint16(offset, little) }, (_, number) => offset + 2 + 12 * number);
+  const tagAt = (at) => tiff.getUint16(at, little);
+  const pointer = entries(tiff.getUint32(4, little)).find((at) => tagAt(at) === EXIF_POINTER);
+  const tags = {};
+  for (const at of pointer === undefined ? [] : entries(tiff.getUint32(pointer + 8, little))) {
+    const [size, read] = TYPES[tiff.getUint16(at + 2, little)] ?? [];
+    if (!(tagAt(at) in TAGS) || !read) continue;
+    tags[TAGS[tagAt(at)]] = read(tiff, size > 4 ? tiff.getUint32(at + 8, little) : at + 8, little);
+  }
+  return tags;
+}
+
+/** Where the EXIF block's TIFF header lies in a JPEG, PNG or WebP file. */
+function tiffStart(file) {
+  const text = (at, length) => String.fromCharCode(...new Uint8Array(file.buffer, at, length));
+  const behindName = (at) => (text(at, 4) === "Exif" ? at + 6 : at);
+  if (file.getUint16(0) === 0xffd8) {
+    for (let at = 2; file.getUint8(at) === 0xff && file.getUint8(at + 1) !== 0xda; at += 2 + file.getUint16(at + 2)) {
+      if (file.getUint8(at + 1) === 0xe1 && text(at + 4, 4) === "Exif") return at + 10;
+    }
+  } else if (text(1, 3) === "PNG") {
+    for (let at = 8; at < file.byteLength; at += 12 + file.getUint32(at)) {
+      if (text(at + 4, 4) === "eXIf") return behindName(at + 8);
+    }
+  } else if (text(0, 4) === "RIFF" && text(8, 4) === "WEBP") {
+    for (let at = 12; at < file.byteLength; at += 8 + file.getUint32(at + 4, true) + (file.getUint32(at + 4, true) % 2)) {
+      if (text(at, 4) === "EXIF") return behindName(at + 8);
+    }
+  }
+  return null;
+}
