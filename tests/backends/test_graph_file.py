@@ -11,7 +11,7 @@ import pytest
 from leadline.backends.graph_file import whole_graph
 from leadline.backends.graph_model import open_graph
 from leadline.errors import LeadlineError
-from leadline.export.network import add_graph
+from leadline.export.graphs import add_graph
 from leadline.models.checkpoint import load_checkpoint, save_checkpoint
 from leadline.models.checkpoint_files import bundled_models
 from leadline.models.rescaled import save_rescaled

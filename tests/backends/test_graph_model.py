@@ -17,7 +17,7 @@ from leadline.backends.table import open_backend
 from leadline.backends.threads import using_threads
 from leadline.backends.torch_model import TorchBackend
 from leadline.errors import LeadlineError
-from leadline.export.network import add_graph
+from leadline.export.graphs import add_graph
 from leadline.geometry import Camera
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import bundled_models

@@ -266,7 +266,7 @@ def test_grey_of_few_bits_in_16_is_taken_for_a_cameras_and_told_once(
     path = saved(tmp_path / f"a.{ending}", np.array([[0, highest // 2, highest]], np.uint16))
     for _ in range(2):
         expected = [0, highest // 2 / (2**bits - 1), highest / (2**bits - 1)]
-        assert read_image(path).rgb[0, 0].tolist() == pytest.approx(expected)
+        assert seen(read_image(path))[0, 0].tolist() == pytest.approx(expected)
     (message,) = caplog.messages
     assert f"a.{ending}: its numbers end at {highest} of 65535: taken for those of a camera of {bits} bits" in message
 
@@ -283,14 +283,14 @@ def test_significant_bits_tell_the_range_where_the_numbers_keep_to_it(tmp_path: 
     assert rgb[1, 0].tolist() == pytest.approx([0, 2**bits // 4 / (2**bits - 1), 1])
     # As the standard has it, they are scaled up.
     scaled = png_with(tmp_path / "b.png", values << (16 - bits), b"sBIT", bytes([bits]))
-    assert read_image(scaled).rgb[1, 0, 1] == pytest.approx(0.25, abs=1e-4)
+    assert seen(read_image(scaled))[1, 0, 1] == pytest.approx(0.25, abs=1e-4)
 
 
 @pytest.mark.parametrize("tag", [281, 341])
 def test_a_tiffs_own_largest_value_is_white(tmp_path: Path, tag: int) -> None:
     image = Image.fromarray(np.array([[0, 1000, 4000]], np.uint16))
     image.save(tmp_path / "a.tiff", tiffinfo={tag: 4000})
-    assert read_image(tmp_path / "a.tiff").rgb[0, 0].tolist() == pytest.approx([0, 0.25, 1])
+    assert seen(read_image(tmp_path / "a.tiff"))[0, 0].tolist() == pytest.approx([0, 0.25, 1])
 
 
 def tiff(path: Path, values: np.ndarray, photometric: int) -> Path:
@@ -321,7 +321,7 @@ def test_colours_of_few_bits_in_16_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match="below 1024 of 65535, as those of a camera of 10 or 12 bits do"):
         read_image(tiff(tmp_path / "a.tiff", values, 2))
     scaled = tiff(tmp_path / "b.tiff", values * np.uint16(64), 2)
-    np.testing.assert_allclose(read_image(scaled).rgb.permute(1, 2, 0), values / 1024, atol=1 / 255)
+    np.testing.assert_allclose(seen(read_image(scaled)).permute(1, 2, 0), values / 1024, atol=1 / 255)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
@@ -330,13 +330,13 @@ def test_a_tiff_whose_0_is_white_is_turned_around(tmp_path: Path, dtype: type) -
     values = (np.array([[0, 0.2, 1]]) * top).astype(dtype)
     for white_is_zero, expected in ((True, [1, 0.8, 0]), (False, [0, 0.2, 1])):
         path = tiff(tmp_path / "a.tiff", values, int(not white_is_zero))
-        assert read_image(path).rgb[0, 0].tolist() == pytest.approx(expected, abs=1e-4)
+        assert seen(read_image(path))[0, 0].tolist() == pytest.approx(expected, abs=1e-4)
         np.testing.assert_array_equal(np.asarray(decode_image(path)), values)  # numbers are as they are stored
 
 
 def test_pgm_is_scaled_by_its_largest_value(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 3 1 1023\n" + np.array([0, 512, 1023], ">u2").tobytes())
-    assert read_image(tmp_path / "a.pgm").rgb[0, 0].tolist() == pytest.approx([0, 512 / 1023, 1], abs=1e-4)
+    assert seen(read_image(tmp_path / "a.pgm"))[0, 0].tolist() == pytest.approx([0, 512 / 1023, 1], abs=1e-4)
 
 
 def test_sixteen_bits_survive_the_budget(tmp_path):

@@ -19,7 +19,8 @@ from leadline.data.synthetic import synthesize
 from leadline.io.video import pyav
 from leadline.io.wholeness import is_whole
 from leadline.models.build import build_model
-from leadline.models.checkpoint import load_checkpoint, save_checkpoint, save_rescaled
+from leadline.models.checkpoint import load_checkpoint, save_checkpoint
+from leadline.models.rescaled import save_rescaled
 from leadline.models.settings import ModelSettings, PlainSettings
 
 Digest = dict[str, str]

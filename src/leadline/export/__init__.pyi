@@ -1,4 +1,4 @@
 from .exporter import Check as Check
 from .exporter import export as export
-from .network import add_graph as add_graph
-from .network import add_int8_graph as add_int8_graph
+from .graphs import add_graph as add_graph
+from .graphs import add_int8_graph as add_int8_graph

@@ -2,30 +2,22 @@
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leadline.backends import ERROR, save_sites
+from leadline.backends import ERROR
 from leadline.errors import LeadlineError
 from leadline.geometry import MIN_SIDE_PX
 from leadline.io import SOFTWARE, atomic_file
 from leadline.models import (
-    CONFIG,
-    GRAPH,
-    INT8_GRAPH,
-    INT8_SITES,
     TRANSPOSED,
     DepthModel,
-    load_checkpoint,
-    read_config,
-    write_json,
 )
 
 OPSET, IR_VERSION = 20, 10
@@ -36,47 +28,7 @@ _LEAST_WEIGHTS = 2
 """A number alone is no weight that a checkpoint has under a name."""
 
 
-def add_graph(folder: Path) -> None:
-    """Write the graph of a checkpoint beside its weights, and into its `config.json` which weights it wants how.
-
-    Args:
-        folder: the checkpoint.
-
-    Raises:
-        LeadlineError: if it is none, or PyTorch cannot export its network.
-        OSError: if the folder cannot be written.
-    """
-    model = load_checkpoint(folder)
-    network = trace(model)
-    names = named_weights(network.graph, model)
-    _save_graph(network, names, folder / GRAPH)
-    graph = {"min_depth_m": model.settings.head.min_depth_m, "weights": sorted(set(names.values()))}
-    with atomic_file(folder / CONFIG) as temporary:
-        write_json(temporary, {**read_config(folder), "graph": graph})
-
-
-def add_int8_graph(folder: Path, images: Iterable[NDArray[np.float32]]) -> None:
-    """Write the graph of a checkpoint with 8-bit products, and how its weights become theirs.
-
-    Args:
-        folder: the checkpoint.
-        images: as `leadline.export.int8.int8_network`.
-
-    Raises:
-        LeadlineError: if it is no checkpoint of a plain vision transformer, or PyTorch cannot export its network.
-        OSError: if the folder cannot be written.
-    """
-    from leadline.export.int8 import int8_network
-
-    model = load_checkpoint(folder)
-    network, sites = int8_network(model, images)
-    names = named_weights(network.graph, model)
-    with atomic_file(folder / INT8_SITES) as temporary:
-        save_sites(temporary, sites, set(names.values()))
-    _save_graph(network, names, folder / INT8_GRAPH)
-
-
-def _save_graph(network: Any, names: dict[str, str], path: Path) -> None:
+def save_graph(network: Any, names: dict[str, str], path: Path) -> None:
     """Write a network without the weights that have names."""
     import onnx
 

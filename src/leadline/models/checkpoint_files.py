@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leadline.errors import LeadlineError, unknown_name
-from leadline.io import as_record, brief, format_json, read_json, require_only, restore_folder, shown
+from leadline.io import as_record, brief, format_json, read_json, require_only, restore_folder
 from leadline.models.settings import ModelSettings
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
@@ -26,9 +26,6 @@ MAX_WEIGHT = 1e9
 SCALE_SUFFIX = ".int8_scale"
 """Behind a tensor's name: the scales of its integers, see `leadline.models.quantization.quantize`."""
 FORMAT = 1
-_SETTINGS = ("record", "settings")
-TABLES = (("record",), _SETTINGS, (*_SETTINGS, "data"), (*_SETTINGS, "model"), (*_SETTINGS, "model", "encoder"))
-"""What of a checkpoint's record is looked into, each after what it is in."""
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -43,7 +40,6 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
-    _require_tables(folder / CONFIG, config)
     return config
 
 
@@ -107,16 +103,6 @@ def table_in(values: Any, *keys: str) -> dict[str, Any]:
     for key in keys:
         values = values.get(key) if isinstance(values, dict) else None
     return values if isinstance(values, dict) else {}
-
-
-def _require_tables(path: Path, config: dict[str, Any]) -> None:
-    """Refuse a record whose parts, where they are there, are no tables."""
-    for table in TABLES:
-        value: Any = config
-        for name in table:
-            value = value.get(name, {})
-            if not isinstance(value, dict):
-                raise LeadlineError(f"{path}: {'.'.join(table)} must be a table, got {shown(value)}: leave it out")
 
 
 def bundled_models() -> dict[str, Path]:

@@ -19,9 +19,8 @@ from pytorch_lightning.callbacks import Callback
 from leadline.data import DepthDataset, ids_digest
 from leadline.errors import Interrupted, LeadlineError
 from leadline.evaluation import named, ranking_value
-from leadline.geometry import resize_depth
 from leadline.io import atomic_file
-from leadline.models import save_checkpoint
+from leadline.models import resize_depth, save_checkpoint
 from leadline.reporting import ScoredPicture, depth_sheet, learning_curves
 from leadline.training.model_card import model_card
 from leadline.training.run import Run, encoder_origin
