@@ -27,9 +27,12 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 WITHOUT_TORCH = """
 import sys
 
+EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard", "tomli_w", "h5py"}
+EXTRA |= {"matplotlib", "pooch", "tqdm"}
+
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics"}:
+        if name.split(".")[0] in EXTRA:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
@@ -140,6 +143,23 @@ def test_commands_run_where_torch_is_not_installed(tmp_path: Path, words: list[s
     given = [str(places.get(word, word)).replace("OUT", str(tmp_path)) for word in words]
     run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *given], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["predict", "PHOTO", "--fov", "200"], "--fov"),
+        (["predict", "PHOTO", "--format", "png"], "unknown format 'png'"),
+        (["predict", "PHOTO", "--model", "bas"], "did you mean 'base'"),
+        (["measure", "PHOTO", "9999,5"], "9999"),
+        (["train", "base"], 'pip install "leadline[torch]"'),
+    ],
+)
+def test_a_mistake_is_one_line_where_torch_is_not_installed(words: list[str], wanted: str) -> None:
+    given = [word.replace("PHOTO", str(EXAMPLES / "room_1.jpg")) for word in words]
+    run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *given], capture_output=True, text=True)
+    assert run.returncode == 2 and len(run.stderr.strip().splitlines()) == 1, run.stderr
+    assert wanted in run.stderr
 
 
 def test_a_command_that_needs_torch_says_so_in_one_line() -> None:

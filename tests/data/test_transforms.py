@@ -15,6 +15,7 @@ from leadline.geometry import vertices_of
 NOTHING = AugmentSettings(mirror=0, permute_channels=0)
 EVERYTHING = AugmentSettings(mirror=0.5, permute_channels=0.5, colour=1, zoom=1.5, rotate_deg=20)
 # Another focal length for each axis, and an axis that does not meet the middle.
+SQUARE = torch.tensor([[70.0, 0.0, 20.0], [0.0, 70.0, 11.0], [0.0, 0.0, 1.0]])
 CAMERA = torch.tensor([[70.0, 0.0, 20.0], [0.0, 60.0, 11.0], [0.0, 0.0, 1.0]])
 
 
@@ -162,7 +163,7 @@ def points_sample(height: int, width: int, values: dict[tuple[int, int], float],
     depth_m = torch.zeros(1, height, width)
     for (row, column), value in values.items():
         depth_m[0, row, column] = value
-    return Sample(torch.rand(3, *image, generator=seeded(0)), depth_m, depth_m > 0, CAMERA, "a", "hall")
+    return Sample(torch.rand(3, *image, generator=seeded(0)), depth_m, depth_m > 0, SQUARE, "a", "hall")
 
 
 def test_sparse_depth_is_pooled_when_it_is_made_smaller() -> None:
@@ -185,7 +186,7 @@ def test_of_two_points_as_near_to_the_middle_the_one_in_front_counts() -> None:
 def test_sparse_lidar_keeps_all_its_cells() -> None:
     keep = torch.rand(1, 352, 1216, generator=seeded(1)) < 0.05
     depth_m = torch.rand(1, 352, 1216, generator=seeded(2)) * keep
-    sample = Sample(torch.rand(3, 352, 1216), depth_m, keep, CAMERA, "a", "street")
+    sample = Sample(torch.rand(3, 352, 1216), depth_m, keep, SQUARE, "a", "street")
     small = to_working_size(sample, 88 * 304)
     cells = keep.view(1, 88, 4, 304, 4).any(4).any(2)
     assert torch.equal(small.valid, cells)
@@ -200,7 +201,7 @@ def test_pooled_depth_without_holes_is_that_of_the_nearest_pixel(room: Sample) -
 
 def test_depth_of_less_resolution_than_its_image_is_not_enlarged() -> None:
     depth_m = torch.arange(1.0, 1 + 24 * 32).view(1, 24, 32)
-    sample = Sample(torch.rand(3, 96, 128), depth_m, depth_m > 0, CAMERA, "a", "hall")
+    sample = Sample(torch.rand(3, 96, 128), depth_m, depth_m > 0, SQUARE, "a", "hall")
     for seen in (at_most(sample, 1e6), to_working_size(sample, 48 * 64), augment(sample, NOTHING, seeded(0))):
         assert seen.depth_m.shape == seen.valid.shape == (1, *seen.image.shape[1:])
         assert torch.equal(seen.depth_m[seen.valid].sort().values, depth_m.flatten())
@@ -211,7 +212,7 @@ def test_depth_of_less_resolution_than_its_image_is_not_enlarged() -> None:
 
 def test_depth_of_less_resolution_is_pooled_to_a_smaller_working_size() -> None:
     depth_m = torch.rand(1, 64, 64, generator=seeded(3)) + 1
-    sample = Sample(torch.rand(3, 256, 256), depth_m, torch.ones_like(depth_m, dtype=torch.bool), CAMERA, "a", "hall")
+    sample = Sample(torch.rand(3, 256, 256), depth_m, torch.ones_like(depth_m, dtype=torch.bool), SQUARE, "a", "hall")
     small = to_working_size(sample, 32 * 32)
     assert small.valid.all() and torch.isin(small.depth_m, depth_m).all()
 

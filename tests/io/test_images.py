@@ -272,14 +272,14 @@ def test_grey_of_few_bits_in_16_is_taken_for_a_cameras_and_told_once(
 
 
 def test_dark_grey_of_16_bits_is_read_as_it_is(tmp_path: Path) -> None:
-    rgb = read_image(saved(tmp_path / "a.png", np.array([[0, 4096]], np.uint16))).rgb
+    rgb = seen(read_image(saved(tmp_path / "a.png", np.array([[0, 4096]], np.uint16))))
     assert rgb[0, 0].tolist() == [0, pytest.approx(4096 / 65535)]
 
 
 @pytest.mark.parametrize("bits", [10, 12])
 def test_significant_bits_tell_the_range_where_the_numbers_keep_to_it(tmp_path: Path, bits: int) -> None:
     values = np.array([[0, 2**bits // 4, 2**bits - 1]], np.uint16)
-    rgb = read_image(png_with(tmp_path / "a.png", values, b"sBIT", bytes([bits]))).rgb
+    rgb = seen(read_image(png_with(tmp_path / "a.png", values, b"sBIT", bytes([bits]))))
     assert rgb[1, 0].tolist() == pytest.approx([0, 2**bits // 4 / (2**bits - 1), 1])
     # As the standard has it, they are scaled up.
     scaled = png_with(tmp_path / "b.png", values << (16 - bits), b"sBIT", bytes([bits]))

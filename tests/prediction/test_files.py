@@ -90,10 +90,10 @@ def test_whatever_fails_one_picture_is_its_own_line_and_the_others_go_on(
         Image.new("RGB", (64, 48), "gray").save(path)
     real = Prediction.save
 
-    def save(prediction: Prediction, stem: Path, formats: list[str]) -> list[Path]:
+    def save(prediction: Prediction, stem: Path, *options: object) -> list[Path]:
         if stem.name == "b":
             raise error
-        return real(prediction, stem, formats)
+        return real(prediction, stem, *options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Prediction, "save", save)
     results = list(predict_files(paths, tmp_path / "out", tiny_model, formats=["depth"]))

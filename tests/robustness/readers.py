@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from leadline.backends.onnx_file import FileInfo, read_info
+from leadline.backends.onnx_file import WORDS, FileInfo, read_info
 from leadline.backends.table import open_backend
 from leadline.data import open_dataset
 from leadline.data.check import check_folder
@@ -199,7 +199,7 @@ def _models(folder: Path) -> dict[str, Reader]:
 def _metadata() -> dict[str, str]:
     info = FileInfo(mean=(0.5, 0.5, 0.5), focal_px=100.0, working_size=(48, 64), trained_focal_px=50.0)
     values = info.model_dump(mode="json")
-    return {f"leadline.{key}": value if key == "output" else json.dumps(value) for key, value in values.items()}
+    return {f"leadline.{key}": value if key in WORDS else json.dumps(value) for key, value in values.items()}
 
 
 def _clip(path: Path) -> Path:

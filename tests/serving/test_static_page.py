@@ -257,7 +257,7 @@ def test_a_picture_that_is_larger_than_a_surface_may_be_becomes_a_coarser_one(pr
     )
     count, uvs, indices = in_node(script, it=given(prediction))
     # 19,200 pixels, every fifth each way: 24 rows of 32.
-    kept = on_surface(prediction.depth_m, prediction.valid)[::5, ::5]
+    kept = on_surface(prediction.depth_m, prediction.valid, 0.1)[::5, ::5]
     assert 600 < count <= kept.sum() and max(indices) == count - 1
     assert min(uvs) == pytest.approx(0.5 / 160) and max(uvs) < 1
 

@@ -200,6 +200,7 @@ def test_only_the_first_process_keeps_the_last_step(tmp_path: Path, saved: list[
 def test_with_validation_the_best_stays(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
     called = Callbacks(tmp_path)
     called.validate([0.3, 0.5])
+    Run(tmp_path).best.mkdir(parents=True)
     assert called.best.finish(trainer(), module()) == Run(tmp_path).best
     assert kept_epochs(saved) == [0]
 

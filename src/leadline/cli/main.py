@@ -38,7 +38,7 @@ app.command(
 
 INTERRUPTED = 130
 TORCH_EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard"}
-TORCH_EXTRA |= {"tomli_w", "h5py", "matplotlib", "pooch", "tqdm", "psutil"}
+TORCH_EXTRA |= {"tomli_w", "h5py", "matplotlib", "pooch", "tqdm"}
 """What the extra "torch" brings: commands import it before they begin."""
 
 
@@ -78,9 +78,9 @@ def to_user_error(error: Exception) -> Exception:
     """What pydantic says as one line; any other error as it is."""
     from pydantic import ValidationError
 
-    from leadline.training import format_validation_error
-
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
+        from leadline.training import format_validation_error
+
         return format_validation_error(reason, "settings")
     return error

@@ -6,13 +6,15 @@ from contextlib import nullcontext
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
 from leadline.errors import LeadlineError
+
+Options = dict[str, Any]
 
 TOGETHER = ("sheet", "fused")
 """Formats that all images become one file of."""
@@ -76,45 +78,51 @@ def predict(
         skip_existing: resume an interrupted run: skip images and videos whose results all exist and are whole.
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
-    from leadline.io import camera_from_options, is_stream, pyav, redact_url
+    from leadline.io import camera_from_options
     from leadline.prediction import (
         MAX_PIXELS,
-        RERUN_SUFFIX,
         RerunLog,
         open_anchored_backend,
-        output_stems,
         read_anchor,
     )
 
     formats = _formats(format)
     given = camera_from_options(focal_px, fov, intrinsics, undistort)  # refuses before the model is loaded
-    recordings = [Path(word) for word in rerun or () if word.endswith(RERUN_SUFFIX)]
-    paths = (*paths, *(word for word in rerun or () if not word.endswith(RERUN_SUFFIX)))  # --rerun takes what follows
-    streams = [path for path in paths if is_stream(path)]
-    if len(recordings) > 1:
-        raise LeadlineError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
-    if seconds and not streams:
-        raise LeadlineError("--seconds limits the recording of a camera or a stream, and none is named: leave it out")
-    videos, pictures = _find_files(paths, bool(streams))
-    anchor = read_anchor(pictures, known, sparse, colmap, camera_height)
-    if anchor and (streams or videos):
-        raise LeadlineError(f"what is known is of images, got {[*streams, *videos][0]}: name images alone")
-    if streams or videos:
-        pyav()  # a missing package is told before the first frame
-    with nullcontext() if rerun is None else RerunLog(*recordings[:1]) as log:
-        num_images = inf if streams or videos else len(pictures)
+    found, recordings = _find([*paths, *(rerun or ())], seconds)  # --rerun takes what follows
+    anchor = read_anchor(found.images, known, sparse, colmap, camera_height)
+    if anchor and found.moving:
+        raise LeadlineError(f"what is known is of images, got {found.moving[0]}: name images alone")
+    with nullcontext() if rerun is None else RerunLog(*recordings) as log:
+        num_images = inf if found.moving else len(found.images)
         opened = open_anchored_backend(run_by(model, backend), anchor, num_images)
         shared = {"model": opened, "formats": formats, "log": log, "given": given}
-        options = {"seconds": seconds or inf, **shared}
-        jobs = [(redact_url(it), partial(_predict_stream, it, out, **options)) for it in streams]
-        for video, stem in zip(videos, output_stems(videos, out), strict=True):
-            limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-            jobs.append((str(video), partial(_predict_video, video, stem, skip_existing, **shared, **limit)))
-        if pictures:
-            more = dict(max_pixels=max_pixels or MAX_PIXELS, max_triangles=max_triangles, tiled=tile, anchor=anchor)
-            more["skip_existing"] = skip_existing
-            jobs.append((str(out), partial(_predict_pictures, pictures, out, **shared, **more)))
-        return _do(jobs)
+        more: Options = {"max_pixels": max_pixels or MAX_PIXELS, "max_triangles": max_triangles}
+        more |= {"tiled": tile, "anchor": anchor}
+        limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+        return _do(_jobs(found, out, skip_existing, {"seconds": seconds or inf}, limit, more, shared))
+
+
+def _jobs(
+    found: "_Found",
+    out: Path,
+    skip_existing: bool,
+    streaming: Options,
+    filming: Options,
+    more: Options,
+    shared: Options,
+) -> list[tuple[str, Callable[[], int]]]:
+    """What is to be done, by name, with the options of streams, of videos, of images, and of all."""
+    from leadline.io import redact_url
+    from leadline.prediction import output_stems
+
+    jobs: list[tuple[str, Callable[[], int]]]
+    jobs = [(redact_url(it), partial(_predict_stream, it, out, **streaming, **shared)) for it in found.streams]
+    for video, stem in zip(found.videos, output_stems(found.videos, out), strict=True):
+        jobs.append((str(video), partial(_predict_video, video, stem, skip_existing, **shared, **filming)))
+    if found.images:
+        more = {**more, "skip_existing": skip_existing}
+        jobs.append((str(out), partial(_predict_pictures, found.images, out, **shared, **more)))
+    return jobs
 
 
 def _formats(words: str) -> list[str]:
@@ -125,14 +133,36 @@ def _formats(words: str) -> list[str]:
     return formats
 
 
-def _find_files(paths: Sequence[str], may_be_none: bool) -> tuple[list[Path], list[Path]]:
-    """Videos, and images."""
-    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, is_stream, is_video
+class _Found(NamedTuple):
+    """What is to be predicted."""
 
-    files = [path for path in paths if not is_stream(path)]
-    found = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not may_be_none else []
-    videos = [path for path in found if is_video(path)]
-    return videos, [path for path in found if not is_video(path)]
+    streams: list[str]
+    videos: list[Path]
+    images: list[Path]
+
+    @property
+    def moving(self) -> list[str | Path]:
+        """Streams and videos."""
+        return [*self.streams, *self.videos]
+
+
+def _find(words: Sequence[str], seconds: float | None) -> tuple[_Found, list[Path]]:
+    """What is to be predicted, and the file of a recording, at most one."""
+    from leadline.io import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images, is_stream, is_video, pyav
+    from leadline.prediction import RERUN_SUFFIX
+
+    recordings = [Path(word) for word in words if word.endswith(RERUN_SUFFIX)]
+    streams = [word for word in words if is_stream(word)]
+    if len(recordings) > 1:
+        raise LeadlineError(f"--rerun saves to one file, got {', '.join(map(str, recordings))}: name one")
+    if seconds and not streams:
+        raise LeadlineError("--seconds limits the recording of a camera or a stream, and none is named: leave it out")
+    files = [word for word in words if not is_stream(word) and not word.endswith(RERUN_SUFFIX)]
+    paths = find_images(files, IMAGE_SUFFIXES + VIDEO_SUFFIXES) if files or not streams else []
+    videos = [path for path in paths if is_video(path)]
+    if streams or videos:
+        pyav()  # a missing package is told before the first frame
+    return _Found(streams, videos, [path for path in paths if not is_video(path)]), recordings
 
 
 def _do(jobs: Sequence[tuple[str, Callable[[], int]]]) -> int:

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -105,6 +104,8 @@ def read_hdf5(path: Path) -> NDArray[Any]:
     Raises:
         LeadlineError: if the file is missing, broken, or it is not clear which array is meant.
     """
+    import h5py  # which is of the extra "torch", as data sets are
+
     try:
         with h5py.File(path) as file:
             arrays = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}

@@ -105,10 +105,8 @@ def predict_files(
 ) -> Iterator[FileResult]:
     """Predict many pictures and write the results; one that fails, whatever the reason, is reported and passed over.
 
-    So is one whose result would replace a file that is not leadline's.
-
-    Several are worked on at a time, each from file to result, unless they are very large; see
-    `leadline.prediction.thread_pool`.
+    So is one whose result would replace a file that is not leadline's. Several are worked on at a time, each from file
+    to result, unless they are very large; see `leadline.prediction.thread_pool`.
 
     Args:
         paths: picture files.
@@ -140,20 +138,16 @@ def predict_files(
     given = camera_from_options(focal_px, fov_deg, camera, undistort)
     backend = open_anchored_backend(model, anchor, len(paths))
     rows: list[SheetRow] = []
-    num_skipped = 0
-    stems = output_stems(paths, out)
+    pairs = list(zip(paths, output_stems(paths, out), strict=True))
     if skip_existing:
-        left = [place for place, stem in enumerate(stems) if not _all_there(output_paths(stem, formats))]
-        num_skipped = len(paths) - len(left)
-        paths, stems = [paths[place] for place in left], [stems[place] for place in left]
+        pairs = [(path, stem) for path, stem in pairs if not _all_there(output_paths(stem, formats))]
     gate = MemoryLimiter()
 
     def job(path: Path, stem: Path) -> _Done:
         try:
             ensure_overwritable(output_paths(stem, formats))
             with ExitStack() as stack:
-                wait = partial(_enter, stack, gate)  # a large image is alone from here until its results are written
-                picture = read_image(path, max_pixels, wait)
+                picture = read_image(path, max_pixels, partial(_enter, stack, gate))
                 prediction = _predict_anchored(picture, path, backend, given, tiled, anchor)
                 result = _written(path, prediction, stem, formats, max_triangles)
         except Exception as error:  # memory, a full disk, foreign libraries: the others are still to be done
@@ -162,14 +156,14 @@ def predict_files(
         row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
         return _Done(result, row, prediction if on_prediction else None)
 
-    jobs = (partial(job, path, stem) for path, stem in zip(paths, stems, strict=True))
-    for result, row, prediction in ordered_map(jobs, min(len(paths), backend.concurrency) or 1):
+    jobs = (partial(job, *pair) for pair in pairs)
+    for result, row, prediction in ordered_map(jobs, min(len(pairs), backend.concurrency) or 1):
         if row and len(rows) < MAX_SHEET_ROWS:
             rows.append(row)
         if on_prediction and prediction:
             on_prediction(result.path, prediction)
         yield result
-    if rows and not (num_skipped and (out / CONTACT_SHEET).exists()):
+    if rows and not (len(pairs) < len(paths) and (out / CONTACT_SHEET).exists()):
         write_contact_sheet(out / CONTACT_SHEET, rows)
 
 
@@ -201,6 +195,7 @@ def _written(path: Path, prediction: Prediction, stem: Path, formats: Sequence[s
 
 
 def _enter(stack: ExitStack, gate: MemoryLimiter, num_pixels: int) -> None:
+    """Wait until there is room; a large image is then alone until the stack is left, its results written."""
     stack.enter_context(gate.entered(num_pixels > LARGE_PIXELS))
 
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leadline.data import DataSettings
@@ -237,6 +236,8 @@ def parse_settings(values: Mapping[str, Any], source: str) -> RunSettings:
 
 def write_settings(path: Path, settings: RunSettings) -> None:
     """Write settings as TOML; what is None is left out, since TOML has no such value."""
+    import tomli_w  # which the small installation, that shows settings all the same, has not
+
     with atomic_file(path) as temporary:
         temporary.write_text(tomli_w.dumps(settings.model_dump(exclude_none=True)), encoding="utf-8")
 

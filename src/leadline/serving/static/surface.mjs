@@ -5,22 +5,25 @@ import { rayOf } from "./measure.mjs";
 
 const FLYING_RATIO = Math.fround(1.08);
 const FLYING_AREA_PX = 640 * 480;
+const BRIDGED_M = Math.fround(0.1); // depths around that differ by no more are of one surface
 const MAX_TILT = 1.4;
 
 /** Which pixels lie on a surface, and do not fly between one thing and what is behind it: 1 or 0 each. */
-export function onSurface(depth) {
+export function onSurface(depth, bridgedM = 0) {
   const reach = Math.max(1, Math.round(Math.sqrt(depth.values.length / FLYING_AREA_PX)));
   const far = largestAround(depth, reach).values;
   const near = smallestAround(depth, reach).values;
   const kept = new Uint8Array(far.length);
-  for (let at = 0; at < kept.length; at++) kept[at] = far[at] <= FLYING_RATIO * near[at];
+  for (let at = 0; at < kept.length; at++) {
+    kept[at] = far[at] <= Math.max(FLYING_RATIO * near[at], Math.fround(near[at] + bridgedM));
+  }
   return kept;
 }
 
 /** Positions (x right, y up, looking along −z, as in glTF), texture coordinates and triangles of the surface. */
 export function meshOf({ depth, camera }, mostVertices) {
   const { width, height, values } = depth;
-  const kept = onSurface(depth);
+  const kept = onSurface(depth, BRIDGED_M);
   const step = Math.max(1, Math.ceil(Math.sqrt(values.length / mostVertices)));
   const [columns, rows] = [Math.ceil(width / step), Math.ceil(height / step)];
   const at = (row, column) => row * step * width + column * step;
