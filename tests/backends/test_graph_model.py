@@ -28,7 +28,7 @@ WITHOUT_TORCH = """
 import sys
 
 EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard", "tomli_w", "h5py"}
-EXTRA |= {"matplotlib", "pooch", "tqdm"}
+EXTRA |= {"pooch", "tqdm"}
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
@@ -148,7 +148,7 @@ def test_commands_run_where_torch_is_not_installed(tmp_path: Path, words: list[s
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        (["predict", "PHOTO", "--fov", "200"], "--fov"),
+        (["predict", "PHOTO", "--fov", "200"], "field of view"),
         (["predict", "PHOTO", "--format", "png"], "unknown format 'png'"),
         (["predict", "PHOTO", "--model", "bas"], "did you mean 'base'"),
         (["measure", "PHOTO", "9999,5"], "9999"),

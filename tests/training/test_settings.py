@@ -281,7 +281,7 @@ def test_a_failed_write_leaves_the_old_settings(tmp_path: Path, monkeypatch: pyt
     def fail(values: object) -> str:
         raise OSError("disk full")
 
-    monkeypatch.setattr("leadline.training.settings.tomli_w.dumps", fail)
+    monkeypatch.setattr("tomli_w.dumps", fail)
     with pytest.raises(OSError, match="disk full"):
         write_settings(path, RunSettings(epochs=4))
     assert parse_settings(read_toml(path), "there").epochs == 3 and os.listdir(tmp_path) == ["settings.toml"]
