@@ -7,9 +7,18 @@ from pathlib import Path
 from leadline.backends import CHECKPOINT_KINDS, ensure_calibrated_overwritable, find_kind, open_backend, save_calibrated
 from leadline.errors import LeadlineError
 from leadline.io import CameraLike, camera_from_options
-from leadline.prediction import MIN_GROUPS, Calibration, KnownDistance, fit_calibration, measure_points, read_distances
+from leadline.prediction import (
+    MIN_GROUPS,
+    Calibration,
+    KnownDistance,
+    fit_calibration,
+    measure_points,
+    read_distances,
+    with_intrinsics,
+)
 
 
+@with_intrinsics
 def calibrate(
     model: str | Path,
     out: Path,

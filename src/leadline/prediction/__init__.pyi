@@ -32,6 +32,7 @@ from .measurement import depth_at as depth_at
 from .measurement import distance_between as distance_between
 from .measurement import measure as measure
 from .measurement import require_inside as require_inside
+from .older_names import with_intrinsics as with_intrinsics
 from .prediction import MAX_PIXELS as MAX_PIXELS
 from .prediction import open_metric_backend as open_metric_backend
 from .prediction import predict as predict

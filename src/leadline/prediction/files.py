@@ -31,6 +31,7 @@ from leadline.io import (
 )
 from leadline.prediction.anchored import FloorScale
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
+from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
 from leadline.prediction.thread_pool import MemoryLimiter, ordered_map
@@ -85,6 +86,7 @@ class _Done(NamedTuple):
     prediction: Prediction | None
 
 
+@with_intrinsics
 def predict_files(
     paths: Sequence[Path],
     out: Path,

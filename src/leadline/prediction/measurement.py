@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError
 from leadline.geometry import known_camera
 from leadline.io import CameraLike, GivenCamera
+from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, AnyPicture, as_picture, predict
 from leadline.prediction.result import Prediction
 
@@ -31,6 +32,7 @@ class Measurement(NamedTuple):
         return f"{self.metres:.2f} m{tail}"
 
 
+@with_intrinsics
 def measure(
     picture: AnyPicture,
     *points: Point,

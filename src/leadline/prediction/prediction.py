@@ -12,6 +12,7 @@ from leadline.backends import Backend, Estimate, estimate_square, open_backend, 
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, choose_camera, resize_depth, with_lens
 from leadline.io import CameraLike, GivenCamera, Picture, as_seen, camera_from_options, read_image
+from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.result import Prediction
 from leadline.prediction.tiling import tiled_depth
 
@@ -23,6 +24,7 @@ AnyModel = str | Path | Backend | Any
 """What `leadline.backends.open_backend` takes: a name, a path, an opened backend, or what `load_model` returns."""
 
 
+@with_intrinsics
 def predict(
     picture: AnyPicture,
     model: AnyModel = "default",
