@@ -1,12 +1,11 @@
 """Any backend's estimates as what is scored, and the choice between a backend and a folder of maps."""
 
-from math import inf
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from leadline.backends import Backend, Estimate, Image, estimate_square, find_kind, open_backend
+from leadline.backends import FEW_IMAGES, Backend, Estimate, Image, estimate_square, find_kind, open_backend
 from leadline.data import DepthDataset, GroundTruth, Sample
 from leadline.evaluation.prediction_files import FILES, FilesScorer, is_folder_of_maps
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
@@ -26,9 +25,9 @@ def open_scorer(model: str | Path, dataset: DepthDataset) -> Scorer:
     """
     if is_folder_of_maps(model):
         return FilesScorer(Path(str(model).removeprefix(FILES)), dataset)
-    if isinstance(model, str | Path) and find_kind(model)[0] == "leadline":
-        model = f"torch:{find_kind(model)[1]}"  # whose numbers the docs have; it is loaded anyway
-    return BackendScorer(open_backend(model, inf))
+    if len(dataset) >= FEW_IMAGES and isinstance(model, str | Path) and find_kind(model)[0] == "leadline":
+        model = f"torch:{find_kind(model)[1]}"  # whose numbers the docs have; for few, as predict answers them
+    return BackendScorer(open_backend(model, len(dataset)))
 
 
 class BackendScorer:

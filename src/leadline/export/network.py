@@ -24,8 +24,8 @@ OPSET, IR_VERSION = 20, 10
 """The first that resizes with antialiasing is 18; onnxruntime 1.20 reads these."""
 WORKING, ANSWER = "working", "answer"
 """Names of the network's input and first output; the second is `ERROR`."""
-_LEAST_WEIGHTS = 2
-"""A number alone is no weight that a checkpoint has under a name."""
+_MODEL = "model."
+"""Before the names of the model's weights in what PyTorch exports, as far as it keeps names."""
 
 
 def save_graph(network: Any, names: dict[str, str], path: Path) -> None:
@@ -67,7 +67,9 @@ def named_weights(graph: Any, model: DepthModel) -> dict[str, str]:
             continue
         values = numpy_helper.to_array(entry)
         found = own.get((values.shape, values.tobytes())) if values.dtype == np.float32 else None
-        if found is not None and values.size >= _LEAST_WEIGHTS:
+        if values.size == 1:  # a number alone may be any constant: by its name
+            found = entry.name.removeprefix(_MODEL) if entry.name.startswith(_MODEL) else None
+        if found is not None:
             names[entry.name] = found
     return names
 
