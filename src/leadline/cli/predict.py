@@ -83,13 +83,12 @@ def predict(
         MAX_PIXELS,
         RerunLog,
         open_anchored_backend,
-        read_anchor,
     )
 
     formats = _formats(format)
     given = camera_from_options(focal_px, fov, intrinsics, undistort)  # refuses before the model is loaded
     found, recordings = _find([*paths, *(rerun or ())], seconds)  # --rerun takes what follows
-    anchor = read_anchor(found.images, known, sparse, colmap, camera_height)
+    anchor = _anchor(found.images, known, sparse, colmap, camera_height)
     if anchor and found.moving:
         raise LeadlineError(f"what is known is of images, got {found.moving[0]}: name images alone")
     with nullcontext() if rerun is None else RerunLog(*recordings) as log:
@@ -123,6 +122,15 @@ def _jobs(
         more = {**more, "skip_existing": skip_existing}
         jobs.append((str(out), partial(_predict_pictures, found.images, out, **shared, **more)))
     return jobs
+
+
+def _anchor(images: list[Path], *told: Any) -> Any:
+    """What is known of the images; nothing of it is imported where nothing is."""
+    if all(each is None for each in told):
+        return None
+    from leadline.prediction import read_anchor
+
+    return read_anchor(images, *told)
 
 
 def _formats(words: str) -> list[str]:

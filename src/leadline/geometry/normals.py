@@ -6,7 +6,6 @@ pixel, the one that its plane fits best is taken: at an edge, one that lies on o
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from leadline.geometry.points import known_camera
 
@@ -56,6 +55,8 @@ def surface_normals(
 
 def _planes(disparity: Floats, usable: NDArray[np.bool_], window: int) -> tuple[Floats, Floats]:
     """Slopes along columns and rows (2, H, W) of the plane in the window around each pixel, and its relative misfit."""
+    from scipy.ndimage import uniform_filter  # a sixth of a second, that a depth map does not need
+
     weight = usable.astype(np.float64)
     y, x = (np.mgrid[: disparity.shape[0], : disparity.shape[1]]).astype(np.float64)
 
