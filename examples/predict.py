@@ -12,7 +12,7 @@ EXAMPLE = Path(__file__).parent / "room_1.jpg"
 
 
 def main(image: Path, out: Path) -> None:
-    model = leadline.load_model("fast")
+    model = "fast"
     # The focal length sets the metres: without fov_deg it comes from EXIF, or is assumed to be the training camera's.
     prediction = leadline.predict(image, model, fov_deg=63)
 

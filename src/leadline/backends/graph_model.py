@@ -102,7 +102,8 @@ class GraphBackend:
         self._folder, self._graph, self._precision, self._prepack = folder, graph, precision, num_images >= FEW_IMAGES
         self._sessions: dict[int, Any] = {}  # by how many threads each has
         self._opening = Lock()
-        self._session(num_threads())  # a broken file is told now
+        # A broken file is told now; of many images several are answered at a time, each by its share of the threads.
+        self._session(max(1, num_threads() // self.concurrency) if self._prepack else num_threads())
 
     def assumed_camera(self, height: int, width: int) -> Camera | None:
         """The camera of the training images, at this size; None if it is not known."""
