@@ -12,6 +12,7 @@ from report_models import MODELS
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from leadline.data.sample import image_tensor
 from leadline.errors import LeadlineError
 from leadline.io.images import read_image
 from leadline.models.encoders import DenseNetEncoder, ViTEncoder, build_encoder, normalisation
@@ -367,7 +368,7 @@ def rooms(num_rooms: int) -> Tensor:
         rows = sorted(csv.DictReader(file), key=lambda row: row["scene"])
     scenes = [list(group) for _, group in itertools.groupby(rows, key=lambda row: row["scene"])]
     chosen = [scene[:2] for scene in scenes if len(scene) >= 6][:: len(scenes) // (20 * num_rooms)][:num_rooms]
-    images = [read_image(NYU / row["rgb"]).rgb for scene in chosen for row in scene]
+    images = [image_tensor(read_image(NYU / row["rgb"]).rgb) for scene in chosen for row in scene]
     return torch.cat([resize(image[None], 240, 320) for image in images])
 
 
