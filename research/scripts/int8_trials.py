@@ -23,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from leadline.data.catalog import open_dataset
 from leadline.data.splits import make_splits
+from leadline.export.int8 import with_nodes
 
 Array = NDArray[Any]
 BODY = "network/model.network.encoder.body."
@@ -280,36 +281,7 @@ def rebuild(network: Network, recipe: Recipe, seen: dict[str, dict[str, Array]])
         build.node("Add", [middle, out], network.inputs[index + 1])
     replaced = set(network.inputs[1:])
     others = [node for node in network.model.graph.node if not replaced & set(node.output)]
-    return _with_nodes(network.model, others + build.nodes, build.values), fed
-
-
-def _with_nodes(model: Any, nodes: list[Any], values: dict[str, Array]) -> Any:
-    """The model with other nodes, in an order that can be run, and the weights that they use."""
-    new = onnx.ModelProto()
-    new.CopyFrom(model)
-    graph = new.graph
-    makers = {name: node for node in nodes for name in node.output}
-    order: list[Any] = []
-    done: set[str] = set()
-    stack = [(output.name, False) for output in graph.output]
-    while stack:
-        name, ready = stack.pop()
-        if name in done or name not in makers:
-            continue
-        if ready:
-            order.append(makers[name])
-            done.update(makers[name].output)
-        else:
-            stack += [(name, True), *((each, False) for each in makers[name].input)]
-    used = {name for node in order for name in node.input}
-    kept = [each for each in graph.initializer if each.name in used and each.name not in values]
-    del graph.node[:], graph.initializer[:], graph.value_info[:], new.opset_import[:]
-    graph.node.extend(order)
-    graph.initializer.extend(
-        kept + [numpy_helper.from_array(values[name], name) for name in sorted(used & set(values))]
-    )
-    new.opset_import.extend([helper.make_opsetid("", 20), helper.make_opsetid(MS, 1)])
-    return new
+    return with_nodes(network.model, others + build.nodes, build.values), fed
 
 
 def convolutions(model: Any) -> list[Any]:
@@ -359,7 +331,7 @@ def with_8_bit_convolutions(model: Any, ranges: dict[str, tuple[float, float]]) 
         if users != ["Relu"]:  # which is within the convolution's limits
             new.output[0] = f"{out}/raw"
             rounded(f"{out}/raw", out)
-    return _with_nodes(model, build.nodes, build.values)
+    return with_nodes(model, build.nodes, build.values)
 
 
 def session(model: Any) -> Any:

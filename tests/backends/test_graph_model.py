@@ -17,10 +17,12 @@ from leadline.backends.table import open_backend
 from leadline.backends.threads import using_threads
 from leadline.backends.torch_model import TorchBackend
 from leadline.errors import LeadlineError
+from leadline.export.exporter import export
 from leadline.export.graphs import add_graph
 from leadline.geometry import Camera
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import bundled_models
+from leadline.models.rescaled import save_rescaled
 
 PRECISIONS: tuple[Precision, Precision] = ("float32", "int8")
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -84,6 +86,17 @@ def test_any_checkpoint_gets_a_graph(tiny_checkpoint: Path) -> None:
     assert backend.assumed_camera(100, 120) == open_backend(f"torch:{tiny_checkpoint}").assumed_camera(100, 120)
     assert (tiny_checkpoint / "model.safetensors").read_bytes() == before
     assert (tiny_checkpoint / "network.onnx").stat().st_size < len(before)
+
+
+def test_a_calibrated_copys_scale_is_in_whatever_runs_it(tmp_path: Path) -> None:
+    image, source, copy = photo(), bundled_models()["fast"], tmp_path / "copy"
+    save_rescaled(source, copy, 0.7, {}, "")
+    export(copy, tmp_path / "copy.onnx", "int8")
+    names = [f"onnxruntime-float32:{copy}", f"onnxruntime-int8:{copy}", f"torch:{copy}", str(tmp_path / "copy.onnx")]
+    before = np.median(open_graph("fast").estimate([image], [None]).values)
+    for name in names:
+        after = np.median(open_backend(name).estimate([image], [None]).values)
+        assert after / before == pytest.approx(0.7, rel=0.01), name
 
 
 def test_what_runs_a_model_can_be_said(tiny_checkpoint: Path) -> None:

@@ -228,7 +228,7 @@ def test_the_command_shows_how_it_was_verified_and_replaces_only_its_own(
     assert main(["export", str(plain), "--out", str(path)]) == 2
     assert "is there and not leadline's own" in capsys.readouterr().err
     path.write_bytes(exported.read_bytes())
-    done = [exporter.Check(1, 480, 640, 600.0, 2.5e-6), exporter.Check(2, 501, 375, None, 1e-6)]
+    done = [exporter.Check(1, 480, 640, 600.0, 2.5e-6, 0.0), exporter.Check(2, 501, 375, None, 1e-6, 0.0)]
     monkeypatch.setattr(sys.modules["leadline.export"], "export", lambda model, out, precision: done)
     assert main(["export", str(plain), "--out", str(path)]) == 0
     shown = capsys.readouterr().out

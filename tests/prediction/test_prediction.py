@@ -231,3 +231,10 @@ def test_panoramas_are_said_and_refused(tmp_path: Path, tiny_model: DepthModel) 
     assert "(assumed); no pinhole (equirectangular panorama)" in prediction.focal
     with pytest.raises(LeadlineError, match="equirectangular panorama"):
         prediction.save(tmp_path / "out", ["points"])
+
+
+def test_a_prediction_keeps_its_image_when_the_caller_fills_the_array_anew(flat_model: DepthModel) -> None:
+    image = np.zeros((24, 32, 3), np.uint8)
+    found = predict(image, flat_model, focal_px=100)
+    image[:] = 255
+    assert not found.rgb.any()

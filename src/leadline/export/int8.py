@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from leadline.backends import APART, SCALES, WEIGHT, CheckpointWeights, Site, read_sites
 from leadline.errors import LeadlineError
-from leadline.export.network import given_weight, named_weights, trace
-from leadline.models import INT8_GRAPH, INT8_SITES, DepthModel, ViTEncoder
+from leadline.export.network import ANSWER, given_weight, named_weights, trace
+from leadline.models import INT8_GRAPH, INT8_SITES, DepthModel, ViTEncoder, read_graph_info, read_settings
 
 Array = NDArray[Any]
 
@@ -358,4 +358,15 @@ def filled_network(folder: Path) -> Any:
     kept = [entry for entry in network.graph.initializer if entry.name not in values]
     del network.graph.initializer[:]
     network.graph.initializer.extend([*kept, *(numpy_helper.from_array(it, name) for name, it in values.items())])
+    _scale_answer(network.graph, read_settings(folder).head.min_depth_m / read_graph_info(folder).min_depth_m)
     return network
+
+
+def _scale_answer(graph: Any, scale: float) -> None:
+    """Multiply the depth by what a calibrated copy's range is larger than that of when the graph was made."""
+    from onnx import helper, numpy_helper
+
+    (maker,) = (node for node in graph.node if ANSWER in node.output)
+    maker.output[list(maker.output).index(ANSWER)] = "unscaled"
+    graph.initializer.append(numpy_helper.from_array(np.array(scale, np.float32), "calibration"))
+    graph.node.append(helper.make_node("Mul", ["unscaled", "calibration"], [ANSWER]))

@@ -1,6 +1,7 @@
 """Where known distances of images are from: CSV files, sparse depth maps and COLMAP reconstructions."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +23,7 @@ MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm",
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
 
-class AnyKnown:
+class AnyKnown(ABC):
     """What brings predictions to known points, whatever the model's values mean."""
 
     any_output = True
@@ -31,6 +32,7 @@ class AnyKnown:
         """The camera of an image, where the points come with one."""
         return None
 
+    @abstractmethod
     def points(self, path: Path, full_size: tuple[int, int]) -> KnownPoints:
         """The points of an image.
 
@@ -41,7 +43,6 @@ class AnyKnown:
         Raises:
             LeadlineError: if there are none, or they do not fit the image.
         """
-        raise NotImplementedError
 
     def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
         """Bring a prediction to its points; see `anchor_to_points`."""

@@ -163,7 +163,8 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
         raise LeadlineError("a picture must be (H, W, 3) as an array or (3, H, W) as a tensor; convert it to RGB")
     if rgb.dtype != np.uint8 and not (rgb.dtype.kind == "f" and bool(((rgb >= 0) & (rgb <= 1)).all())):
         raise LeadlineError(f"a picture must be 8-bit, or float in [0, 1]; got {rgb.dtype} outside of it")
-    return Picture(rgb if rgb.dtype == np.uint8 else rgb.astype(np.float32), None, rgb.shape[:2])
+    # A copy: the caller may fill its own array with the next image.
+    return Picture(rgb.astype(np.uint8 if rgb.dtype == np.uint8 else np.float32), None, rgb.shape[:2])
 
 
 def _of_tensor(tensor: Any) -> NDArray[Any]:
