@@ -69,6 +69,7 @@ def test_the_usual_files_say_the_same(tmp_path: Path, text: str, size: tuple[int
         ('{"K": [[500, 0], [0, 500, 1]]}', "no camera file"),
         ('{"K": null}', "no camera file"),
         ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": 0, "height": 4}', "a picture of 0×4 pixels"),
+        ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": 2000000, "height": 4}', "a picture of 2000000×4 pixels"),
         ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": Infinity, "height": 4}', "cannot convert float infinity"),
         ("a camera", "no camera file"),
         ("a: [b", "no camera file"),

@@ -103,7 +103,7 @@ def export(model: str | Path, out: str | Path, precision: Precision = "float32")
         if not (worst.difference <= limit and max(abs(check.bias) for check in checks) <= MAX_BIAS):
             raise LeadlineError(
                 f"the exported file differs from {model} by {worst.difference:.2g} of the depth at {worst.height}×"
-                f"{worst.width}, by {worst.bias:+.1%} in the median, wanted at most {limit:g} and {MAX_BIAS:.0%}; it is "
+                f"{worst.width} ({worst.bias:+.1%} in the median), wanted at most {limit:g} and {MAX_BIAS:.0%}; it is "
                 f"not kept: please report it with your "
                 f"versions, torch {torch.__version__} and {_versions()}"
             )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.geometry import Lens, LensModel
+from leadline.io.text_files import brief
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = (
@@ -19,6 +20,8 @@ MATRIX_KEYS = (
 )
 """Where a file keeps its matrix: ROS's camera_info, OpenCV's and ROS's calibration (whose numbers are below "data"),
 Open3D's, ARKit's, KITTI's."""
+MAX_SIDE_PX = 1_000_000
+"""No picture is wider or higher."""
 SIZE_KEYS = (("height", "width"), ("image_height", "image_width"), ("h", "w"))
 COEFFICIENT_KEYS = (
     *("D", "d", "distortion_coefficients", "distortion_coeffs", "dist_coeffs", "distCoeffs", "coeffs", "distortion"),
@@ -215,11 +218,11 @@ def size_of(tree: Mapping[str, Any]) -> tuple[int, int] | None:
     """Height and width of the images, where a file says them.
 
     Raises:
-        ValueError: if they are no size.
+        ValueError: if they are no size, or one beyond `MAX_SIDE_PX`.
     """
     size = next(((int(tree[high]), int(tree[wide])) for high, wide in SIZE_KEYS if high in tree and wide in tree), None)
-    if size is not None and min(size) < 1:
-        raise ValueError(f"a picture of {size[1]}×{size[0]} pixels")
+    if size is not None and not 1 <= min(size) <= max(size) <= MAX_SIDE_PX:
+        raise ValueError(f"a picture of {brief(size[1], 20)}×{brief(size[0], 20)} pixels")
     return size
 
 

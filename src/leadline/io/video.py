@@ -176,6 +176,8 @@ class ClipReader:
         self._video = main_video(self._container)
         if self._video is None:
             raise LeadlineError(f"{path} holds no moving picture; wanted a whole video, or was it cut short?")
+        if self._video.codec_context is None:  # of a codec that FFmpeg does not know
+            raise LeadlineError(f"{path} is in a code that cannot be read: convert it to H.264")
         width, height = self._video.codec_context.width, self._video.codec_context.height
         if width * height > MAX_DECODED_PIXELS:
             raise LeadlineError(f"{path} has frames of {width}×{height} pixels; wanted at most {MAX_DECODED_PIXELS:,}")

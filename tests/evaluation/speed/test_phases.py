@@ -83,6 +83,7 @@ class Flat:
     """A backend that estimates 2 m for a camera of 100 px, and 3 m where it knows none."""
 
     name, output, working_size, device, concurrency = "flat", Output.METRES, (12, 16), "cpu", 2
+    runtime = "numpy int8"
 
     def assumed_camera(self, height: int, width: int) -> None:
         return None
@@ -98,5 +99,6 @@ def test_another_backend_has_one_phase_for_all(monkeypatch: pytest.MonkeyPatch) 
     depth_m = run(phases, torch.zeros(2, 3, 5, 7), torch.tensor([50.0, torch.nan]))
     assert depth_m.shape == (2, 1, 5, 7)
     assert depth_m[:, 0, 0, 0].tolist() == [1.0, 3.0]
+    assert phases.precision == "int8"
     assert [phases.timed_as(name) for name in PHASES] == ["decode", "model", "model", "model", "write"]
     assert (phases.num_parameters, phases.num_multiply_adds(None), phases.fed_size(None)) == (None, None, (12, 16))

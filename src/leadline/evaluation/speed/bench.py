@@ -132,7 +132,7 @@ class _Run:
         return Entry(
             model=self.phases.name,
             device=str(self.phases.device),
-            dtype=str(self.phases.dtype).removeprefix("torch."),
+            dtype=self.phases.precision or str(self.phases.dtype).removeprefix("torch."),
             batch=self.batch,
             num_parameters=self.phases.num_parameters,
             num_multiply_adds=self.phases.num_multiply_adds(prepared),

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from leadline.backends import Backend, HfBackend, TorchBackend, open_backend
+from leadline.backends import Backend, HfBackend, TorchBackend, find_kind, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, ViewSize
 from leadline.models import autocast, has_native_bf16, open_model
@@ -36,6 +36,8 @@ class Phases:
     """From that to what the network answers."""
     finish: Callable[[Any, Tensor, Tensor], Tensor]
     """From that, the images and the focal lengths, to float32 values (B, 1, H, W) on the CPU."""
+    precision: str = ""
+    """In which precision another program than PyTorch multiplies; else `dtype`."""
     network: nn.Module | None = None
     """What holds the parameters; None where PyTorch does not run it: what is prepared and finished is then converted
     alone, and preprocessing and postprocessing are part of `infer`."""
@@ -78,7 +80,9 @@ def open_phases(model: str, device: torch.device) -> Phases:
     Raises:
         LeadlineError: if there is no such model, or it cannot be opened.
     """
-    backend = open_backend(model, inf)
+    kind, opened_by = find_kind(model)
+    # By PyTorch, whose phases can be timed; a kind before the name says otherwise.
+    backend = open_backend(f"torch:{opened_by}" if kind == "leadline" else model, inf)
     if isinstance(backend, TorchBackend):
         return _of_leadline(model, backend, device)
     if isinstance(backend, HfBackend):
@@ -159,6 +163,7 @@ def _of_backend(name: str, backend: Backend) -> Phases:
         prepare=prepare,
         infer=lambda prepared: backend.estimate(*prepared).values,
         finish=finish,
+        precision=backend.runtime.split()[-1],
         working_size=backend.working_size,
     )  # fmt: skip
 
