@@ -35,5 +35,6 @@ from .table import open_backend as open_backend
 from .threads import all_threads as all_threads
 from .threads import num_threads as num_threads
 from .threads import use_threads as use_threads
+from .threads import use_torch_threads as use_torch_threads
 from .threads import using_threads as using_threads
 from .torch_model import TorchBackend as TorchBackend

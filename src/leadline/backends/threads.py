@@ -33,6 +33,11 @@ def all_threads() -> int:
 def use_threads(count: int) -> None:
     """Let networks that are called from this thread use so many threads."""
     _local.count = count
+    use_torch_threads(count)
+
+
+def use_torch_threads(count: int) -> None:
+    """Let PyTorch, where it is in use, take so many threads: what this thread sets is what later threads begin with."""
     torch = _torch()
     if torch is not None:
         torch.set_num_threads(count)
@@ -40,13 +45,14 @@ def use_threads(count: int) -> None:
 
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
-    """`use_threads` for a block."""
-    before = num_threads()
+    """`use_threads` for a block; afterwards all is as it was."""
+    before, torch_before = getattr(_local, "count", None), all_threads()
     use_threads(count)
     try:
         yield
     finally:
-        use_threads(before)
+        _local.count = before
+        use_torch_threads(torch_before)
 
 
 def _num_cores() -> int:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from leadline.backends import all_threads, num_threads, use_threads, using_threads
+from leadline.backends import all_threads, num_threads, use_threads, use_torch_threads, using_threads
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def ordered_map(jobs: Iterable[Callable[[], T]], count: int) -> Iterator[T]:
                 yield waiting.popleft().result()
     finally:
         # What a worker sets for itself is also what later threads begin with.
-        use_threads(total)
+        use_torch_threads(total)
 
 
 class MemoryLimiter:
