@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from leadline.backends.graph_weights import CheckpointWeights, Site, read_sites, save_sites
+from leadline.backends.graph_weights import CheckpointWeights, Site, Wanted, read_wanted, save_wanted
 from leadline.errors import LeadlineError
 
 
@@ -21,11 +21,20 @@ def test_weights_of_a_hand_worked_site() -> None:
     assert "b/apart" not in dict(site(outliers=np.array([], np.int64)).parts("b", weights))
 
 
-def test_sites_are_read_as_they_were_written(tmp_path) -> None:
-    save_sites(tmp_path / "sites", {"a": site(), "b": site(span=(0, 2))}, ["y", "x.T"])
-    sites, names = read_sites(tmp_path / "sites")
-    assert names == ["x.T", "y"] and list(sites) == ["a", "b"] and sites["b"].span == (0, 2)
-    np.testing.assert_array_equal(sites["a"].smooth, [2, 1, 1])
+def test_what_is_wanted_is_read_as_it_was_written(tmp_path) -> None:
+    save_wanted(tmp_path / "sites", Wanted({"a": site(), "b": site(span=(0, 2))}, ["v"], ["y", "x.T"]))
+    found = read_wanted(tmp_path / "sites")
+    assert found.plain == ["x.T", "y"] and found.convolutions == ["v"]
+    assert list(found.sites) == ["a", "b"] and found.sites["b"].span == (0, 2)
+    np.testing.assert_array_equal(found.sites["a"].smooth, [2, 1, 1])
+
+
+def test_all_that_is_wanted_comes_by_its_name(tmp_path) -> None:
+    stored = {"w": np.ones((3, 3), np.float32), "v": np.array([[[2.54, 1]]], np.float32), "x": np.ones(2, np.float32)}
+    save_file(stored, tmp_path / "model.safetensors")
+    found = dict(CheckpointWeights(tmp_path).of(Wanted({"a": site()}, ["v"], ["x"])))
+    assert set(found) == {"x", "a/weight", "a/scales", "a/apart", "v/weight", "v/scales"}
+    assert found["v/weight"].tolist() == [[[127, 50]]] and found["v/scales"].tolist() == pytest.approx([0.02])
 
 
 def test_weights_of_a_checkpoint_are_scaled_and_turned(tmp_path) -> None:
@@ -42,7 +51,7 @@ def test_weights_of_a_checkpoint_are_scaled_and_turned(tmp_path) -> None:
 def test_broken_sites_are_one_line(tmp_path, content: bytes) -> None:
     (tmp_path / "sites").write_bytes(content)
     with pytest.raises(LeadlineError, match="does not say how weights become 8-bit .*copy the folder again"):
-        read_sites(tmp_path / "sites")
+        read_wanted(tmp_path / "sites")
     with pytest.raises(LeadlineError, match="sites.*copy the folder again"):
         save_file({"a": np.zeros(1)}, tmp_path / "sites")
-        read_sites(tmp_path / "sites")
+        read_wanted(tmp_path / "sites")

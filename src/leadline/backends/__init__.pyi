@@ -13,8 +13,10 @@ from .graph_weights import SCALES as SCALES
 from .graph_weights import WEIGHT as WEIGHT
 from .graph_weights import CheckpointWeights as CheckpointWeights
 from .graph_weights import Site as Site
-from .graph_weights import read_sites as read_sites
-from .graph_weights import save_sites as save_sites
+from .graph_weights import Wanted as Wanted
+from .graph_weights import integer_weights as integer_weights
+from .graph_weights import read_wanted as read_wanted
+from .graph_weights import save_wanted as save_wanted
 from .hf import HfBackend as HfBackend
 from .hf import open_hf as open_hf
 from .onnx_file import ERROR as ERROR

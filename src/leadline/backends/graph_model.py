@@ -5,7 +5,6 @@ A checkpoint with a graph (`network.onnx`, the network without its weights) need
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.backends.base import Estimate, Image, known_focal_px, require_finite
-from leadline.backends.graph_weights import CheckpointWeights, read_sites
+from leadline.backends.graph_weights import CheckpointWeights, read_wanted
 from leadline.backends.threads import MAX_CONCURRENCY, all_threads, num_threads
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Output, ViewSize, resize, resize_depth, with_sharp_edges
@@ -175,9 +174,7 @@ def _float32_graph(folder: Path, graph: GraphInfo) -> tuple[Path, Iterator[tuple
 
 
 def _int8_graph(folder: Path, graph: GraphInfo) -> tuple[Path, Iterator[tuple[str, Array]]]:
-    sites, names = read_sites(folder / INT8_SITES)
-    weights = CheckpointWeights(folder)
-    return folder / INT8_GRAPH, chain(weights.plain(names), weights.of_sites(sites))
+    return folder / INT8_GRAPH, CheckpointWeights(folder).of(read_wanted(folder / INT8_SITES))
 
 
 _GRAPHS: dict[Precision, Callable[[Path, GraphInfo], tuple[Path, Iterator[tuple[str, Array]]]]] = {

@@ -1,7 +1,7 @@
 """A checkpoint's weights as its graphs want them: in float32, or as 8-bit integers that are made of them on opening."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,23 +47,45 @@ class Site(NamedTuple):
         if len(self.outliers):
             yield name + APART, inner[self.outliers]
             inner[self.outliers] = 0
-        scales = np.abs(inner).max(0).clip(1e-12) / np.float32(LARGEST)
-        inner /= scales
-        yield name + WEIGHT, np.rint(inner, out=inner).astype(np.int8)
-        yield name + SCALES, scales.astype(np.float32)
+        weight, scales = integer_weights(inner.T)
+        yield name + WEIGHT, np.ascontiguousarray(weight.T)
+        yield name + SCALES, scales
 
 
-def save_sites(path: Path, sites: Mapping[str, Site], weights: Iterable[str]) -> None:
-    """Write what `read_sites` reads: sites by name, and the names of the weights that the graph wants as they are."""
+def integer_weights(weights: Array) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Weights (out, ...) in 8 bits, and the scale of each that is answered, (out,)."""
+    flat = weights.reshape(len(weights), -1)
+    scales = (np.abs(flat).max(1).clip(1e-12) / np.float32(LARGEST)).astype(np.float32)
+    return np.rint(flat / scales[:, None]).astype(np.int8).reshape(weights.shape), scales
+
+
+class Wanted(NamedTuple):
+    """The weights that an 8-bit graph wants."""
+
+    sites: Mapping[str, Site]
+    """By name."""
+    convolutions: Sequence[str]
+    """Names of weights that it wants in 8 bits as `integer_weights` makes them."""
+    plain: Sequence[str]
+    """Names of those that it wants as they are."""
+
+
+def save_wanted(path: Path, wanted: Wanted) -> None:
+    """Write what `read_wanted` reads."""
     from safetensors.numpy import save
 
-    info = {"weights": sorted(weights), "sites": {name: [it.source, *it.span] for name, it in sites.items()}}
+    sites = wanted.sites
+    info = {
+        "weights": sorted(wanted.plain),
+        "convolutions": sorted(wanted.convolutions),
+        "sites": {name: [it.source, *it.span] for name, it in sites.items()},
+    }
     arrays = {f"{name}.{key}": np.ascontiguousarray(getattr(it, key)) for name, it in sites.items() for key in _ARRAYS}
     path.write_bytes(save(arrays, {_INFO: json.dumps(info)}))
 
 
-def read_sites(path: Path) -> tuple[dict[str, Site], list[str]]:
-    """Read the sites of an 8-bit graph, and the names of the weights that it wants as they are.
+def read_wanted(path: Path) -> Wanted:
+    """Read which weights an 8-bit graph wants.
 
     Raises:
         LeadlineError: if the file is missing or makes no sense.
@@ -77,7 +99,8 @@ def read_sites(path: Path) -> tuple[dict[str, Site], list[str]]:
                 name: Site(source, (start, stop), *(stored.get_tensor(f"{name}.{key}") for key in _ARRAYS))
                 for name, (source, start, stop) in info["sites"].items()
             }
-            return sites, [str(name) for name in info["weights"]]
+            names = ([str(name) for name in info[key]] for key in ("convolutions", "weights"))
+            return Wanted(sites, *names)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise LeadlineError(f"{path} does not say how weights become 8-bit ({error}): copy the folder again") from error
 
@@ -100,12 +123,19 @@ class CheckpointWeights:
             weights = self._read(own)
             yield name, weights if own == name else np.ascontiguousarray(weights.T)
 
-    def of_sites(self, sites: Mapping[str, Site]) -> Iterator[tuple[str, Array]]:
-        """What `Site.parts` makes for each.
+    def of(self, wanted: Wanted) -> Iterator[tuple[str, Array]]:
+        """All that an 8-bit graph wants, by the names that it has for them.
 
         Raises:
             LeadlineError: as `plain`.
         """
+        yield from self.plain(wanted.plain)
+        yield from self._of_sites(wanted.sites)
+        for name in wanted.convolutions:
+            weight, scales = integer_weights(self._read(name))
+            yield from ((name + WEIGHT, weight), (name + SCALES, scales))
+
+    def _of_sites(self, sites: Mapping[str, Site]) -> Iterator[tuple[str, Array]]:
         source = ""
         weights: Array = np.empty(0, np.float32)
         for name, site in sites.items():

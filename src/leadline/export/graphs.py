@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.backends import save_sites
+from leadline.backends import Wanted, save_wanted
 from leadline.export.int8 import int8_network
 from leadline.export.network import named_weights, save_graph, trace
 from leadline.io import atomic_file
@@ -44,8 +44,8 @@ def add_int8_graph(folder: Path, images: Iterable[NDArray[np.float32]]) -> None:
         OSError: if the folder cannot be written.
     """
     model = load_checkpoint(folder)
-    network, sites = int8_network(model, images)
+    network, sites, convolutions = int8_network(model, images)
     names = named_weights(network.graph, model)
     with atomic_file(folder / INT8_SITES) as temporary:
-        save_sites(temporary, sites, set(names.values()))
+        save_wanted(temporary, Wanted(sites, convolutions, sorted(set(names.values()))))
     save_graph(network, names, folder / INT8_GRAPH)

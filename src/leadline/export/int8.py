@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.backends import APART, SCALES, WEIGHT, CheckpointWeights, Site, read_sites
+from leadline.backends import APART, SCALES, WEIGHT, CheckpointWeights, Site, read_wanted
 from leadline.errors import LeadlineError
+from leadline.export.int8_convolutions import Decoder, Span, with_plain_convolutions
 from leadline.export.network import ANSWER, given_weight, named_weights, trace
 from leadline.models import INT8_GRAPH, INT8_SITES, DepthModel, ViTEncoder, read_graph_info, read_settings
 
@@ -51,9 +52,9 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    "qkv": Recipe(0.8, num_outliers=16),
-    "proj": Recipe(0.7, num_outliers=16),
-    "fc1": Recipe(0.9, num_outliers=16),
+    "qkv": Recipe(0.8),
+    "proj": Recipe(0.7, num_outliers=4),
+    "fc1": Recipe(0.9, num_outliers=4),
     "fc2": Recipe(0.5, two_terms=True, centred=False),  # GELU's channels are skew: their middle gains nothing
 }
 
@@ -83,6 +84,8 @@ class Int8Network(NamedTuple):
     network: Any
     """ONNX model; initializers that are external are the checkpoint's, by its names, or parts of sites."""
     sites: dict[str, Site]
+    convolutions: list[str]
+    """Names of the checkpoint's weights that its convolutions take in 8 bits."""
 
 
 def plan(weight: Array, recipe: Recipe, seen: Seen) -> Plan:
@@ -116,6 +119,11 @@ class _Builder:
         self.nodes.append(helper.make_node(kind, inputs, [out], domain=domain, **attributes))
         return out
 
+    def once(self, kind: str, inputs: list[str], out: str, **attributes: Any) -> str:
+        """`node`, but for what is made already."""
+        made = any(out in node.output for node in self.nodes)
+        return out if made else self.node(kind, inputs, out, **attributes)
+
     def product(self, name: str, x: str, site: Site, weight: Array, bias: Array, how: Plan, two_terms: bool) -> str:
         """What is fed as `how` says, times the weights (in, out) before their smoothing, plus the biases."""
         self.sites[name] = site
@@ -125,9 +133,8 @@ class _Builder:
         inner[how.outliers] = 0
         scales = np.abs(inner).max(0).clip(1e-12) / 127
         bias = bias + how.mean @ (inner - np.round(inner / scales) * scales)
-        fed, scale, zero = f"{name}/fed", self.value(f"{name}/scale", how.scale), f"{name}/zero"
-        self.value(zero, how.zero, np.uint8)
-        self.node("QuantizeLinear", [x, scale, zero], fed)
+        scale, zero = self.value(f"{x}/scale", how.scale), self.value(f"{x}/zero", how.zero, np.uint8)
+        fed = self.once("QuantizeLinear", [x, scale, zero], f"{x}/fed")
         out = self._integers(f"{name}/coarse", fed, scale, zero, name, self.value(f"{name}/bias", bias))
         if two_terms:
             left = self.node(
@@ -138,9 +145,8 @@ class _Builder:
             more = self._integers(f"{name}/fine", rest, fine, middle, name)
             out = self.node("Add", [out, more], f"{name}/both")
         if len(how.outliers):
-            apart = self.node(
-                "Gather", [x, self.value(f"{name}/outliers", how.outliers, np.int64)], f"{name}/kept", axis=2
-            )
+            outliers = self.value(f"{x}/outliers", how.outliers, np.int64)
+            apart = self.once("Gather", [x, outliers], f"{x}/kept", axis=2)
             out = self.node("Add", [out, self.node("MatMul", [apart, f"{name}{APART}"], f"{name}/rest")], f"{name}/sum")
         return out
 
@@ -280,21 +286,28 @@ def with_nodes(network: Any, nodes: list[Any], values: Mapping[str, Array]) -> A
     return new
 
 
-def calibrate(it: _Transformer, epsilon: float, images: Iterable[Array]) -> dict[str, Seen]:
-    """What each product is fed on images (1, 3, h, w), RGB in [0, 1] at the working size."""
+def calibrate(
+    it: _Transformer, decoder: Decoder, epsilon: float, images: Iterable[Array]
+) -> tuple[dict[str, Seen], dict[str, Span]]:
+    """What each product is fed on images (1, 3, h, w), RGB in [0, 1] at the working size, and the decoder's ranges."""
     import onnxruntime
     from onnx import TensorProto, helper
 
     network, _, fed = rebuild(it, {}, epsilon)
+    maps = sorted(decoder.maps())
     known = {output.name for output in network.graph.output}
-    more = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in set(fed.values()) - known]
+    more = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in {*fed.values(), *maps} - known]
     network.graph.output.extend(more)
     session = onnxruntime.InferenceSession(network.SerializeToString(), providers=["CPUExecutionProvider"])
     seen: dict[str, list[Seen]] = defaultdict(list)
+    ranges: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for image in images:
-        for site, x in zip(fed, session.run(list(fed.values()), {session.get_inputs()[0].name: image}), strict=True):
+        answers = session.run([*fed.values(), *maps], {session.get_inputs()[0].name: image})
+        for site, x in zip(fed, answers, strict=False):
             seen[site].append(Seen(x[0].min(0), x[0].max(0), x[0].mean(0)))
-    return {
+        for name, x in zip(maps, answers[len(fed) :], strict=True):
+            ranges[name].append((float(x.min()), float(x.max())))
+    products = {
         site: Seen(
             np.min([it.low for it in each], 0),
             np.max([it.high for it in each], 0),
@@ -302,6 +315,7 @@ def calibrate(it: _Transformer, epsilon: float, images: Iterable[Array]) -> dict
         )
         for site, each in seen.items()
     }
+    return products, {name: Span(np.min(each), np.max(each)) for name, each in ranges.items()}
 
 
 def int8_network(model: DepthModel, images: Iterable[Array]) -> Int8Network:
@@ -322,14 +336,20 @@ def int8_network(model: DepthModel, images: Iterable[Array]) -> Int8Network:
     names = named_weights(network.graph, model)
     weights = {name: tensor.float().numpy() for name, tensor in model.state_dict().items()}
     it = _Transformer(network, names, weights, body.blocks[0].attn.num_heads)
+    decoder = Decoder(network.graph.node, names)
     epsilon = float(body.blocks[0].norm1.eps)
-    rebuilt, build, _ = rebuild(it, calibrate(it, epsilon, images), epsilon)
-    _declare_parts(rebuilt.graph, build.sites)
-    return Int8Network(rebuilt, build.sites)
+    seen, spans = calibrate(it, decoder, epsilon, images)
+    rebuilt, build, _ = rebuild(it, seen, epsilon)
+    rebuilt = with_nodes(rebuilt, *decoder.rebuilt(rebuilt.graph.node, spans, weights))
+    shapes = {entry.name: tuple(entry.dims) for entry in rebuilt.graph.initializer}
+    rebuilt = with_nodes(rebuilt, *with_plain_convolutions(rebuilt.graph.node, shapes))
+    convolutions = sorted(decoder.sources.values())
+    _declare_parts(rebuilt.graph, build.sites, {name: weights[name].shape for name in convolutions})
+    return Int8Network(rebuilt, build.sites, convolutions)
 
 
-def _declare_parts(graph: Any, sites: Mapping[str, Site]) -> None:
-    """Let the graph expect the weights that its sites make."""
+def _declare_parts(graph: Any, sites: Mapping[str, Site], convolutions: Mapping[str, tuple[int, ...]]) -> None:
+    """Let the graph expect the weights that are made for its products and convolutions."""
     from onnx import TensorProto
 
     for name, site in sites.items():
@@ -338,6 +358,9 @@ def _declare_parts(graph: Any, sites: Mapping[str, Site]) -> None:
         graph.initializer.append(given_weight(name + SCALES, TensorProto.FLOAT, [columns]))
         if len(site.outliers):
             graph.initializer.append(given_weight(name + APART, TensorProto.FLOAT, [len(site.outliers), columns]))
+    for name, shape in convolutions.items():
+        graph.initializer.append(given_weight(name + WEIGHT, TensorProto.INT8, shape))
+        graph.initializer.append(given_weight(name + SCALES, TensorProto.FLOAT, shape[:1]))
 
 
 def filled_network(folder: Path) -> Any:
@@ -352,9 +375,7 @@ def filled_network(folder: Path) -> Any:
     if not (folder / INT8_GRAPH).is_file():
         raise LeadlineError(f"{folder} has no {INT8_GRAPH}, which --precision int8 needs: take --precision fp16")
     network = onnx.load(folder / INT8_GRAPH, load_external_data=False)
-    sites, names = read_sites(folder / INT8_SITES)
-    weights = CheckpointWeights(folder)
-    values = {**dict(weights.plain(names)), **dict(weights.of_sites(sites))}
+    values = dict(CheckpointWeights(folder).of(read_wanted(folder / INT8_SITES)))
     kept = [entry for entry in network.graph.initializer if entry.name not in values]
     del network.graph.initializer[:]
     network.graph.initializer.extend([*kept, *(numpy_helper.from_array(it, name) for name, it in values.items())])
