@@ -28,7 +28,7 @@ class TemporalFilter:
 
     def __init__(self) -> None:
         """Start before the first frame."""
-        self._last: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # brightness and log depth
+        self._last: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None  # brightness and depth
 
     def __call__(self, rgb: NDArray[np.uint8], depth_m: NDArray[np.float32]) -> NDArray[np.float32]:
         """Filter the next frame.
@@ -40,14 +40,11 @@ class TemporalFilter:
         Returns:
             Depth in metres, (H, W).
         """
-        grey, log_depth = _brightness(rgb), np.log(depth_m)
+        grey = _brightness(rgb)
         if self._last is not None and self._last[0].shape == grey.shape:
-            last_grey, last_log_depth = self._last
-            share = _share(grey - last_grey, log_depth - last_log_depth)
-            log_depth = (1 - share) * last_log_depth + share * log_depth
-        self._last = grey, log_depth
-        smoothed: NDArray[np.float32] = np.exp(log_depth).astype(np.float32)
-        return smoothed
+            depth_m = _averaged(grey - self._last[0], self._last[1], depth_m)
+        self._last = grey, depth_m
+        return depth_m
 
 
 def _brightness(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -60,13 +57,17 @@ def _brightness(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return grey
 
 
-def _share(brighter: NDArray[np.float32], farther: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the new frame weighs, from the changes of brightness and of log depth, (H, W)."""
+def _averaged(
+    brighter: NDArray[np.float32], last_m: NDArray[np.float32], depth_m: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Depth that goes from the last one to the new one by what the new frame weighs, (H, W)."""
     change = uniform_filter(np.abs(uniform_filter(brighter, GRAIN_PX)), REACH_PX)
+    everything = (np.mean(change > STILL) - FEW) / (MANY - FEW)
+    if everything >= 1:
+        return depth_m
     moving = (change - STILL) / (MOVING - STILL)
-    everything = (np.mean(moving > 0) - FEW) / (MANY - FEW)
+    farther = np.log(depth_m / last_m)
     jump = (np.abs(farther) - JUMP / 2) / (JUMP / 2)
-    share: NDArray[np.float32] = np.clip(np.maximum(np.maximum(moving, jump), everything), MIN_SHARE, 1).astype(
-        np.float32
-    )
-    return share
+    share = np.clip(np.maximum(np.maximum(moving, jump), everything), MIN_SHARE, 1)
+    averaged: NDArray[np.float32] = (last_m * np.exp(share * farther)).astype(np.float32)
+    return averaged

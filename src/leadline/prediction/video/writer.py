@@ -121,7 +121,7 @@ class ClipWriter(ABC):
 class SideBySide(ClipWriter):
     """Picture beside depth in colours, with a bar in metres below."""
 
-    codec, pixel_format, options = "libx264", "yuv420p", {"crf": "20", "preset": "veryfast"}
+    codec, pixel_format, options = "libx264", "yuv420p", {"crf": "20", "preset": "superfast"}
     _bar: tuple[tuple[float, float], NDArray[np.uint8]] | None = None
 
     def _sound(self, source: ClipReader) -> Any:
