@@ -59,9 +59,9 @@ def test_notes_warn_of_what_the_intervals_do_not_hold() -> None:
 
 def test_the_table_has_a_header_and_a_line_for_each_metric() -> None:
     header, *lines = table(comparison())
-    assert header == ["metric", "base", "small", "difference", "95 % interval", "won", "verdict"]
-    assert [line[0].split()[0] for line in lines] == list(METRICS)
-    assert lines[0] == ["delta1 ↑", "0.8000", "0.8200", "+0.0200", "+0.0100 to +0.0300", "62.5%", "better"]
+    assert header == ["metric", "base", "small", "change", "95 % interval", "won", "verdict"]
+    assert [line[0].split()[0] for line in lines] == [info.label for info in METRICS.values()]
+    assert lines[0] == ["δ1 ↑", "0.8000", "0.8200", "+0.0200", "+0.0100 to +0.0300", "62.5%", "better"]
     assert lines[3] == ["abs_rel ↓", "0.2000", "0.1500", "-0.0500", "-0.0600 to -0.0400", "70.0%", "better"]
     assert [line[-1] for line in lines] == ["better", *["unclear"] * 2, "better", "unclear", "worse", *["unclear"] * 3]
 
@@ -76,7 +76,7 @@ def test_the_page_has_a_section_for_each_comparison() -> None:
     page = markdown([comparison(other="a|b"), comparison(changes=CHANGES[:3], resampled="pictures")])
     first, second = page.split("## ")[1:]
     assert first.startswith("a|b against base\n") and second.startswith("small against base\n")
-    assert "| metric | base | a\\|b | difference |" in first
+    assert "| metric | base | a\\|b | change |" in first
     assert "| abs_rel ↓ | 0.2000 | 0.1500 | -0.0500 | -0.0600 to -0.0400 | 70.0% | better |" in first
     assert "Most improved, by abs_rel:\n\n| picture | base | a\\|b | difference |" in first
     assert "| p9 | 0.2000 | 0.3000 | +0.1000 |" in first

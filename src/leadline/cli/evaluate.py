@@ -2,16 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import Runtime, print_table, render_table, run_by
+from leadline.cli.console import Runtime, print_table, print_text, run_by
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
+MAX_NAME = 14
+"""Letters of a model's name that heads a column."""
 
 Processes = Annotated[int, Parameter(validator=Number(gte=1))]
 Rows = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -63,8 +62,8 @@ def evaluate(
     )
     result = report.to_json()
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
-    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} images{unscored}")
-    print_table(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
+    print_text(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} images{unscored}")
+    print_table(*_metrics_rows({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         save_report(report, out)
         print(f"metrics.json and per_image.csv written to {out}")
@@ -104,9 +103,14 @@ def compare(
         show_progress=sys.stderr.isatty(),
     )
     for comparison in comparisons:
-        print(f"{comparison.other} against {comparison.first}: {about(comparison)}")
-        print_table(render_table(*table(comparison)))
-        print("\n".join(filter(None, [READING, *notes(comparison), hashes(comparison)])))
+        header, *rows = table(comparison)
+        names = f"{comparison.other} against {comparison.first}"
+        if max(map(len, header)) > MAX_NAME:
+            header[1:3] = "first", "second"
+            names = f"{comparison.other} (second) against {comparison.first} (first)"
+        print_text(f"{names}: {about(comparison)}")
+        print_table(header, *rows)
+        print_text("\n".join(filter(None, [READING, *notes(comparison), hashes(comparison)])))
     if out is not None:
         with atomic_file(out / "compare.md") as temporary:
             temporary.write_text(markdown(comparisons), encoding="utf-8")
@@ -174,10 +178,9 @@ def figure(
     return 0
 
 
-def _metrics_table(averagings: dict[str, dict[str, float]]) -> "Table":
+def _metrics_rows(averagings: dict[str, dict[str, float]]) -> list[list[str]]:
+    """A line for each metric, the header first."""
     from leadline.evaluation import METRICS
 
-    arrows = {"higher": "↑", "lower": "↓"}
-    header = ["", *(f"{info.name} {arrows[info.better]}" for info in METRICS.values())]
-    rows = [[name, *(f"{values[key]:.4f}" for key in METRICS)] for name, values in averagings.items()]
-    return render_table(header, *rows)
+    rows = [[info.heading, *(f"{values[key]:.4f}" for values in averagings.values())] for key, info in METRICS.items()]
+    return [["", *averagings], *rows]

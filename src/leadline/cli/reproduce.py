@@ -7,6 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from leadline.cli.console import print_markdown
+
 
 def reproduce(
     *,
@@ -31,6 +33,6 @@ def reproduce(
     from leadline.training.reproduce import reproduce as run_reproduction
 
     page = run_reproduction(data, out, only or (), epochs, encoder_weights, sys.stderr.isatty())
-    print(page.read_text(encoding="utf-8"))
+    print_markdown(page.read_text(encoding="utf-8"))
     print(f"written to {page}")
     return 0

@@ -25,7 +25,6 @@ READING = (
     "Won: the share of pictures on which the second model is better, ties counted half. "
     "Each interval holds by itself, not all of them together."
 )
-ARROWS = {"higher": "↑", "lower": "↓"}
 COLOURS = {"better": "#0072b2", "worse": "#d55e00", "unclear": "0.5"}  # apart for the colour-blind too
 MIN_SHOWN = 1e-4  # of a relative error; a logarithmic axis has no place for 0
 MAX_NAME, MAX_TITLE = 44, 130  # letters
@@ -78,13 +77,13 @@ def _holes(comparison: Comparison) -> str:
 
 def table(comparison: Comparison) -> list[list[str]]:
     """A table's lines, the header first: metric, both means, their difference, its interval, wins and verdict."""
-    header = ["metric", comparison.first, comparison.other, "difference", "95 % interval", "won", "verdict"]
+    header = ["metric", comparison.first, comparison.other, "change", "95 % interval", "won", "verdict"]
     return [header, *(_line(it) for it in comparison.differences)]
 
 
 def _line(it: Difference) -> list[str]:
     return [
-        f"{it.metric} {ARROWS[METRICS[it.metric].better]}",
+        METRICS[it.metric].heading,
         f"{it.first:.4f}",
         f"{it.other:.4f}",
         f"{it.difference:+.4f}",
@@ -226,7 +225,7 @@ def _draw_intervals(axis: Any, comparison: Comparison) -> None:
         axis.text(1.02, place, f"{middle:+.2f} %", transform=axis.get_yaxis_transform(), va="center", color=colour)
     axis.axvline(0, color="0.3", linewidth=1)
     axis.set_xlim(ends[0] - margin, ends[1] + margin)
-    axis.set_yticks(range(len(shown)), [f"{it.metric} {ARROWS[METRICS[it.metric].better]}" for it in shown])
+    axis.set_yticks(range(len(shown)), [METRICS[it.metric].heading for it in shown])
     axis.invert_yaxis()
     axis.grid(alpha=0.3, axis="x")
     axis.set_xlabel(f"mean difference in % of the mean of\n{_wrapped(comparison.first, MAX_NAME)}", parse_math=False)
