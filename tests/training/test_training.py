@@ -66,10 +66,10 @@ def test_a_run_leaves_everything_that_describes_it(rooms: Path, tiny_settings: R
     out = tmp_path / "run"
     best = train(tiny_settings, rooms, Run(out), "tiny")
     assert best == out / "checkpoints" / "best"
-    for name in ("settings.toml", "run.json", "metrics.csv", "curves.png", "validation/epoch_002.png"):
+    for name in ("settings.toml", "run.json", "metrics.csv", "curves.png", "validation/epoch_003.png"):
         assert (out / name).is_file(), name
     assert list((out / "tensorboard").glob("events*"))
-    assert [row["epoch"] for row in read_rows(out)] == [0, 1, 2]
+    assert [row["epoch"] for row in read_rows(out)] == [1, 2, 3]
     splits = {part: set((out / "splits" / f"{part}.txt").read_text().split()) for part in ("train", "val", "test")}
     assert sum(map(len, splits.values())) == 32 == len(set.union(*splits.values()))
     model = load_model(out)
@@ -103,7 +103,9 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
-        with pytest.raises(Interrupted, match=f"stopped after step {step}; continue with --resume"):
+        with pytest.raises(
+            Interrupted, match=f"stopped after step {step} of 12 in epoch . of 3; continue with --resume"
+        ):
             train(tiny_settings, rooms, Run(tmp_path / "stopped"), "tiny")
     assert signal.getsignal(signal.SIGINT) is handler
     resume(Run(tmp_path / "stopped"))

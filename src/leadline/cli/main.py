@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
     try:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
@@ -72,6 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as error:
         print(f"leadline: {error}", file=sys.stderr)
         return INTERRUPTED
+
+
+class StderrHandler(logging.Handler):
+    """Writes to what stderr is now: while a progress line is drawn, that keeps it below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        print(self.format(record), file=sys.stderr)
 
 
 def to_user_error(error: Exception) -> Exception:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from leadline.errors import LeadlineError
-from leadline.training import RunSettings, recipe_names
+from leadline.training import Run, RunSettings, Status, recipe_names
 
 
 def train(
@@ -28,19 +28,24 @@ def train(
         resume: folder of an interrupted run to resume, with its own settings.
         settings: override the recipe's.
     """
-    from leadline.training import resume_stages
-    from leadline.training import train as run_training
-
     show_progress = sys.stderr.isatty()
     if resume is not None:
         if recipe or data or out or settings:
             raise LeadlineError("--resume RUN takes everything from the run; leave the recipe and other settings out")
+        run = Run(resume)
+        if run.status is Status.DONE:  # said before anything slow is imported
+            print(f"{resume} is finished: there is nothing to resume\nbest checkpoint: {run.best}")
+            return 0
+        from leadline.training import resume_stages
+
         best = resume_stages(resume, show_progress)
     else:
         if recipe is None:
             raise LeadlineError(f"name a recipe or give --resume RUN; recipes: {', '.join(recipe_names())}")
         if data is None or out is None:
             raise LeadlineError("training needs --data DIR and --out RUN")
+        from leadline.training import train as run_training
+
         overrides = settings.model_dump(exclude_unset=True) if settings else {}
         best = run_training(recipe, data=data, out=out, settings=overrides, show_progress=show_progress)
     print(f"best checkpoint: {best}")

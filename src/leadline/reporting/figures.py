@@ -64,7 +64,7 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
         monitor: the metric that chooses the best epoch; its best is marked.
     """
     plt = pyplot()
-    epochs = [row["epoch"] + 1 for row in rows]
+    epochs = [row["epoch"] for row in rows]
     shown = list(dict.fromkeys(["train_loss", "abs_rel", "delta1", "rms", monitor]))
     figure, axes = plt.subplots(1, len(shown), figsize=(3.5 * len(shown), 3.2), layout="constrained")
     for axis, key in zip(axes, shown, strict=True):
@@ -99,7 +99,7 @@ def compare_curves(path: Path, runs: Mapping[str, Sequence[Mapping[str, float]]]
     figure, axes = plt.subplots(1, len(titles), figsize=(15, 3.8), layout="constrained")
     for axis, (key, title) in zip(axes, titles.items(), strict=True):
         for name, rows in runs.items():
-            axis.plot([row["epoch"] + 1 for row in rows], [row[key] for row in rows], marker="o", ms=3, label=name)
+            axis.plot([row["epoch"] for row in rows], [row[key] for row in rows], marker="o", ms=3, label=name)
         axis.set_title(title)
         axis.set_xlabel("epoch")
         axis.set_xlim(left=0.5)

@@ -24,6 +24,7 @@ from leadline.models import ERROR_LAYER, NO_WEIGHTS, DepthModel, ModelSettings, 
 from leadline.training.callbacks import BestCheckpoint, InterruptHandler, MetricsRecorder
 from leadline.training.distributed import is_first_process
 from leadline.training.lightning_module import DepthTraining
+from leadline.training.progress import TrainingProgress
 from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 from leadline.training.trainer import build_trainer
@@ -204,7 +205,8 @@ def _fit(
     show_progress: bool,
 ) -> Path:
     parts = _parts(model, settings, dataset, splits, run)
-    trainer = build_trainer(settings, splits, run, parts.callbacks, show_progress)
+    progress = TrainingProgress(parts.metrics.rows, settings.monitor, show_progress)
+    trainer = build_trainer(settings, splits, run, [*parts.callbacks, progress])
     with parts.interrupts.catching_interrupts():
         trainer.fit(parts.module, parts.data, ckpt_path=state, weights_only=True)
         parts.best.finish(trainer, parts.module)

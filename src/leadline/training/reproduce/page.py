@@ -200,7 +200,7 @@ def _all_rows(folder: Path) -> list[dict[str, float]]:
     """Rows of every stage, epochs counted on; of several runs the first one's, and their average as an epoch more."""
     runs = [run for stage in Run(folder).stages for run in dict.fromkeys((stage.trained[0], stage))]
     rows = [row for run in runs for row in run.read_rows()]
-    return [{**row, "epoch": float(epoch)} for epoch, row in enumerate(rows)]
+    return [{**row, "epoch": float(epoch)} for epoch, row in enumerate(rows, start=1)]
 
 
 def _recipe_epochs(experiment: Experiment) -> str:
