@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
+from leadline.cli.console import EXIT_USAGE, Runtime, counting, depths, run_by
 
 
 def cluster(
@@ -47,13 +47,17 @@ def cluster(
     formats = [name.strip() for name in format.split(",") if name.strip()]
     jobs, num_there = jobs_left(source, out, formats)
     broken = []
-    for done in predict_on_cluster(jobs, source, out, run_by(model, backend), formats, **camera) if jobs else ():
-        if done.error:
-            broken.append(done)
-        else:
-            print(f"{done.picture}  {depths(done.near_m, done.median_m, done.far_m)}  {done.focal}", flush=True)
-    num_written = len(jobs) - len(broken)
-    print(f"{num_written} of {len(jobs) + num_there} images written to {out}, {num_there} already existed")
+    with counting("images", len(jobs)) as count:
+        found = predict_on_cluster(jobs, source, out, run_by(model, backend), formats, **camera) if jobs else ()
+        for num_done, done in enumerate(found, start=1):
+            count(num_done)
+            if done.error:
+                broken.append(done)
+            else:
+                print(f"{done.picture}  {depths(done.near_m, done.median_m, done.far_m)}  {done.focal}", flush=True)
+    num_written, num_all = len(jobs) - len(broken), len(jobs) + num_there
+    kinds = f" as {', '.join(formats)}" * bool(num_written and formats)
+    print(f"{num_written} of {num_all} images written to {out}{kinds}, {num_there} already there")
     for done in broken:
         print(f"leadline: {done.error}", file=sys.stderr)
     return EXIT_USAGE if broken else 0

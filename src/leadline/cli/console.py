@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -67,6 +68,33 @@ def print_markdown(page: str) -> None:
             continue
         header, _, *rows = ([cell.strip() for cell in line[1:-1].split(" | ")] for line in block.splitlines())
         print_table(header, *rows)
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Draw count and time left at the foot of the terminal, below what is printed meanwhile.
+
+    Args:
+        what: is counted, in the plural.
+        total: how many there are; of one nothing is drawn.
+
+    Yields:
+        What is to be called with the number that are done.
+    """
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    console.width -= len("^C")  # which the terminal writes behind the line
+    left = TimeRemainingColumn(), TextColumn("left")
+    columns = (MofNCompleteColumn(), TextColumn(what), BarColumn(bar_width=None), *left)
+    bar = Progress(*columns, console=console, expand=True, transient=True, redirect_stdout=sys.stdout.isatty())
+    with bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def depths(near_m: float, median_m: float, far_m: float) -> str:

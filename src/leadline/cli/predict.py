@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
+from leadline.cli.console import EXIT_USAGE, Runtime, counting, depths, run_by
 from leadline.errors import LeadlineError
 
 Options = dict[str, Any]
@@ -98,7 +98,10 @@ def predict(
         more: Options = {"max_pixels": max_pixels or MAX_PIXELS, "max_triangles": max_triangles}
         more |= {"tiled": tile, "anchor": anchor}
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-        return _do(_jobs(found, out, skip_existing, {"seconds": seconds or inf}, limit, more, shared))
+        code = _do(_jobs(found, out, skip_existing, {"seconds": seconds or inf}, limit, more, shared))
+    for recording in recordings:
+        print(f"recording written to {recording}: open it with 'rerun {recording}'")
+    return code
 
 
 def _jobs(
@@ -211,7 +214,7 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
     from leadline.prediction.video import clip_paths, predict_video
 
     if skip_existing and all(is_whole(it) for it in clip_paths(stem, options["formats"], str(path)).values()):
-        print(f"{path.name}: its results already exist")
+        print(f"{path.name}: its results are already there")
         return 0
     clip = predict_video(path, stem, on_prediction=log and log.clip(path.name), **options)
     print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
@@ -230,22 +233,27 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
     fused = _fused(options["anchor"]) if "fused" in options["formats"] else None
     options["formats"] = [name for name in options["formats"] if name not in TOGETHER]
     watchers = [watch for watch in (log and log.picture, fused and fused.add) if watch]
-    broken, num_written, existed = [], 0, ""
+    broken, num_written, there = [], 0, ""
+    places = {path: place for place, path in enumerate(pictures, start=1)}
     width = max(len(path.name) for path in pictures)
     try:
-        for result in predict_files(pictures, out, on_prediction=_all(watchers), **options):
-            if result.summary is None:
-                broken.append(result)
-                continue
-            num_written += 1
-            notes = f"  {result.notes}" if result.notes else ""
-            print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
+        with counting("images", len(pictures)) as count:
+            for result in predict_files(pictures, out, on_prediction=_all(watchers), **options):
+                count(places[result.path])
+                if result.summary is None:
+                    broken.append(result)
+                    continue
+                num_written += 1
+                notes = f"  {result.notes}" if result.notes else ""
+                print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
         if fused and num_written:
             fused.write(out / FUSED)
         num_there = len(pictures) - len(broken) - num_written
-        existed = f", {num_there} already existed" * bool(num_there)
+        there = f", {num_there} already there" * bool(num_there)
     finally:  # also where the contact sheet or the viewer fails
-        print(f"{num_written} of {len(pictures)} images written to {out}{existed} ({options['model'].runtime})")
+        kinds = f" as {', '.join(options['formats'])}" * bool(num_written and options["formats"])
+        runtime = options["model"].runtime
+        print(f"{num_written} of {len(pictures)} images written to {out}{kinds}{there} ({runtime})")
         for result in broken:
             print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)
