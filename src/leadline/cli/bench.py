@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import print_table, print_text
+from leadline.cli.console import LIST, OUT, Names, print_table, print_text
 from leadline.errors import LeadlineError
 
 if TYPE_CHECKING:
@@ -23,18 +23,17 @@ KINDS = ("cpu", "cuda", "mps")
 IN_MODEL = "in model"
 """Instead of a time where a backend preprocesses and postprocesses as part of the model."""
 
-Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
-Batches = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=(), validator=Number(gte=1))]
+Batches = Annotated[list[int] | None, LIST, Parameter(validator=Number(gte=1))]
 
 
 def bench(
     *models: str,
-    data: Words = None,
+    data: Names = None,
     size: str | None = None,
     batch: Batches = None,
-    device: Words = None,
+    device: Names = None,
     rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 7,
-    out: Path | None = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> int:
     """Time models: decode, preprocess, model, postprocess and write separately, then end to end.
 

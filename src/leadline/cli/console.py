@@ -4,9 +4,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from cyclopts import Token
     from rich.console import Console
     from rich.table import Table
 
@@ -20,6 +24,28 @@ PIPE_WIDTH = 200
 """Letters in a line where the output is no terminal."""
 GAP = 2
 """Letters between two columns."""
+
+
+def split_commas(kind: Any, tokens: Sequence["Token"]) -> list[Any]:
+    """A list as every command takes it: `a,b`, several words, or the flag repeated; whole numbers where it is of those.
+
+    What is there under a name with a comma stays whole.
+    """
+    given = [[token.value] if Path(token.value).exists() else token.value.split(",") for token in tokens]
+    words = [word.strip() for group in given for word in group if word.strip()]
+    return [int(word) for word in words] if int in get_args(kind) else words
+
+
+LIST = Parameter(converter=split_commas, consume_multiple=True, negative=())
+"""How lists are given."""
+Names = Annotated[list[str] | None, LIST]
+Formats = Annotated[Sequence[str], LIST]
+OUT = Parameter(alias="-o")
+
+
+def example(line: str) -> str:
+    """What stands below a command's help."""
+    return f"Example: {line}"
 
 
 def run_by(model: str, backend: Runtime | None) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import Runtime, print_table, print_text, run_by
+from leadline.cli.console import OUT, Runtime, print_table, print_text, run_by
 
 MAX_NAME = 14
 """Letters of a model's name that heads a column."""
@@ -26,7 +26,7 @@ def evaluate(
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
     cluster: Annotated[bool, Parameter(negative=())] = False,
-    out: Path | None = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> int:
     """Score a model under a named protocol, per image and pooled.
 
@@ -76,7 +76,7 @@ def compare(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
-    out: Path | None = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> int:
     """Compare models with the first one, image by image, with 95 % confidence intervals.
 
@@ -126,7 +126,7 @@ def report(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
-    out: Path = Path("report.html"),
+    out: Annotated[Path, OUT] = Path("report.html"),
     rows: Rows = 3,
 ) -> int:
     """Write an HTML report of where models fail, in one file that needs no network.
@@ -156,7 +156,7 @@ def figure(
     data: Path,
     split: str = "official/test",
     protocol: str = "nyu-eigen",
-    out: Path,
+    out: Annotated[Path, OUT],
     rows: Rows = 4,
 ) -> int:
     """Draw image, ground truth, prediction and error of test images.

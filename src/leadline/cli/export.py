@@ -1,15 +1,17 @@
 """The command that exports a model: `leadline export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from leadline.cli.console import print_table
+from leadline.cli.console import OUT, print_table
 
 if TYPE_CHECKING:
     from leadline.export import Check
 
 
-def export(model: str = "default", /, *, out: Path, precision: Literal["float32", "fp16", "int8"] = "float32") -> int:
+def export(
+    model: str = "default", /, *, out: Annotated[Path, OUT], precision: Literal["float32", "fp16", "int8"] = "float32"
+) -> int:
     """Export a model to ONNX or OpenVINO, for images of any size and focal length, and verify it.
 
     Args:

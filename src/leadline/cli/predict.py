@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, Runtime, counting, depths, run_by
+from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, run_by
 from leadline.errors import LeadlineError
 
 Options = dict[str, Any]
@@ -24,8 +24,8 @@ def predict(
     *paths: str,
     model: str = "default",
     backend: Runtime | None = None,
-    out: Path = Path("depth"),
-    format: str = "depth,color,npz",
+    out: Annotated[Path, OUT] = Path("depth"),
+    format: Formats = ("depth", "color", "npz"),
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
@@ -54,7 +54,7 @@ def predict(
         backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
             (docs/models.md).
         out: folder for the results.
-        format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
+        format: depth (16-bit PNG, millimetres), color, uncertainty (from models that
             estimate it), normals (16-bit PNG, camera space), floor (occupancy and heights from above, PNG and YAML for
             ROS's map_server), npz, exr, pfm, colmap (its dense map), ply (point cloud), points (point cloud as GLB),
             glb (textured surface); for all images together: sheet (one contact sheet), fused (one PLY of the images of
@@ -79,13 +79,9 @@ def predict(
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
     from leadline.io import camera_from_options
-    from leadline.prediction import (
-        MAX_PIXELS,
-        RerunLog,
-        open_anchored_backend,
-    )
+    from leadline.prediction import MAX_PIXELS, RerunLog, open_anchored_backend
 
-    formats = _formats(format)
+    _check_formats(format)
     given = camera_from_options(focal_px, fov, intrinsics, undistort)  # refuses before the model is loaded
     found, recordings = _find([*paths, *(rerun or ())], seconds)  # --rerun takes what follows
     anchor = _anchor(found.images, known, sparse, colmap, camera_height)
@@ -94,7 +90,7 @@ def predict(
     with nullcontext() if rerun is None else RerunLog(*recordings) as log:
         num_images = inf if found.moving else len(found.images)
         opened = open_anchored_backend(run_by(model, backend), anchor, num_images)
-        shared = {"model": opened, "formats": formats, "log": log, "given": given}
+        shared = {"model": opened, "formats": list(format), "log": log, "given": given}
         more: Options = {"max_pixels": max_pixels or MAX_PIXELS, "max_triangles": max_triangles}
         more |= {"tiled": tile, "anchor": anchor}
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
@@ -136,12 +132,10 @@ def _anchor(images: list[Path], *told: Any) -> Any:
     return read_anchor(images, *told)
 
 
-def _formats(words: str) -> list[str]:
+def _check_formats(formats: Sequence[str]) -> None:
     from leadline.prediction import check_formats
 
-    formats = [name.strip() for name in words.split(",") if name.strip()]
     check_formats([name for name in formats if name not in TOGETHER])
-    return formats
 
 
 class _Found(NamedTuple):

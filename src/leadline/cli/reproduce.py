@@ -7,14 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import print_markdown
+from leadline.cli.console import OUT, Names, print_markdown
 
 
 def reproduce(
     *,
     data: Path,
-    out: Path,
-    only: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    out: Annotated[Path, OUT],
+    only: Names = None,
     epochs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     encoder_weights: dict[str, Path] | None = None,
 ) -> int:

@@ -4,10 +4,22 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
+from leadline.cli.console import OUT
+from leadline.data import DataSettings
 from leadline.errors import LeadlineError
-from leadline.training import Run, RunSettings, Status, recipe_names
+from leadline.models import ModelSettings
+from leadline.training import LossSettings, OptimizerSettings, Run, RunSettings, Status, recipe_names
+
+
+class Settings(RunSettings):
+    """The settings of a run, each part a section of the help."""
+
+    model: Annotated[ModelSettings, Parameter(group=Group("Model", sort_key=1))] = ModelSettings()
+    data: Annotated[DataSettings, Parameter(group=Group("Data", sort_key=2))] = DataSettings()
+    loss: Annotated[LossSettings, Parameter(group=Group("Loss", sort_key=3))] = LossSettings()
+    optimizer: Annotated[OptimizerSettings, Parameter(group=Group("Optimizer", sort_key=4))] = OptimizerSettings()
 
 
 def train(
@@ -15,9 +27,9 @@ def train(
     /,
     *,
     data: Path | None = None,
-    out: Path | None = None,
+    out: Annotated[Path | None, OUT] = None,
     resume: Path | None = None,
-    settings: Annotated[RunSettings | None, Parameter(name="*")] = None,
+    settings: Annotated[Settings | None, Parameter(name="*")] = None,
 ) -> int:
     """Train a model by a recipe; any of its settings can be overridden here.
 
