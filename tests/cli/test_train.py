@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from one_line import fails
 
 from leadline.cli.main import main
 
@@ -81,3 +82,40 @@ def test_a_finished_run_says_so_without_a_training(
     assert main(["train", "--resume", str(run)]) == 0
     printed = capsys.readouterr().out
     assert printed == f"{run} is finished: there is nothing to resume\nbest checkpoint: {run}/checkpoints/best\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--optimizer.clip-norm", "0"], "leadline: --optimizer.clip-norm: "),
+        (["--model.height", "0"], "leadline: --model.height: "),
+        (
+            ["--model.head.min-depth-m", "5", "--model.head.max-depth-m", "3"],
+            "--model.head.min-depth-m must be less than --model.head.max-depth-m",
+        ),
+        (["--model.hieght", "96"], "Did you mean --model.height?"),
+        (["--uncertainty-only"], "leadline: --uncertainty-only wants"),
+    ],
+)
+def test_mistakes_name_flags(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in fails(capsys, "train", "report-cae", "--data", "nowhere", "--out", "nothing", *words)
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("tensorboard", ["train", "report-cae", "--data", "d", "--out", "o"]),
+        ("matplotlib", ["train", "report-cae", "--data", "d", "--out", "o"]),
+        ("tomli_w", ["reproduce", "--data", "d", "--out", "o"]),
+        ("matplotlib", ["report", "--data", "d"]),
+        ("matplotlib", ["figure", "--data", "d", "--out", "o"]),
+        ("matplotlib", ["compare", "a", "b", "--data", "d", "--out", "o"]),
+    ],
+)
+def test_a_missing_package_is_told_before_the_work(
+    package: str, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    assert fails(capsys, *words) == (
+        f'leadline: this needs {package}, which is not installed: pip install "leadline[torch]"'
+    )

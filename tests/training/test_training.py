@@ -338,7 +338,7 @@ def test_uncertainty_alone_wants_a_model_and_a_layer(
     head = tiny_settings.model.head.model_copy(update={"uncertainty": uncertainty})
     model = tiny_settings.model.model_copy(update={"head": head})
     settings = tiny_settings.model_copy(update={"uncertainty_only": True, "init": init, "model": model})
-    with pytest.raises(LeadlineError, match="uncertainty_only wants a model to start from"):
+    with pytest.raises(LeadlineError, match="--uncertainty-only wants a model to start from"):
         train(settings, rooms, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -352,7 +352,9 @@ def test_an_encoder_is_restored_only_from_a_model_to_pretrained_weights(
 ) -> None:
     model = ModelSettings(network=network, encoder=EncoderSettings(weights=weights))  # type: ignore[arg-type]
     settings = tiny_settings.model_copy(update={"restore_encoder": 0.5, "init": init, "model": model})
-    with pytest.raises(LeadlineError, match="restore_encoder wants a model to start from and its encoder's pretrained"):
+    with pytest.raises(
+        LeadlineError, match="--restore-encoder wants a model to start from and its encoder's pretrained"
+    ):
         train(settings, rooms, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -22,6 +23,8 @@ EXIT_USAGE = 2
 """Exit code after a mistake by the user, also when a data set is broken."""
 PIPE_WIDTH = 200
 """Letters in a line where the output is no terminal."""
+TRAINING = ("torch", "timm", "pytorch_lightning", "torchmetrics", "tensorboard", "tomli_w", "matplotlib")
+"""Packages that training needs, of which some are not imported before the first epoch ends."""
 GAP = 2
 """Letters between two columns."""
 
@@ -46,6 +49,17 @@ OUT = Parameter(alias="-o")
 def example(line: str) -> str:
     """What stands below a command's help."""
     return f"Example: {line}"
+
+
+def require_packages(*names: str) -> None:
+    """Find packages that are imported only when the work is done.
+
+    Raises:
+        ModuleNotFoundError: if one is not installed; the command line tells which extra brings it.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def run_by(model: str, backend: Runtime | None) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import OUT, Runtime, print_table, print_text, run_by
+from leadline.cli.console import OUT, Runtime, print_table, print_text, require_packages, run_by
 
 MAX_NAME = 14
 """Letters of a model's name that heads a column."""
@@ -93,6 +93,7 @@ def compare(
     from leadline.reporting import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
 
     if out is not None:
+        require_packages("matplotlib")
         require_target(out, folder=True)
     comparisons = run_comparison(
         *models,
@@ -142,6 +143,7 @@ def report(
         out: the file to write.
         rows: number of best, median and worst images of the first model to show.
     """
+    require_packages("matplotlib")
     from leadline.reporting import write_report
 
     names = models or ("default",)
@@ -171,6 +173,7 @@ def figure(
         out: folder for the sheets, metrics.json and per_image.csv.
         rows: images per sheet.
     """
+    require_packages("matplotlib")
     from leadline.reporting import draw_sheets
 
     for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):

@@ -131,5 +131,5 @@ def to_user_error(error: Exception) -> Exception:
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         from leadline.training import format_validation_error
 
-        return format_validation_error(reason, "settings")
+        return format_validation_error(reason, "")
     return error

@@ -242,15 +242,26 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
                 print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
         if fused and num_written:
             fused.write(out / FUSED)
+            print(f"one cloud of all images: {out / FUSED}")
         num_there = len(pictures) - len(broken) - num_written
         there = f", {num_there} already there" * bool(num_there)
     finally:  # also where the contact sheet or the viewer fails
-        kinds = f" as {', '.join(options['formats'])}" * bool(num_written and options["formats"])
-        runtime = options["model"].runtime
-        print(f"{num_written} of {len(pictures)} images written to {out}{kinds}{there} ({runtime})")
+        _print_written(num_written, len(pictures), out, there, options)
         for result in broken:
             print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)
+
+
+def _print_written(num_written: int, num_all: int, out: Path, there: str, options: Options) -> None:
+    """Say how many images were written where, as what and by what, and which files are of all of them."""
+    from leadline.io import CONTACT_SHEET
+
+    formats = options["formats"]
+    kinds = f" as {', '.join(formats)}" * bool(num_written and formats)
+    done = f"written to {out}{kinds}" if formats else "predicted"
+    print(f"{num_written} of {num_all} images {done}{there} ({options['model'].runtime})")
+    if options["sheet"] and num_written and (out / CONTACT_SHEET).exists():
+        print(f"contact sheet: {out / CONTACT_SHEET}")
 
 
 def _fused(anchor: Any) -> Any:

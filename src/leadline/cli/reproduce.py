@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import OUT, Names, print_markdown
+from leadline.cli.console import OUT, TRAINING, Names, print_markdown, require_packages
 
 
 def reproduce(
@@ -30,6 +30,7 @@ def reproduce(
         epochs: number of epochs instead of the recipes', for a quick try.
         encoder_weights: file of an encoder's weights instead of a download: --encoder-weights.densenet121 FILE.
     """
+    require_packages(*TRAINING)
     from leadline.training.reproduce import reproduce as run_reproduction
 
     page = run_reproduction(data, out, only or (), epochs, encoder_weights, sys.stderr.isatty())

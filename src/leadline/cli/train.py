@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Group, Parameter
 
-from leadline.cli.console import OUT
+from leadline.cli.console import OUT, TRAINING, require_packages
 from leadline.data import DataSettings
 from leadline.errors import LeadlineError
 from leadline.models import ModelSettings
@@ -40,6 +40,7 @@ def train(
         resume: folder of an interrupted run to resume, with its own settings.
         settings: override the recipe's.
     """
+    require_packages(*TRAINING)
     show_progress = sys.stderr.isatty()
     if resume is not None:
         if recipe or data or out or settings:

@@ -198,7 +198,7 @@ class BestCheckpoint(Callback):
         if not trainer.is_global_zero:
             return
         if self._last_is_best(pl_module):
-            self._save(pl_module)
+            self._save(trainer, pl_module)
 
     def _last_is_best(self, pl_module: Any) -> bool:
         """Whether no validated epoch was better than the last, those aside whose checkpoint is gone."""
@@ -224,10 +224,10 @@ class BestCheckpoint(Callback):
             # Resumed after its last step: the module has the weights that go on, the state those that were averaged.
             state = trainer.strategy.load_checkpoint(self._run.state_file, weights_only=True)
             pl_module.load_state_dict(state["state_dict"])
-        self._save(pl_module)
+        self._save(trainer, pl_module)
         return best
 
-    def _save(self, pl_module: Any) -> None:
+    def _save(self, trainer: Trainer, pl_module: Any) -> None:
         run, settings = self._run.read_record(), pl_module.settings
         # A run of an older version has not written it down.
         encoder_weights = run.get("encoder_weights") or encoder_origin(settings)
@@ -238,6 +238,8 @@ class BestCheckpoint(Callback):
             "settings": _without_paths(settings, encoder_weights),
             "validation": self._metrics.rows[-1] if self._metrics.rows else {},
         }
+        if trainer.optimizers:  # otherwise several trained models were averaged
+            record["trained"] = Place.of(trainer)._asdict()
         save_checkpoint(self._run.best, pl_module.model, record, model_card(record))
 
 

@@ -135,13 +135,13 @@ def _check(settings: RunSettings) -> None:
     """Refuse settings that ask for what cannot be, before anything is opened."""
     if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
         raise LeadlineError(
-            "uncertainty_only wants a model to start from and a head that learns it: give --init and "
+            "--uncertainty-only wants a model to start from and a head that learns it: give --init and "
             "--model.head.uncertainty"
         )
     has_origin = settings.model.network == "encoder-decoder" and settings.model.encoder.weights != NO_WEIGHTS
     if settings.restore_encoder and not (settings.init and has_origin):
         raise LeadlineError(
-            "restore_encoder wants a model to start from and its encoder's pretrained weights: give --init and "
+            "--restore-encoder wants a model to start from and its encoder's pretrained weights: give --init and "
             "--model.encoder.weights"
         )
     if settings.monitor not in METRICS:
