@@ -62,6 +62,17 @@ def test_a_sheet_is_a_png_of_a_size_to_look_at(tmp_path: Path) -> None:
     assert figures.pyplot().get_fignums() == []
 
 
+def test_a_sheet_s_title_stands_above(drawn: list[Any]) -> None:
+    depth_sheet(Path("x.png"), [scored(0)], "base_$5, protocol nyu-eigen")
+    assert drawn[0].get_suptitle() == "base_$5, protocol nyu-eigen"
+
+
+def test_curves_have_the_metrics_names_and_units(drawn: list[Any]) -> None:
+    learning_curves(Path("x.png"), [epoch_row(1)], "abs_rel")
+    titles = [axis.get_title() for axis in drawn[0].axes]
+    assert titles == ["training loss", "validation abs_rel", "validation δ1", "validation rms in metres"]
+
+
 def test_a_title_with_dollars_is_no_formula(tmp_path: Path) -> None:
     depth_sheet(tmp_path / "sheet.png", [scored(0)._replace(title="cost_$5_and_$6")])
     assert (tmp_path / "sheet.png").is_file()

@@ -81,7 +81,7 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(callbacks, "save_checkpoint", save)
     monkeypatch.setattr(callbacks, "learning_curves", lambda path, rows, monitor: None)
-    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows, title: None)
     return records
 
 
@@ -232,7 +232,7 @@ def test_a_sheet_shows_a_few_pictures_spread_over_the_validation(
     shown: list[str],
 ) -> None:
     sheets: list[tuple[Path, list[ScoredPicture]]] = []
-    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows: sheets.append((path, rows)))
+    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows, title: sheets.append((path, rows)))
     Callbacks(tmp_path, indices).validate([0.5], first=3)
     ((path, rows),) = sheets
     assert path == tmp_path / "validation" / "epoch_004.png"

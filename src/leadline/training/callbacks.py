@@ -145,7 +145,9 @@ class MetricsRecorder(Callback):
             writer.writerows(self.rows)
         if trainer.optimizers:
             learning_curves(self._run.curves_file, self.rows, pl_module.settings.monitor)
-        depth_sheet(self._run.sheet_file(int(row["epoch"])), _predicted(pl_module, self._dataset, self._shown))
+        title = f"{self._run.folder.name}: validation of epoch {row['epoch']}"
+        shown = _predicted(pl_module, self._dataset, self._shown)
+        depth_sheet(self._run.sheet_file(int(row["epoch"])), shown, title)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Log how well the epoch, or the average of weights, does."""
