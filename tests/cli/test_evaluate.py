@@ -55,3 +55,15 @@ def test_a_data_sets_own_settings_are_named_as_such(
     broken = shutil.copytree(rooms, tmp_path / "rooms")
     (broken / "dataset.toml").write_text("depth_skale = 1.0")
     assert "dataset.toml: depth_skale" in fails(capsys, "evaluate", "--data", broken, "--protocol", "report")
+
+
+def test_evaluations_of_one_model_are_told_apart_by_their_folders(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored = ["--data", str(rooms), "--protocol", "metric"]
+    for name in ("before", "after"):
+        assert main(["evaluate", str(tiny_checkpoint), *scored, "--out", str(tmp_path / name)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(tmp_path / "before"), str(tmp_path / "after"), *scored]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert words.startswith(f"{tmp_path / 'after'} (second) against {tmp_path / 'before'} (first): 8 pictures")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from one_line import fails
 
-from leadline.cli.main import main
+from leadline.cli.main import COMMANDS, app, main
 
 TINY = """
 epochs = 1
@@ -121,3 +121,77 @@ def test_what_is_only_listed_comes_without_torch(command: str, names: tuple[str,
     assert result.returncode == 0, result.stderr
     for name in names:
         assert name in result.stdout
+
+
+# Help
+
+EXAMPLES = [line.split()[1:] for commands in COMMANDS.values() for _, line in commands]
+OF_DATA = [
+    app["data"][name].help_epilogue.removeprefix("Example: leadline ").split()
+    for name in ("prepare", "download", "synthesize", "convert", "check")
+]
+
+
+def test_the_commands_stand_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    places = [printed.index(f"─ {title} ─") for title in COMMANDS]
+    assert places == sorted(places) and printed.index(" train ") > printed.index("─ Train ─")
+
+
+@pytest.mark.parametrize("words", [*EXAMPLES, *OF_DATA], ids=lambda words: " ".join(words[:2]))
+def test_a_command_s_help_ends_with_an_example_that_it_understands(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = words[: 1 + (words[0] == "data" and words in OF_DATA)]
+    assert main([*command, "--help"]) == 0
+    assert " ".join(capsys.readouterr().out.split()).endswith(f"Example: leadline {' '.join(words)}")
+    app.parse_args(words, print_error=False, exit_on_error=False)  # fails where a flag is unknown or missing
+
+
+def test_train_s_help_has_sections(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    printed = capsys.readouterr().out
+    order = ["─ Run ─", "--epochs", "─ Model ─", "--model.head.kind", "─ Data ─", "--data.augment.zoom"]
+    order += ["─ Loss ─", "--loss.ssim", "─ Optimizer ─", "--optimizer.clip-norm"]
+    places = [printed.index(text) for text in order]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["reproduce", "--data", "d", "--out", "o", "--only"], "only"),
+        (["predict", "photos", "--format"], "format"),
+        (["cluster", "photos", "--out", "o", "--format"], "format"),
+        (["bench", "--device"], "device"),
+        (["app", "--host-name"], "host_name"),
+    ],
+)
+@pytest.mark.parametrize("given", [["a,b"], ["a, b"], ["a", "FLAG", "b"], ["a", "b"]])
+def test_lists_are_given_one_way(words: list[str], name: str, given: list[str]) -> None:
+    given = [words[-1] if word == "FLAG" else word for word in given]
+    bound = app.parse_args([*words, *given], print_error=False, exit_on_error=False)[1]
+    assert bound.arguments[name] == ["a", "b"]
+
+
+def test_numbers_are_a_list_too_and_a_file_with_a_comma_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a,b.jpg").write_text("")
+    words = ["bench", "--batch", "1,4", "--data", "a,b.jpg", "c.jpg,d.jpg"]
+    bound = app.parse_args(words, print_error=False, exit_on_error=False)[1]
+    assert (bound.arguments["batch"], bound.arguments["data"]) == ([1, 4], ["a,b.jpg", "c.jpg", "d.jpg"])
+    assert "x" in fails(capsys, "bench", "--batch", "1,x")
+    assert "0" in fails(capsys, "bench", "--batch", "1,0")
+
+
+def test_completion_is_installed_by_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["--install-completion", "--shell", "bash"]) == 0
+    script = "".join(path.read_text() for path in tmp_path.rglob("leadline"))
+    assert "--skip-existing" in script and "reproduce" in script
+    assert "leadline" in (tmp_path / ".bashrc").read_text()

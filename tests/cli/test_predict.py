@@ -29,7 +29,7 @@ def test_predict_takes_videos_beside_pictures(
     (out / "clip_side.mp4").unlink()  # as if it had been killed between the two
     assert main(again) == 0 and "2 frames" in capsys.readouterr().out
     before = (out / "clip_depth.mkv").stat().st_mtime_ns
-    assert main(again) == 0 and capsys.readouterr().out == "clip.mkv: its results already exist\n"
+    assert main(again) == 0 and capsys.readouterr().out == "clip.mkv: its results are already there\n"
     assert (out / "clip_depth.mkv").stat().st_mtime_ns == before
     clip.write_text("text")
     assert "is no video that can be read" in fails(capsys, "predict", clip, "--model", tiny_checkpoint)
@@ -64,6 +64,30 @@ def test_predict_goes_on_past_a_broken_picture(
     line = fails(capsys, "predict", photos, "--model", tiny_checkpoint, "--out", tmp_path / "depth", "--format", "npz")
     assert "text.png is no picture" in line
     assert len(list((tmp_path / "depth").iterdir())) == 5
+
+
+def test_many_are_counted_below_their_lines_and_the_last_line_says_what_is_where(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("pyte", reason="no terminal to look at")
+    from terminal import Terminal
+
+    (photos / "alpha.png").unlink()
+    out, recording = tmp_path / "d", tmp_path / "r.rrd"
+    words = ["predict", str(photos), "--model", str(tiny_checkpoint), "--out", str(out), "--format", "depth,npz"]
+    terminal = Terminal(columns=120)
+    assert terminal.run(*words, "--rerun", str(recording)) == 0
+    counted = [line for screen in terminal.shown for line in screen if "images" in line and line.endswith(" left")]
+    assert {line.split()[0].partition("/")[2] for line in counted} == {"4"}
+    told = terminal.lines
+    assert not any(line.endswith(" left") for line in told), "the count goes when all is done"
+    text = "".join(told)
+    assert f"4 of 4 images written to {out} as depth, npz (" in text
+    assert f"recording written to {recording}: open it with 'rerun {recording}'" in text and recording.is_file()
+    (out / "grey.npz").unlink()
+    terminal = Terminal(columns=120)
+    assert terminal.run(*words, "--skip-existing") == 0
+    assert f"1 of 4 images written to {out} as depth, npz, 3 already there (" in "".join(terminal.lines)
 
 
 def test_a_full_disk_is_one_line_of_each_image(

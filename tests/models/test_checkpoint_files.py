@@ -94,6 +94,11 @@ def test_an_unknown_model_is_answered_with_the_nearest(bundle: Path) -> None:
         find_checkpoint("bsae")
 
 
+def test_predictions_made_elsewhere_are_for_scoring_only(bundle: Path) -> None:
+    with pytest.raises(LeadlineError, match="files:mine are predictions .* only be scored: give them to evaluate"):
+        find_checkpoint("files:mine")
+
+
 def test_a_model_like_no_other_is_answered_with_the_list(bundle: Path) -> None:
     with pytest.raises(LeadlineError, match="unknown model 'qqqqqq': choose from default, base, fast-nyu"):
         load_model("qqqqqq")

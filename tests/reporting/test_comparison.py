@@ -59,9 +59,9 @@ def test_notes_warn_of_what_the_intervals_do_not_hold() -> None:
 
 def test_the_table_has_a_header_and_a_line_for_each_metric() -> None:
     header, *lines = table(comparison())
-    assert header == ["metric", "base", "small", "difference", "95 % interval", "won", "verdict"]
-    assert [line[0].split()[0] for line in lines] == list(METRICS)
-    assert lines[0] == ["delta1 ↑", "0.8000", "0.8200", "+0.0200", "+0.0100 to +0.0300", "62.5%", "better"]
+    assert header == ["metric", "base", "small", "change", "95 % interval", "won", "verdict"]
+    assert [line[0].split()[0] for line in lines] == [info.label for info in METRICS.values()]
+    assert lines[0] == ["δ1 ↑", "0.8000", "0.8200", "+0.0200", "+0.0100 to +0.0300", "62.5%", "better"]
     assert lines[3] == ["abs_rel ↓", "0.2000", "0.1500", "-0.0500", "-0.0600 to -0.0400", "70.0%", "better"]
     assert [line[-1] for line in lines] == ["better", *["unclear"] * 2, "better", "unclear", "worse", *["unclear"] * 3]
 
@@ -76,7 +76,7 @@ def test_the_page_has_a_section_for_each_comparison() -> None:
     page = markdown([comparison(other="a|b"), comparison(changes=CHANGES[:3], resampled="pictures")])
     first, second = page.split("## ")[1:]
     assert first.startswith("a|b against base\n") and second.startswith("small against base\n")
-    assert "| metric | base | a\\|b | difference |" in first
+    assert "| metric | base | a\\|b | change |" in first
     assert "| abs_rel ↓ | 0.2000 | 0.1500 | -0.0500 | -0.0600 to -0.0400 | 70.0% | better |" in first
     assert "Most improved, by abs_rel:\n\n| picture | base | a\\|b | difference |" in first
     assert "| p9 | 0.2000 | 0.3000 | +0.1000 |" in first
@@ -147,18 +147,29 @@ def test_bars_are_the_intervals_in_per_cent_and_have_the_colour_of_the_verdict(d
     bars = axis.patches[: len(METRICS)]
     ends = {name: (bar.get_x(), bar.get_x() + bar.get_width()) for name, bar in zip(METRICS, bars, strict=True)}
     assert ends["delta1"] == pytest.approx((1.25, 3.75))
-    assert ends["abs_rel"] == pytest.approx((-30, -20))
-    assert ends["rms"] == pytest.approx((4, 16))
-    assert ends["silog"] == pytest.approx((-2.5, 7.5))
+    assert ends["abs_rel"] == pytest.approx((20, 30))
+    assert ends["rms"] == pytest.approx((-16, -4))
+    assert ends["silog"] == pytest.approx((-7.5, 2.5))
+    assert [tick.get_text() for tick in axis.get_yticklabels()][:4] == ["δ1", "δ2", "δ3", "abs_rel"]
     colours = dict(zip(METRICS, (bar.get_facecolor() for bar in bars), strict=True))
     legend = {text.get_text(): patch.get_facecolor() for text, patch in legend_entries(axis)}
     assert list(legend) == ["better", "worse", "unclear"] and len(set(legend.values())) == 3
     assert colours["delta1"] == colours["abs_rel"] == legend["better"]
     assert colours["rms"] == legend["worse"] and colours["silog"] == colours["log10"] == legend["unclear"]
     labels = dict(zip(METRICS, (text.get_text() for text in axis.texts), strict=True))
-    assert (labels["delta1"], labels["abs_rel"], labels["rms"]) == ("+2.50 %", "-25.00 %", "+10.00 %")
+    assert (labels["delta1"], labels["abs_rel"], labels["rms"]) == ("+2.5 %", "+25.0 %", "-10.0 %")
     low, high = axis.get_xlim()
-    assert low < -30 and high > 16
+    assert low < -16 and high > 30
+
+
+def test_an_interval_ends_where_the_impossible_begins(drawn: list[Any]) -> None:
+    near = [Difference("delta1", 0.96, 0.99, 0.02, 0.05, 0.9), Difference("abs_rel", 0.1, 0.02, -0.11, -0.05, 0.9)]
+    draw_comparisons(Path("x.png"), [comparison(differences=near)])
+    axis = drawn[0].axes[1]
+    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axis.patches[:2]]
+    assert ends[0] == pytest.approx((100 * 0.02 / 0.96, 100 * 0.04 / 0.96))  # all pixels are good
+    assert ends[1] == pytest.approx((50, 100))  # no error is left
+    assert [text.get_text() for text in axis.texts] == ["+3.1 %", "+80.0 %"]
 
 
 def legend_entries(axis: Any) -> list[tuple[Any, Any]]:

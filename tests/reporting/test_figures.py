@@ -62,6 +62,17 @@ def test_a_sheet_is_a_png_of_a_size_to_look_at(tmp_path: Path) -> None:
     assert figures.pyplot().get_fignums() == []
 
 
+def test_a_sheet_s_title_stands_above(drawn: list[Any]) -> None:
+    depth_sheet(Path("x.png"), [scored(0)], "base_$5, protocol nyu-eigen")
+    assert drawn[0].get_suptitle() == "base_$5, protocol nyu-eigen"
+
+
+def test_curves_have_the_metrics_names_and_units(drawn: list[Any]) -> None:
+    learning_curves(Path("x.png"), [epoch_row(1)], "abs_rel")
+    titles = [axis.get_title() for axis in drawn[0].axes]
+    assert titles == ["training loss", "validation abs_rel", "validation δ1", "validation rms in metres"]
+
+
 def test_a_title_with_dollars_is_no_formula(tmp_path: Path) -> None:
     depth_sheet(tmp_path / "sheet.png", [scored(0)._replace(title="cost_$5_and_$6")])
     assert (tmp_path / "sheet.png").is_file()
@@ -114,7 +125,7 @@ def test_a_perfect_prediction_of_an_even_wall_can_be_drawn(drawn: list[Any], tmp
 
 def test_curves_are_a_png_of_a_size_to_look_at(tmp_path: Path) -> None:
     path = tmp_path / "new" / "curves.png"
-    learning_curves(path, [epoch_row(0)], "abs_rel")
+    learning_curves(path, [epoch_row(1)], "abs_rel")
     with Image.open(path) as file:
         assert file.format == "PNG" and file.size == (1260, 288)
     assert os.listdir(path.parent) == ["curves.png"]
@@ -122,10 +133,10 @@ def test_curves_are_a_png_of_a_size_to_look_at(tmp_path: Path) -> None:
 
 
 ROWS = [
-    epoch_row(0, abs_rel=0.30, delta1=0.50, rms=0.9, train_loss=2.0),
-    epoch_row(1, abs_rel=0.10, delta1=0.60, rms=0.8, train_loss=1.5),
-    epoch_row(2, abs_rel=0.20, delta1=0.90, rms=0.5, train_loss=1.2),
-    epoch_row(3, abs_rel=0.15, delta1=0.70, rms=0.7, train_loss=1.1),
+    epoch_row(1, abs_rel=0.30, delta1=0.50, rms=0.9, train_loss=2.0),
+    epoch_row(2, abs_rel=0.10, delta1=0.60, rms=0.8, train_loss=1.5),
+    epoch_row(3, abs_rel=0.20, delta1=0.90, rms=0.5, train_loss=1.2),
+    epoch_row(4, abs_rel=0.15, delta1=0.70, rms=0.7, train_loss=1.1),
 ]
 
 
@@ -153,8 +164,8 @@ def test_the_best_epoch_is_marked_on_the_monitored_curve_alone(
 
 def test_curves_of_several_runs_share_their_axes_and_one_legend(drawn: list[Any]) -> None:
     runs = {
-        "short": [epoch_row(0, rms=0.9), epoch_row(1, rms=0.8)],
-        "long": [epoch_row(epoch, rms=0.7 - epoch / 100) for epoch in range(4)],
+        "short": [epoch_row(1, rms=0.9), epoch_row(2, rms=0.8)],
+        "long": [epoch_row(epoch, rms=0.71 - epoch / 100) for epoch in range(1, 5)],
     }
     compare_curves(Path("x.png"), runs)
     (figure,) = drawn

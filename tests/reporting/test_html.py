@@ -165,7 +165,7 @@ def test_kinds_of_place_are_escaped_too(tmp_path: Path) -> None:
 
 def test_the_numbers_carry_both_averagings_their_direction_and_the_mark_of_the_protocol(whole: str) -> None:
     words = Outline(whole).words()
-    assert "delta1 ↑ delta2 ↑ delta3 ↑ abs_rel ↓ sq_rel ↓ rms ↓ rms_log ↓ log10 ↓ silog ↓" in words
+    assert "δ1 ↑ δ2 ↑ δ3 ↑ abs_rel ↓ sq_rel ↓ rms ↓ rms_log ↓ log10 ↓ silog ↓" in words
     assert re.search(
         r"one per image 1\.0000 1\.0000 1\.0000 0\.1000 .* pooled \* 1\.0000 1\.0000 1\.0000 0\.1000", words
     )

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from PIL import Image
 
 from leadline.evaluation.breakdown import DIVISIONS, Groups
 from leadline.evaluation.metrics import SUMS
 from leadline.reporting import plots as report_figures
+from leadline.reporting.calibration_plot import reliability_figure
 from leadline.reporting.figures import ERROR_END, ScoredPicture
 from leadline.reporting.plots import (
     PANEL_WIDTH_PX,
@@ -18,6 +20,7 @@ from leadline.reporting.plots import (
     error_histogram,
     group_bars,
     group_rows,
+    model_colours,
     picture_panels,
     region_maps,
 )
@@ -78,7 +81,7 @@ def test_plots_have_titled_axes_with_their_units(drawn: list[Any]) -> None:
     titles = [(figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) for figure in drawn]
     assert titles[0][0].startswith("true distance in metres")
     assert titles[0][1] == "rms: √mean (y−ŷ)², in metres\n(lower is better)"
-    assert titles[1][0] == "delta1: share of pixels with max(y/ŷ, ŷ/y) < 1.25\n(higher is better)"
+    assert titles[1][0] == "δ1: share of pixels with max(y/ŷ, ŷ/y) < 1.25\n(higher is better)"
     assert titles[1][1] == "kind of place (pictures)"
     assert titles[2] == ("abs_rel of a picture, mean |y−ŷ|/y (last bin: and more)", "number of pictures")
 
@@ -147,6 +150,24 @@ def test_the_histogram_counts_every_finite_picture_and_marks_the_median(drawn: l
     assert corners[corners[:, 0] == corners[:, 0].max()][:, 1].max() == 1
     assert axis.lines[0].get_xdata()[0] == pytest.approx(0.1)
     assert axis.lines[0].get_label() == "median 0.100"
+
+
+def test_of_several_models_the_median_stands_by_the_name(drawn: list[Any]) -> None:
+    error_histogram({"one": [0.1, 0.1, 0.3], "other": [0.2]})
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert labels == ["one (median 0.100, dashed)", "other (median 0.200, dashed)"]
+
+
+def test_a_model_has_one_colour_whichever_models_a_plot_shows(drawn: list[Any]) -> None:
+    colours = model_colours(["without uncertainty", "one", "other"])
+    assert len(set(colours.values())) == 3
+    group_bars(EDGES, "abs_rel", colours)
+    error_histogram({"other": [0.1]}, colours)
+    reliability_figure({"other": torch.tensor([[10.0, 1.0, 2.0]])}, colours)
+    bars, histogram, reliability = (figure.axes[0] for figure in drawn)
+    shown = {to_hex(bars.containers[1].patches[0].get_facecolor()), to_hex(histogram.patches[-1].get_edgecolor())}
+    shown.add(to_hex(reliability.lines[0].get_color()))
+    assert shown == {colours["other"].lower()}
 
 
 @pytest.mark.parametrize("errors", [[], [math.nan], [0.0, 0.0]])

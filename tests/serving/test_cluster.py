@@ -206,14 +206,14 @@ def test_the_command_predicts_what_is_left(
     words = ["cluster", str(photos), "--out", str(tmp_path / "out"), "--model", str(tiny_checkpoint)]
     assert main([*words, "--focal-px", "50"]) == 2
     told = capsys.readouterr()
-    assert f"3 of 4 images written to {tmp_path / 'out'}, 0 already existed" in told.out
+    assert f"3 of 4 images written to {tmp_path / 'out'} as depth, npz, 0 already there" in told.out
     assert "desk/broken.png is no picture that can be read" in told.err
     found = read_npz(tmp_path / "out" / "desk" / "10.npz")
     (own,) = predict_files([photos / "desk" / "10.png"], tmp_path, load_model(tiny_checkpoint), focal_px=50.0)
     assert np.array_equal(found.depth_m, read_npz(own.written[2]).depth_m)
     (photos / "desk" / "broken.png").unlink()
     assert main(words) == 0  # which starts no cluster
-    assert f"0 of 3 images written to {tmp_path / 'out'}, 3 already existed" in capsys.readouterr().out
+    assert f"0 of 3 images written to {tmp_path / 'out'}, 3 already there" in capsys.readouterr().out
 
 
 def test_what_is_impossible_is_refused_before_a_cluster_starts(

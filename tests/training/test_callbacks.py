@@ -61,6 +61,8 @@ def trainer(epoch: int = 0, is_global_zero: bool = True) -> Any:
     return SimpleNamespace(
         current_epoch=epoch,
         global_step=10 * (epoch + 1),
+        estimated_stepping_batches=60,
+        num_training_batches=10,
         is_global_zero=is_global_zero,
         optimizers=[SimpleNamespace(param_groups=[{"lr": 0.25}])],
         saved=[],
@@ -79,7 +81,7 @@ def saved(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(callbacks, "save_checkpoint", save)
     monkeypatch.setattr(callbacks, "learning_curves", lambda path, rows, monitor: None)
-    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows, title: None)
     return records
 
 
@@ -122,7 +124,7 @@ def test_every_validation_adds_a_row(tmp_path: Path, saved: list[dict[str, Any]]
     with (tmp_path / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["epoch", "step", "seconds", "learning_rate", "train_loss", *METRICS]
-    assert [row["epoch"] for row in rows] == ["0", "1"] and [row["step"] for row in rows] == ["10", "20"]
+    assert [row["epoch"] for row in rows] == ["1", "2"] and [row["step"] for row in rows] == ["10", "20"]
     assert [float(row["train_loss"]) for row in rows] == [2.0, 0.5]  # the mean of each epoch
     numbers = [float(rows[0][name]) for name in ("abs_rel", "delta1", "rms", "learning_rate")]
     assert numbers == [0.25, 0.75, 0.5, 0.25]
@@ -142,9 +144,9 @@ def test_only_the_first_process_writes(tmp_path: Path, saved: list[dict[str, Any
 @pytest.mark.parametrize(
     ("monitor", "values", "kept"),
     [
-        ("abs_rel", [0.5, 0.3, 0.4, 0.3, 0.2], [0, 1, 3, 4]),
-        ("delta1", [0.5, 0.3, 0.4, 0.5, 0.6], [0, 3, 4]),
-        ("abs_rel", [0.5, nan, 0.4], [0, 2]),
+        ("abs_rel", [0.5, 0.3, 0.4, 0.3, 0.2], [1, 2, 4, 5]),
+        ("delta1", [0.5, 0.3, 0.4, 0.5, 0.6], [1, 4, 5]),
+        ("abs_rel", [0.5, nan, 0.4], [1, 3]),
     ],
 )
 def test_an_epoch_is_kept_if_none_before_was_better(
@@ -158,7 +160,7 @@ def test_a_first_epoch_without_a_number_does_not_bar_the_later_ones(
     tmp_path: Path, saved: list[dict[str, Any]]
 ) -> None:
     Callbacks(tmp_path).validate([nan, 0.4, 0.3])
-    assert kept_epochs(saved)[-2:] == [1, 2]
+    assert kept_epochs(saved)[-2:] == [2, 3]
 
 
 def test_a_resumed_run_goes_on_with_its_rows(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
@@ -168,7 +170,7 @@ def test_a_resumed_run_goes_on_with_its_rows(tmp_path: Path, saved: list[dict[st
     after.metrics.load_state_dict(before.metrics.state_dict())
     after.step(6.0)
     after.validate([0.4, 0.2], first=2)
-    assert kept_epochs(saved) == [0, 1, 3]
+    assert kept_epochs(saved) == [1, 2, 4]
     with (tmp_path / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["abs_rel"] for row in rows] == ["0.5", "0.3", "0.4", "0.2"]
@@ -197,12 +199,18 @@ def test_only_the_first_process_keeps_the_last_step(tmp_path: Path, saved: list[
     assert not saved
 
 
+def test_rows_of_an_older_version_which_counted_from_0_are_counted_from_1(tmp_path: Path) -> None:
+    recorder = Callbacks(tmp_path).metrics
+    recorder.load_state_dict({"rows": [{"epoch": 0, "rms": 0.5}, {"epoch": 1, "rms": 0.4}], "epoch_losses": []})
+    assert recorder.rows == [{"epoch": 1, "rms": 0.5}, {"epoch": 2, "rms": 0.4}]
+
+
 def test_with_validation_the_best_stays(tmp_path: Path, saved: list[dict[str, Any]]) -> None:
     called = Callbacks(tmp_path)
     called.validate([0.3, 0.5])
     Run(tmp_path).best.mkdir(parents=True)
     assert called.best.finish(trainer(), module()) == Run(tmp_path).best
-    assert kept_epochs(saved) == [0]
+    assert kept_epochs(saved) == [1]
 
 
 # Sheets
@@ -224,10 +232,10 @@ def test_a_sheet_shows_a_few_pictures_spread_over_the_validation(
     shown: list[str],
 ) -> None:
     sheets: list[tuple[Path, list[ScoredPicture]]] = []
-    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows: sheets.append((path, rows)))
+    monkeypatch.setattr(callbacks, "depth_sheet", lambda path, rows, title: sheets.append((path, rows)))
     Callbacks(tmp_path, indices).validate([0.5], first=3)
     ((path, rows),) = sheets
-    assert path == tmp_path / "validation" / "epoch_003.png"
+    assert path == tmp_path / "validation" / "epoch_004.png"
     assert [row.title for row in rows] == shown
     assert all(row.pred_m.shape == (1, 24, 32) and torch.equal(row.pred_m, torch.ones(1, 24, 32)) for row in rows)
 
@@ -244,7 +252,9 @@ def test_a_run_that_was_asked_to_stop_saves_its_state_between_two_steps(tmp_path
         handler.on_train_batch_start(training, module(), None, 0)
         assert not training.saved
         signal.raise_signal(signal.SIGINT)  # the first is only remembered
-        with pytest.raises(Interrupted, match=f"stopped after step 50; continue with --resume {tmp_path}"):
+        with pytest.raises(
+            Interrupted, match=f"stopped after step 50 of 60 in epoch 5 of 6; continue with --resume {tmp_path}"
+        ):
             handler.on_train_batch_start(training, module(), None, 1)
         assert training.saved == [Run(tmp_path).state_file]
         with pytest.raises(KeyboardInterrupt):

@@ -108,7 +108,7 @@ def test_every_row_of_a_table_has_the_headers_cells() -> None:
     card = model_card(record(validation=scores(0.2), tests=[TEST, {**TEST, "protocol": "report"}]))
     tables = [line for line in card.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in tables} == {len(METRICS) + 2}
-    assert tables[0] == "| | " + " | ".join(METRICS) + " |"
+    assert tables[0] == "| | " + " | ".join(info.label for info in METRICS.values()) + " |"
     assert card.index("Validation") < card.index("`nyu-eigen`") < card.index("`report`")
 
 
@@ -138,3 +138,21 @@ def test_a_card_says_that_edges_are_made_sharp() -> None:
     card = model_card(record(model={"edge_radius_px": 2.5}))
     assert "- Edges are made sharp by the picture's shades, within 2.5 px of 640×480.\n" in card
     assert "Edges" not in model_card(record())
+
+
+TRAINED = {"epoch": 2, "num_epochs": 3, "step": 16, "num_steps": 24}
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "words"),
+    [
+        (-1, "(seed 7), kept after step 16 of 24 in epoch 2 of 3.\n"),
+        (24, "(seed 7), kept after step 16 of 24 in epoch 2 of 3 (--max-steps 24).\n"),
+        (999, "(seed 7), kept after step 16 of 24 in epoch 2 of 3.\n"),  # which ended nothing
+    ],
+)
+def test_a_card_says_what_was_done_not_what_was_planned(max_steps: int, words: str) -> None:
+    ran = record(trained=TRAINED)
+    ran["settings"]["max_steps"] = max_steps
+    card = model_card(ran)
+    assert words in card and "12 epochs" not in card

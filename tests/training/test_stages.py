@@ -93,8 +93,9 @@ def test_a_stage_of_several_runs_is_their_mean(
     run = tmp_path / "run"
     with caplog.at_level("INFO"):
         assert train_stages(with_runs, rooms, run, "mine") == run / "checkpoints" / "best"
-    assert "stage 2 of 2, run 2 of 2: 1 epochs at 51×68" in caplog.messages
-    assert f"the weight average: validation delta1 {read_rows(run)[0]['delta1']:.4f}" in caplog.text
+    assert "stage 2 of 2, run 2 of 2: 1 epoch at 51×68" in caplog.messages
+    assert f"validation δ1 {read_rows(run)[0]['delta1']:.4f}" in caplog.messages[-1]
+    assert caplog.messages[-1].startswith("the weight average, ")
     assert trained_stages(run) == [run / "stage-1", run]
     one, other = trained_runs(run)
     assert [parse_settings(read_toml(it / "settings.toml"), "").seed for it in (one, other)] == [5, 6]

@@ -66,10 +66,10 @@ def test_a_run_leaves_everything_that_describes_it(rooms: Path, tiny_settings: R
     out = tmp_path / "run"
     best = train(tiny_settings, rooms, Run(out), "tiny")
     assert best == out / "checkpoints" / "best"
-    for name in ("settings.toml", "run.json", "metrics.csv", "curves.png", "validation/epoch_002.png"):
+    for name in ("settings.toml", "run.json", "metrics.csv", "curves.png", "validation/epoch_003.png"):
         assert (out / name).is_file(), name
     assert list((out / "tensorboard").glob("events*"))
-    assert [row["epoch"] for row in read_rows(out)] == [0, 1, 2]
+    assert [row["epoch"] for row in read_rows(out)] == [1, 2, 3]
     splits = {part: set((out / "splits" / f"{part}.txt").read_text().split()) for part in ("train", "val", "test")}
     assert sum(map(len, splits.values())) == 32 == len(set.union(*splits.values()))
     model = load_model(out)
@@ -103,7 +103,9 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bits(
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         interrupt_at(patch, step)
-        with pytest.raises(Interrupted, match=f"stopped after step {step}; continue with --resume"):
+        with pytest.raises(
+            Interrupted, match=f"stopped after step {step} of 12 in epoch . of 3; continue with --resume"
+        ):
             train(tiny_settings, rooms, Run(tmp_path / "stopped"), "tiny")
     assert signal.getsignal(signal.SIGINT) is handler
     resume(Run(tmp_path / "stopped"))
@@ -336,7 +338,7 @@ def test_uncertainty_alone_wants_a_model_and_a_layer(
     head = tiny_settings.model.head.model_copy(update={"uncertainty": uncertainty})
     model = tiny_settings.model.model_copy(update={"head": head})
     settings = tiny_settings.model_copy(update={"uncertainty_only": True, "init": init, "model": model})
-    with pytest.raises(LeadlineError, match="uncertainty_only wants a model to start from"):
+    with pytest.raises(LeadlineError, match="--uncertainty-only wants a model to start from"):
         train(settings, rooms, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -350,7 +352,9 @@ def test_an_encoder_is_restored_only_from_a_model_to_pretrained_weights(
 ) -> None:
     model = ModelSettings(network=network, encoder=EncoderSettings(weights=weights))  # type: ignore[arg-type]
     settings = tiny_settings.model_copy(update={"restore_encoder": 0.5, "init": init, "model": model})
-    with pytest.raises(LeadlineError, match="restore_encoder wants a model to start from and its encoder's pretrained"):
+    with pytest.raises(
+        LeadlineError, match="--restore-encoder wants a model to start from and its encoder's pretrained"
+    ):
         train(settings, rooms, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

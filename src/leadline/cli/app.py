@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import Runtime, run_by
+from leadline.cli.console import Names, Runtime, run_by
 from leadline.errors import LeadlineError
 
 
@@ -20,7 +20,7 @@ def app(
     backend: Runtime | None = None,
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 7860,
-    host_name: list[str] | None = None,
+    host_name: Names = None,
     static: Path | None = None,
 ) -> int:
     """Serve a web page that predicts the depth of images, until Ctrl-C; or write one that needs no server.

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import print_table
+from leadline.cli.console import LIST, OUT, Names, print_table, print_text
 from leadline.errors import LeadlineError
 
 if TYPE_CHECKING:
     import torch
-    from rich.table import Table
 
     from leadline.evaluation.speed import Benchmark, Entry, Spread
 
@@ -24,18 +23,17 @@ KINDS = ("cpu", "cuda", "mps")
 IN_MODEL = "in model"
 """Instead of a time where a backend preprocesses and postprocesses as part of the model."""
 
-Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
-Batches = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=(), validator=Number(gte=1))]
+Batches = Annotated[list[int] | None, LIST, Parameter(validator=Number(gte=1))]
 
 
 def bench(
     *models: str,
-    data: Words = None,
+    data: Names = None,
     size: str | None = None,
     batch: Batches = None,
-    device: Words = None,
+    device: Names = None,
     rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 7,
-    out: Path | None = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> int:
     """Time models: decode, preprocess, model, postprocess and write separately, then end to end.
 
@@ -69,11 +67,13 @@ def bench(
             devices=devices, batches=batch or (1,), rounds=rounds, show_progress=sys.stderr.isatty(),
         )  # fmt: skip
     what = "of your images" if data else f"synthetic images of {height}×{width}"
-    print(f"{result.num_images} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
-          f"{result.num_threads} threads")  # fmt: skip
-    print_table(_models_table(result))
-    print("milliseconds per image")
-    print_table(_times_table(result))
+    print_text(
+        f"{result.num_images} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
+        f"{result.num_threads} threads"
+    )
+    print_table(*_models_rows(result))
+    print("\nmilliseconds per image")
+    print_table(*_times_rows(result))
     if out is not None:
         result.save(out)
         print(f"times of all rounds written to {out}")
@@ -108,36 +108,27 @@ def _is_there(name: str) -> bool:
         return False
 
 
-def _models_table(result: "Benchmark") -> "Table":
-    from rich.table import Table
-
-    table = Table("model", "device", "batch", "parameters", "multiply-adds", "network sees", "GFLOP/s", "of the peak")
-    for entry in result.entries:
-        table.add_row(
-            *_key(entry),
-            *_of_network(entry),
-        )
-    return table
+def _models_rows(result: "Benchmark") -> list[list[str]]:
+    """A line for each network, the header first."""
+    header = ["model", "device", "batch", "parameters", "multiply-adds", "network sees", "GFLOP/s", "of the peak"]
+    return [header, *([*_key(entry), *_of_network(entry)] for entry in result.entries)]
 
 
-def _times_table(result: "Benchmark") -> "Table":
-    from rich.table import Table
-
+def _times_rows(result: "Benchmark") -> list[list[str]]:
+    """A line for each model's times, the header first."""
     from leadline.evaluation.speed import END_TO_END, PHASES, Spread
 
-    table = Table("model", "device", "batch", *PHASES, END_TO_END, "images/s", "times the first")
+    rows = [["model", "device", "batch", *PHASES, END_TO_END, "images/s", "times the first"]]
     for entry in result.entries:
         first = result.first_like(entry)
-        table.add_row(
-            *_key(entry),
-            *(
-                _plus_minus(Spread.of(entry.seconds[name]), 1e3) if name in entry.seconds else IN_MODEL
-                for name in (*PHASES, END_TO_END)
-            ),
-            _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]])),
-            "" if entry is first else _plus_minus(entry.speed_against(first)),
+        times = (
+            _plus_minus(Spread.of(entry.seconds[name]), 1e3) if name in entry.seconds else IN_MODEL
+            for name in (*PHASES, END_TO_END)
         )
-    return table
+        images_per_s = _plus_minus(Spread.of([1 / seconds for seconds in entry.seconds[END_TO_END]]))
+        against_first = "" if entry is first else _plus_minus(entry.speed_against(first))
+        rows.append([*_key(entry), *times, images_per_s, against_first])
+    return rows
 
 
 def _of_network(entry: "Entry") -> Iterator[str]:

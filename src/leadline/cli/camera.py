@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leadline.cli.console import Runtime, run_by
+from leadline.cli.console import OUT, Runtime, run_by
 from leadline.errors import LeadlineError
 
 
@@ -51,7 +51,7 @@ def measure(
 
 def calibrate(
     *paths: Path,
-    out: Path,
+    out: Annotated[Path, OUT],
     model: str = "default",
     length: Annotated[list[tuple[str, str, float]] | None, Parameter(negative=())] = None,
     data: Path | None = None,

@@ -6,17 +6,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
+from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, run_by
 
 
 def cluster(
     source: str,
     /,
     *,
-    out: str,
+    out: Annotated[str, OUT],
     model: str = "default",
     backend: Runtime | None = None,
-    format: str = "depth,npz",
+    format: Formats = ("depth", "npz"),
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
@@ -35,7 +35,7 @@ def cluster(
             file, or hf:NAME.
         backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
             (docs/models.md).
-        format: comma-separated formats, as for `leadline predict` but for sheet.
+        format: as for `leadline predict` but for sheet.
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both (docs/guides/camera.md).
@@ -44,16 +44,20 @@ def cluster(
     from leadline.serving import jobs_left, predict_on_cluster
 
     camera = {"focal_px": focal_px, "fov_deg": fov, "camera": intrinsics, "undistort": undistort}
-    formats = [name.strip() for name in format.split(",") if name.strip()]
+    formats = list(format)
     jobs, num_there = jobs_left(source, out, formats)
     broken = []
-    for done in predict_on_cluster(jobs, source, out, run_by(model, backend), formats, **camera) if jobs else ():
-        if done.error:
-            broken.append(done)
-        else:
-            print(f"{done.picture}  {depths(done.near_m, done.median_m, done.far_m)}  {done.focal}", flush=True)
-    num_written = len(jobs) - len(broken)
-    print(f"{num_written} of {len(jobs) + num_there} images written to {out}, {num_there} already existed")
+    with counting("images", len(jobs)) as count:
+        found = predict_on_cluster(jobs, source, out, run_by(model, backend), formats, **camera) if jobs else ()
+        for num_done, done in enumerate(found, start=1):
+            count(num_done)
+            if done.error:
+                broken.append(done)
+            else:
+                print(f"{done.picture}  {depths(done.near_m, done.median_m, done.far_m)}  {done.focal}", flush=True)
+    num_written, num_all = len(jobs) - len(broken), len(jobs) + num_there
+    kinds = f" as {', '.join(formats)}" * bool(num_written and formats)
+    print(f"{num_written} of {num_all} images written to {out}{kinds}, {num_there} already there")
     for done in broken:
         print(f"leadline: {done.error}", file=sys.stderr)
     return EXIT_USAGE if broken else 0

@@ -1,10 +1,18 @@
-"""What the commands share: exit codes and tables."""
+"""What the commands share: exit codes, text and tables as wide as the terminal, and progress."""
 
+import os
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from cyclopts import Token
+    from rich.console import Console
     from rich.table import Table
 
 
@@ -13,6 +21,45 @@ Runtime = Literal["onnxruntime", "onnxruntime-float32", "onnxruntime-int8", "tor
 
 EXIT_USAGE = 2
 """Exit code after a mistake by the user, also when a data set is broken."""
+PIPE_WIDTH = 200
+"""Letters in a line where the output is no terminal."""
+TRAINING = ("torch", "timm", "pytorch_lightning", "torchmetrics", "tensorboard", "tomli_w", "matplotlib")
+"""Packages that training needs, of which some are not imported before the first epoch ends."""
+GAP = 2
+"""Letters between two columns."""
+
+
+def split_commas(kind: Any, tokens: Sequence["Token"]) -> list[Any]:
+    """A list as every command takes it: `a,b`, several words, or the flag repeated; whole numbers where it is of those.
+
+    What is there under a name with a comma stays whole.
+    """
+    given = [[token.value] if Path(token.value).exists() else token.value.split(",") for token in tokens]
+    words = [word.strip() for group in given for word in group if word.strip()]
+    return [int(word) for word in words] if int in get_args(kind) else words
+
+
+LIST = Parameter(converter=split_commas, consume_multiple=True, negative=())
+"""How lists are given."""
+Names = Annotated[list[str] | None, LIST]
+Formats = Annotated[Sequence[str], LIST]
+OUT = Parameter(alias="-o")
+
+
+def example(line: str) -> str:
+    """What stands below a command's help."""
+    return f"Example: {line}"
+
+
+def require_packages(*names: str) -> None:
+    """Find packages that are imported only when the work is done.
+
+    Raises:
+        ModuleNotFoundError: if one is not installed; the command line tells which extra brings it.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def run_by(model: str, backend: Runtime | None) -> str:
@@ -20,23 +67,130 @@ def run_by(model: str, backend: Runtime | None) -> str:
     return model if backend is None else f"{backend}:{model}"
 
 
-def render_table(header: Sequence[str], *rows: Iterable[str]) -> "Table":
-    """A table of rows of text under a header."""
-    from rich.table import Table
-
-    table = Table(*header)
-    for row in rows:
-        table.add_row(*row)
-    return table
+def print_text(text: str) -> None:
+    """Print text with its lines broken between words, as wide as the terminal."""
+    _console().print(text, soft_wrap=not _has_width())
 
 
-def print_table(table: "Table") -> None:
-    """Print a table, as wide as it is where the output is no terminal; brackets in names are no markup."""
+def print_table(header: Sequence[str], *rows: Iterable[str]) -> None:
+    """Print a table whole: as it is where it fits, else turned, else with cells on several lines, else row by row.
+
+    Numbers and names are never cut; only a word that is wider than the terminal is broken.
+
+    Args:
+        header: the columns' names; the first column names the rows.
+        rows: cells, as many as the header has.
+    """
+    lines = [[*row] for row in rows]
+    upright = [[*header], *lines]
+    from rich.cells import cell_len
+
+    turned = [list(column) for column in zip(*upright, strict=True)]
+    console = _console()
+    for cells in (upright, turned):
+        if _total(map(_widest_line, zip(*cells, strict=True))) <= console.width:
+            return console.print(_table(cells, [_widest_line(column) for column in zip(*cells, strict=True)]))
+    least = [max(map(_widest_word, column)) for column in zip(*upright, strict=True)]
+    if _total(least) <= console.width:
+        return console.print(_table(upright, _shrunk(upright, least, console.width)))
+    label = max(map(cell_len, header))
+    for line in lines:
+        console.print(_table([["", ""], *zip(header, line, strict=True)], [label, max(1, console.width - label - GAP)]))
+        console.print()
+    return None
+
+
+def print_markdown(page: str) -> None:
+    """Print a page of Markdown, its tables as `print_table` does."""
+    for block in page.strip().split("\n\n"):
+        if not block.startswith("|"):
+            print_text(f"{block}\n")
+            continue
+        header, _, *rows = ([cell.strip() for cell in line[1:-1].split(" | ")] for line in block.splitlines())
+        print_table(header, *rows)
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Draw count and time left at the foot of the terminal, below what is printed meanwhile.
+
+    Args:
+        what: is counted, in the plural.
+        total: how many there are; of one nothing is drawn.
+
+    Yields:
+        What is to be called with the number that are done.
+    """
+    if total < 2 or not sys.stderr.isatty():
+        yield lambda done: None
+        return
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    Console(width=None if sys.stdout.isatty() else 200, markup=False, emoji=False).print(table)
+    console = Console(stderr=True)
+    console.width -= len("^C")  # which the terminal writes behind the line
+    left = TimeRemainingColumn(), TextColumn("left")
+    columns = (MofNCompleteColumn(), TextColumn(what), BarColumn(bar_width=None), *left)
+    bar = Progress(*columns, console=console, expand=True, transient=True, redirect_stdout=sys.stdout.isatty())
+    with bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 def depths(near_m: float, median_m: float, far_m: float) -> str:
     """Near, median and far of an image, as its line has them."""
     return f"near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m"
+
+
+def _console() -> "Console":
+    """Standard output, as wide as the terminal (or as COLUMNS says); brackets in names are no markup."""
+    from rich.console import Console
+
+    return Console(width=None if _has_width() else PIPE_WIDTH, markup=False, emoji=False, highlight=False)
+
+
+def _has_width() -> bool:
+    """Whether the output is a terminal, or COLUMNS says how wide it is."""
+    return sys.stdout.isatty() or "COLUMNS" in os.environ
+
+
+def _table(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> "Table":
+    """A table whose first line is the header, its columns of given widths."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    header, *lines = cells
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, show_header=any(header))
+    for title, width in zip(header, widths, strict=True):
+        table.add_column(title, width=width, overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def _shrunk(cells: Sequence[Sequence[str]], least: Sequence[int], width: int) -> list[int]:
+    """Widths of columns that fit together, taken from the widest ones that can give."""
+    widths = [_widest_line(column) for column in zip(*cells, strict=True)]
+    while _total(widths) > width:
+        widest = max((own, place) for place, own in enumerate(widths) if own > least[place])[1]
+        widths[widest] -= 1
+    return widths
+
+
+def _total(widths: Iterable[int]) -> int:
+    found = [*widths]
+    return sum(found) + GAP * (len(found) - 1)
+
+
+def _widest_line(column: Iterable[str]) -> int:
+    """Letters of the widest line of a column, whose header may be broken between words."""
+    from rich.cells import cell_len
+
+    title, *cells = column
+    return max([_widest_word(title), *(cell_len(line) for cell in cells for line in cell.splitlines())])
+
+
+def _widest_word(cell: str) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, cell.split()), default=0)

@@ -1,18 +1,18 @@
 """The commands about data sets: `leadline data ...`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from cyclopts import App
 
-from leadline.cli.console import EXIT_USAGE
+from leadline.cli.console import EXIT_USAGE, OUT, example
 from leadline.errors import LeadlineError
 
 data_app = App(name="data", help="Prepare, check, make and download data sets.")
 
 
-@data_app.command
-def prepare(kind: str = "nyu", /, *, mat: Path, splits: Path, out: Path) -> int:
+@data_app.command(help_epilogue=example("leadline data prepare nyu --mat labeled.mat --splits splits.mat --out nyu"))
+def prepare(kind: str = "nyu", /, *, mat: Path, splits: Path, out: Annotated[Path, OUT]) -> int:
     """Convert the official files into a folder data set.
 
     Args:
@@ -28,8 +28,8 @@ def prepare(kind: str = "nyu", /, *, mat: Path, splits: Path, out: Path) -> int:
     return 0
 
 
-@data_app.command
-def download(kind: str = "nyu", /, *, out: Path) -> int:
+@data_app.command(help_epilogue=example("leadline data download nyu --out official"))
+def download(kind: str = "nyu", /, *, out: Annotated[Path, OUT]) -> int:
     """Download the official files; resume an interrupted download.
 
     Args:
@@ -44,10 +44,10 @@ def download(kind: str = "nyu", /, *, out: Path) -> int:
     return 0
 
 
-@data_app.command
+@data_app.command(help_epilogue=example("leadline data synthesize --out rooms --count 64"))
 def synthesize(
     *,
-    out: Path,
+    out: Annotated[Path, OUT],
     count: int = 64,
     seed: int = 0,
     height: int = 480,
@@ -70,8 +70,8 @@ def synthesize(
     return 0
 
 
-@data_app.command
-def convert(source: Path, /, *, out: Path, every: float = 0.0, motion: float = 0.0) -> int:
+@data_app.command(help_epilogue=example("leadline data convert kitchen.r3d --out kitchen --every 0.5"))
+def convert(source: Path, /, *, out: Annotated[Path, OUT], every: float = 0.0, motion: float = 0.0) -> int:
     """Write a data set or capture of any layout as a folder with an index: upright, with cameras and poses.
 
     Args:
@@ -87,7 +87,7 @@ def convert(source: Path, /, *, out: Path, every: float = 0.0, motion: float = 0
     return 0
 
 
-@data_app.command
+@data_app.command(help_epilogue=example("leadline data check rooms"))
 def check(root: Path, /) -> int:
     """Check a data set: files, sizes, depth histogram, share of valid pixels, suspected unit.
 

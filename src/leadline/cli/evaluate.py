@@ -2,16 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import Runtime, print_table, render_table, run_by
+from leadline.cli.console import OUT, Runtime, print_table, print_text, require_packages, run_by
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
+MAX_NAME = 14
+"""Letters of a model's name that heads a column."""
 
 Processes = Annotated[int, Parameter(validator=Number(gte=1))]
 Rows = Annotated[int, Parameter(validator=Number(gte=1))]
@@ -27,7 +26,7 @@ def evaluate(
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
     cluster: Annotated[bool, Parameter(negative=())] = False,
-    out: Path | None = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> int:
     """Score a model under a named protocol, per image and pooled.
 
@@ -63,8 +62,8 @@ def evaluate(
     )
     result = report.to_json()
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
-    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} images{unscored}")
-    print_table(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
+    print_text(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} images{unscored}")
+    print_table(*_metrics_rows({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         save_report(report, out)
         print(f"metrics.json and per_image.csv written to {out}")
@@ -77,7 +76,7 @@ def compare(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
-    out: Path | None = None,
+    out: Annotated[Path | None, OUT] = None,
 ) -> int:
     """Compare models with the first one, image by image, with 95 % confidence intervals.
 
@@ -94,6 +93,7 @@ def compare(
     from leadline.reporting import READING, about, draw_comparisons, hashes, markdown, notes, table, write_csv
 
     if out is not None:
+        require_packages("matplotlib")
         require_target(out, folder=True)
     comparisons = run_comparison(
         *models,
@@ -104,9 +104,14 @@ def compare(
         show_progress=sys.stderr.isatty(),
     )
     for comparison in comparisons:
-        print(f"{comparison.other} against {comparison.first}: {about(comparison)}")
-        print_table(render_table(*table(comparison)))
-        print("\n".join(filter(None, [READING, *notes(comparison), hashes(comparison)])))
+        header, *rows = table(comparison)
+        names = f"{comparison.other} against {comparison.first}"
+        if max(map(len, header)) > MAX_NAME:
+            header[1:3] = "first", "second"
+            names = f"{comparison.other} (second) against {comparison.first} (first)"
+        print_text(f"{names}: {about(comparison)}")
+        print_table(header, *rows)
+        print_text("\n".join(filter(None, [READING, *notes(comparison), hashes(comparison)])))
     if out is not None:
         with atomic_file(out / "compare.md") as temporary:
             temporary.write_text(markdown(comparisons), encoding="utf-8")
@@ -122,7 +127,7 @@ def report(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     processes: Processes = 1,
-    out: Path = Path("report.html"),
+    out: Annotated[Path, OUT] = Path("report.html"),
     rows: Rows = 3,
 ) -> int:
     """Write an HTML report of where models fail, in one file that needs no network.
@@ -138,6 +143,7 @@ def report(
         out: the file to write.
         rows: number of best, median and worst images of the first model to show.
     """
+    require_packages("matplotlib")
     from leadline.reporting import write_report
 
     names = models or ("default",)
@@ -152,7 +158,7 @@ def figure(
     data: Path,
     split: str = "official/test",
     protocol: str = "nyu-eigen",
-    out: Path,
+    out: Annotated[Path, OUT],
     rows: Rows = 4,
 ) -> int:
     """Draw image, ground truth, prediction and error of test images.
@@ -167,6 +173,7 @@ def figure(
         out: folder for the sheets, metrics.json and per_image.csv.
         rows: images per sheet.
     """
+    require_packages("matplotlib")
     from leadline.reporting import draw_sheets
 
     for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):
@@ -174,10 +181,9 @@ def figure(
     return 0
 
 
-def _metrics_table(averagings: dict[str, dict[str, float]]) -> "Table":
+def _metrics_rows(averagings: dict[str, dict[str, float]]) -> list[list[str]]:
+    """A line for each metric, the header first."""
     from leadline.evaluation import METRICS
 
-    arrows = {"higher": "↑", "lower": "↓"}
-    header = ["", *(f"{info.name} {arrows[info.better]}" for info in METRICS.values())]
-    rows = [[name, *(f"{values[key]:.4f}" for key in METRICS)] for name, values in averagings.items()]
-    return render_table(header, *rows)
+    rows = [[info.heading, *(f"{values[key]:.4f}" for values in averagings.values())] for key, info in METRICS.items()]
+    return [["", *averagings], *rows]

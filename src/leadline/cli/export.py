@@ -1,17 +1,17 @@
 """The command that exports a model: `leadline export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from leadline.cli.console import print_table
+from leadline.cli.console import OUT, print_table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from leadline.export import Check
 
 
-def export(model: str = "default", /, *, out: Path, precision: Literal["float32", "fp16", "int8"] = "float32") -> int:
+def export(
+    model: str = "default", /, *, out: Annotated[Path, OUT], precision: Literal["float32", "fp16", "int8"] = "float32"
+) -> int:
     """Export a model to ONNX or OpenVINO, for images of any size and focal length, and verify it.
 
     Args:
@@ -27,17 +27,16 @@ def export(model: str = "default", /, *, out: Path, precision: Literal["float32"
     files = [out] if out.suffix.lower() != ".xml" else [out, out.with_suffix(".bin")]
     ensure_overwritable(files)
     checks = export_model(model, out, precision)
-    print_table(_table(checks))
+    print_table(*_rows(checks))
     print(f"written to {out}, {sum(file.stat().st_size for file in files) / 1e6:.0f} MB")
     return 0
 
 
-def _table(checks: "list[Check]") -> "Table":
-    from rich.table import Table
-
-    table = Table("verified with", "focal_px", "largest difference from the model")
+def _rows(checks: "list[Check]") -> list[list[str]]:
+    """A line for each check, the header first."""
+    rows = [["verified with", "focal_px", "largest difference from the model"]]
     for check in checks:
         focal = "" if check.focal_px is None else f"{check.focal_px:.0f}"
         pictures = f"{check.num_pictures} of {check.height}×{check.width}"
-        table.add_row(pictures, focal, f"{check.difference:.1e} of the depth")
-    return table
+        rows.append([pictures, focal, f"{check.difference:.1e} of the depth"])
+    return rows

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
 from leadline._version import __version__
 from leadline.cli.app import app as serve_app
 from leadline.cli.bench import bench
 from leadline.cli.camera import calibrate, measure
 from leadline.cli.cluster import cluster
-from leadline.cli.console import EXIT_USAGE
+from leadline.cli.console import EXIT_USAGE, example
 from leadline.cli.data import data_app
 from leadline.cli.evaluate import compare, evaluate, figure, report
 from leadline.cli.export import export
@@ -24,16 +24,57 @@ from leadline.errors import Interrupted, LeadlineError
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
-app = App(name="leadline", version=__version__, help="Metric depth from a single image.")
-app.command(data_app)
-COMMANDS = (predict, cluster, measure, calibrate, evaluate, compare, report, figure, export, bench, serve_app)
-for command in (*COMMANDS, reproduce, models):
-    app.command(command)
+app = App(
+    name="leadline",
+    version=__version__,
+    help="Metric depth from a single image.",
+    help_epilogue="'leadline COMMAND --help' describes a command, with an example.",
+)
 # By name: its flags are the settings, and building those takes a third of the time of `leadline --help`.
-app.command(
-    "leadline.cli.train:train",
-    name="train",
-    help="Train a model by a recipe; any of its settings can be overridden here.",
+TRAIN = "leadline.cli.train:train"
+TRAIN_OPTIONS: dict[str, Any] = {
+    "name": "train",
+    "help": "Train a model by a recipe; any of its settings can be overridden here.",
+    "group_parameters": Group("Run", sort_key=0),
+}
+COMMANDS: dict[str, list[tuple[Any, str]]] = {
+    "Predict and measure": [
+        (predict, "leadline predict photos --format depth,glb --out depth"),
+        (cluster, "leadline cluster s3://mine/photos --out s3://mine/depth"),
+        (measure, "leadline measure examples/coffee.jpg 320,240 500,240"),
+        (calibrate, "leadline calibrate desk.jpg --length 120,300 520,310 0.297 --out my-camera"),
+    ],
+    "Train": [
+        (TRAIN, "leadline train fast --data nyu --out runs/mine --epochs 5"),
+        (data_app, "leadline data synthesize --out rooms"),
+        (reproduce, "leadline reproduce --data nyu --out table-1 --only cae,unet"),
+        (models, "leadline models"),
+    ],
+    "Score": [
+        (evaluate, "leadline evaluate fast --data nyu --protocol nyu-eigen --out scores"),
+        (compare, "leadline compare base fast --data nyu --out compared"),
+        (report, "leadline report base fast --data nyu --out report.html"),
+        (figure, "leadline figure base --data nyu --out sheets"),
+        (bench, "leadline bench base fast --data photos"),
+    ],
+    "Use elsewhere": [
+        (export, "leadline export fast --out fast.onnx"),
+        (serve_app, "leadline app"),
+    ],
+}
+"""The commands by their groups, each with an example."""
+for place, (title, commands) in enumerate(COMMANDS.items()):
+    group = Group(title, sort_key=place)
+    for command, line in commands:
+        if command is data_app:
+            data_app.group, data_app.help_epilogue = group, example(line)
+            app.command(data_app)
+            continue
+        more = TRAIN_OPTIONS if command is TRAIN else {}
+        app.command(command, group=group, help_epilogue=example(line), **more)
+app.register_install_completion_command(
+    group=Group("Shell", sort_key=len(COMMANDS)),
+    help="Have this shell complete commands and options from its next start on.",
 )
 
 INTERRUPTED = 130
@@ -54,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
     try:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
@@ -74,6 +115,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+class StderrHandler(logging.Handler):
+    """Writes to what stderr is now: while a progress line is drawn, that keeps it below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        print(self.format(record), file=sys.stderr)
+
+
 def to_user_error(error: Exception) -> Exception:
     """What pydantic says as one line; any other error as it is."""
     from pydantic import ValidationError
@@ -82,5 +131,5 @@ def to_user_error(error: Exception) -> Exception:
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         from leadline.training import format_validation_error
 
-        return format_validation_error(reason, "settings")
+        return format_validation_error(reason, "")
     return error

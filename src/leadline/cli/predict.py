@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, Runtime, depths, run_by
+from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, run_by
 from leadline.errors import LeadlineError
 
 Options = dict[str, Any]
@@ -24,8 +24,8 @@ def predict(
     *paths: str,
     model: str = "default",
     backend: Runtime | None = None,
-    out: Path = Path("depth"),
-    format: str = "depth,color,npz",
+    out: Annotated[Path, OUT] = Path("depth"),
+    format: Formats = ("depth", "color", "npz"),
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
@@ -54,7 +54,7 @@ def predict(
         backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
             (docs/models.md).
         out: folder for the results.
-        format: comma-separated formats: depth (16-bit PNG, millimetres), color, uncertainty (from models that
+        format: depth (16-bit PNG, millimetres), color, uncertainty (from models that
             estimate it), normals (16-bit PNG, camera space), floor (occupancy and heights from above, PNG and YAML for
             ROS's map_server), npz, exr, pfm, colmap (its dense map), ply (point cloud), points (point cloud as GLB),
             glb (textured surface); for all images together: sheet (one contact sheet), fused (one PLY of the images of
@@ -79,13 +79,9 @@ def predict(
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
     from leadline.io import camera_from_options
-    from leadline.prediction import (
-        MAX_PIXELS,
-        RerunLog,
-        open_anchored_backend,
-    )
+    from leadline.prediction import MAX_PIXELS, RerunLog, open_anchored_backend
 
-    formats = _formats(format)
+    _check_formats(format)
     given = camera_from_options(focal_px, fov, intrinsics, undistort)  # refuses before the model is loaded
     found, recordings = _find([*paths, *(rerun or ())], seconds)  # --rerun takes what follows
     anchor = _anchor(found.images, known, sparse, colmap, camera_height)
@@ -94,11 +90,14 @@ def predict(
     with nullcontext() if rerun is None else RerunLog(*recordings) as log:
         num_images = inf if found.moving else len(found.images)
         opened = open_anchored_backend(run_by(model, backend), anchor, num_images)
-        shared = {"model": opened, "formats": formats, "log": log, "given": given}
+        shared = {"model": opened, "formats": list(format), "log": log, "given": given}
         more: Options = {"max_pixels": max_pixels or MAX_PIXELS, "max_triangles": max_triangles}
         more |= {"tiled": tile, "anchor": anchor}
         limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-        return _do(_jobs(found, out, skip_existing, {"seconds": seconds or inf}, limit, more, shared))
+        code = _do(_jobs(found, out, skip_existing, {"seconds": seconds or inf}, limit, more, shared))
+    for recording in recordings:
+        print(f"recording written to {recording}: open it with 'rerun {recording}'")
+    return code
 
 
 def _jobs(
@@ -133,12 +132,10 @@ def _anchor(images: list[Path], *told: Any) -> Any:
     return read_anchor(images, *told)
 
 
-def _formats(words: str) -> list[str]:
+def _check_formats(formats: Sequence[str]) -> None:
     from leadline.prediction import check_formats
 
-    formats = [name.strip() for name in words.split(",") if name.strip()]
     check_formats([name for name in formats if name not in TOGETHER])
-    return formats
 
 
 class _Found(NamedTuple):
@@ -211,7 +208,7 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
     from leadline.prediction.video import clip_paths, predict_video
 
     if skip_existing and all(is_whole(it) for it in clip_paths(stem, options["formats"], str(path)).values()):
-        print(f"{path.name}: its results already exist")
+        print(f"{path.name}: its results are already there")
         return 0
     clip = predict_video(path, stem, on_prediction=log and log.clip(path.name), **options)
     print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
@@ -230,25 +227,41 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
     fused = _fused(options["anchor"]) if "fused" in options["formats"] else None
     options["formats"] = [name for name in options["formats"] if name not in TOGETHER]
     watchers = [watch for watch in (log and log.picture, fused and fused.add) if watch]
-    broken, num_written, existed = [], 0, ""
+    broken, num_written, there = [], 0, ""
+    places = {path: place for place, path in enumerate(pictures, start=1)}
     width = max(len(path.name) for path in pictures)
     try:
-        for result in predict_files(pictures, out, on_prediction=_all(watchers), **options):
-            if result.summary is None:
-                broken.append(result)
-                continue
-            num_written += 1
-            notes = f"  {result.notes}" if result.notes else ""
-            print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
+        with counting("images", len(pictures)) as count:
+            for result in predict_files(pictures, out, on_prediction=_all(watchers), **options):
+                count(places[result.path])
+                if result.summary is None:
+                    broken.append(result)
+                    continue
+                num_written += 1
+                notes = f"  {result.notes}" if result.notes else ""
+                print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
         if fused and num_written:
             fused.write(out / FUSED)
+            print(f"one cloud of all images: {out / FUSED}")
         num_there = len(pictures) - len(broken) - num_written
-        existed = f", {num_there} already existed" * bool(num_there)
+        there = f", {num_there} already there" * bool(num_there)
     finally:  # also where the contact sheet or the viewer fails
-        print(f"{num_written} of {len(pictures)} images written to {out}{existed} ({options['model'].runtime})")
+        _print_written(num_written, len(pictures), out, there, options)
         for result in broken:
             print(f"leadline: {result.error}", file=sys.stderr)
     return len(broken)
+
+
+def _print_written(num_written: int, num_all: int, out: Path, there: str, options: Options) -> None:
+    """Say how many images were written where, as what and by what, and which files are of all of them."""
+    from leadline.io import CONTACT_SHEET
+
+    formats = options["formats"]
+    kinds = f" as {', '.join(formats)}" * bool(num_written and formats)
+    done = f"written to {out}{kinds}" if formats else "predicted"
+    print(f"{num_written} of {num_all} images {done}{there} ({options['model'].runtime})")
+    if options["sheet"] and num_written and (out / CONTACT_SHEET).exists():
+        print(f"contact sheet: {out / CONTACT_SHEET}")
 
 
 def _fused(anchor: Any) -> Any:

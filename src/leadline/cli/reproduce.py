@@ -7,12 +7,14 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from leadline.cli.console import OUT, TRAINING, Names, print_markdown, require_packages
+
 
 def reproduce(
     *,
     data: Path,
-    out: Path,
-    only: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
+    out: Annotated[Path, OUT],
+    only: Names = None,
     epochs: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
     encoder_weights: dict[str, Path] | None = None,
 ) -> int:
@@ -28,9 +30,10 @@ def reproduce(
         epochs: number of epochs instead of the recipes', for a quick try.
         encoder_weights: file of an encoder's weights instead of a download: --encoder-weights.densenet121 FILE.
     """
+    require_packages(*TRAINING)
     from leadline.training.reproduce import reproduce as run_reproduction
 
     page = run_reproduction(data, out, only or (), epochs, encoder_weights, sys.stderr.isatty())
-    print(page.read_text(encoding="utf-8"))
+    print_markdown(page.read_text(encoding="utf-8"))
     print(f"written to {page}")
     return 0

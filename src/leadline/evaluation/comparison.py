@@ -213,7 +213,10 @@ def compare(
         )
         return Scores.of_report(result)
 
-    return compare_scores(*(scores(model).with_scenes(dataset) for model in models))
+    found = [scores(model).with_scenes(dataset) for model in models]
+    if len({it.model for it in found}) < len({str(model) for model in models}):  # then their folders tell them apart
+        found = [replace(it, model=str(model)) for it, model in zip(found, models, strict=True)]
+    return compare_scores(*found)
 
 
 def compare_scores(first: Scores, *others: Scores) -> list[Comparison]:

@@ -19,6 +19,16 @@ class MetricInfo(NamedTuple):
     better: str  # "higher" or "lower"
     meaning: str
 
+    @property
+    def label(self) -> str:
+        """The name as people read it: δ1 for delta1."""
+        return self.name.replace("delta", "δ")
+
+    @property
+    def heading(self) -> str:
+        """The label and an arrow to the better side."""
+        return f"{self.label} {'↑' if self.better == 'higher' else '↓'}"
+
 
 METRICS: dict[str, MetricInfo] = {
     info.name: info

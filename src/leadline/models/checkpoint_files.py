@@ -128,6 +128,11 @@ def find_checkpoint(model: str | Path) -> Path:
         restore_folder(killed)
     if (folder / "checkpoints" / "best").is_dir():
         return folder / "checkpoints" / "best"
+    if name.startswith("files:"):
+        raise LeadlineError(
+            f"{name} are predictions made elsewhere, which can only be scored: give them to evaluate, compare, report "
+            "or figure, and name a model here"
+        )
     if not folder.is_dir():
         raise unknown_name("model", name, ["default", *bundled])
     return folder

@@ -17,18 +17,20 @@ def save_report(report: Evaluation, out: Path) -> None:
     report.save(out, None if sums is None else reliability_figure({report.model: sums}))
 
 
-def reliability_figure(sums: Mapping[str, Tensor]) -> bytes:
+def reliability_figure(sums: Mapping[str, Tensor], colours: Mapping[str, str] | None = None) -> bytes:
     """Draw mean actual against mean expected error of each bin, beside the line on which they are equal.
 
     Args:
         sums: `reliability_sums` over all pictures, by the model's name.
+        colours: by the model's name; see `model_colours`.
 
     Returns:
         PNG. The larger a dot, the more pixels.
     """
     figure, axis = new_axes(4.6)
     ends: list[float] = []
-    for (name, it), colour in zip(sums.items(), model_colours(len(sums)), strict=True):
+    for name, it in sums.items():
+        colour = (colours or model_colours(sums))[name]
         drawn = it[it[:, 0] > MIN_SHARE * it[:, 0].sum()]
         expected, actual = (drawn[:, 1] / drawn[:, 0]).tolist(), (drawn[:, 2] / drawn[:, 0]).tolist()
         shares = drawn[:, 0] / it[:, 0].sum()

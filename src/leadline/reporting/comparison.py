@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -25,7 +25,6 @@ READING = (
     "Won: the share of pictures on which the second model is better, ties counted half. "
     "Each interval holds by itself, not all of them together."
 )
-ARROWS = {"higher": "↑", "lower": "↓"}
 COLOURS = {"better": "#0072b2", "worse": "#d55e00", "unclear": "0.5"}  # apart for the colour-blind too
 MIN_SHOWN = 1e-4  # of a relative error; a logarithmic axis has no place for 0
 MAX_NAME, MAX_TITLE = 44, 130  # letters
@@ -78,13 +77,13 @@ def _holes(comparison: Comparison) -> str:
 
 def table(comparison: Comparison) -> list[list[str]]:
     """A table's lines, the header first: metric, both means, their difference, its interval, wins and verdict."""
-    header = ["metric", comparison.first, comparison.other, "difference", "95 % interval", "won", "verdict"]
+    header = ["metric", comparison.first, comparison.other, "change", "95 % interval", "won", "verdict"]
     return [header, *(_line(it) for it in comparison.differences)]
 
 
 def _line(it: Difference) -> list[str]:
     return [
-        f"{it.metric} {ARROWS[METRICS[it.metric].better]}",
+        METRICS[it.metric].heading,
         f"{it.first:.4f}",
         f"{it.other:.4f}",
         f"{it.difference:+.4f}",
@@ -189,7 +188,7 @@ def _draw_pictures(axis: Any, comparison: Comparison) -> None:
     others = [max(change.other, MIN_SHOWN) for change in comparison.changes]
     ends = min(firsts + others) / 1.15, max(firsts + others) * 1.15
     axis.plot(ends, ends, color="0.3", linewidth=1)
-    axis.scatter(firsts, others, s=9, alpha=0.5, color="0.25", linewidths=0)
+    axis.scatter(firsts, others, s=14, alpha=0.6, color="0.25", linewidths=0)
     axis.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
     ticks = _log_ticks(*ends)
     for one in (axis.xaxis, axis.yaxis):
@@ -212,24 +211,38 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low <= tick <= high]
 
 
+def _percent_better(it: Difference) -> list[float] | None:
+    """By how many per cent of the first model's metric the other is better: low end, middle, high end.
+
+    More is better whatever the metric. What a resample promises beyond the possible is cut: no more pixels than all are
+    good (δ1), and no more error than all of it can go. None where the first model's metric is 0.
+    """
+    if it.first == 0:
+        return None
+    is_share = METRICS[it.metric].better == "higher"
+    most = 100 * (1 - it.first) / it.first if is_share else 100.0
+    gains = (it.low, it.difference, it.high) if is_share else (0 - it.high, 0 - it.difference, 0 - it.low)
+    return [max(-100.0 if is_share else -inf, min(most, 100 * gain / it.first)) for gain in gains]
+
+
 def _draw_intervals(axis: Any, comparison: Comparison) -> None:
-    """A bar for each metric's interval in per cent of the first model's mean, and a line at its difference."""
-    # A first model without any error has no relative difference.
-    shown = [it for it in comparison.differences if it.first != 0]
-    percents = [[100 * value / it.first for value in (it.low, it.difference, it.high)] for it in shown]
+    """A bar for each metric's interval in per cent of the first model's metric, and a line at its difference."""
+    gains = {it.metric: (it, values) for it in comparison.differences if (values := _percent_better(it))}
+    shown, percents = [it for it, _ in gains.values()], [values for _, values in gains.values()]
     ends = min([0.0, *(low for low, _, _ in percents)]), max([0.0, *(high for _, _, high in percents)])
     margin = 0.05 * (ends[1] - ends[0]) or 1.0
     for place, (it, (low, middle, high)) in enumerate(zip(shown, percents, strict=True)):
         colour = COLOURS[it.verdict]
         axis.barh(place, high - low, left=low, height=0.55, color=colour)
         axis.plot([middle, middle], [place - 0.4, place + 0.4], color="black", linewidth=1.5)
-        axis.text(1.02, place, f"{middle:+.2f} %", transform=axis.get_yaxis_transform(), va="center", color=colour)
+        axis.text(1.02, place, f"{middle:+.1f} %", transform=axis.get_yaxis_transform(), va="center", color=colour)
     axis.axvline(0, color="0.3", linewidth=1)
     axis.set_xlim(ends[0] - margin, ends[1] + margin)
-    axis.set_yticks(range(len(shown)), [f"{it.metric} {ARROWS[METRICS[it.metric].better]}" for it in shown])
+    axis.set_yticks(range(len(shown)), [METRICS[it.metric].label for it in shown])
     axis.invert_yaxis()
     axis.grid(alpha=0.3, axis="x")
-    axis.set_xlabel(f"mean difference in % of the mean of\n{_wrapped(comparison.first, MAX_NAME)}", parse_math=False)
+    name = _wrapped(comparison.first, MAX_NAME)
+    axis.set_xlabel(f"better by, in % of the metric of {name}\n(right: better, left: worse)", parse_math=False)
     handles = [axis.barh(0, 0, color=colour, label=verdict) for verdict, colour in COLOURS.items()]
     axis.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles), frameon=False)
 

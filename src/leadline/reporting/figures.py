@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from leadline.evaluation import ranking_value
+from leadline.evaluation import METRICS, ranking_value
 from leadline.io import atomic_file
 from leadline.prediction import COLOR_MAP
 
@@ -25,7 +25,7 @@ class ScoredPicture(NamedTuple):
     pred_m: Tensor  # (1, H, W)
 
 
-def depth_sheet(path: Path, rows: Sequence[ScoredPicture]) -> None:
+def depth_sheet(path: Path, rows: Sequence[ScoredPicture], title: str = "") -> None:
     """Draw picture, truth, prediction and relative error, a line for each picture.
 
     One colour scale in metres serves all depths of the sheet, another all errors.
@@ -33,6 +33,7 @@ def depth_sheet(path: Path, rows: Sequence[ScoredPicture]) -> None:
     Args:
         path: PNG to write.
         rows: at least one.
+        title: stands above, such as model and protocol.
     """
     plt = pyplot()
     depths = torch.cat([part for row in rows for part in (row.depth_m[row.valid], row.pred_m.flatten())])
@@ -40,13 +41,14 @@ def depth_sheet(path: Path, rows: Sequence[ScoredPicture]) -> None:
     near_m, far_m = torch.quantile(depths[:: max(1, len(depths) // 1_000_000)], torch.tensor([0.01, 0.99])).tolist()
     # A row of panels for each picture, as high as its aspect wants, and a thin one for the colour bars.
     aspects = [row.image.shape[-2] / row.image.shape[-1] for row in rows]
-    figure = plt.figure(figsize=(13, 1.1 + 3.05 * sum(aspects)), layout="constrained")
+    figure = plt.figure(figsize=(13, 1.1 + 0.3 * bool(title) + 3.05 * sum(aspects)), layout="constrained")
+    figure.suptitle(title, fontsize=11, parse_math=False)
     layout = figure.add_gridspec(len(rows) + 1, 4, height_ratios=[*aspects, 0.05])
     for number, row in enumerate(rows):
         axes = [figure.add_subplot(layout[number, column]) for column in range(4)]
         if number == 0:
-            for axis, title in zip(axes, ("picture", "truth", "prediction", "relative error"), strict=True):
-                axis.set_title(title)
+            for axis, heading in zip(axes, ("picture", "truth", "prediction", "relative error"), strict=True):
+                axis.set_title(heading)
         depth_image, error_image = _draw_row(axes, row, near_m, far_m)
     depth_bar, error_bar = figure.add_subplot(layout[-1, 1:3]), figure.add_subplot(layout[-1, 3])
     horizontal = {"orientation": "horizontal"}
@@ -64,13 +66,13 @@ def learning_curves(path: Path, rows: Sequence[Mapping[str, float]], monitor: st
         monitor: the metric that chooses the best epoch; its best is marked.
     """
     plt = pyplot()
-    epochs = [row["epoch"] + 1 for row in rows]
+    epochs = [row["epoch"] for row in rows]
     shown = list(dict.fromkeys(["train_loss", "abs_rel", "delta1", "rms", monitor]))
     figure, axes = plt.subplots(1, len(shown), figsize=(3.5 * len(shown), 3.2), layout="constrained")
     for axis, key in zip(axes, shown, strict=True):
         values = [row[key] for row in rows]
         axis.plot(epochs, values, marker="o", markersize=3)
-        axis.set_title("training loss" if key == "train_loss" else f"validation {key}")
+        axis.set_title(_curve_title(key))
         axis.set_xlim(0.5, len(epochs) + 0.5)
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -90,23 +92,26 @@ def compare_curves(path: Path, runs: Mapping[str, Sequence[Mapping[str, float]]]
         runs: by the run's name, a row for each epoch, as in `metrics.csv`; at least one run.
     """
     plt = pyplot()
-    titles = {
-        "train_loss": "training loss",
-        "delta1": "validation delta1",
-        "abs_rel": "validation abs_rel",
-        "rms": "validation rms in metres",
-    }
-    figure, axes = plt.subplots(1, len(titles), figsize=(15, 3.8), layout="constrained")
-    for axis, (key, title) in zip(axes, titles.items(), strict=True):
+    shown = ("train_loss", "delta1", "abs_rel", "rms")
+    figure, axes = plt.subplots(1, len(shown), figsize=(15, 3.8), layout="constrained")
+    for axis, key in zip(axes, shown, strict=True):
         for name, rows in runs.items():
-            axis.plot([row["epoch"] + 1 for row in rows], [row[key] for row in rows], marker="o", ms=3, label=name)
-        axis.set_title(title)
+            axis.plot([row["epoch"] for row in rows], [row[key] for row in rows], marker="o", ms=3, label=name)
+        axis.set_title(_curve_title(key))
         axis.set_xlabel("epoch")
         axis.set_xlim(left=0.5)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(runs))
     save_figure(figure, path)
+
+
+def _curve_title(key: str) -> str:
+    """What a curve shows, and in which unit."""
+    if key == "train_loss":
+        return "training loss"
+    info = METRICS[key]
+    return f"validation {info.label}{' in metres' * info.meaning.endswith('in metres')}"
 
 
 def _draw_row(axes: Any, row: ScoredPicture, near_m: float, far_m: float) -> tuple[Any, Any]:

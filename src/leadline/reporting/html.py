@@ -18,11 +18,10 @@ from leadline.evaluation import METRICS, Groups, named, ranking_value
 from leadline.io import atomic_file
 from leadline.reporting.calibration_plot import reliability_figure
 from leadline.reporting.figures import ERROR_END, ScoredPicture
-from leadline.reporting.plots import error_histogram, group_bars, group_rows, picture_panels, region_maps
+from leadline.reporting.plots import error_histogram, group_bars, group_rows, model_colours, picture_panels, region_maps
 from leadline.reporting.protocol_text import AVERAGINGS
 from leadline.reporting.style import style_sheet
 
-ARROWS = {"higher": "↑", "lower": "↓"}
 GROUP_METRICS = ("delta1", "abs_rel", "rms", "log10")
 """The columns of the tables below the plots."""
 
@@ -136,7 +135,7 @@ def _numbers(page: Page) -> str:
             name = ""
     header = ["model", "averaging", *(_metric_name(metric) for metric in METRICS)]
     star = "* the averaging that this protocol's users print."
-    meanings = "".join(f"<div><dt>{it.name}</dt><dd>{escape(it.meaning)}</dd></div>" for it in METRICS.values())
+    meanings = "".join(f"<div><dt>{it.label}</dt><dd>{escape(it.meaning)}</dd></div>" for it in METRICS.values())
     return (
         f'<section>\n<h2>Numbers</h2>\n{_table(header, rows)}\n<p class="note">{star} y is the truth, ŷ the '
         "prediction; ↑ higher is better, ↓ lower is better"
@@ -165,7 +164,7 @@ class _Plot(NamedTuple):
     division: str
     metric: str
     caption: str
-    draw: Callable[[Mapping[str, Groups], str], bytes]
+    draw: Callable[[Mapping[str, Groups], str, Mapping[str, str]], bytes]
     has_table: bool = True
 
 
@@ -190,18 +189,24 @@ def _breakdowns(page: Page) -> str:
     )
 
 
+def _colours(page: Page) -> dict[str, str]:
+    """Every model's colour, the same whichever of them a plot shows."""
+    return model_colours(model.name for model in page.models)
+
+
 def _calibration(page: Page) -> str:
     known = {model.name: model.calibration for model in page.models if model.calibration is not None}
     if not known:
         return ""
-    image = _image(reliability_figure(known), "png", f"Actual against expected error, for {', '.join(known)}.")
+    alt = f"Actual against expected error, for {', '.join(known)}."
+    image = _image(reliability_figure(known, _colours(page)), "png", alt)
     return f"<figure>{image}<figcaption>Whether the model knows how far off it is</figcaption></figure>\n"
 
 
 def _spread(page: Page) -> str:
     errors = {model.name: model.abs_rel for model in page.models}
     alt = f"Histogram of the pictures' abs_rel, for {', '.join(errors)}."
-    image = _image(error_histogram(errors), "png", alt)
+    image = _image(error_histogram(errors, _colours(page)), "png", alt)
     return f"<figure>{image}<figcaption>How the pictures' errors are spread</figcaption></figure>\n"
 
 
@@ -212,7 +217,7 @@ def _plot(page: Page, plot: _Plot) -> str:
         return ""
     alt = f"{plot.caption}: {plot.metric} by {first.title}, for {', '.join(groups)}."
     table = f"<details><summary>Numbers</summary>{_group_table(groups)}</details>" if plot.has_table else ""
-    image = _image(plot.draw(groups, plot.metric), "png", alt)
+    image = _image(plot.draw(groups, plot.metric, _colours(page)), "png", alt)
     return f"<figure>{image}<figcaption>{plot.caption}</figcaption>\n{table}</figure>\n"
 
 
@@ -240,7 +245,7 @@ def _pictures(page: Page) -> str:
 
 def _picture(scored: ScoredPicture) -> str:
     panels = picture_panels(scored)
-    depth = partial(_scale, "depth", f"{panels.near_m:g} m", f"{panels.far_m:g} m")
+    depth = partial(_scale, "depth", f"{panels.near_m:.3g} m", f"{panels.far_m:.3g} m")
     shown = (
         ("picture", panels.picture, ""),
         ("truth", panels.truth, depth()),
@@ -274,7 +279,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _metric_name(metric: str) -> str:
-    return f"{metric} {ARROWS[METRICS[metric].better]}"
+    return METRICS[metric].heading
 
 
 def _cell(value: float, best: bool = False) -> str:

@@ -4,8 +4,9 @@ Everything is drawn in memory and returned as the bytes of a PNG or JPEG file.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,19 +28,20 @@ MAX_LABELS_ACROSS = 10
 _INVALID_RGB = (128, 128, 128)
 
 
-def group_bars(groups: Mapping[str, Groups], metric: str) -> bytes:
+def group_bars(groups: Mapping[str, Groups], metric: str, colours: Mapping[str, str] | None = None) -> bytes:
     """Draw a metric as upright bars, a cluster for each group of pixels and a bar in it for each model.
 
     Args:
         groups: by the model's name, one division's groups; the same labels for all.
         metric: a key of `METRICS`.
+        colours: by the model's name; see `model_colours`.
 
     Returns:
         PNG. Below each group stands its share of the pixels (the first model's, where they differ).
     """
     figure, axis = new_axes(3.6)
     first = next(iter(groups.values()))
-    for name, offset, width, values, colour in _clusters(groups, metric):
+    for name, offset, width, values, colour in _clusters(groups, metric, colours):
         bars = axis.bar(np.arange(len(values)) + offset, values, width, color=colour, label=plain_text(name))
         if len(groups) <= MAX_LABELLED:
             # Upright where many thin bars stand side by side, so that no number runs into the next.
@@ -55,12 +57,13 @@ def group_bars(groups: Mapping[str, Groups], metric: str) -> bytes:
     return finished(figure, axis)
 
 
-def group_rows(groups: Mapping[str, Groups], metric: str) -> bytes:
+def group_rows(groups: Mapping[str, Groups], metric: str, colours: Mapping[str, str] | None = None) -> bytes:
     """Draw a metric as level bars, for groups with many or long names; the first model's worst is at the top.
 
     Args:
         groups: as `group_bars`.
         metric: as `group_bars`.
+        colours: as `group_bars`.
 
     Returns:
         PNG.
@@ -68,7 +71,7 @@ def group_rows(groups: Mapping[str, Groups], metric: str) -> bytes:
     first = next(iter(groups.values()))
     figure, axis = new_axes(max(2.4, 1.3 + len(first.labels) * (0.16 + 0.1 * len(groups))))
     places = {place: row for row, place in enumerate(_from_worst(first, metric))}
-    for name, offset, width, values, colour in _clusters(groups, metric):
+    for name, offset, width, values, colour in _clusters(groups, metric, colours):
         rows = [places[place] + offset for place in range(len(values))]
         bars = axis.barh(rows, values, width, color=colour, label=plain_text(name))
         if len(groups) <= MAX_LABELLED:
@@ -82,12 +85,13 @@ def group_rows(groups: Mapping[str, Groups], metric: str) -> bytes:
     return finished(figure, axis)
 
 
-def region_maps(groups: Mapping[str, Groups], metric: str) -> bytes:
+def region_maps(groups: Mapping[str, Groups], metric: str, colours: Mapping[str, str] | None = None) -> bytes:
     """Draw a metric of the ninths of the picture where they lie, a map for each model, all in one scale.
 
     Args:
         groups: by the model's name, the groups of `DIVISIONS["region"]`.
         metric: as `group_bars`.
+        colours: as `group_bars`.
 
     Returns:
         PNG.
@@ -108,7 +112,7 @@ def region_maps(groups: Mapping[str, Groups], metric: str) -> bytes:
         axis.set_yticks(range(3), ["top", "middle", "bottom"], fontsize=8)
         axis.set_facecolor("0.6")  # a ninth without a scored pixel
         if len(groups) > 1:
-            axis.set_title(plain_text(name, 26), fontsize=8)
+            axis.set_title(plain_text(name, 26), fontsize=9, color=(colours or model_colours(groups))[name])
     for axis in axes[len(groups) :]:
         axis.axis("off")
     figure.supxlabel("place in the picture, across (thirds of its width)", fontsize=9)
@@ -119,11 +123,12 @@ def region_maps(groups: Mapping[str, Groups], metric: str) -> bytes:
     return _png(figure)
 
 
-def error_histogram(abs_rel: Mapping[str, Sequence[float]]) -> bytes:
+def error_histogram(abs_rel: Mapping[str, Sequence[float]], colours: Mapping[str, str] | None = None) -> bytes:
     """Draw how many pictures have which relative error.
 
     Args:
         abs_rel: by the model's name, the error of every picture; one that is not finite is left out.
+        colours: as `group_bars`.
 
     Returns:
         PNG. The last bin holds all larger errors too, so that one bad picture does not squeeze the others.
@@ -133,16 +138,18 @@ def error_histogram(abs_rel: Mapping[str, Sequence[float]]) -> bytes:
     together = np.concatenate(list(finite.values()))
     end = float(np.quantile(together, 0.98)) * 1.1 if len(together) else 1.0
     edges = np.linspace(0, max(end, 1e-3), NUM_BINS + 1)
-    for (name, values), colour in zip(finite.items(), model_colours(len(finite)), strict=True):
-        shown = values.clip(0, edges[-1])
+    for name, values in finite.items():
+        colour = (colours or model_colours(finite))[name]
+        shown, median = values.clip(0, edges[-1]), float(np.median(values)) if len(values) else math.nan
+        label = plain_text(name)
         if len(finite) == 1:
             axis.hist(shown, edges, histtype="stepfilled", color=colour, alpha=0.25)
-        axis.hist(shown, edges, histtype="step", color=colour, linewidth=1.4, label=plain_text(name))
+        elif len(values):
+            label += f" (median {median:.3f}, dashed)"
+        axis.hist(shown, edges, histtype="step", color=colour, linewidth=1.4, label=label)
         if len(values):
-            median = float(np.median(values))
-            axis.axvline(
-                min(median, edges[-1]), color=colour, linestyle="--", linewidth=1.2, label=f"median {median:.3f}"
-            )
+            line = axis.axvline(min(median, edges[-1]), color=colour, linestyle="--", linewidth=1.2)
+            line.set_label(f"median {median:.3f}" if len(finite) == 1 else "_")
     axis.set_xlim(0, edges[-1])
     axis.set_xlabel("abs_rel of a picture, mean |y−ŷ|/y (last bin: and more)", fontsize=9)
     axis.set_ylabel("number of pictures", fontsize=9)
@@ -209,19 +216,21 @@ def _error_colours(
     return np.where(drawn[..., None], colours, np.array(_INVALID_RGB, dtype=np.uint8))
 
 
-def _clusters(groups: Mapping[str, Groups], metric: str) -> list[tuple[str, float, float, list[float], str]]:
+def _clusters(
+    groups: Mapping[str, Groups], metric: str, colours: Mapping[str, str] | None
+) -> list[tuple[str, float, float, list[float], str]]:
     """For each model: its name, its bars' offset from their groups' middle, their width, values and colour."""
     width = 0.8 / len(groups)
-    colours = model_colours(len(groups))
+    chosen = colours or model_colours(groups)
     return [
-        (name, (place - (len(groups) - 1) / 2) * width, width, _values(it, metric), colours[place])
+        (name, (place - (len(groups) - 1) / 2) * width, width, _values(it, metric), chosen[name])
         for place, (name, it) in enumerate(groups.items())
     ]
 
 
-def model_colours(count: int) -> list[str]:
-    """A colour for each of so many models."""
-    return [MODEL_COLOURS[place % len(MODEL_COLOURS)] for place in range(count)]
+def model_colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each model, which is to be the same in all plots of a report."""
+    return dict(zip(names, cycle(MODEL_COLOURS), strict=False))
 
 
 def _values(groups: Groups, metric: str) -> list[float]:
@@ -239,7 +248,7 @@ def _from_worst(groups: Groups, metric: str) -> list[int]:
 
 def _metric_title(metric: str) -> str:
     better = "higher" if METRICS[metric].better == "higher" else "lower"
-    return f"{metric}: {METRICS[metric].meaning}\n({better} is better)"
+    return f"{METRICS[metric].label}: {METRICS[metric].meaning}\n({better} is better)"
 
 
 def _number(value: float) -> str:

@@ -56,7 +56,8 @@ def draw_sheets(
     save_report(report, out)
     step = max(1, len(report.ids) // num_rows)
     choices = {**rank_pictures(report, num_rows), "sample": report.ids[::step][:num_rows]}
-    return _draw(scored_pictures(model, report, data, get_protocol(protocol), choices), out)
+    sheets = scored_pictures(model, report, data, get_protocol(protocol), choices)
+    return _draw(sheets, out, f"{report.model}, protocol {report.protocol}")
 
 
 def rank_pictures(report: Evaluation, num_rows: int) -> dict[str, list[str]]:
@@ -116,7 +117,8 @@ def draw_figures(model: str | Path, scores: Path, data: Path, out: Path) -> list
         "figure_5": [ranked[0], ranked[last // 2], ranked[last]],
         "figure_6": random.Random(0).sample(ranked, min(4, len(ranked))),
     }
-    return _draw(_predicted(choices, abs_rel, model, data, get_protocol(scores.name)), out)
+    sheets = _predicted(choices, abs_rel, model, data, get_protocol(scores.name))
+    return _draw(sheets, out, f"{Path(model).name}, protocol {scores.name}")
 
 
 def _ranked(abs_rel: Mapping[str, float]) -> list[str]:
@@ -136,11 +138,11 @@ def _predicted(
     }
 
 
-def _draw(sheets: Mapping[str, Sequence[ScoredPicture]], out: Path) -> list[Path]:
+def _draw(sheets: Mapping[str, Sequence[ScoredPicture]], out: Path, title: str) -> list[Path]:
     paths = []
     for sheet, rows in sheets.items():
         paths.append(out / f"{sheet}.png")
-        depth_sheet(paths[-1], rows)
+        depth_sheet(paths[-1], rows, f"{title}: {sheet.replace('_', ' ')}")
     return paths
 
 

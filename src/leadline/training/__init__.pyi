@@ -1,4 +1,8 @@
 from .api import train as train
+from .run import Run as Run
+from .run import Status as Status
+from .settings import LossSettings as LossSettings
+from .settings import OptimizerSettings as OptimizerSettings
 from .settings import RunSettings as RunSettings
 from .settings import format_validation_error as format_validation_error
 from .settings import recipe_names as recipe_names

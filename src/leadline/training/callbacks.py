@@ -18,18 +18,19 @@ from pytorch_lightning.callbacks import Callback
 
 from leadline.data import DepthDataset, ids_digest
 from leadline.errors import Interrupted, LeadlineError
-from leadline.evaluation import named, ranking_value
+from leadline.evaluation import METRICS, named, ranking_value
 from leadline.io import atomic_file
 from leadline.models import resize_depth, save_checkpoint
 from leadline.reporting import ScoredPicture, depth_sheet, learning_curves
 from leadline.training.model_card import model_card
+from leadline.training.progress import Place
 from leadline.training.run import Run, encoder_origin
 from leadline.training.settings import RunSettings
 
 logger = logging.getLogger(__name__)
 
 NUM_SHEET_ROWS = 4
-SECONDS_BETWEEN_LINES = 60.0
+LOGGED = ("delta1", "abs_rel", "rms")
 
 
 class InterruptHandler(Callback):
@@ -65,7 +66,7 @@ class InterruptHandler(Callback):
         # One that was asked is enough to stop them all.
         if trainer.strategy.reduce_boolean_decision(self._stop_asked, all=False):
             trainer.save_checkpoint(self._run.state_file)
-            raise Interrupted(f"stopped after step {trainer.global_step}", self._run.how_to_resume())
+            raise Interrupted(f"stopped after {Place.of(trainer)}", self._run.how_to_resume())
 
     def stop_if_asked(self) -> None:
         """After the last step, what would follow, another stage or another network, is kept from beginning.
@@ -95,7 +96,7 @@ class MetricsRecorder(Callback):
         self._run, self._dataset, self._shown = run, dataset, val_indices[::step][:NUM_SHEET_ROWS]
         self.rows: list[dict[str, float]] = []
         self._epoch_losses: list[float] = []
-        self._started = self._last_line = time.monotonic()
+        self._started = time.monotonic()
 
     @property
     def state_key(self) -> str:
@@ -108,20 +109,18 @@ class MetricsRecorder(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue with the rows, and the losses of the epoch, of the interrupted run."""
-        self.rows, self._epoch_losses = list(state_dict["rows"]), list(state_dict["epoch_losses"])
+        rows = list(state_dict["rows"])
+        from_0 = bool(rows) and rows[0]["epoch"] == 0  # as older versions counted
+        self.rows[:] = [{**row, "epoch": row["epoch"] + from_0} for row in rows]
+        self._epoch_losses = list(state_dict["epoch_losses"])
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Start the epoch's clock."""
-        self._started = self._last_line = time.monotonic()
+        self._started = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Keep the loss, and log the progress now and then."""
-        loss = float(outputs["loss"])
-        self._epoch_losses.append(loss)
-        if trainer.is_global_zero and time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES:
-            self._last_line = time.monotonic()
-            total = int(trainer.estimated_stepping_batches)
-            logger.info("epoch %d, step %d of %d, loss %.4f", trainer.current_epoch, trainer.global_step, total, loss)
+        """Keep the loss."""
+        self._epoch_losses.append(float(outputs["loss"]))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Write the epoch's row, curves and sheet."""
@@ -131,7 +130,7 @@ class MetricsRecorder(Callback):
         if not trainer.is_global_zero:
             return
         row = {
-            "epoch": trainer.current_epoch,
+            "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
             "seconds": round(time.monotonic() - self._started, 1),
             # Neither is there where nothing is trained, as where weights are averaged.
@@ -146,15 +145,17 @@ class MetricsRecorder(Callback):
             writer.writerows(self.rows)
         if trainer.optimizers:
             learning_curves(self._run.curves_file, self.rows, pl_module.settings.monitor)
-        depth_sheet(self._run.sheet_file(trainer.current_epoch), _predicted(pl_module, self._dataset, self._shown))
+        title = f"{self._run.folder.name}: validation of epoch {row['epoch']}"
+        shown = _predicted(pl_module, self._dataset, self._shown)
+        depth_sheet(self._run.sheet_file(int(row["epoch"])), shown, title)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         """Log how well the epoch, or the average of weights, does."""
         if trainer.is_global_zero:
-            what = f"epoch {trainer.current_epoch}" if trainer.optimizers else "the weight average"
-            shown = ", ".join(f"{name} {self.rows[-1][name]:.4f}" for name in ("delta1", "abs_rel", "rms"))
+            what = Place.of(trainer).epoch_of if trainer.optimizers else "the weight average"
+            shown = ", ".join(f"{METRICS[name].label} {self.rows[-1][name]:.4f}" for name in LOGGED)
             seconds = time.monotonic() - self._started
-            logger.info("%s: validation %s (per image), %.0f s", what, shown, seconds)
+            logger.info("%s, %.0f s: validation %s m", what, seconds, shown)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         """The next epoch's losses are another mean."""
@@ -199,7 +200,7 @@ class BestCheckpoint(Callback):
         if not trainer.is_global_zero:
             return
         if self._last_is_best(pl_module):
-            self._save(pl_module)
+            self._save(trainer, pl_module)
 
     def _last_is_best(self, pl_module: Any) -> bool:
         """Whether no validated epoch was better than the last, those aside whose checkpoint is gone."""
@@ -225,10 +226,10 @@ class BestCheckpoint(Callback):
             # Resumed after its last step: the module has the weights that go on, the state those that were averaged.
             state = trainer.strategy.load_checkpoint(self._run.state_file, weights_only=True)
             pl_module.load_state_dict(state["state_dict"])
-        self._save(pl_module)
+        self._save(trainer, pl_module)
         return best
 
-    def _save(self, pl_module: Any) -> None:
+    def _save(self, trainer: Trainer, pl_module: Any) -> None:
         run, settings = self._run.read_record(), pl_module.settings
         # A run of an older version has not written it down.
         encoder_weights = run.get("encoder_weights") or encoder_origin(settings)
@@ -239,6 +240,8 @@ class BestCheckpoint(Callback):
             "settings": _without_paths(settings, encoder_weights),
             "validation": self._metrics.rows[-1] if self._metrics.rows else {},
         }
+        if trainer.optimizers:  # otherwise several trained models were averaged
+            record["trained"] = Place.of(trainer)._asdict()
         save_checkpoint(self._run.best, pl_module.model, record, model_card(record))
 
 

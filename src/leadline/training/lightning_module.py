@@ -58,7 +58,7 @@ class DepthTraining(LightningModule):
             raise LeadlineError(
                 f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
             )
-        self.log("train_loss", loss, prog_bar=True, batch_size=len(batch.id))
+        self.log("train_loss", loss, batch_size=len(batch.id))
         return loss
 
     def _estimate(self, image: Tensor) -> Estimate:

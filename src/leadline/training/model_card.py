@@ -5,6 +5,7 @@ from typing import Any
 
 from leadline.evaluation import METRICS
 from leadline.models import NO_WEIGHTS
+from leadline.training.progress import Place
 
 
 def model_card(record: dict[str, Any]) -> str:
@@ -12,8 +13,8 @@ def model_card(record: dict[str, Any]) -> str:
 
     Args:
         record: recipe, data, settings, validation row; "averaged", where it is the mean of several; "encoder_licence",
-            where it is known; "error_factor", where its expected errors were multiplied; and, where it was tested,
-            "tests": a list of `metrics.json` contents.
+            where it is known; "trained", the `Place` at which it was kept, where it is known; "error_factor", where its
+            expected errors were multiplied; and, where it was tested, "tests": a list of `metrics.json` contents.
     """
     settings = record["settings"]
     model, data = settings["model"], settings["data"]
@@ -35,8 +36,8 @@ def model_card(record: dict[str, Any]) -> str:
         f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
         *([edges] if radius_px else []),
         f"- Encoder weights started from: {_encoder_origin(record)}.",
-        f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
-        f"{settings['epochs']} epochs{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
+        f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), {_trained(record)}"
+        f"{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
         *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
         *([f"- Mean of the weights of {settings['runs']} runs from one start."] if settings.get("runs", 1) > 1 else []),
         *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
@@ -54,6 +55,16 @@ def model_card(record: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _trained(record: dict[str, Any]) -> str:
+    """What was done until these weights were kept; of an older record, only what was to be done is known."""
+    settings, trained = record["settings"], record.get("trained")
+    if not trained:
+        return f"{settings['epochs']} epochs"
+    place = Place(**trained)
+    limit = f" (--max-steps {place.num_steps})" if place.num_steps == settings["max_steps"] else ""
+    return f"kept after {place}{limit}"
+
+
 def _encoder_origin(record: dict[str, Any]) -> str:
     weights = Path(record["settings"]["model"]["encoder"]["weights"]).name
     return (
@@ -62,6 +73,6 @@ def _encoder_origin(record: dict[str, Any]) -> str:
 
 
 def _table(title: str, rows: list[tuple[str, dict[str, float]]]) -> list[str]:
-    header = f"| | {' | '.join(METRICS)} |"
+    header = f"| | {' | '.join(info.label for info in METRICS.values())} |"
     body = [f"| {name} | " + " | ".join(f"{values[key]:.4f}" for key in METRICS) + " |" for name, values in rows]
     return [title, "", header, "|---" * (len(METRICS) + 1) + "|", *body, ""]

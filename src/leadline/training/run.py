@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import tomli_w
-import torch
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from leadline._version import __version__
-from leadline.data import PARTS, DepthDataset, Splits, select
 from leadline.errors import LeadlineError
 from leadline.io import atomic_file, format_json, read_json, read_toml, restore_folder
 from leadline.models import NO_WEIGHTS, find_checkpoint, read_record, table_in
 from leadline.training.settings import STAGES, RunSettings, parse_settings, write_settings
+
+if TYPE_CHECKING:  # torch takes seconds, for which asking how far a run has come need not wait
+    from leadline.data import DepthDataset, Splits
 
 
 class Status(Enum):
@@ -92,7 +91,7 @@ class Run:
         return self.folder / "splits" / f"{part}.txt"
 
     def sheet_file(self, epoch: int) -> Path:
-        """The sheet of validation pictures of an epoch."""
+        """The sheet of validation pictures of an epoch, the first of which is 1."""
         return self.folder / "validation" / f"epoch_{epoch:03d}.png"
 
     # Stages and repeats.
@@ -156,6 +155,8 @@ class Run:
             recipe: the recipe's name.
             ids_of: ids of the pictures of each part.
         """
+        import torch
+
         for part, ids in ids_of.items():
             with atomic_file(self.split_file(part)) as temporary:
                 temporary.write_text("".join(f"{name}\n" for name in ids), encoding="utf-8")
@@ -176,6 +177,8 @@ class Run:
 
     def write_plan(self, plan: Plan) -> None:
         """Write down what all stages are going to do."""
+        import tomli_w
+
         values = [stage.model_dump(exclude_none=True) for stage in plan.stages]
         with atomic_file(self.plan_file) as temporary:
             text = tomli_w.dumps({"recipe": plan.recipe, "data": str(plan.data.resolve()), STAGES: values})
@@ -230,12 +233,14 @@ class Run:
         with self.metrics_file.open(newline="", encoding="utf-8") as file:
             return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
-    def read_splits(self, dataset: DepthDataset) -> Splits:
+    def read_splits(self, dataset: "DepthDataset") -> "Splits":
         """The pictures of each part as they were written down, whatever has come to the data set since.
 
         Raises:
             LeadlineError: if one is no longer there.
         """
+        from leadline.data import PARTS, select
+
         lists = {part: self.split_file(part) for part in PARTS}
         return {part: select(dataset, str(path)) if path.stat().st_size else [] for part, path in lists.items()}
 

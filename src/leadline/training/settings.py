@@ -1,6 +1,7 @@
 """The settings of a training run, composed from each part's own, and read from TOML recipes."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 
+_INNER_NAME = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+"""A setting as code names it, within a message about the settings that hold it."""
 RECIPES = Path(__file__).parent / "recipes"
 STAGES, KEEP_STAGES = "stages", "keep_stages"
 
@@ -256,11 +259,12 @@ def format_validation_error(error: ValidationError, source: str) -> LeadlineErro
 
     Args:
         error: what `RunSettings` raised.
-        source: where the settings come from, for the message.
+        source: where the settings come from, for the message; "" for the command line, whose flags are then named.
     """
     first = error.errors()[0]
     *parents, name = map(str, first["loc"]) if first["loc"] else ["settings"]
     dotted = ".".join([*parents, name])
+    where = f"{source}: {brief(dotted)}" if source else f"--{brief(dotted).replace('_', '-')}"
     if first["type"] == "extra_forbidden":
         part: Any = RunSettings
         for parent in parents:
@@ -268,5 +272,7 @@ def format_validation_error(error: ValidationError, source: str) -> LeadlineErro
         above = "".join(f"{parent}." for parent in parents)
         return LeadlineError(f"{source}: {unknown_name('setting', name, part.model_fields, above)}")
     reason = first["msg"].removeprefix("Value error, ")
+    if not source:
+        reason = _INNER_NAME.sub(lambda found: f"{where}.{found[0]}".replace("_", "-"), reason)
     got = f", got {shown(first['input'])}" if "got" not in reason else ""
-    return LeadlineError(f"{source}: {brief(dotted)}: {brief(reason, 400)}{got}")
+    return LeadlineError(f"{where}: {brief(reason, 400)}{got}")

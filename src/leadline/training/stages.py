@@ -129,7 +129,8 @@ def _do(part: _Part, plan: Plan, show_progress: bool, is_resumed: bool) -> None:
         return
     settings = part.settings
     size = f"{settings.model.height}×{settings.model.width}"
-    logger.info("%s%s", part.title, "" if part.repeats else f": {settings.epochs} epochs at {size}")
+    epochs = "1 epoch" if settings.epochs == 1 else f"{settings.epochs} epochs"
+    logger.info("%s%s", part.title, "" if part.repeats else f": {epochs} at {size}")
     if part.repeats:
         # Made again, whether it was cut or not: that takes one validation.
         average(part.repeats, settings, plan.data, part.run, plan.recipe)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -48,17 +48,14 @@ class WholeStates(TorchCheckpointIO):
             ) from error
 
 
-def build_trainer(
-    settings: RunSettings, splits: Splits, run: Run, callbacks: Sequence[Callback], show_progress: bool = False
-) -> Trainer:
+def build_trainer(settings: RunSettings, splits: Splits, run: Run, callbacks: Sequence[Callback]) -> Trainer:
     """A trainer that follows a run's settings, in as many processes as `torchrun` has started.
 
     Args:
         settings: the run's.
         splits: its pictures, which decide whether it is validated.
         run: its folder.
-        callbacks: what writes that folder.
-        show_progress: draw a progress bar.
+        callbacks: what writes that folder and tells how far it has come.
     """
     _quiet_lightning()
     return Trainer(
@@ -68,10 +65,10 @@ def build_trainer(
         precision=_precision(settings),
         max_epochs=settings.epochs,
         max_steps=settings.max_steps,
-        callbacks=_callbacks(settings, run, callbacks, show_progress),
+        callbacks=_callbacks(settings, run, callbacks),
         plugins=[WholeStates()],
         logger=TensorBoardLogger(run.folder, name="", version="tensorboard"),
-        enable_progress_bar=show_progress,
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         # A run of fewer steps than an epoch is one short epoch, so that it too is validated.
@@ -82,13 +79,11 @@ def build_trainer(
     )
 
 
-def _callbacks(settings: RunSettings, run: Run, own: Sequence[Callback], show_progress: bool) -> list[Callback]:
+def _callbacks(settings: RunSettings, run: Run, own: Sequence[Callback]) -> list[Callback]:
     # Ours stand before the averaging, which takes the averaged weights back after each validation.
     callbacks = list(own)
     if settings.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=settings.ema_decay))
-    if show_progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
     state = run.state_file
     saver = ModelCheckpoint(
         state.parent, filename=state.stem, save_on_train_epoch_end=True, enable_version_counter=False

@@ -24,6 +24,7 @@ from leadline.models import ERROR_LAYER, NO_WEIGHTS, DepthModel, ModelSettings, 
 from leadline.training.callbacks import BestCheckpoint, InterruptHandler, MetricsRecorder
 from leadline.training.distributed import is_first_process
 from leadline.training.lightning_module import DepthTraining
+from leadline.training.progress import TrainingProgress
 from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 from leadline.training.trainer import build_trainer
@@ -134,13 +135,13 @@ def _check(settings: RunSettings) -> None:
     """Refuse settings that ask for what cannot be, before anything is opened."""
     if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
         raise LeadlineError(
-            "uncertainty_only wants a model to start from and a head that learns it: give --init and "
+            "--uncertainty-only wants a model to start from and a head that learns it: give --init and "
             "--model.head.uncertainty"
         )
     has_origin = settings.model.network == "encoder-decoder" and settings.model.encoder.weights != NO_WEIGHTS
     if settings.restore_encoder and not (settings.init and has_origin):
         raise LeadlineError(
-            "restore_encoder wants a model to start from and its encoder's pretrained weights: give --init and "
+            "--restore-encoder wants a model to start from and its encoder's pretrained weights: give --init and "
             "--model.encoder.weights"
         )
     if settings.monitor not in METRICS:
@@ -204,7 +205,8 @@ def _fit(
     show_progress: bool,
 ) -> Path:
     parts = _parts(model, settings, dataset, splits, run)
-    trainer = build_trainer(settings, splits, run, parts.callbacks, show_progress)
+    progress = TrainingProgress(parts.metrics.rows, settings.monitor, show_progress)
+    trainer = build_trainer(settings, splits, run, [*parts.callbacks, progress])
     with parts.interrupts.catching_interrupts():
         trainer.fit(parts.module, parts.data, ckpt_path=state, weights_only=True)
         parts.best.finish(trainer, parts.module)

@@ -24,7 +24,7 @@ def test_a_difference_counts_when_it_exceeds_the_spread_of_the_seeds() -> None:
     seeds = [values(delta1=0.70, abs_rel=0.20), values(delta1=0.72, abs_rel=0.21), values(delta1=0.71, abs_rel=0.19)]
     # Means .71 and .20, spreads .02 and .02; all else has no spread and does not differ.
     assert _beyond(values(delta1=0.731, abs_rel=0.185), seeds) == "δ1 better"
-    assert _beyond(values(delta1=0.68, abs_rel=0.23), seeds) == "δ1 worse, rel worse"
+    assert _beyond(values(delta1=0.68, abs_rel=0.23), seeds) == "δ1 worse, abs_rel worse"
     assert _beyond(values(delta1=0.72, abs_rel=0.21), seeds) == "none"
     assert _beyond(values(), seeds[:1]) == ""
 
@@ -44,6 +44,23 @@ def test_ablations_are_beside_the_spread(ablations: Path) -> None:
     assert "| *largest less smallest of the 3 seeds* | 0.020 | 0.000 |" in page
     assert "| loss: L1 alone | 0.600 | 0.900 | 0.969 | 0.200 | 0.900 | 0.080 | δ1 worse |" in page
     assert "4 epochs at 96×128" in page
+
+
+def test_within_the_range_nothing_is_claimed_against_the_report_s_other_protocol(tmp_path: Path) -> None:
+    for protocol in ("report", "report-in-range"):
+        (tmp_path / "cae" / protocol).mkdir(parents=True)
+        scores = {"num_images": 4, "pooled": values(0.9), "per_image": values(0.8)}
+        (tmp_path / "cae" / protocol / "metrics.json").write_text(json.dumps(scores))
+    whole, within = write_page(tmp_path).read_text(encoding="utf-8").split("## Within the range")
+    assert "| Convolutional autoencoder | the report | 0.501 |" in whole and "better than the report" in whole
+    assert "| Convolutional autoencoder | leadline, pooled | 0.900 |" in within
+    assert "the report |" not in within and "better than" not in within and " of 6" not in within
+
+
+def test_percentiles_are_called_so(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "figure_1.png").touch()
+    assert "(percentiles 10, 35, 65 and 90 of abs_rel)" in write_page(tmp_path).read_text(encoding="utf-8")
 
 
 def test_without_any_experiment_only_the_title_remains(tmp_path: Path) -> None:

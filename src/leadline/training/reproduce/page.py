@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from leadline.evaluation import ranking_value
+from leadline.evaluation import METRICS, ranking_value
 from leadline.io import atomic_file
 from leadline.reporting import compare_curves
 from leadline.training.reproduce.experiments import REFERENCE, STUDIES, TABLE_1, Experiment
@@ -16,11 +16,11 @@ from leadline.training.settings import RunSettings, resolve_settings, resolve_st
 CEILING = "ceiling"
 """Folder of the score that the truth itself gets, once it is brought into the report's range."""
 
-SHOWN = {"delta1": "δ1 ↑", "delta2": "δ2 ↑", "delta3": "δ3 ↑", "abs_rel": "rel ↓", "rms": "rms ↓", "log10": "log10 ↓"}
-"""The report's six metrics, under its names."""
+SHOWN = {name: METRICS[name].heading for name in ("delta1", "delta2", "delta3", "abs_rel", "rms", "log10")}
+"""The report's six metrics, under leadline's names."""
 MIN_SHOWN = 0.0005
 FIGURES = {
-    "figure_1": "Figure 1: the best model, from small errors to large (10th, 35th, 65th and 90th hundredth by rel).",
+    "figure_1": "Figure 1: the best model, from small errors to large (percentiles 10, 35, 65 and 90 of abs_rel).",
     "figure_5": "Figure 5: its best, median and worst picture.",
     "figure_6": "Figure 6: four pictures drawn at random.",
 }
@@ -80,26 +80,28 @@ def _table_1(out: Path, protocol: str) -> str:
         if scores is None:
             continue
         num_images = scores["num_images"]
-        reported = TABLE_1[experiment.name]
-        rows.append([experiment.title, "the report", *_numbers(reported), ""])
-        for averaging in ("pooled", "per_image"):
-            values = scores[averaging]
-            rows.append(["", f"leadline, {averaging}", *_numbers(values), _num_better(values, reported)])
+        own = [(f"leadline, {averaging}", scores[averaging]) for averaging in ("pooled", "per_image")]
+        if protocol == "report":  # the report's numbers are of no other
+            reported = TABLE_1[experiment.name]
+            rows.append([experiment.title, "the report", *_numbers(reported), ""])
+            rows += [["", title, *_numbers(values), _num_better(values, reported)] for title, values in own]
+        else:
+            rows += [[experiment.title, title, *_numbers(values)] for title, values in own]
     ceiling = out / CEILING / protocol / "metrics.json"
     if not rows:
         return ""
     if ceiling.exists():
         scores = json.loads(ceiling.read_text(encoding="utf-8"))
-        rows.append(["*ceiling*", scores["model"], *_numbers(scores["pooled"]), ""])
+        rows.append(["*ceiling*", scores["model"], *_numbers(scores["pooled"]), *[""] * (protocol == "report")])
     about = {
         "report": f"Every pixel of the {num_images} test pictures, protocol `report`, beside the report's own numbers.",
         "report-in-range": f"The same {num_images} pictures, only pixels whose truth the range [0.5, 4] m can express "
-        "(`report-in-range`); the report's numbers are not of this protocol.",
+        "(`report-in-range`). The report has no numbers under this protocol, so nothing here is better or worse than "
+        "its own.",
     }[protocol]
     heading = {"report": "Table 1", "report-in-range": "Within the range"}[protocol]
-    return (
-        f"## {heading}\n\n{about}\n\n{_table(['network', 'numbers', *SHOWN.values(), 'better than the report'], rows)}"
-    )
+    against = ["better than the report"] if protocol == "report" else []
+    return f"## {heading}\n\n{about}\n\n{_table(['network', 'numbers', *SHOWN.values(), *against], rows)}"
 
 
 def _official(out: Path) -> str:
@@ -200,7 +202,7 @@ def _all_rows(folder: Path) -> list[dict[str, float]]:
     """Rows of every stage, epochs counted on; of several runs the first one's, and their average as an epoch more."""
     runs = [run for stage in Run(folder).stages for run in dict.fromkeys((stage.trained[0], stage))]
     rows = [row for run in runs for row in run.read_rows()]
-    return [{**row, "epoch": float(epoch)} for epoch, row in enumerate(rows)]
+    return [{**row, "epoch": float(epoch)} for epoch, row in enumerate(rows, start=1)]
 
 
 def _recipe_epochs(experiment: Experiment) -> str:
@@ -213,7 +215,7 @@ def epochs_in_words(stages: Sequence[RunSettings]) -> str:
 
 
 def _pictures(out: Path) -> str:
-    scored = "scored is the last stage's best epoch by validation rel, or its runs' mean, drawn as an epoch more"
+    scored = "scored is the last stage's best epoch by validation abs_rel, or its runs' mean, drawn as an epoch more"
     parts = [("learning_curves.png", f"Learning curves; {scored}.")]
     parts += [(f"figures/{name}.png", caption) for name, caption in FIGURES.items()]
     shown = [f"{caption}\n\n![{caption}]({path})" for path, caption in parts if (out / path).exists()]
