@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import Runtime, print_table, render_table, run_by
+from leadline.cli.console import EXIT_USAGE, Runtime, print_table, render_table, run_by
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +29,7 @@ def evaluate(
     cluster: Annotated[bool, Parameter(negative=())] = False,
     out: Path | None = None,
 ) -> int:
-    """Score a model under a named protocol, per image and pooled.
+    """Score a model under a named protocol, per image and pooled; go on past images that cannot be read (exit code 2).
 
     Args:
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
@@ -59,16 +59,22 @@ def evaluate(
         protocol=protocol,
         processes=processes,
         cluster=cluster,
+        skip_unread=True,
         show_progress=sys.stderr.isatty(),
     )
     result = report.to_json()
+    images = f"{len(report.ids)} images"
+    if report.unread:
+        images = f"{len(report.ids)} of {len(report.ids) + len(report.unread)} images, the others broken"
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
-    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} images{unscored}")
+    print(f"{model} on {report.data} {split}, protocol {report.protocol}, {images}{unscored}")
     print_table(_metrics_table({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         save_report(report, out)
         print(f"metrics.json and per_image.csv written to {out}")
-    return 0
+    for error in report.unread.values():
+        print(f"leadline: {error}", file=sys.stderr)
+    return EXIT_USAGE if report.unread else 0
 
 
 def compare(
