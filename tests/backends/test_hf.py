@@ -1,5 +1,6 @@
 import json
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -387,3 +388,40 @@ def test_without_the_package_its_name_is_given(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(LeadlineError, match=r'pip install "leadline\[hf\]"'):
         open_hf("nobody/nothing")
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hosts that were asked for, none of which answers."""
+    hosts: list[str] = []
+
+    def refuse(host: str, *more: Any, **others: Any) -> None:
+        hosts.append(host)
+        raise OSError("there is no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    return hosts
+
+
+@pytest.mark.parametrize("more", [{}, {"use_timm_backbone": True}])
+def test_a_folder_that_names_a_backbone_does_not_ask_for_it(
+    more: dict[str, Any], tmp_path: Path, asked: list[str]
+) -> None:
+    import huggingface_hub
+
+    folder = save(tmp_path / "named", "dpt")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"backbone_config": None, "backbone": "someone/backbone", "use_pretrained_backbone": True, **more}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(LeadlineError, match=r"cannot load .*named'"):
+        open_hf(str(folder))
+    assert not asked
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def test_a_calibration_does_not_fetch_the_model_that_it_names(tmp_path: Path, asked: list[str]) -> None:
+    calibration = {"model": "hf:someone/depth", "space": "metres", "scale": 1.0}
+    (tmp_path / "calibrated.json").write_text(json.dumps(calibration))
+    with pytest.raises(LeadlineError, match=r"without the network: predict once with --model hf:someone/depth") as told:
+        open_backend(tmp_path)
+    assert "\n" not in str(told.value) and not asked

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,37 @@ def test_a_broken_picture_of_a_data_set_is_one_line(
     (broken / "rgb" / "00031.png").write_text("no picture")
     line = fails(capsys, "evaluate", tiny_checkpoint, "--data", broken, "--protocol", "report", "--split", "all")
     assert "00031.png is no picture" in line and "worker" not in line
+
+
+@pytest.mark.parametrize("more", [[], ["--processes", "2"]])
+def test_the_others_are_scored_where_images_are_broken(
+    more: list[str], rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(rooms, tmp_path / "rooms")
+    (broken / "rgb" / "00031.png").write_text("no picture")
+    (broken / "depth" / "00030.png").unlink()
+    words = ["evaluate", str(tiny_checkpoint), "--protocol", "metric", "--split", "all", *more]
+    assert main([*words, "--data", str(rooms), "--out", str(tmp_path / "whole")]) == 0
+    capsys.readouterr()
+    assert main([*words, "--data", str(broken), "--out", str(tmp_path / "rest")]) == 2
+    told = capsys.readouterr()
+    lines = [line for line in told.err.splitlines() if line.startswith("leadline: ")]
+    assert len(lines) == 2 and "00030.png" in lines[0] and "00031.png is no picture" in lines[1], told.err
+    rows, rest = ((tmp_path / name / "per_image.csv").read_text().splitlines() for name in ("whole", "rest"))
+    assert f"{len(rest) - 1} of {len(rows) - 1} images, the others broken" in told.out
+    assert rest == [row for row in rows if not row.startswith(("00030,", "00031,"))]
+    about = json.loads((tmp_path / "rest" / "metrics.json").read_text())
+    assert (about["num_images"], about["num_unread"]) == (len(rows) - 3, 2)
+
+
+def test_nothing_is_scored_where_every_image_is_broken(
+    rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "answers").mkdir()
+    words = ("--data", rooms, "--split", "all", "--protocol", "metric", "--out", tmp_path / "out")
+    line = fails(capsys, "evaluate", f"files:{tmp_path / 'answers'}", *words)
+    assert "holds no prediction of" in line and "other 31 pictures" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_data_sets_own_settings_are_named_as_such(

@@ -276,6 +276,17 @@ def test_dark_grey_of_16_bits_is_read_as_it_is(tmp_path: Path) -> None:
     assert rgb[0, 0].tolist() == [0, pytest.approx(4096 / 65535)]
 
 
+def test_grey_that_may_be_of_14_bits_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(image_module, "_told_of_dark", [])
+    for name, highest in (("a", 16383), ("b", 16383), ("c", 16384)):
+        rgb = seen(read_image(saved(tmp_path / f"{name}.png", np.array([[0, highest]], np.uint16))))
+        assert rgb[0, 0].tolist() == [0, pytest.approx(highest / 65535)]
+    (message,) = caplog.messages
+    assert "a.png: its numbers end at 16383 of 65535: taken for a dark picture of 16 bits; if a camera of 14" in message
+
+
 @pytest.mark.parametrize("bits", [10, 12])
 def test_significant_bits_tell_the_range_where_the_numbers_keep_to_it(tmp_path: Path, bits: int) -> None:
     values = np.array([[0, 2**bits // 4, 2**bits - 1]], np.uint16)
@@ -296,7 +307,7 @@ def test_a_tiffs_own_largest_value_is_white(tmp_path: Path, tag: int) -> None:
 def tiff(path: Path, values: np.ndarray, photometric: int) -> Path:
     """An uncompressed TIFF of one strip, with the numbers as they are: Pillow turns some around when it writes them."""
     height, width, channels = (*values.shape, 1)[:3]
-    kind = {"u": 1, "f": 3}[values.dtype.kind]
+    kind = {"u": 1, "i": 2, "f": 3}[values.dtype.kind]
     bits = 8 * values.dtype.itemsize
     num = 10
     data_at = 8 + 2 + 12 * num + 4 + 12
@@ -322,6 +333,13 @@ def test_colours_of_few_bits_in_16_are_refused(tmp_path: Path) -> None:
         read_image(tiff(tmp_path / "a.tiff", values, 2))
     scaled = tiff(tmp_path / "b.tiff", values * np.uint16(64), 2)
     np.testing.assert_allclose(seen(read_image(scaled)).permute(1, 2, 0), values / 1024, atol=1 / 255)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+def test_a_tiff_of_signed_numbers_is_refused(tmp_path: Path, dtype: type) -> None:
+    for values in (np.array([[-100, 0, 100]]), np.array([[[0, 1, 2], [50, 60, 70]]])):
+        with pytest.raises(LeadlineError, match=r"holds signed numbers, wanted a picture|no picture that can be read"):
+            read_image(tiff(tmp_path / "a.tiff", values.astype(dtype), 1 if values.ndim == 2 else 2))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

@@ -1,8 +1,9 @@
 """Every reader of files from anywhere: a whole file for it to begin with, and how it is read to its end."""
 
+import importlib
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -121,6 +122,8 @@ def _images(folder: Path) -> dict[str, Reader]:
     exif = Image.Exif()
     exif[0x0112], exif[0x8769] = 6, {0xA405: 36, 0x920A: 4.2, 0xA20E: 2000.0}
     readers = {}
+    with suppress(ImportError):  # without it HEIF is left out, as every format that this Pillow cannot write
+        importlib.import_module("pillow_heif").register_heif_opener()
     for name, suffix in IMAGE_FORMATS.items():
         path = folder / f"a{suffix}"
         try:

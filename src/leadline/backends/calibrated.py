@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from leadline._version import __version__
 from leadline.backends.base import Backend, Estimate, Image
+from leadline.backends.hub import without_hub
 from leadline.backends.table import CALIBRATION, KINDS, bundled_name, find_kind, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, Output
@@ -87,7 +88,7 @@ def to_metres(values: NDArray[np.float32], space: Output) -> NDArray[np.float32]
 
 
 def open_calibrated(name: str | Path, num_images: float = 1) -> CalibratedBackend:
-    """Open a folder that `save_calibrated` wrote, and the model that it refers to.
+    """Open a folder that `save_calibrated` wrote, and the model that it refers to, neither from the network.
 
     Args:
         name: the folder.
@@ -103,9 +104,12 @@ def open_calibrated(name: str | Path, num_images: float = 1) -> CalibratedBacken
     try:
         if find_kind(inner)[0] == "calibrated":
             raise LeadlineError("it is calibrated itself, wanted the model that it refers to")
-        model = open_backend(inner, num_images)
+        with without_hub():
+            model = open_backend(inner, num_images)
     except LeadlineError as error:
-        raise LeadlineError(f"{folder / CALIBRATION} refers to {calibration.model!r}: {error}") from error
+        is_hub = find_kind(inner)[0] == "hf" and not Path(find_kind(inner)[1]).exists()
+        remedy = f"; it is opened without the network: predict once with --model {inner} to get it" if is_hub else ""
+        raise LeadlineError(f"{folder / CALIBRATION} refers to {calibration.model!r}: {error}{remedy}") from error
     if model.output is not calibration.space:
         raise LeadlineError(
             f"{folder / CALIBRATION} is for a model that predicts {calibration.space}, but {calibration.model!r} "

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from leadline.backends.base import Estimate, Image, known_focal_px, require_finite
 from leadline.backends.batch import as_batch, to_maps
+from leadline.backends.hub import without_hub
 from leadline.backends.threads import CONCURRENCY_ELSEWHERE
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import Camera, Output, fov_deg_from_focal
@@ -60,7 +61,7 @@ _UNUSED = re.compile(r"fusion_stage\.(layers|intermediate)\.0\.residual_layer1\.
 def open_hf(name: str) -> "HfBackend":
     """Load a model from the Hugging Face Hub or a folder.
 
-    Only safetensors are loaded, and no code from the Hub is run.
+    Only safetensors are loaded, and no code from the Hub is run. A folder is opened without the network.
 
     Args:
         name: OWNER/NAME on the Hub or a folder; a "#metres", "#depth" or "#disparity" after it says what the
@@ -77,7 +78,8 @@ def open_hf(name: str) -> "HfBackend":
     place, said = _split(name)
     # Of a model without safetensors the library would ask a public service to make some, in its owner's repository.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
-    with _quiet(transformers), _one_line(place):
+    local = Path(place).is_dir()  # whose configuration may name other models: those stay names
+    with _quiet(transformers), _one_line(place), without_hub() if local else nullcontext():
         config = transformers.AutoConfig.from_pretrained(place, trust_remote_code=False)
         processor = transformers.AutoImageProcessor.from_pretrained(place, trust_remote_code=False)
         model, loading = transformers.AutoModelForDepthEstimation.from_pretrained(

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import OUT, Runtime, print_table, print_text, require_packages, run_by
+from leadline.cli.console import EXIT_USAGE, OUT, Runtime, print_table, print_text, require_packages, run_by
 
 MAX_NAME = 14
 """Letters of a model's name that heads a column."""
@@ -28,7 +28,7 @@ def evaluate(
     cluster: Annotated[bool, Parameter(negative=())] = False,
     out: Annotated[Path | None, OUT] = None,
 ) -> int:
-    """Score a model under a named protocol, per image and pooled.
+    """Score a model under a named protocol, per image and pooled; go on past images that cannot be read (exit code 2).
 
     Args:
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
@@ -58,16 +58,22 @@ def evaluate(
         protocol=protocol,
         processes=processes,
         cluster=cluster,
+        skip_unread=True,
         show_progress=sys.stderr.isatty(),
     )
     result = report.to_json()
+    images = f"{len(report.ids)} images"
+    if report.unread:
+        images = f"{len(report.ids)} of {len(report.ids) + len(report.unread)} images, the others broken"
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
-    print_text(f"{model} on {report.data} {split}, protocol {report.protocol}, {len(report.ids)} images{unscored}")
+    print_text(f"{model} on {report.data} {split}, protocol {report.protocol}, {images}{unscored}")
     print_table(*_metrics_rows({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         save_report(report, out)
         print(f"metrics.json and per_image.csv written to {out}")
-    return 0
+    for error in report.unread.values():
+        print(f"leadline: {error}", file=sys.stderr)
+    return EXIT_USAGE if report.unread else 0
 
 
 def compare(

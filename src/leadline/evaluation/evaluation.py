@@ -19,7 +19,14 @@ from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.breakdown import Breakdown, Groups, by_scene
 from leadline.evaluation.metrics import METRICS, metrics_from_sums, named
 from leadline.evaluation.protocols import Protocol, get_protocol
-from leadline.evaluation.scoring import ImageScore, score_images, score_in_processes, score_on_cluster
+from leadline.evaluation.scoring import (
+    ImageResult,
+    ImageScore,
+    UnreadImage,
+    score_images,
+    score_in_processes,
+    score_on_cluster,
+)
 from leadline.evaluation.training_split import trained_division
 from leadline.evaluation.uncertainty import calibration_error
 from leadline.io import atomic_file, format_json
@@ -41,6 +48,8 @@ class Evaluation:
     """`metrics.error_sums` of every picture, float64 (N, 10)."""
     num_holes: list[int] = field(default_factory=list)
     """Of every picture, the pixels left out of `sums` because there is no prediction; empty: none of any."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """By their ids, the pictures that could not be scored and are in nothing else here: why, in one line each."""
     protocol_digest: str = ""
     """Hash of the protocol's rules."""
     data_digest: str = ""
@@ -87,6 +96,7 @@ class Evaluation:
             "split": self.split,
             "protocol": self.protocol,
             "num_images": len(self.ids),
+            **({"num_unread": len(self.unread)} if self.unread else {}),
             "per_image": self.per_image,
             "pooled": self.pooled,
             **known,
@@ -121,6 +131,7 @@ def evaluate(
     protocol: str = "nyu-eigen",
     processes: int = 1,
     cluster: bool = False,
+    skip_unread: bool = False,
     show_progress: bool = False,
 ) -> Evaluation:
     """Score a model.
@@ -135,6 +146,8 @@ def evaluate(
         processes: how many share the pictures; but for rounding the numbers are the same with any.
         cluster: whether the workers of a Ray cluster share them instead, see
             `leadline.evaluation.scoring.score_on_cluster`.
+        skip_unread: whether to go on past pictures that cannot be scored, and name them in `Evaluation.unread`;
+            else the first one is an error.
         show_progress: draw a progress bar.
 
     Returns:
@@ -150,6 +163,7 @@ def evaluate(
         protocols=[protocol],
         processes=processes,
         cluster=cluster,
+        skip_unread=skip_unread,
         show_progress=show_progress,
     )[0]
 
@@ -163,6 +177,7 @@ def evaluate_protocols(
     processes: int = 1,
     cluster: bool = False,
     details: bool = False,
+    skip_unread: bool = False,
     show_progress: bool = False,
 ) -> list[Evaluation]:
     """Score a model under several protocols, predicting each picture only once for all that treat it alike.
@@ -175,6 +190,7 @@ def evaluate_protocols(
         processes: as `evaluate`.
         cluster: as `evaluate`.
         details: whether errors are also divided by where they are, and boundaries scored.
+        skip_unread: as `evaluate`.
         show_progress: draw a progress bar.
 
     Returns:
@@ -189,15 +205,16 @@ def evaluate_protocols(
     processes = min(processes, len(chosen))
     with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
         if cluster:
-            name, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, bar.update)
+            name, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, skip_unread, bar.update)
         elif processes == 1:
             scorer = open_scorer(model, dataset)
             name, rows = scorer.name, []
-            for row in score_images(scorer, dataset, chosen, rules, details):
+            for row in score_images(scorer, dataset, chosen, rules, details, skip_unread):
                 rows.append(row)
                 bar.update()
         else:
-            name, rows = score_in_processes(str(model), Path(data), chosen, rules, processes, details, bar.update)
+            shared = (str(model), Path(data), chosen, rules, processes)
+            name, rows = score_in_processes(*shared, details, skip_unread, bar.update)
     return reports(name, Path(data), dataset, split, rules, rows)
 
 
@@ -207,7 +224,7 @@ def reports(
     dataset: DepthDataset,
     split: str,
     protocols: Sequence[Protocol],
-    rows: Iterable[ImageScore],
+    rows: Iterable[ImageResult],
 ) -> list[Evaluation]:
     """Put pictures' scores together; their order does not matter.
 
@@ -221,8 +238,16 @@ def reports(
 
     Returns:
         A report for each protocol, in their order.
+
+    Raises:
+        LeadlineError: if no picture, or no pixel under a protocol, is scored.
     """
-    ordered = sorted(rows, key=lambda row: row.index)
+    results = sorted(rows, key=lambda row: row.index)
+    ordered = [row for row in results if isinstance(row, ImageScore)]
+    broken = [row for row in results if isinstance(row, UnreadImage)]
+    if broken and not ordered:
+        others = f"; nor can the other {len(broken) - 1} pictures be scored" if len(broken) > 1 else ""
+        raise LeadlineError(broken[0].error + others)
     all_ids, all_scenes = dataset.ids, dataset.scenes
     ids, scenes = ([names[row.index] for row in ordered] for names in (all_ids, all_scenes))
     truth = hashlib.sha256()
@@ -233,7 +258,6 @@ def reports(
         scores = [row.scores[place] for row in ordered]
         sums = torch.stack([score.sums for score in scores])
         num_holes = [score.num_holes for score in scores]
-        _refuse_empty(ids, sums, num_holes)
         if not sums[:, 0].any():
             raise LeadlineError(
                 f"protocol {rules.name!r} scores no pixel of these pictures: is their depth valid, and in metres "
@@ -251,6 +275,7 @@ def reports(
                 indices=[row.index for row in ordered],
                 sums=sums,
                 num_holes=num_holes,
+                unread={all_ids[row.index]: row.error for row in broken},
                 protocol_digest=rules.digest,
                 data_digest=truth.hexdigest()[:16],
                 calibration=torch.stack(calibrations).sum(0) if calibrations else None,
@@ -260,16 +285,6 @@ def reports(
         )
         _tell_of_holes(found[-1])
     return found
-
-
-def _refuse_empty(ids: Sequence[str], sums: Tensor, num_holes: Sequence[int]) -> None:
-    """Refuse a picture that is to be scored and is predicted nowhere, as a missing file is refused."""
-    for name, count, left_out in zip(ids, sums[:, 0].tolist(), num_holes, strict=True):
-        if left_out and not count:
-            raise LeadlineError(
-                f"{name}: no prediction at any of the {left_out} scored pixels (0, negative, NaN or infinite): "
-                "predict it again, or leave it out of the split"
-            )
 
 
 def _tell_of_holes(evaluation: Evaluation) -> None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from leadline.data import DepthDataset, GroundTruth, open_dataset
+from leadline.errors import LeadlineError
 from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.boundary import boundary_scores
 from leadline.evaluation.breakdown import division_sums
@@ -22,7 +23,10 @@ from leadline.evaluation.protocols import Protocol, check_output, predicted_pixe
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
 from leadline.evaluation.uncertainty import reliability_sums
 from leadline.geometry import Output
+from leadline.io import item_error
 from leadline.prediction import ordered_map, ray_cluster
+
+T = TypeVar("T")
 
 DECODERS = 2
 """Threads that decode images; a single one would use all of PyTorch's own threads, in the network's way."""
@@ -55,13 +59,26 @@ class ImageScore:
     scores: list[Score]
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnreadImage:
+    """A picture that cannot be scored: a file is missing or broken, or the model fails on it."""
+
+    index: int
+    error: str
+    """Why, in one line that names it."""
+
+
+ImageResult = ImageScore | UnreadImage
+
+
 def score_images(
     scorer: Scorer,
     dataset: DepthDataset,
     indices: Sequence[int],
     protocols: Sequence[Protocol],
     details: bool = False,
-) -> Iterator[ImageScore]:
+    skip_unread: bool = False,
+) -> Iterator[ImageResult]:
     """Score images, as many at a time as the scorer likes; only the scores are kept, never an image.
 
     By threads: a forked process, as PyTorch's loader would have, can hang where torch has started threads before.
@@ -72,6 +89,7 @@ def score_images(
         indices: its pictures.
         protocols: the rules.
         details: whether errors are also divided by where they are, and boundaries scored.
+        skip_unread: whether to go on past a picture that cannot be scored, which then is an `UnreadImage`.
 
     Yields:
         A score for each picture, in order.
@@ -79,17 +97,33 @@ def score_images(
     Raises:
         LeadlineError: if a file is broken, or a protocol does not fit the ground truth or the values.
     """
+    ids = dataset.ids
     for rules in protocols:
         check_output(rules, scorer.output)
-    score = partial(_score_image, output=scorer.output, protocols=protocols, details=details)
+    score = partial(_score_image, ids=ids, output=scorer.output, protocols=protocols, details=details)
+    tried = _tried if skip_unread else _untried
     if scorer.concurrency > 1:
-        whole = (partial(_open_and_score, scorer, dataset, index, score) for index in indices)
+        whole = (
+            partial(tried, ids, index, partial(_open_and_score, scorer, dataset, index, score)) for index in indices
+        )
         yield from ordered_map(whole, scorer.concurrency)
         return
     # The next images are decoded while the network looks at this one.
-    opening = (partial(scorer.open_image, dataset, index) for index in indices)
+    opening = (partial(tried, ids, index, partial(scorer.open_image, dataset, index)) for index in indices)
     for index, image in zip(indices, ordered_map(opening, DECODERS), strict=True):
-        yield score(image, index)
+        yield image if isinstance(image, UnreadImage) else tried(ids, index, partial(score, image, index))
+
+
+def _tried(ids: Sequence[str], index: int, job: Callable[[], T]) -> T | UnreadImage:
+    """What a job returns; or, whatever it raises, why its picture has no score."""
+    try:
+        return job()
+    except Exception as error:  # the others are still to be scored
+        return UnreadImage(index=index, error=item_error(ids[index], error))
+
+
+def _untried(ids: Sequence[str], index: int, job: Callable[[], T]) -> T | UnreadImage:
+    return job()
 
 
 def _open_and_score(
@@ -99,11 +133,22 @@ def _open_and_score(
 
 
 def _score_image(
-    image: ScoredImage, index: int, output: Output, protocols: Sequence[Protocol], details: bool
+    image: ScoredImage, index: int, ids: Sequence[str], output: Output, protocols: Sequence[Protocol], details: bool
 ) -> ImageScore:
     estimates = {flip: image.estimate(flip) for flip in {rules.flip for rules in protocols}}
     scores = [_score(estimates[rules.flip], output, image.truth, rules, details) for rules in protocols]
+    for score in scores:
+        _refuse_empty(ids[index], score)
     return ImageScore(index=index, truth_digest=_truth_digest(image.truth), scores=scores)
+
+
+def _refuse_empty(name: str, score: Score) -> None:
+    """Refuse a picture that is to be scored and is predicted nowhere, as a missing file is refused."""
+    if score.num_holes and not score.sums[0]:
+        raise LeadlineError(
+            f"{name}: no prediction at any of the {score.num_holes} scored pixels (0, negative, NaN or infinite): "
+            "predict it again, or leave it out of the split"
+        )
 
 
 def _score(estimate: ImageEstimate, output: Output, truth: GroundTruth, rules: Protocol, details: bool) -> Score:
@@ -141,8 +186,9 @@ def score_in_processes(
     protocols: Sequence[Protocol],
     processes: int,
     details: bool,
+    skip_unread: bool,
     progress: Callable[[int], Any],
-) -> tuple[str, list[ImageScore]]:
+) -> tuple[str, list[ImageResult]]:
     """Share the pictures out: each process opens the model for itself and scores every n-th of them.
 
     Args:
@@ -152,6 +198,7 @@ def score_in_processes(
         protocols: the rules.
         processes: how many.
         details: as `score_images`.
+        skip_unread: likewise.
         progress: is told of every so many pictures that are done.
 
     Returns:
@@ -161,11 +208,13 @@ def score_in_processes(
         LeadlineError: as `score_images`.
     """
     num_threads = max(1, (os.cpu_count() or 1) // processes)
-    rows: list[ImageScore] = []
+    rows: list[ImageResult] = []
     # A forked copy of a process in which torch has started threads can hang.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         shares = [
-            pool.submit(_score_share, model, data, chosen[rank::processes], protocols, details, num_threads)
+            pool.submit(
+                _score_share, model, data, chosen[rank::processes], protocols, details, skip_unread, num_threads
+            )
             for rank in range(processes)
         ]
         for share in as_completed(shares):
@@ -181,8 +230,9 @@ def score_on_cluster(
     chosen: Sequence[int],
     protocols: Sequence[Protocol],
     details: bool,
+    skip_unread: bool,
     progress: Callable[[int], Any],
-) -> tuple[str, list[ImageScore]]:
+) -> tuple[str, list[ImageResult]]:
     """Share the pictures out on a Ray cluster, whose machines all see the model and the data under the same names.
 
     Args:
@@ -191,6 +241,7 @@ def score_on_cluster(
         chosen: likewise.
         protocols: likewise.
         details: likewise.
+        skip_unread: likewise.
         progress: likewise.
 
     Returns:
@@ -203,11 +254,11 @@ def score_on_cluster(
     # Its workers may stand in another folder.
     model = str(Path(model).absolute()) if Path(model).exists() else model
     num_shares = -(-len(chosen) // SHARE)
-    rows: list[ImageScore] = []
+    rows: list[ImageResult] = []
     with ray_cluster() as cluster:
         score = cluster.ray.remote(**cluster.share)(_score_share)
         waiting = [
-            score.remote(model, data.absolute(), chosen[rank::num_shares], protocols, details, None)
+            score.remote(model, data.absolute(), chosen[rank::num_shares], protocols, details, skip_unread, None)
             for rank in range(num_shares)
         ]
         while waiting:
@@ -224,10 +275,11 @@ def _score_share(
     indices: Sequence[int],
     protocols: Sequence[Protocol],
     details: bool,
+    skip_unread: bool,
     num_threads: int | None,
-) -> tuple[str, list[ImageScore]]:
+) -> tuple[str, list[ImageResult]]:
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     dataset = open_dataset(data)
     scorer = open_scorer(model, dataset)
-    return scorer.name, list(score_images(scorer, dataset, indices, protocols, details))
+    return scorer.name, list(score_images(scorer, dataset, indices, protocols, details, skip_unread))

@@ -56,6 +56,7 @@ MAX_OF_12_BITS = 4095
 """A picture of 16 bits that goes no further holds fewer bits, unscaled."""
 _CAMERA_BITS = (8, 10, 12)
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
+_SAMPLE_FORMAT, _SIGNED = 339, 2  # of TIFF
 
 
 class Picture(NamedTuple):
@@ -311,6 +312,14 @@ def _grey_in_unit_range(image: Image.Image, name: str) -> Image.Image:
         bits = next(bits for bits in _CAMERA_BITS if high < 2**bits)
         _tell_of_bits(bits, f"{name}: its numbers end at {high:g} of 65535")
         top = 2.0**bits - 1
+    elif top == MAX_OF_16_BITS and low < high < 2**14 and not _told_of_dark:
+        _told_of_dark.append(name)
+        logger.warning(
+            "%s: its numbers end at %g of 65535: taken for a dark picture of 16 bits; if a camera of 14 bits wrote it, "
+            "scale them to all 16",
+            name,
+            high,
+        )
     shares = values / np.float32(top)
     return Image.fromarray(1 - shares if _is_white_zero(image) else shares)
 
@@ -330,6 +339,7 @@ def _largest_number(image: Image.Image, high: float) -> float:
 
 
 _told_of_bits: set[int] = set()
+_told_of_dark: list[str] = []
 
 
 def _tell_of_bits(bits: int, found: str) -> None:
@@ -352,6 +362,18 @@ def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
         raise LeadlineError(
             f"{name} has colours of a kind that cannot be read ({image.mode}): save it as RGB"
         ) from error
+
+
+def _require_unsigned(image: Image.Image, name: str) -> None:
+    """Refuse a TIFF of signed numbers, of which 8 bits come as others from the library and 16 reach half as far.
+
+    Those of 32 bits are what Pillow writes of 16; they are judged by what they hold.
+    """
+    if _tiff_tag(image, _SAMPLE_FORMAT) == _SIGNED and _tiff_tag(image, 258) != 32:
+        raise LeadlineError(
+            f"{name} holds signed numbers, wanted a picture of unsigned ones or floats from 0 to 1: "
+            "save it as 8 or 16 bits (is it a depth map?)"
+        )
 
 
 def _require_16_bits(image: Image.Image, name: str) -> None:
@@ -449,6 +471,7 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
     focal_px, xmp = focal_px_from_exif(exif, size_in_file), _xmp(image)
     if num_bits == 16:
         _require_16_bits(image, name)
+    _require_unsigned(image, name)
     image = _to_rgb_or_float(image, name)
     if image.size != (size := _size_within(image.size, max_pixels)):
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
