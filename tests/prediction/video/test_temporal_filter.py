@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
-from leadline.prediction.video.temporal_filter import TemporalFilter, _brightness
+from leadline.prediction.video.temporal_filter import TemporalFilter, _brightness, _threes
 
 HEIGHT, WIDTH = 60, 80
 
@@ -80,9 +82,17 @@ def test_a_change_of_size_starts_anew() -> None:
     assert smooth(np.zeros((6, 4, 3), np.uint8), np.full((6, 4), 2.0, np.float32)).shape == (6, 4)
 
 
-def test_brightness_is_the_mean_of_the_channels_to_the_last_bit() -> None:
-    rgb = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    rgb[0, 0], rgb[0, 1] = (10, 20, 30), (255, 255, 255)
-    brightness = _brightness(rgb)
-    assert brightness[0, 0] == np.float32(20) / np.float32(255) and brightness[0, 1] == 1
-    np.testing.assert_array_equal(brightness, rgb.mean(axis=-1, dtype=np.float32) / 255)
+def test_brightness_is_the_sum_of_the_channels() -> None:
+    rgb = np.array([[(10, 20, 30), (255, 255, 255)]], np.uint8)
+    np.testing.assert_array_equal(_brightness(rgb), [[60, 765]])
+
+
+def test_threes_are_sums_of_nine_pixels_mirrored_beyond_the_border() -> None:
+    values = np.array([[1, 2, 4]], np.int16)
+    np.testing.assert_array_equal(_threes(values), [[3 * (1 + 1 + 2), 3 * (1 + 2 + 4), 3 * (2 + 4 + 4)]])
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (2, 3), (1, 1)])
+def test_threes_of_threes_are_the_windows_of_nine(shape: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).integers(0, 765, shape).astype(np.float32)
+    np.testing.assert_allclose(_threes(_threes(values), 3) / 81, uniform_filter(values, 9), rtol=1e-6)
