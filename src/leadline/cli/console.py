@@ -90,10 +90,11 @@ def print_table(header: Sequence[str], *rows: Iterable[str]) -> None:
     for cells in (upright, turned):
         if _total(map(_widest_line, zip(*cells, strict=True))) <= console.width:
             return console.print(_table(cells, [_widest_line(column) for column in zip(*cells, strict=True)]))
-    names, *columns = zip(*upright, strict=True)  # names of rows stay on their lines
-    least = [_widest_line(names), *(max(map(_widest_word, column)) for column in columns)]
-    if _total(least) <= console.width:
-        return console.print(_table(upright, _shrunk(upright, least, console.width)))
+    least = [max(map(_widest_word, column)) for column in zip(*upright, strict=True)]
+    whole_names = [_widest_line([row[0] for row in upright]), *least[1:]]  # of rows, on one line each
+    for widths in (whole_names, least):
+        if _total(widths) <= console.width:
+            return console.print(_table(upright, _shrunk(upright, widths, console.width)))
     label = max(map(cell_len, header))
     for line in lines:
         console.print(_table([["", ""], *zip(header, line, strict=True)], [label, max(1, console.width - label - GAP)]))
