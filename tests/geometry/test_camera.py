@@ -92,6 +92,9 @@ def test_a_field_of_view_that_is_none_is_refused(fov_deg):
         (Camera(fx=500, fy=500, cx=0.5, cy=0.5, width=640, height=480), r"share of the sides, .* \(319.5, 239.5\) px"),
         (Camera(fx=500, fy=40, cx=320, cy=240, width=640, height=480), r"one is 12\.5 times the other"),
         (Camera(fx=500, fy=500, cx=320, cy=240, width=320, height=240), r"\(320, 240\) .* 320×240 .* about 641×481"),
+        (Camera(fx=500, fy=500, cx=319.5, cy=239.5, width=1280, height=960), r"very corner of .* about 640×480"),
+        (Camera(fx=500, fy=500, cx=325, cy=253, width=1280, height=960), r"very corner of .* about 651×507"),
+        (Camera(fx=500, fy=500, cx=478, cy=359, width=640, height=480), r"very corner of .* about 957×719"),
         (Camera(fx=500, fy=500, cx=320, cy=100, width=640, height=480), r"\(320, 100\) is not within the middle half"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from leadline.errors import LeadlineError
+from leadline.io import camera_files
 from leadline.io.camera_files import CameraFile, as_camera, camera_from_options, fit_camera, read_camera
 
 FX, FY, CX, CY = 518.0, 519.5, 325.25, 253.75
@@ -179,3 +180,31 @@ def test_told_numbers_are_judged(options: dict[str, float]) -> None:
     with pytest.raises(LeadlineError, match=r"no camera has a focal length|looks like radians"):
         assert way is not None
         way(480, 640)
+
+
+@pytest.mark.parametrize(
+    ("centre", "size", "is_told"),
+    [
+        ((319.5, 239.5), (720, 960), True),  # of 640×480, enlarged by 1.5
+        ((319.5, 239.5), (400, 533), True),  # reduced by 1.2
+        ((319.5, 239.5), (480, 640), False),
+        ((300.0, 255.0), (480, 640), False),  # a usual calibration
+        ((220.0, 239.5), (480, 640), False),  # cut at the left
+    ],
+)
+def test_a_matrix_that_seems_to_be_of_another_size_is_told_once(
+    centre: tuple[float, float],
+    size: tuple[int, int],
+    is_told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(camera_files, "_told", [])
+    stored = as_camera([[525, 0, centre[0]], [0, 525, centre[1]], [0, 0, 1]])
+    for _ in range(2):
+        assert fit_camera(stored, *size).focal_px == 525
+    assert len(caplog.messages) == is_told
+    assert all("if the intrinsics are of images of about 640×480" in message for message in caplog.messages)
+    caplog.clear()
+    fit_camera(stored._replace(size=size), *size)
+    assert not caplog.messages

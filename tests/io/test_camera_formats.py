@@ -1,6 +1,7 @@
 """Each program's camera file, as that program writes it; numbers by hand."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,22 @@ def test_undistorting_needs_coefficients(tmp_path: Path) -> None:
         camera_from_options(focal_px=500, undistort=True)
     given = camera_from_options(camera=tmp_path / "bent.yaml", undistort=True)
     assert given is not None and given(480, 640).undistort and given(240, 320).lens == given(480, 640).lens
+
+
+@pytest.mark.parametrize("key", ["resolution", "image_size", "img_size", "imageSize", "imageResolution"])
+def test_a_size_kept_together_is_width_and_height(tmp_path: Path, key: str) -> None:
+    whole = {"K": [[1000, 0, 639.5], [0, 1000, 479.5], [0, 0, 1]], key: [1280, 960]}
+    (tmp_path / "camera.json").write_text(json.dumps(whole))
+    assert fit_camera(read_camera(tmp_path / "camera.json"), 480, 640).focal_px == pytest.approx(500)
+
+
+def test_a_field_of_view_with_a_size_is_a_focal_length(tmp_path: Path) -> None:
+    blender = {"camera_angle_x": 2 * math.atan(0.5), "w": 640, "h": 480, "frames": [FRAME]}
+    (tmp_path / "transforms.json").write_text(json.dumps(blender))
+    camera = fit_camera(read_camera(tmp_path / "transforms.json"), 240, 320)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == pytest.approx((320, 320, 159.5, 119.5))
+
+
+def test_intrinsics_without_frames_are_read(tmp_path: Path) -> None:
+    (tmp_path / "transforms.json").write_text(json.dumps({**NERFSTUDIO, "frames": []}))
+    assert read_camera(tmp_path / "transforms.json").matrix[0].tolist() == [500, 0, 319.5]

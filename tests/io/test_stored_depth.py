@@ -52,3 +52,10 @@ def test_advice_for_an_unreadable_file_is_no_lossy_format(tmp_path):
     ) as caught:
         read_stored_depth(tmp_path / "a.dat")
     assert "JPEG" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (4, 0)])
+def test_a_map_without_a_pixel_is_refused(tmp_path, shape):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.float32))
+    with pytest.raises(LeadlineError, match=r"a\.npy holds no pixel"):
+        read_stored_depth(tmp_path / "a.npy")

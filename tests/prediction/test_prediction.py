@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,3 +239,9 @@ def test_a_prediction_keeps_its_image_when_the_caller_fills_the_array_anew(flat_
     found = predict(image, flat_model, focal_px=100)
     image[:] = 255
     assert not found.rgb.any()
+
+
+@pytest.mark.parametrize("picture", [None, b"\x89PNG", [[[0, 0, 0]]], 3])
+def test_what_can_be_no_picture_is_one_line(flat_model: DepthModel, picture: Any) -> None:
+    with pytest.raises(LeadlineError, match=f"got a {type(picture).__name__}: convert it"):
+        predict(picture, flat_model)

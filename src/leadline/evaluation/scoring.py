@@ -119,7 +119,7 @@ def _tried(ids: Sequence[str], index: int, job: Callable[[], T]) -> T | UnreadIm
     try:
         return job()
     except Exception as error:  # the others are still to be scored
-        return UnreadImage(index=index, error=item_error(ids[index], error))
+        return UnreadImage(index=index, error=item_error(f"picture {ids[index]}", error))
 
 
 def _untried(ids: Sequence[str], index: int, job: Callable[[], T]) -> T | UnreadImage:

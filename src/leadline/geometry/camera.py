@@ -216,11 +216,14 @@ class Camera:
 
     def _centre_mistake(self) -> str:
         low, high = CENTRE_SHARE
-        across, down = (self.cx + 0.5) / self.width, (self.cy + 0.5) / self.height
-        if low <= across <= high and low <= down <= high:
+        shares = (self.cx + 0.5) / self.width, (self.cy + 0.5) / self.height
+        is_within = low <= min(shares) and max(shares) <= high
+        is_in_corner = max(shares) < low + _CORNER_SHARE or min(shares) > high - _CORNER_SHARE
+        if is_within and not is_in_corner:
             return ""
-        where = f"the optical axis at ({self.cx:g}, {self.cy:g}) is not within the middle half of an image of "
-        where += f"{self.width}×{self.height} pixels"
+        where = f"the optical axis at ({self.cx:g}, {self.cy:g}) is "
+        where += "in the very corner of" if is_within else "not within"
+        where += f" the middle half of an image of {self.width}×{self.height} pixels"
         if 0 <= self.cx <= 1 and 0 <= self.cy <= 1:
             return (
                 f"{where}: it looks like a share of the sides, which is ({self.cx * self.width - 0.5:.1f}, "
@@ -238,6 +241,8 @@ class Camera:
 
 
 _CHECK = "check the unit"
+_CORNER_SHARE = 0.02
+"""An axis as near as this to a corner of the middle half is that of an image of half the size, or 1.5 times it."""
 _MOST_SHARE = 3.2
 """Numbers below are shares of a side: 100 times less than pixels, and less than lenses have millimetres."""
 _LEAST_FULL_MM = 12.0

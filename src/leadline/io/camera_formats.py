@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.geometry import Lens, LensModel
+from leadline.geometry import Lens, LensModel, focal_px_from_fov
 from leadline.io.text_files import brief
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
@@ -23,6 +23,8 @@ Open3D's, ARKit's, KITTI's."""
 MAX_SIDE_PX = 1_000_000
 """No picture is wider or higher."""
 SIZE_KEYS = (("height", "width"), ("image_height", "image_width"), ("h", "w"))
+SIZE_PAIR_KEYS = ("resolution", "image_size", "img_size", "imageSize", "imageResolution")
+"""Where a file keeps width and height together: calibrations in EuRoC's manner, ARKit's captures."""
 COEFFICIENT_KEYS = (
     *("D", "d", "distortion_coefficients", "distortion_coeffs", "dist_coeffs", "distCoeffs", "coeffs", "distortion"),
 )
@@ -176,11 +178,15 @@ def _nerfstudio(tree: Mapping[str, Any]) -> CameraFile:
 
 
 def _frames(tree: Mapping[str, Any]) -> CameraFile:
+    """transforms.json of nerfstudio, instant-ngp and Blender, which tells a field of view in radians alone."""
     shared = {key: value for key, value in tree.items() if key != "frames"}
-    frames = [{**shared, **frame} for frame in tree["frames"]]
+    frames = [{**shared, **frame} for frame in tree["frames"] or [{}]]
     if not any("fl_x" in frame for frame in frames) and "camera_angle_x" in tree:
-        degrees = np.degrees(float(tree["camera_angle_x"]))
-        raise ValueError(f"it tells a field of view of {degrees:.2f} degrees and no size: give --fov {degrees:.2f}")
+        degrees = float(np.degrees(float(tree["camera_angle_x"])))
+        size = size_of(tree)
+        if size is None:
+            raise ValueError(f"it tells a field of view of {degrees:.2f} degrees and no size: give --fov {degrees:.2f}")
+        frames = [{**frame, "fl_x": focal_px_from_fov(degrees, size[1])} for frame in frames]
     return _one(_nerfstudio(frame) for frame in frames)
 
 
@@ -221,6 +227,10 @@ def size_of(tree: Mapping[str, Any]) -> tuple[int, int] | None:
         ValueError: if they are no size, or one beyond `MAX_SIDE_PX`.
     """
     size = next(((int(tree[high]), int(tree[wide])) for high, wide in SIZE_KEYS if high in tree and wide in tree), None)
+    pair = next((tree[key] for key in SIZE_PAIR_KEYS if isinstance(tree.get(key), list)), None)
+    if size is None and pair is not None:
+        width, height = pair
+        size = int(height), int(width)
     if size is not None and not 1 <= min(size) <= max(size) <= MAX_SIDE_PX:
         raise ValueError(f"a picture of {brief(size[1], 20)}×{brief(size[0], 20)} pixels")
     return size

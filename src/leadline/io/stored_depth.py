@@ -53,6 +53,8 @@ def read_stored_depth(path: Path) -> StoredDepth:
             raise LeadlineError(f"{path} must have one channel of numbers, got {values.dtype} {values.shape}")
         if values.ndim != 2:
             raise LeadlineError(f"{path} must have one channel, got shape {values.shape}; store depth, not its colours")
+        if not values.size:
+            raise LeadlineError(f"{path} holds no pixel, its shape is {values.shape}: save it again")
     return stored
 
 

@@ -153,6 +153,11 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
         return picture
     if isinstance(picture, str | Path):
         return read_image(Path(picture), max_pixels)
+    if not isinstance(picture, Image.Image) and not hasattr(picture, "shape"):
+        raise LeadlineError(
+            f"a picture must be a path, Pillow's image, an array (H, W, 3) or a tensor (3, H, W), got a "
+            f"{type(picture).__name__}: convert it"
+        )
     shape = picture.size if isinstance(picture, Image.Image) else picture.shape
     if 0 in shape:
         raise LeadlineError(f"a picture must have pixels, got one of size {tuple(shape)}: give one that is not empty")

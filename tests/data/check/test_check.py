@@ -1,4 +1,5 @@
 import csv
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,12 @@ import pytest
 from PIL import ExifTags, Image
 
 from depth_writers import WRITERS
+from leadline.data.check import check
 from leadline.data.check.check import check_folder
 from leadline.data.check.depths import likely_units
 from leadline.data.synthetic.dataset import SyntheticDataset, synthesize
 from leadline.errors import LeadlineError
+from leadline.io.images import Picture, read_image
 
 NYU = Path(__file__).parents[3] / ".." / "shared" / "data" / "nyu-v2-labelled"
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -520,3 +523,34 @@ def test_cameras_from_exif_are_counted(root: Path, ending: str):
     assert (cameras.num_exif, cameras.num_unknown) == (3, NUM - 3)
     line = "focal length  166.4 px: 51.4 degrees from side to side; of 3 pictures from EXIF; of 17 pictures not given"
     assert line in check_folder(root).lines()
+
+
+def test_rooms_in_centimetres_that_look_like_a_box_get_a_note(root: Path):
+    change_depths(root, lambda depth: (depth.astype(float) / np.median(depth) * 240).astype(np.uint16))
+    (note,) = [each for each in check_folder(root).notes if "depth cameras" in each]
+    assert re.search(
+        r"a median of 0.2\d* m is nearer than most .*depth_scale = 0.01 \(centimetres\) it is 2.\d* m", note
+    )
+
+
+def test_a_depth_map_without_a_pixel_is_one_problem(root: Path):
+    rows = read_rows(root)
+    np.save(root / "empty.npy", np.zeros((0, 0), np.float32))
+    rows[3]["depth"] = "empty.npy"
+    write_rows(root, rows)
+    report = check_folder(root)
+    assert report.problems == ("depth map without a pixel: empty.npy",)
+    assert report.num_sampled == NUM - 1
+
+
+def test_whatever_fails_one_picture_the_others_are_looked_at(root: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(path: Path) -> Picture:
+        if path.name == Path(read_rows(root)[2]["rgb"]).name:
+            raise MemoryError
+        return read_image(path)
+
+    monkeypatch.setattr(check, "read_image", fail)
+    report = check_folder(root)
+    (problem,) = report.problems
+    assert Path(read_rows(root)[2]["depth"]).name in problem and "MemoryError" in problem
+    assert report.num_sampled == NUM - 1

@@ -33,7 +33,7 @@ from leadline.data.datasets.folder import (
 )
 from leadline.errors import LeadlineError
 from leadline.geometry import resize
-from leadline.io import exif_focal_px, read_image, upright_size
+from leadline.io import exif_focal_px, item_error, read_image, upright_size
 
 MAX_SAMPLED = 300
 """Pictures that are decoded for the statistics, evenly over the index."""
@@ -241,6 +241,8 @@ def _size(path: Path, is_depth: bool) -> Size | str:
         with suppress(UnidentifiedImageError), Image.open(path) as file:
             shape = (file.height, file.width, len(file.getbands()))
     height, width, *channels = shape or read_stored(path).shape
+    if not min(height, width):
+        return "depth map without a pixel"
     return (width, height) if channels in ([], [1]) else "depth map of more than one channel"
 
 
@@ -274,11 +276,11 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
         stored_m, valid = without_masked(root, row, *to_metres(stored, info))
         picture = read_image(root / row["rgb"])
         depth_m = along_axis(root, row, info, picture, stored_m)
-    except LeadlineError as error:
-        return str(error)
-    far = find_far_values(stored, stored_m, valid)
-    step = int(np.gcd.reduce(stored[valid].astype(np.int64), initial=0)) if stored.dtype.kind in "ui" else 1
-    return _Look(view_of(picture.rgb, depth_m, valid), far, step)
+        far = find_far_values(stored, stored_m, valid)
+        step = int(np.gcd.reduce(stored[valid].astype(np.int64), initial=0)) if stored.dtype.kind in "ui" else 1
+        return _Look(view_of(picture.rgb, depth_m, valid), far, step)
+    except Exception as error:  # the others are still to be looked at
+        return item_error(root / row["depth"], error)
 
 
 def view_of(image: np.ndarray, depth_m: np.ndarray, valid: np.ndarray) -> View:

@@ -37,6 +37,8 @@ UNITS = (
     Unit("512 per metre, as Taskonomy's", "Taskonomy's", 1 / 512, 1.0),
     Unit("25.5 per metre, 10 m in 8 bits", "", 10 / 255, 1.0),
 )
+NEAREST_OF_SENSORS_M = 0.35
+"""Kinect and RealSense see hardly anything nearer."""
 TELLING_STEPS = (4, 5)
 """Steps of `UNITS` that no camera has in millimetres: some see whole centimetres."""
 MAX_BINS = 15
@@ -124,7 +126,7 @@ def unit_problem(median_m: float, info: FolderInfo, step: int = 1) -> str | None
 
 
 def unit_note(median_m: float, info: FolderInfo, step: int = 1) -> str | None:
-    """Say so if depths would be right for rooms in another unit: those of a street, or multiples of its step.
+    """Say so if depths would be right for rooms in another unit: those of a street, of a box, multiples of its step.
 
     Args:
         median_m: as `unit_problem`, and so the others.
@@ -138,14 +140,17 @@ def unit_note(median_m: float, info: FolderInfo, step: int = 1) -> str | None:
             f"all values are multiples of {step}, as of millimetres brought to {brought.name}: with depth_scale "
             f"= {brought.scale:.6g} the median is {median_m / scale * brought.scale:.3g} m"
         )
-    if scale != MILLIMETRES or not FAR_FOR_A_ROOM_M < median_m <= PLAUSIBLE_MEDIAN_M[1]:
+    is_far = FAR_FOR_A_ROOM_M < median_m <= PLAUSIBLE_MEDIAN_M[1]
+    is_near = PLAUSIBLE_MEDIAN_M[0] <= median_m < NEAREST_OF_SENSORS_M
+    if scale != MILLIMETRES or not (is_far or is_near):
         return None
     likely = likely_units((median_m - info.depth_offset) / scale, step, USUAL_DEPTHS_M)
     if not likely:
         return None
     (unit, there_m), *others = likely
     whose = unit.whose or unit.name
-    said = f"a median of {median_m:.3g} m is far for a room; with depth_scale = {unit.scale:.6g} ({whose}) it is"
+    what = "far for a room" if is_far else "nearer than most depth cameras see"
+    said = f"a median of {median_m:.3g} m is {what}; with depth_scale = {unit.scale:.6g} ({whose}) it is"
     return f"{said} {there_m:.3g} m{_or_else(others)}"
 
 

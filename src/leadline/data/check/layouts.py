@@ -22,14 +22,19 @@ from leadline.data.check.check import (
     view_of,
     view_problems,
 )
-from leadline.data.check.depths import PLAUSIBLE_MEDIAN_M, USUAL_DEPTHS_M, DepthStatistics, likely_units
+from leadline.data.check.depths import (
+    NEAREST_OF_SENSORS_M,
+    PLAUSIBLE_MEDIAN_M,
+    USUAL_DEPTHS_M,
+    DepthStatistics,
+    likely_units,
+)
 from leadline.data.sample import DepthDataset
 from leadline.errors import LeadlineError
+from leadline.io import item_error
 
 TUM_M = 0.0002
 """Metres a step of TUM's depth, whose form others write in millimetres."""
-NEAREST_OF_SENSORS_M = 0.35
-"""Kinect and RealSense see hardly anything nearer."""
 
 
 class _Seen(NamedTuple):
@@ -87,11 +92,13 @@ def _look(dataset: DepthDataset, index: int) -> _Seen | str:
     """Decode a picture; a sentence if that fails."""
     try:
         sample = dataset[index]
+        picture, depth = ((tensor.shape[-1], tensor.shape[-2]) for tensor in (sample.image, sample.depth_m))
+        view = view_of(sample.image.permute(1, 2, 0).numpy(), sample.depth_m[0].numpy(), sample.valid[0].numpy())
+        return _Seen(picture, depth, sample.camera.focal_px if sample.camera else None, view)
     except LeadlineError as error:
         return str(error)
-    picture, depth = ((tensor.shape[-1], tensor.shape[-2]) for tensor in (sample.image, sample.depth_m))
-    view = view_of(sample.image.permute(1, 2, 0).numpy(), sample.depth_m[0].numpy(), sample.valid[0].numpy())
-    return _Seen(picture, depth, sample.camera.focal_px if sample.camera else None, view)
+    except Exception as error:  # the others are still to be looked at
+        return item_error(f"picture {dataset.ids[index]}", error)
 
 
 def _nearest_m(views: dict[str, View]) -> float:
