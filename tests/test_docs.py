@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import leadline
-from leadline.cli.main import app
+from leadline.cli.main import COMMANDS, app
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -83,3 +83,9 @@ def test_python_is_valid_and_public(path: Path):
     for block in blocks(path.read_text(encoding="utf-8"), "python"):
         compile(block, str(path), "exec")
         assert set(re.findall(r"\bleadline\.(\w+)", block)) <= set(leadline.__all__)
+
+
+def test_the_page_of_the_command_line_has_every_command_with_its_example() -> None:
+    page = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .*\| `(\w+)` \| `(leadline .*)` \|$", page, flags=re.MULTILINE)
+    assert rows == [(line.split()[1], line) for commands in COMMANDS.values() for _, line in commands]

@@ -36,16 +36,35 @@ def test_calibrate(
     line = capsys.readouterr().out
     assert re.fullmatch(
         r"scale 1\.(49|50)\d kept: median error on what was left out 0\.\d%, without it 33\.\d% "
-        rf"\(3 distances in 1 picture\); written to {re.escape(str(out))}\n",
+        rf"\(3 distances in 1 picture, focal 33 px \(assumed\)\); written to {re.escape(str(out))}\n",
         line,
     ), line
     assert metres(out, 20) == pytest.approx(1.5 * before_m[20], rel=0.01)
     # Distances that no scale brings together.
     points.write_text("".join(f"{x},15,{depth_m}\n" for x, depth_m in zip((5, 20, 35), (1, 2, 90), strict=True)))
     assert main([*words[:-1], str(tmp_path / "again")]) == 0
-    line = capsys.readouterr().out
+    line, told = capsys.readouterr()
+    assert "use it as it is, or measure more points" in told and "--focal-px" in told
     assert " not kept: " in line and line.endswith("; nothing written\n") and not (tmp_path / "again").exists()
     assert "the model itself" in fails(capsys, *words[:-1], tiny_checkpoint)
     assert "holds something else than a checkpoint" in fails(capsys, *words[:-1], photos)
     assert main(["calibrate", "--data", str(rooms), "--model", str(tiny_checkpoint), "--out", str(out)]) == 0
     assert "(32 pictures of rooms)" in capsys.readouterr().out
+
+
+def test_an_image_where_a_csv_file_is_wanted_is_named_as_such(
+    photos: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, model = photos / "rgb.jpg", ("--model", tiny_checkpoint)
+    message = "alpha.png cannot be read as lines of x,y,metres or picture,x,y,metres: it is an image; name a CSV file"
+    assert message in fails(capsys, "calibrate", image, photos / "alpha.png", *model, "--out", tmp_path / "c")
+    assert message in fails(capsys, "predict", image, "--known", photos / "alpha.png", *model, "--out", tmp_path / "d")
+    line = fails(capsys, "predict", image, "--intrinsics", photos / "alpha.png", *model, "--out", tmp_path / "d")
+    assert "alpha.png is no camera file (it is no text)" in line
+
+
+@pytest.mark.parametrize("command", ["measure", "calibrate"])
+def test_help_says_where_a_point_s_place_is_found(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "image viewer" in words and "click" in words and "leadline app" in words

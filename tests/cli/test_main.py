@@ -81,10 +81,10 @@ def test_train_evaluate_predict_figure(
         (["train", "densnet", "--data", "x", "--out", "y"], "unknown recipe 'densnet'"),
         (["train", "cae", "--data", "nowhere", "--out", "y"], "no data set at nowhere"),
         (["train", "cae", "--data", "x", "--out", "y", "--epoch", "3"], "Did you mean --epochs"),
-        (["train", "cae", "--data", "x", "--out", "y", "--epochs", "0"], "settings: epochs: Input should be greater"),
+        (["train", "cae", "--data", "x", "--out", "y", "--epochs", "0"], "--epochs: Input should be greater"),
         (
             ["train", "cae", "--data", "x", "--out", "y", "--data.batch-size", "many"],
-            "data.batch_size: Input should be a valid integer",
+            "--data.batch-size: Input should be a valid integer",
         ),
         (["train", "cae", "--resume", "x"], "leave the recipe"),
         (["train", "--resume", "nowhere"], "no run at nowhere"),

@@ -136,3 +136,8 @@ def test_predict_brings_an_image_to_known_points(
     assert "needs their poses: give --colmap" in fails(
         capsys, "predict", image, "--model", tiny_checkpoint, "--format", "fused"
     )
+
+
+def test_every_format_is_offered_for_an_unknown_one(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fails(capsys, "predict", photos, "--format", "png").endswith(", points, glb, sheet, fused")
+    assert "did you mean 'sheet'" in fails(capsys, "predict", photos, "--format", "sheets")

@@ -32,7 +32,7 @@ class TwoMetres:
 def test_values_are_taken_beside_valid_depth_in_the_order_of_the_images(rooms: Path) -> None:
     dataset = FolderDataset(rooms)
     groups = measure_images(TwoMetres(Output.METRES), dataset, [0, 5])
-    for index, (values, metres) in zip((0, 5), groups, strict=True):
+    for index, (values, metres, _) in zip((0, 5), groups, strict=True):
         sample = dataset[index]
         depth_m = sample.depth_m[0, :, 2:]
         np.testing.assert_allclose(values, 2.0 * float(sample.intrinsics[0, 0]) / 100)

@@ -143,7 +143,7 @@ def test_distances_along_the_axis_and_straight_from_the_camera(photo: Path) -> N
         KnownDistance(photo, (200, 50), 3.0 * np.sqrt(2), True),
     ]
     groups = measure_points(Flat(), known, camera_from_options(focal_px=100))
-    assert [(values.tolist(), metres.tolist()) for values, metres in groups] == [([2.0], [pytest.approx(3.0)])] * 3
+    assert [(values.tolist(), metres.tolist()) for values, metres, _ in groups] == [([2.0], [pytest.approx(3.0)])] * 3
     # Half as far through half the focal length.
     (first, *_) = measure_points(Flat(), known, camera_from_options(focal_px=50))
     assert first.values.tolist() == [1.0]

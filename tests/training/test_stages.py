@@ -29,7 +29,7 @@ from leadline.training.stages import resume_stages, train_stages
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Curves that would have been drawn: figures have tests of their own and take most of a tiny run's time."""
     curves: list[Path] = []
-    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows, title: None)
     monkeypatch.setattr("leadline.training.callbacks.learning_curves", lambda path, rows, monitor: curves.append(path))
     return curves
 

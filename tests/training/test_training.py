@@ -31,7 +31,7 @@ from leadline.training.training import resume, train
 @pytest.fixture
 def no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures have tests of their own and take most of a tiny run's time."""
-    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows: None)
+    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows, title: None)
     monkeypatch.setattr("leadline.training.callbacks.learning_curves", lambda path, rows, monitor: None)
 
 

@@ -1,5 +1,6 @@
 """The commands that measure in an image and correct a model's scale: measure, calibrate."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,11 @@ from cyclopts import Parameter
 
 from leadline.cli.console import OUT, Runtime, run_by
 from leadline.errors import LeadlineError
+
+NOT_KEPT = (
+    "leadline: the model is more accurate without that scale: use it as it is, or measure more points, at several "
+    "distances, and check their x,y and the focal length (--focal-px)"
+)
 
 
 def measure(
@@ -23,7 +29,8 @@ def measure(
 
     Args:
         image: image file.
-        points: X,Y of one point or two, in pixels from the left and from the top, starting at 0.
+        points: X,Y of one point or two, in pixels from the left and from the top, starting at 0. Any image viewer that
+            shows the pointer's place tells them; leadline app shows and measures the points that you click.
         model: default, the name of a bundled model, the folder of a checkpoint or a run, an .onnx or OpenVINO .xml
             file, or hf:NAME.
         backend: what runs a leadline model: onnxruntime or torch; if not given, what answers soonest
@@ -66,7 +73,8 @@ def calibrate(
     depth or disparity without a unit gets a scale and a shift in its own space, and predicts metres from then on.
 
     Args:
-        paths: an image and a CSV file of lines x,y,metres; or a CSV file of lines picture,x,y,metres. Metres are
+        paths: an image and a CSV file of lines x,y,metres; or a CSV file of lines picture,x,y,metres. x,y are pixels
+            from the left and the top, as an image viewer or a click in leadline app shows them. Metres are
             depth along the optical axis; for the distance from the camera (by tape), name the column distance_m.
             Lines x,y,x2,y2,metres are lengths between two points. With --length, an image alone is enough.
         out: folder for the calibrated model, which every command then takes.
@@ -99,6 +107,8 @@ def calibrate(
         focal_px=focal_px, fov_deg=fov, camera=intrinsics,
     )  # fmt: skip
     print(f"{found}; " + (f"written to {out}" if found.helps else "nothing written"))
+    if not found.helps:
+        print(NOT_KEPT, file=sys.stderr)
     return 0
 
 

@@ -79,9 +79,9 @@ def predict(
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
     from leadline.io import camera_from_options
-    from leadline.prediction import MAX_PIXELS, RerunLog, open_anchored_backend
+    from leadline.prediction import MAX_PIXELS, RerunLog, check_formats, open_anchored_backend
 
-    _check_formats(format)
+    check_formats(format, TOGETHER)
     given = camera_from_options(focal_px, fov, intrinsics, undistort)  # refuses before the model is loaded
     found, recordings = _find([*paths, *(rerun or ())], seconds)  # --rerun takes what follows
     anchor = _anchor(found.images, known, sparse, colmap, camera_height)
@@ -130,12 +130,6 @@ def _anchor(images: list[Path], *told: Any) -> Any:
     from leadline.prediction import read_anchor
 
     return read_anchor(images, *told)
-
-
-def _check_formats(formats: Sequence[str]) -> None:
-    from leadline.prediction import check_formats
-
-    check_formats([name for name in formats if name not in TOGETHER])
 
 
 class _Found(NamedTuple):

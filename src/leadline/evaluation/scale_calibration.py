@@ -17,6 +17,9 @@ from leadline.prediction import (
     with_intrinsics,
 )
 
+MAX_FOCALS = 2
+"""So many focal lengths of pictures are named."""
+
 
 @with_intrinsics
 def calibrate(
@@ -68,6 +71,8 @@ def calibrate(
         groups = measure_points(backend, known, given)
         num_pictures = len({it.picture for it in known})
         measured = f"{len(known)} distance{'s' * (len(known) > 1)} in {num_pictures} picture{'s' * (num_pictures > 1)}"
+        focals = sorted({group.focal for group in groups})
+        measured += f", {' and '.join(focals)}" if len(focals) <= MAX_FOCALS else ", each picture's own focal length"
     else:
         from leadline.evaluation.scale_from_data import measure_data  # known distances need no PyTorch
 

@@ -134,7 +134,7 @@ def read_camera(path: Path) -> CameraFile:
     except FileNotFoundError as error:
         raise LeadlineError(f"no camera file at {path}: check the path") from error
     except Exception as error:  # whatever numbers and trees of strangers make of the parsers
-        reason = brief(error)
+        reason = "it is no text" if isinstance(error, UnicodeDecodeError) else brief(error)
         raise LeadlineError(
             f"{path} is no camera file ({reason}): wanted the 9 numbers of a 3×3 matrix or fx fy cx cy, in pixels; "
             f"or JSON with fx, fy, cx, cy or K, and width and height"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leadline.errors import LeadlineError
+from leadline.io import IMAGE_SUFFIXES
 
 ALONG_AXIS, FROM_CAMERA = "metres", "distance_m"
 """Names of the last column: depth along the optical axis; or straight from the camera, as a tape or a laser has it."""
@@ -63,6 +64,9 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             rows = [(reader.line_num, row) for row in reader if any(row) and not row[0].startswith("#")]
+    except UnicodeDecodeError as error:
+        what = "an image" if path.suffix.lower() in IMAGE_SUFFIXES else "no text"
+        raise LeadlineError(f"{path} cannot be read as lines of {WANTED}: it is {what}; name a CSV file") from error
     except (OSError, ValueError, csv.Error) as error:
         raise LeadlineError(f"{path} cannot be read as lines of {WANTED}: {error}") from error
     header = _header(path, rows[0][1]) if rows else ()

@@ -193,15 +193,19 @@ AMBIGUOUS_WORDS = {one.removesuffix(other) for one in _ENDINGS for other in _END
 """What, behind a name, makes one format's file of it another format's file of the longer name: "_points"."""
 
 
-def check_formats(formats: Sequence[str]) -> None:
+def check_formats(formats: Sequence[str], together: Sequence[str] = ()) -> None:
     """Refuse formats that are not in `FORMATS`, or need a package that is not installed.
+
+    Args:
+        formats: their names.
+        together: names of formats for all images together, which are known too.
 
     Raises:
         LeadlineError: at the first one; it names the nearest, or the package.
     """
     for name in formats:
-        if name not in FORMATS:
-            raise unknown_name("format", name, FORMATS)
+        if name not in (*FORMATS, *together):
+            raise unknown_name("format", name, [*FORMATS, *together])
     if "exr" in formats:
         require_openexr()
 

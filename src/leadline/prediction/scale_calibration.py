@@ -40,6 +40,7 @@ class Measured(NamedTuple):
 
     values: Floats  # of the model, (N,)
     metres: Floats  # measured, (N,)
+    focal: str = ""  # of the image, in words, and where it is from
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def fit_calibration(
 ) -> Calibration:
     """Fit a scale to metres, or a scale and a shift to depth or disparity; see `fit_scale`, `fit_scale_and_shift`."""
     if space is Output.METRES:
-        return fit_scale([np.log(metres / values) for values, metres in groups], measured, fewest)
+        return fit_scale([np.log(group.metres / group.values) for group in groups], measured, fewest)
     return fit_scale_and_shift(groups, measured, space)
 
 
@@ -157,7 +158,7 @@ def fit_scale_and_shift(groups: Sequence[Measured], measured: str, space: Output
 
 def fit_line(groups: Sequence[Measured], space: Output) -> tuple[float, float]:
     """Scale and shift of least absolute relative error, by least squares with new weights in each round."""
-    values, metres = (np.concatenate(columns) for columns in zip(*groups, strict=True))
+    values, metres = (np.concatenate([group[column] for group in groups]) for column in (0, 1))
     share = np.concatenate([np.full(len(group.values), 1 / len(group.values)) for group in groups])
     target = 1 / metres if space is Output.DISPARITY else metres
     middle, spread = values.mean(), values.std() or 1.0
@@ -209,10 +210,15 @@ def measure_points(
             pairs = [_measure_one(prediction, it, picture.full_size, backend.output) for it in here]
         except LeadlineError as error:
             raise LeadlineError(f"{path}: {error}") from error
-        groups.append(Measured(*np.array(pairs).T))
+        values, metres = np.array(pairs).T
+        groups.append(Measured(values, metres, prediction.focal))
     if len(groups) >= MIN_GROUPS:
         return groups
-    return [Measured(values[[place]], metres[[place]]) for values, metres in groups for place in range(len(values))]
+    return [
+        Measured(group.values[[place]], group.metres[[place]], group.focal)
+        for group in groups
+        for place in range(len(group.values))
+    ]
 
 
 def _measure_one(
