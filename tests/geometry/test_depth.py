@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leadline.geometry.depth import summarize_depth
+from leadline.geometry.depth import summarize_depth, to_millimetres
 
 
 def metres(*rows: list[float]) -> np.ndarray:
@@ -29,3 +29,10 @@ def test_summary_of_very_many_depths_is_close_to_that_of_all():
 
 def test_summary_of_nothing_is_nan():
     assert np.isnan(summarize_depth(metres([1, 2]), np.zeros((1, 2), bool))).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_millimetres_are_0_where_16_bits_cannot_hold_the_depth() -> None:
+    depth_m = metres([2.0, 65.535, 65.5355, 0.0004, -1.0, np.nan, np.inf, -np.inf, 1e37, 3.0])
+    valid = np.arange(10)[None] < 9
+    np.testing.assert_array_equal(to_millimetres(depth_m, valid), [[2000, 65535, 0, 0, 0, 0, 0, 0, 0, 0]])

@@ -51,8 +51,10 @@ def to_millimetres(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> ND
         depth_m: depth in metres, any shape.
         valid: bool, of the same shape.
     """
-    millimetres = np.rint(np.where(valid & np.isfinite(depth_m), depth_m, 0) * np.float32(1000))
-    return np.where((millimetres > 0) & (millimetres <= MAX_MM), millimetres, 0).astype(np.uint16)
+    with np.errstate(over="ignore"):  # what becomes infinite has no number
+        millimetres = np.rint(depth_m * np.float32(1000))
+    fits = (millimetres > 0) & (millimetres <= MAX_MM) & valid  # NaN is neither
+    return np.where(fits, millimetres, 0).astype(np.uint16)
 
 
 _MAX_SAMPLES = 1_000_000  # percentiles of more depths than this would cost more than they gain

@@ -122,7 +122,8 @@ def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: flo
     painted = Image.fromarray(share.astype(np.uint8))
     painted.putpalette(MAGMA_REVERSED)  # NumPy would make eight bytes of each index
     colors: NDArray[np.uint8] = np.array(painted.convert("RGB"))
-    colors[~paintable] = INVALID_RGB
+    if not paintable.all():
+        colors[~paintable] = INVALID_RGB
     return colors
 
 

@@ -26,8 +26,9 @@ logger = logging.getLogger(__name__)
 
 NUM_LOOKED_AT = 12
 """Frames, evenly over the clip, whose depth sets the one range of colours."""
-MAX_KEPT_BYTES = 32_000_000
-"""Decoded frames that are kept while the range of colours is found; a longer clip is decoded a second time for it."""
+MAX_KEPT_BYTES = 160_000_000
+"""Decoded frames that are kept while the range of colours is found, 347 of 640×480 pixels: a clip of no more is opened
+and decoded once; a longer one is decoded a second time for it."""
 
 
 class _Seen(NamedTuple):
