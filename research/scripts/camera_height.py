@@ -19,6 +19,7 @@ from leadline.data.synthetic.raycast import Pose
 from leadline.data.synthetic.shading import Rendering, render
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, find_floor, vertices_of
+from leadline.prediction import Prediction, scale_by_floor
 
 HEIGHTS_M = (0.3, 0.8, 1.4)
 SEED, ROOMS, VIEWS = 7, 24, 8
@@ -69,14 +70,16 @@ def main() -> None:
                 exact.append((abs(floor.camera_height_m / height_m - 1) < 0.03, tilt < 1))
             except LeadlineError:
                 exact.append((False, False))
-            depth_m = backend.estimate([rendering.rgb], [CAMERA]).values[0]
+            estimate = backend.estimate([rendering.rgb], [CAMERA])
+            depth_m = estimate.values[0]
+            expected_m = None if estimate.relative_error is None else depth_m * estimate.relative_error[0]
+            predicted = Prediction(rendering.rgb, depth_m, everywhere, CAMERA, expected_m)
             try:
-                floor = find_floor(depth_m, everywhere, CAMERA.matrix)
+                scaled = scale_by_floor(predicted, height_m)
             except LeadlineError:
                 continue
-            scale = height_m / floor.camera_height_m
-            errors.append([np.abs(depth_m * factor / truth_m - 1).mean() for factor in (1, scale)])
-            sure.append(floor.sure)
+            errors.append([np.abs(it.depth_m / truth_m - 1).mean() for it in (predicted, scaled)])
+            sure.append(scaled.anchoring.floor.sure)
         (near, level), (without, with_height) = np.mean(exact, 0), np.mean(errors, 0)
         print(
             f"| {height_m} m | {near:.0%} | {level:.0%} | {len(errors)} | {without:.3f} | {with_height:.3f} "

@@ -52,6 +52,14 @@ def test_a_table_is_no_floor_as_something_lies_below() -> None:
     assert found(depth_m).camera_height_m == pytest.approx(1.2, rel=0.02)
 
 
+def test_a_rug_of_exact_depth_is_no_floor_and_a_strip_beyond_is() -> None:
+    depth_m, rug_m = room(0.4, 10.0), room(0.38, 10.0)
+    covered = np.mgrid[:240, :320][0] > 125
+    depth_m[covered] = rug_m[covered]
+    floor = found(depth_m)
+    assert floor.camera_height_m == pytest.approx(0.4, rel=0.01) and floor.tilt_deg == pytest.approx(10, abs=0.3)
+
+
 def test_heights_are_above_the_floor() -> None:
     floor = found(room(1.2, 0.0))
     points = np.array([[0, 1.2, 2], [0.5, 0.2, 3]], np.float32)

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from math import exp
 from pathlib import Path
 
 import numpy as np
@@ -113,14 +114,27 @@ def test_one_thing_is_known_at_a_time(tmp_path: Path) -> None:
         read_anchor([PICTURE], sparse=tmp_path, camera_height_m=1.0)
 
 
-def test_the_camera_height_scales_the_image() -> None:
+def floor_and_wall(expected_error: float) -> Prediction:
+    """A floor 1 m below the camera and a wall at 5 m, with that relative error expected."""
     y, _ = np.mgrid[:120, :160]
     with np.errstate(divide="ignore"):
         depth_m = np.minimum(np.where(y > 60, 1 / np.maximum((y - 59.5) / 100, 1e-9), np.inf), 5).astype(np.float32)
     camera, rgb = Camera.from_focal_px(100, 160, 120), np.zeros((120, 160, 3), np.uint8)
-    prediction = Prediction(rgb, depth_m, depth_m > 0, camera, depth_m * np.float32(0.1))
+    return Prediction(rgb, depth_m, depth_m > 0, camera, depth_m * np.float32(expected_error))
+
+
+def test_the_camera_height_scales_the_image() -> None:
+    prediction = floor_and_wall(0.01)
     found = CameraHeight(0.4).apply(prediction, PICTURE, (120, 160), Output.METRES)
     assert isinstance(found.anchoring, FloorScale) and found.anchoring.scale == pytest.approx(0.4, rel=0.01)
-    assert found.depth_m == pytest.approx(0.4 * depth_m, rel=0.01)
-    assert found.uncertainty_m == pytest.approx(0.1 * found.depth_m, rel=0.01)
+    assert found.depth_m == pytest.approx(0.4 * prediction.depth_m, rel=0.01)
+    assert found.uncertainty_m == pytest.approx(0.01 * found.depth_m, rel=0.01)
     assert "camera 0.40 m above the floor" in str(found.anchoring)
+
+
+@pytest.mark.parametrize(("height_m", "scale"), [(exp(-0.8), exp(-0.75)), (exp(0.4), exp(0.3)), (exp(0.19), 1.0)])
+def test_a_doubtful_floor_scales_less(height_m: float, scale: float) -> None:
+    # An error of 0.1 is 0.2 for the floor: the logarithm loses 0.04 over itself, all of it where it is below 0.2.
+    found = CameraHeight(height_m).apply(floor_and_wall(0.1), PICTURE, (120, 160), Output.METRES)
+    assert isinstance(found.anchoring, FloorScale) and found.anchoring.scale == pytest.approx(scale, rel=0.01)
+    assert found.anchoring.floor.camera_height_m == pytest.approx(scale, rel=0.01)

@@ -17,7 +17,7 @@ from leadline.geometry.points import known_camera
 
 TOLERANCE = 0.06
 """Points are on a plane that are nearer to it than this share of the camera's height; of exact depth, nearer still."""
-KEPT = 0.5
+KEPT = 0.4
 """What is left on a plane at half the tolerance when the depth is that exact."""
 BELOW = 2.5
 """Points are below a plane that are lower than it by so many tolerances."""
@@ -33,7 +33,8 @@ MAX_ROLL, MAX_PITCH = 25.0, 60.0
 """Degrees by which a camera is held askew, and looks down or up, at the most: beyond, a wall would do as well."""
 _MAP = 160  # longer side of the map on which normals are taken
 _SAMPLES = 4000
-_TRIALS = 1500
+_TRIALS = 500
+_TANGENT = 300
 _REACH = 0.15  # of the longer side, within which three pixels are drawn
 _REFINED = 30
 _ROUNDS = 6
@@ -102,11 +103,11 @@ def find_floor(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], intrinsic
     """
     samples = _samples(depth_m, valid, intrinsics)
     planes = _candidates(samples)
-    found = _best(planes, samples, TOLERANCE)
+    # A rug lies above the floor by less than a prediction's error, but not by less than exact depth's.
+    tolerances = (_noise(planes, samples), TOLERANCE) if len(planes) else ()
+    found = next(filter(None, (_best(planes, samples, it) for it in tolerances)), None)
     if found is not None:
-        # A rug lies above the floor by less than a prediction's error, but not by less than exact depth's.
-        tolerance = _noise(planes, samples)
-        plane, support, below = _best(planes, samples, tolerance) or found
+        plane, support, below = found
         length = float(np.linalg.norm(plane))
         return Floor(-plane / length, 1 / length, support, below)
     raise LeadlineError(
@@ -135,25 +136,31 @@ def _samples(
 
 
 def _candidates(samples: _Samples) -> Floats:
-    """Planes p with p·X = 1 through three neighbouring points, of cameras held as people and robots hold them."""
-    num = len(samples.points)
-    if num < 3:
+    """Planes p with p·X = 1 of cameras held as people and robots hold them.
+
+    They are the surface at a point, which finds narrow strips in exact depth, and go through three neighbouring points.
+    """
+    level = np.flatnonzero(_looks(-samples.normals) > 0)
+    if len(level) < 3:
         return np.empty((0, 3))
     generator = np.random.default_rng(1)
-    first = generator.integers(num, size=_TRIALS)
-    near = generator.integers(num, size=(_TRIALS, 2, 24))
+    first = generator.choice(level, _TRIALS)
+    near = generator.choice(level, (_TRIALS, 2, 24))
     apart = np.abs(samples.pixels[near] - samples.pixels[first, None, None]).max(-1)
     apart = np.where(apart > 0.02, apart, np.inf)
     chosen = np.take_along_axis(near, apart.argmin(-1)[..., None], -1)[..., 0]
     corners = samples.points[np.concatenate([first[:, None], chosen], axis=1)]
     regular = (apart.min(-1) < _REACH).all(1) & (np.abs(np.linalg.det(corners)) > 1e-9)
-    planes: Floats = np.linalg.solve(corners[regular], np.ones((int(regular.sum()), 3, 1)))[..., 0]
+    through_three = np.linalg.solve(corners[regular], np.ones((int(regular.sum()), 3, 1)))[..., 0]
+    normals, points = samples.normals[first[:_TANGENT]], samples.points[first[:_TANGENT]]
+    tangent = normals / np.minimum((normals * points).sum(1, keepdims=True), -1e-9)
+    planes: Floats = np.concatenate([through_three, tangent])
     return planes[_looks(planes) > 0]
 
 
 def _looks(planes: Floats) -> Floats:
     """How usual a way to hold a camera each plane would mean as the floor: from 1, level, to 0, out of reach."""
-    down = planes / np.linalg.norm(planes, axis=1, keepdims=True)
+    down = planes / np.maximum(np.linalg.norm(planes, axis=1, keepdims=True), 1e-9)
     roll, pitch = (np.degrees(np.arcsin(np.abs(down[:, axis]).clip(0, 1))) for axis in (0, 2))
     usual: Floats = down[:, 1].clip(0, 1) ** 2 * ((roll < MAX_ROLL) & (pitch < MAX_PITCH))
     return usual
@@ -161,8 +168,6 @@ def _looks(planes: Floats) -> Floats:
 
 def _best(planes: Floats, samples: _Samples, tolerance: float) -> tuple[Floats, float, float] | None:
     """The plane with the most on it and the least below, refined, with the shares of both; None if it is no floor."""
-    if not len(planes):
-        return None
     merit, _, _ = _judged(planes, samples, tolerance)
     planes = np.stack([_refined(plane, samples.points, tolerance) for plane in planes[np.argsort(-merit)[:_REFINED]]])
     merit, support, below = _judged(planes, samples, tolerance)
@@ -175,7 +180,7 @@ def _best(planes: Floats, samples: _Samples, tolerance: float) -> tuple[Floats, 
 def _noise(planes: Floats, samples: _Samples) -> float:
     """The least of ever finer tolerances at which some plane still has most of what the coarsest gives it."""
     most, tolerance = 0.0, TOLERANCE
-    for finer in TOLERANCE / 2.0 ** np.arange(4):
+    for finer in TOLERANCE / 2.0 ** np.arange(6):
         _, support, _ = _judged(planes, samples, finer)
         first = planes[np.argsort(-support * (_looks(planes) > 0))[:_REFINED]]
         _, support, _ = _judged(np.stack([_refined(plane, samples.points, finer) for plane in first]), samples, finer)
@@ -196,7 +201,7 @@ def _judged(planes: Floats, samples: _Samples, tolerance: float) -> tuple[Floats
     flat = up @ samples.normals.T < -LIKE_UP
     support = ((np.abs(under) < tolerance) & flat).mean(1)
     below = (under > BELOW * tolerance).mean(1)
-    return (support - 4 * below) * _looks(planes), support, below
+    return (support - 4 * below) * _looks(planes) * (below <= MAX_BELOW), support, below
 
 
 def _refined(plane: Floats, points: Floats, tolerance: float) -> Floats:

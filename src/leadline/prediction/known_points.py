@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import exp, log
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from leadline.prediction.known_distances import KnownDistance, names_pictures, r
 from leadline.prediction.measurement import require_inside
 from leadline.prediction.result import Prediction
 
+FLOOR_ERROR = 2.0
+"""Relative error of the height of a predicted floor, in expected errors of a pixel: it is off, and askew."""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
@@ -195,12 +198,16 @@ class CameraHeight:
         return None
 
     def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
-        """Scale a prediction so that its floor is where it is known to be; see `scale_by_floor`."""
+        """Scale a prediction towards where its floor is known to be; see `scale_by_floor`."""
         return scale_by_floor(prediction, self.metres)
 
 
 def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction:
-    """Scale a prediction so that the camera is at a known height above its floor.
+    """Scale a prediction towards where the camera is at a known height above its floor.
+
+    A predicted floor errs too, by `FLOOR_ERROR`. The logarithm of the factor is shrunk by the share of its square that
+    this error explains: a small factor, which may be error alone, leaves the prediction as it is, a large one counts
+    nearly whole. Without an expected error it counts whole.
 
     Args:
         prediction: in metres.
@@ -210,12 +217,15 @@ def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction
         LeadlineError: if no floor is found, or the camera is unknown.
     """
     floor = find_floor(prediction.depth_m, prediction.valid, prediction.intrinsics)
-    scale = camera_height_m / floor.camera_height_m
+    exponent, doubt = log(camera_height_m / floor.camera_height_m), 0.0
+    if prediction.uncertainty_m is not None:
+        doubt = FLOOR_ERROR * float(np.median((prediction.uncertainty_m / prediction.depth_m)[prediction.valid]))
+    scale = exp(exponent - doubt**2 / exponent) if abs(exponent) > doubt else 1.0
     return replace(
         prediction,
         depth_m=prediction.depth_m * np.float32(scale),
         uncertainty_m=None if prediction.uncertainty_m is None else prediction.uncertainty_m * np.float32(scale),
-        anchoring=FloorScale(scale, replace(floor, camera_height_m=camera_height_m)),
+        anchoring=FloorScale(scale, replace(floor, camera_height_m=floor.camera_height_m * scale)),
     )
 
 
