@@ -3,6 +3,7 @@ import pytest
 
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
+from leadline.prediction.color_map import MAGMA_REVERSED, PALE_TO_BLUE
 from leadline.prediction.colors import draw_depth
 from leadline.prediction.measurement import depth_at, distance_between
 from leadline.prediction.result import Prediction
@@ -83,5 +84,8 @@ def test_words_name_the_depths_and_the_focal_length():
 
 def test_the_expected_error_has_its_own_scale_where_there_is_one():
     drawn, prediction = draw_expected_error(sloped()), sloped()
-    assert np.array_equal(drawn, draw_depth(prediction.depth_m / 10, prediction.valid, 0.1, 0.3))
+    assert np.array_equal(drawn, draw_depth(prediction.depth_m / 10, prediction.valid, 0.1, 0.3, PALE_TO_BLUE))
+    of_depth = {tuple(color) for color in np.frombuffer(MAGMA_REVERSED, np.uint8).reshape(-1, 3)}
+    own = {tuple(color) for color in np.frombuffer(PALE_TO_BLUE, np.uint8).reshape(-1, 3)}
+    assert len(own) == 256 and not own & of_depth
     assert draw_expected_error(sloped(uncertain=False)) is None

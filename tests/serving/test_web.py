@@ -21,7 +21,7 @@ from leadline.export import export
 from leadline.io.depth_files import read_depth_png, read_npz
 from leadline.models.build import build_model
 from leadline.models.model import DepthModel
-from leadline.prediction import open_metric_backend
+from leadline.prediction import FORMATS, open_metric_backend
 from leadline.prediction.colors import depth_limits, draw_depth
 from leadline.serving import web as app
 from leadline.serving.web import build_page, served_page
@@ -76,6 +76,18 @@ def test_a_picture_becomes_depth_surface_and_words(client: Any, picture: Path, m
 def test_the_camera_can_be_told(client: Any, picture: Path) -> None:
     assert "focal 200 px (given)" in ask(client, picture, focal_px="200")[-1]
     assert "focal 48 px (given)" in ask(client, picture, fov_deg=" 90 ")[-1]
+    assert "focal 70 px (given)" in ask(client, picture, focal_px="70,4")[-1]  # a decimal comma
+
+
+def test_points_are_typed_as_pairs() -> None:
+    assert app.typed_points("320,240 100.5,80") == [(320, 240), (100.5, 80)]
+    for wrong in ("", "320", "1,2 3,4 5,6", "a,b"):
+        with pytest.raises(LeadlineError, match="write 320,240"):
+            app.typed_points(wrong)
+
+
+def test_every_format_says_what_it_is_for() -> None:
+    assert set(app.FILE_KINDS) == set(FORMATS)
 
 
 def test_files_are_those_of_the_last_picture(client: Any, picture: Path, model: DepthModel) -> None:

@@ -4,6 +4,7 @@ from .anchored import FloorScale as FloorScale
 from .anchoring import KnownPoints as KnownPoints
 from .anchoring import anchor_to_points as anchor_to_points
 from .color_map import MAGMA_REVERSED as MAGMA_REVERSED
+from .color_map import PALE_TO_BLUE as PALE_TO_BLUE
 from .colors import COLOR_MAP as COLOR_MAP
 from .colors import INVALID_RGB as INVALID_RGB
 from .colors import colorize as colorize

@@ -1,7 +1,11 @@
-"""The colour map magma, reversed: near is bright and warm, far is dark; even to the eye, also in grey.
+"""Colour maps as 256 RGB triples: magma, reversed, for depth, and pale to blue for its expected error.
+
+Magma reversed: near is bright and warm, far is dark; even to the eye, also in grey.
 
 By Nathaniel Smith and Stéfan van der Walt for matplotlib (CC0); here, so that colours need no plotting library.
 """
+
+import numpy as np
 
 MAGMA_REVERSED = bytes.fromhex(
     "fcfdbffcfbbdfcf9bbfcf7b9fcf6b8fcf4b6fcf2b4fcf0b2fceeb0fcecaefdebacfde9aafde7a9fde5a7fde3a5fde2a3fde0a1fddea0"
@@ -21,3 +25,11 @@ MAGMA_REVERSED = bytes.fromhex(
     "010108010106010005000004"
 )
 """256 colours of three bytes, nearest first."""
+
+_PALE, _TEAL, _BLUE = (247, 252, 240), (78, 179, 190), (8, 50, 110)
+PALE_TO_BLUE = bytes(
+    np.stack([np.interp(np.arange(256), (0, 128, 255), ends).round() for ends in zip(_PALE, _TEAL, _BLUE, strict=True)])
+    .T.astype(np.uint8)
+    .tobytes()
+)
+"""Pale is little, blue is much: no colour of it is one of depth's, so that neither map is read as the other."""

@@ -97,7 +97,13 @@ class AdaptingLimits:
         return self._limits_m
 
 
-def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: float, far_m: float) -> NDArray[np.uint8]:
+def colorize(
+    depth_m: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    near_m: float,
+    far_m: float,
+    color_map: bytes = MAGMA_REVERSED,
+) -> NDArray[np.uint8]:
     """Paint a depth map: near is bright and warm, far is dark, invalid is grey.
 
     Args:
@@ -105,6 +111,7 @@ def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: flo
         valid: bool, (H, W).
         near_m: depth of the first colour; nearer ones get it too.
         far_m: depth of the last colour; farther ones get it too.
+        color_map: 256 RGB triples, the nearest first.
 
     Returns:
         RGB, uint8 (H, W, 3), even in metres between the ends.
@@ -120,7 +127,7 @@ def colorize(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: flo
     share *= 255 / (far_m - near_m)
     np.rint(share.clip(0, 255, out=share), out=share)
     painted = Image.fromarray(share.astype(np.uint8))
-    painted.putpalette(MAGMA_REVERSED)  # NumPy would make eight bytes of each index
+    painted.putpalette(color_map)  # NumPy would make eight bytes of each index
     colors: NDArray[np.uint8] = np.array(painted.convert("RGB"))
     if not paintable.all():
         colors[~paintable] = INVALID_RGB
@@ -157,7 +164,9 @@ def _ticks(near_m: float, far_m: float, apart_m: float) -> list[float]:
     return [near_m, *(tick for tick in between if near_m + apart_m <= tick <= far_m - apart_m), far_m]
 
 
-def scale_bar(near_m: float, far_m: float, width_px: int, font_px: int) -> Image.Image:
+def scale_bar(
+    near_m: float, far_m: float, width_px: int, font_px: int, color_map: bytes = MAGMA_REVERSED
+) -> Image.Image:
     """Draw the colours from near to far with depths in metres below, on white.
 
     Args:
@@ -165,6 +174,7 @@ def scale_bar(near_m: float, far_m: float, width_px: int, font_px: int) -> Image
         far_m: depth of the last colour.
         width_px: of the whole drawing.
         font_px: height of the text; everything else follows from it.
+        color_map: 256 RGB triples, the nearest first.
 
     Returns:
         RGB, `width_px` wide and about three lines of text high.
@@ -176,7 +186,7 @@ def scale_bar(near_m: float, far_m: float, width_px: int, font_px: int) -> Image
     bar_px = max(2, width_px - 2 * inset)
     drawing = Image.new("RGB", (width_px, 3 * font_px + gap), "white")
     depths_m = np.linspace(near_m, far_m, bar_px, dtype=np.float32)[None]
-    strip = Image.fromarray(colorize(depths_m, np.ones_like(depths_m, dtype=bool), near_m, far_m))
+    strip = Image.fromarray(colorize(depths_m, np.ones_like(depths_m, dtype=bool), near_m, far_m, color_map))
     drawing.paste(strip.resize((bar_px, font_px)), (inset, gap))
     draw = ImageDraw.Draw(drawing)
     for tick_m in _ticks(near_m, far_m, apart_m=(far_m - near_m) * 1.2 * label_px / bar_px):
@@ -186,7 +196,13 @@ def scale_bar(near_m: float, far_m: float, width_px: int, font_px: int) -> Image
     return drawing
 
 
-def draw_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: float, far_m: float) -> Image.Image:
+def draw_depth(
+    depth_m: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    near_m: float,
+    far_m: float,
+    color_map: bytes = MAGMA_REVERSED,
+) -> Image.Image:
     """Draw a depth map with a scale bar in metres below it.
 
     Args:
@@ -194,6 +210,7 @@ def draw_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: f
         valid: bool, (H, W); the rest is grey.
         near_m: depth of the first colour.
         far_m: depth of the last colour.
+        color_map: 256 RGB triples, the nearest first.
 
     Returns:
         RGB, whose first H rows are the depth map, pixel for pixel, starting at the left; see `colorize`.
@@ -202,9 +219,9 @@ def draw_depth(depth_m: NDArray[np.float32], valid: NDArray[np.bool_], near_m: f
         LeadlineError: unless near_m < far_m.
     """
     height, width = depth_m.shape
-    bar = scale_bar(near_m, far_m, max(width, _MIN_BAR_PX), max(_FONT_PX, round(sqrt(height * width) / 32)))
+    bar = scale_bar(near_m, far_m, max(width, _MIN_BAR_PX), max(_FONT_PX, round(sqrt(height * width) / 32)), color_map)
     drawing = Image.new("RGB", (bar.width, height + bar.height), "white")
-    drawing.paste(Image.fromarray(colorize(depth_m, valid, near_m, far_m)), (0, 0))
+    drawing.paste(Image.fromarray(colorize(depth_m, valid, near_m, far_m, color_map)), (0, 0))
     drawing.paste(bar, (0, height))
     return drawing
 

@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw
 
 from leadline.errors import LeadlineError
 from leadline.prediction import (
+    MAGMA_REVERSED,
+    PALE_TO_BLUE,
     Measurement,
     Point,
     Prediction,
@@ -47,10 +49,10 @@ def show(name: str, prediction: Prediction) -> ViewState:
 
 
 def draw_expected_error(prediction: Prediction) -> Image.Image | None:
-    """The expected error in the colours of its own scale; None where the model does not say."""
+    """The expected error in colours and on a scale of its own; None where the model does not say."""
     if prediction.uncertainty_m is None:
         return None
-    return _drawn(prediction.uncertainty_m, prediction.valid)[0]
+    return _drawn(prediction.uncertainty_m, prediction.valid, PALE_TO_BLUE)[0]
 
 
 def describe(prediction: Prediction) -> str:
@@ -104,8 +106,11 @@ def draw_points(shown: ViewState, words: str) -> Image.Image:
     return drawing
 
 
-def _drawn(values_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> tuple[Image.Image, tuple[int, int]]:
+def _drawn(
+    values_m: NDArray[np.float32], valid: NDArray[np.bool_], color_map: bytes = MAGMA_REVERSED
+) -> tuple[Image.Image, tuple[int, int]]:
     """A map in the colours of its own scale, large ones smaller, and the height and width of the map in that."""
     step = ceil(int(max(valid.shape)) / SHOWN_PX)
     values_m, valid = values_m[::step, ::step], valid[::step, ::step]
-    return draw_depth(values_m, valid, *depth_limits(values_m, valid)), (valid.shape[0], valid.shape[1])
+    drawing = draw_depth(values_m, valid, *depth_limits(values_m, valid), color_map)
+    return drawing, (valid.shape[0], valid.shape[1])

@@ -18,7 +18,7 @@ from leadline.backends import FEW_IMAGES, Backend
 from leadline.errors import LeadlineError
 from leadline.geometry import CameraSource
 from leadline.io import item_error, require_decodable, write_mesh_glb
-from leadline.prediction import FORMATS, open_metric_backend, predict
+from leadline.prediction import FORMATS, Measurement, Point, at_size, open_metric_backend, predict, require_inside
 from leadline.serving.guard import MAX_UPLOAD_BYTES, Guard
 from leadline.serving.view import ViewState, click, describe, draw_expected_error, draw_points, show
 
@@ -32,12 +32,47 @@ KEPT_S, CLEARED_EVERY_S = 45 * 60, 5 * 60
 """How long visitors' files and predictions are kept, and how often the older ones are looked for: gone within the hour.
 """
 HINT = "Click a point in the depth to measure it; click a second one to measure the distance between the two."
+EXAMPLES = sorted(Path(__file__).with_name("examples").glob("*.jpg"))
+FILE_KINDS = {
+    "depth": "depth: 16-bit PNG, millimetres",
+    "color": "color: depth as an image to look at",
+    "uncertainty": "uncertainty: the expected error as an image",
+    "normals": "normals: which way surfaces face, PNG",
+    "floor": "floor: plan view for robots (ROS), PNG",
+    "npz": "npz: float metres for NumPy, with the camera",
+    "colmap": "colmap: depth map for COLMAP",
+    "exr": "exr: float metres for compositing",
+    "pfm": "pfm: float metres for stereo tools",
+    "ply": "ply: coloured points for CloudCompare, MeshLab",
+    "points": "points: coloured points, glTF",
+    "glb": "glb: textured surface for Blender, game engines",
+}
+"""What each of `FORMATS` is for, in the words of who chooses."""
 ASSUMED = "The focal length is unknown, and metres are in proportion to it: fill it in if you know it."
+POINTS_HINT = "320,240 or 320,240 100,80"
 FINER = "Finer detail in large images (several times slower)"
 HEIGHT_PX = 480
 UNKNOWN = "from EXIF, if present"
 BUTTONS = ["download", "fullscreen"]  # without the one that sends the image to a hub
+PHONE_CSS = """
+@media (max-width: 640px) {
+  #photo, #photo .image-container { height: 220px !important; min-height: 0 !important; }
+}
+"""
+"""On a phone the depth is seen below the photo without scrolling."""
+NAMED_JS = """() => {
+  document.documentElement.lang = "en";
+  const name = () => {
+    for (const image of document.querySelectorAll("img:not([alt]), img[alt='']")) {
+      image.alt = image.closest(".block")?.querySelector("label")?.innerText.trim() || "Example photo";
+    }
+  };
+  new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+  name();
+}"""
+"""Gradio's images have no words for those who do not see them: they get those of their label."""
 BACKGROUND = (0.85, 0.85, 0.85, 1.0)
+TITLE = "leadline: metric depth from a single image"
 GONE = "there is no prediction yet: choose an image and press Predict"
 
 Answer = tuple[ViewState | None, Image.Image | None, Image.Image | None, str | None, str]
@@ -86,6 +121,8 @@ def served_page(model: str | Path, host: str, port: int, host_names: Sequence[st
             max_file_size=MAX_UPLOAD_BYTES,
             show_error=True,  # with its reason, also to programs
             app_kwargs={"middleware": [guard]},
+            css=PHONE_CSS,
+            js=NAMED_JS,
             # Other fonts would be fetched.
             theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         )
@@ -121,30 +158,46 @@ def build_page(backend: Backend, name: str, folder: Path) -> Any:
     """
     import gradio as gr
 
-    with gr.Blocks(title="leadline", analytics_enabled=False, delete_cache=(CLEARED_EVERY_S, KEPT_S)) as page:
-        gr.Markdown(f"# leadline\nMetric depth from a single image. The model is `{name}`.")
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEARED_EVERY_S, KEPT_S)) as page:
+        gr.Markdown(f"# leadline\nHow far is what a photo shows, in metres? Choose a photo. The model is `{name}`.")
         shown = gr.State(time_to_live=KEPT_S)
         with gr.Row():
             with gr.Column():
                 # Neither converted nor turned: its EXIF block tells the focal length.
-                picture = gr.Image(label="Image", type="filepath", image_mode=None, height=HEIGHT_PX, buttons=[])
+                picture = gr.Image(
+                    label="Image", type="filepath", image_mode=None, height=HEIGHT_PX, buttons=[], elem_id="photo"
+                )
                 # Gradio would open it, and call one that it cannot read "Error".
                 picture.preprocess = partial(_uploaded, Path(picture.GRADIO_CACHE))
-                with gr.Row():
-                    fov_deg = gr.Textbox(label="Horizontal field of view, degrees", placeholder=UNKNOWN)
-                    focal_px = gr.Textbox(label="or focal length, pixels", placeholder=UNKNOWN)
-                tiled = gr.Checkbox(label=FINER, visible=backend.working_size is not None)
-                button = gr.Button("Predict", variant="primary")
+                examples = gr.Examples([[str(path)] for path in EXAMPLES], picture, label="Or try one of these")
             with gr.Column():
                 depth = gr.Image(label="Depth", format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
                 words = gr.Markdown()
+                with gr.Row():
+                    points = gr.Textbox(
+                        label="Measure without a mouse: column,row of one or two points of the image, pixels",
+                        placeholder=POINTS_HINT,
+                        scale=3,
+                    )
+                    measured = gr.Button("Measure", scale=1)
+        with gr.Row():
+            fov_deg = gr.Textbox(label="Horizontal field of view, degrees", placeholder=UNKNOWN)
+            focal_px = gr.Textbox(label="or focal length, pixels", placeholder=UNKNOWN)
+            with gr.Column():
+                tiled = gr.Checkbox(label=FINER, visible=backend.working_size is not None)
+                button = gr.Button("Predict", variant="primary")
         with gr.Row():
             # Not in a tab, and not from a generator: gradio 6 then leaves it blank.
-            surface = gr.Model3D(label="Surface", height=HEIGHT_PX, clear_color=BACKGROUND)
+            surface = gr.Model3D(
+                label="Surface: drag to turn it, wheel or pinch to come nearer",
+                height=HEIGHT_PX,
+                clear_color=BACKGROUND,
+            )
             error = gr.Image(label="Expected error", format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
         with gr.Row():
             with gr.Column():
-                formats = gr.CheckboxGroup(list(FORMATS), value=["depth", "npz"], label="Formats")
+                kinds = [(FILE_KINDS[name], name) for name in FORMATS]
+                formats = gr.CheckboxGroup(kinds, value=["depth", "npz"], label="Files to download")
                 write = gr.Button("Download")
             files = gr.Files(label="Files at the size of the image, 12 megapixels at most", interactive=False)
 
@@ -152,19 +205,21 @@ def build_page(backend: Backend, name: str, folder: Path) -> Any:
             return _measure(shown, event.index)
 
         answer = [shown, depth, error, surface, words]
-        cleared = gr.on(
-            [picture.input, button.click],
-            lambda: (*NOTHING, None),
-            outputs=[*answer, files],
+        asked = partial(_predict, backend, folder), [picture, fov_deg, focal_px, tiled], answer
+        # Of another image nothing stays; of the same the last answer does, until there is a better one.
+        for chosen in (picture.input, examples.load_input_event.then):
+            cleared = chosen(lambda: (*NOTHING, None), outputs=[*answer, files], api_visibility="private", queue=False)
+            cleared.then(*asked, api_visibility="private", show_progress_on=depth)
+        # Gradio 6 leaves the second surface blank unless the first was taken away.
+        emptied = button.click(lambda: None, outputs=surface, api_visibility="private", queue=False)
+        emptied.then(*asked, api_name="predict", show_progress_on=depth)
+        gr.on(
+            [measured.click, points.submit],
+            _measure_typed,
+            [shown, points],
+            [shown, depth, words],
             api_visibility="private",
-            queue=False,
-        )
-        cleared.then(
-            partial(_predict, backend, folder),
-            [picture, fov_deg, focal_px, tiled],
-            answer,
-            api_name="predict",
-            show_progress_on=depth,
+            show_progress="hidden",
         )
         depth.select(measure, shown, [shown, depth, words], api_visibility="private", show_progress="hidden")
         write.click(partial(_write, folder), [shown, formats], files, api_name="files")
@@ -207,7 +262,7 @@ def _predict(
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text and text.strip() else None
+        return float(text.replace(",", ".")) if text and text.strip() else None
     except ValueError as error:
         raise LeadlineError(f"a field of view and a focal length are numbers, got {text!r}: write 70, say") from error
 
@@ -229,7 +284,39 @@ def _uploaded(uploads: Path, payload: Any) -> str | None:
 
 def _measure(shown: ViewState | None, place: list[int]) -> tuple[ViewState, Image.Image, str]:
     with _mistakes_shown():
-        marked, found = click(_still_there(shown), (place[0], place[1]))
+        return _told(*click(_still_there(shown), (place[0], place[1])))
+
+
+def _measure_typed(shown: ViewState | None, text: str) -> tuple[ViewState, Image.Image, str]:
+    """Measure at one or two points of the image that are typed as `column,row`."""
+    with _mistakes_shown():
+        view = _still_there(shown)._replace(points=())
+        for place in typed_points(text):
+            require_inside(place, view.prediction.valid.shape)
+            view, found = click(view, at_size(place, view.prediction.valid.shape, view.size))
+        return _told(view, found)
+
+
+def typed_points(text: str) -> list[Point]:
+    """One or two points as a visitor types them.
+
+    Args:
+        text: `column,row` of each in pixels, spaces between the two points.
+
+    Raises:
+        LeadlineError: unless it is one or two such pairs.
+    """
+    pairs = [pair.split(",") for pair in text.split()]
+    try:
+        places = [(float(column), float(row)) for column, row in pairs]
+    except ValueError:
+        places = []
+    if len(places) not in (1, 2):
+        raise LeadlineError(f"wanted one or two points as column,row in pixels, got {text!r}: write {POINTS_HINT}")
+    return places
+
+
+def _told(marked: ViewState, found: Measurement) -> tuple[ViewState, Image.Image, str]:
     what = "from point to point" if len(marked.points) == 2 else "along the optical axis"
     return marked, draw_points(marked, str(found)), f"{describe(marked.prediction)}\n\n**{found}** {what}\n\n{HINT}"
 
