@@ -68,3 +68,24 @@ def test_the_table_s_places_are_there_and_open_what_they_are_asked_for(monkeypat
 def test_an_unknown_model_is_named_with_what_else_can_be_given() -> None:
     with pytest.raises(LeadlineError, match=r"unknown model 'bsae': did you mean 'base'\?; .*FILE\.onnx.* hf:NAME"):
         open_backend("bsae")
+
+
+@pytest.mark.parametrize(
+    ("flags", "device", "asked"),
+    [
+        ("flags : avx512f amx_bf16 amx_tile", "null", True),
+        ("flags : avx512f avx512_bf16", "null", False),
+        ("flags : avx2", "nvidia0", True),
+        ("flags : avx2", "nvidia-caps", False),
+        (None, "null", True),
+    ],
+)
+def test_pytorch_is_loaded_only_where_it_may_be_quicker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str | None, device: str, asked: bool
+) -> None:
+    (tmp_path / device).touch()
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(flags, encoding="utf-8")
+    monkeypatch.setattr(table, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(table, "DEVICES", tmp_path)
+    assert table._may_have_gpu_or_tiles() is asked

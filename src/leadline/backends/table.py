@@ -35,6 +35,10 @@ COUNTED = (*CHECKPOINT_KINDS[:-1], "calibrated")
 MANY_IMAGES = 100
 """From so many on it pays to load PyTorch, which takes seconds, where it is installed and the quicker."""
 
+CPU_INFO, DEVICES = Path("/proc/cpuinfo"), Path("/dev")
+GPU_DEVICES = ("nvidia[0-9]*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")
+"""What Linux has below /dev where PyTorch can find a GPU: NVIDIA's, Jetson's, AMD's, and those of Windows below it."""
+
 CALIBRATION = "calibrated.json"
 """What a calibrated model's folder is known by."""
 
@@ -90,11 +94,20 @@ def open_leadline(name: str, num_images: float = 1) -> "Backend":
 
 
 def _torch_is_quick() -> bool:
-    if find_spec("torch") is None:
+    if find_spec("torch") is None or not _may_have_gpu_or_tiles():
         return False
     from leadline.models import has_tiles, pick_device
 
     return pick_device().type != "cpu" or has_tiles()
+
+
+def _may_have_gpu_or_tiles() -> bool:
+    """Whether PyTorch is to be asked, which takes a second and half a gigabyte to load: on Linux files tell."""
+    try:
+        flags = CPU_INFO.read_text(encoding="utf-8")
+    except OSError:  # another system
+        return True
+    return " amx_bf16" in flags or any(any(DEVICES.glob(name)) for name in GPU_DEVICES)
 
 
 def find_kind(model: str | Path) -> tuple[str, str]:
