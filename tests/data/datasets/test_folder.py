@@ -227,12 +227,12 @@ def test_distances_along_rays_become_depth_along_the_axis(tmp_path: Path) -> Non
 
 
 def test_distances_at_half_the_size_follow_the_camera_of_the_image(tmp_path: Path) -> None:
-    write_set(tmp_path, header="id,rgb,depth,fx,fy,cx,cy", rows="a,rgb.png,depth.npy,2,2,0.5,0.5")
+    write_set(tmp_path, header="id,rgb,depth,fx,fy,cx,cy", rows="a,rgb.png,depth.npy,2,2,1.5,0.5")
     (tmp_path / "dataset.toml").write_text('depth_along = "ray"\n')
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "rgb.png")
     np.save(tmp_path / "depth.npy", np.ones((2, 2), np.float32))
-    # At half the size: focal length 1, centre (0.5 + 0.5) / 2 - 0.5 = 0.
-    expected = 1 / np.sqrt([[1, 2], [2, 3]])
+    # At half the size: focal length 1, centre (1.5 + 0.5) / 2 - 0.5 = 0.5 across and 0 down.
+    expected = 1 / np.sqrt([[1.25, 1.25], [2.25, 2.25]])
     np.testing.assert_allclose(FolderDataset(tmp_path)[0].depth_m[0], expected, rtol=1e-6)
 
 
