@@ -174,7 +174,12 @@ def test_what_a_worker_decodes_all_processes_have() -> None:
     dataset.decoded.zero_()
     samples = TrainingSamples(cached, NO_CHANGE, 0, AREA_PX)
     loader = DataLoader(
-        samples, batch_size=1, sampler=EpochSampler(range(COUNT), 1, 0), num_workers=2, collate_fn=collate
+        samples,
+        batch_size=1,
+        sampler=EpochSampler(range(COUNT), 1, 0),
+        num_workers=2,
+        collate_fn=collate,
+        multiprocessing_context="spawn",
     )
     from_workers = {batch.id[0]: batch for batch in loader}
     assert dataset.decoded.tolist() == [1] * COUNT
