@@ -8,17 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, Output
+from leadline.geometry import Camera, CameraSource, Output, resize_depth
 
 Image = NDArray[Any]
 """RGB, (H, W, 3), uint8 or float32 in [0, 1]."""
 
 
 class Estimate(NamedTuple):
-    """What a backend answers for images of one size, at their own size."""
+    """What a backend answers for images of one size."""
 
-    values: NDArray[np.float32]  # (B, H, W); what they mean is the backend's `output`
-    relative_error: NDArray[np.float32] | None = None  # expected |error| / depth, (B, H, W); None if it does not say
+    values: NDArray[np.float32]  # (B, H, W), at the images' own size; what they mean is the backend's `output`
+    error_maps: Sequence[NDArray[np.float32]] | NDArray[np.float32] | None = None
+    """Expected |error| / depth of each image, (h, w) of any size; None if the backend does not say."""
+
+    @property
+    def relative_error(self) -> NDArray[np.float32] | None:
+        """`error_maps` at the values' size, (B, H, W), which takes a while: not done until somebody asks."""
+        if self.error_maps is None:
+            return None
+        height, width = self.values.shape[1:]
+        return np.stack([resize_depth(each, height, width) for each in self.error_maps])
 
 
 class Backend(Protocol):
@@ -73,7 +82,7 @@ def require_finite(estimate: Estimate, name: str) -> Estimate:
     Raises:
         LeadlineError: if a value or an error is NaN, or an image has no finite value.
     """
-    parts = [part for part in estimate if part is not None]
+    parts = [estimate.values, *(() if estimate.error_maps is None else estimate.error_maps)]
     if any(bool(np.isnan(part).any()) for part in parts) or not np.isfinite(estimate.values).any(axis=(1, 2)).all():
         share = 1 - np.isfinite(estimate.values).mean()
         raise LeadlineError(

@@ -74,11 +74,11 @@ class CalibratedBackend:
 
     def estimate(self, images: Sequence[Image], cameras: Sequence[Camera | None]) -> Estimate:
         """Metres; NaN where a depth is not positive, `FARTHEST_M` where a disparity is next to nothing."""
-        values, relative_error = self._model.estimate(images, cameras)
+        values, error_maps = self._model.estimate(images, cameras)
         scale, shift = np.float32(self.calibration.scale), np.float32(self.calibration.shift)
         metres = to_metres(scale * values + shift, self.calibration.space)
         # An error of values that are shifted, or inverted, is no share of a depth.
-        return Estimate(metres, relative_error if self.calibration.space is Output.METRES else None)
+        return Estimate(metres, error_maps if self.calibration.space is Output.METRES else None)
 
 
 def to_metres(values: NDArray[np.float32], space: Output) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from leadline.backends.base import Estimate, Image, known_focal_px, require_fini
 from leadline.backends.graph_weights import CheckpointWeights, read_wanted
 from leadline.backends.threads import MAX_CONCURRENCY, all_threads, num_threads
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, Output, ViewSize, resize, resize_depth, with_sharp_edges
+from leadline.geometry import Camera, CameraSource, Output, ViewSize, resize, with_sharp_edges
 from leadline.models import (
     GRAPH,
     INT8_GRAPH,
@@ -116,17 +116,16 @@ class GraphBackend:
         """
         answers = [self._estimate_one(*each) for each in zip(images, known_focal_px(cameras), strict=True)]
         errors = [error for _, error in answers if error is not None]
-        estimate = Estimate(np.stack([depth_m for depth_m, _ in answers]), np.stack(errors) if errors else None)
+        estimate = Estimate(np.stack([depth_m for depth_m, _ in answers]), errors or None)
         return require_finite(estimate, self.name)
 
     def _estimate_one(self, image: Image, focal_px: float) -> tuple[Map, Map | None]:
-        """Metres and relative error (H, W), as `leadline.models.model.DepthModel.estimate` has them."""
+        """Metres (H, W), as `leadline.models.model.DepthModel.estimate` has them, and relative error as it comes."""
         view = self.settings.view.view_size(focal_px, *image.shape[:2])
         seen = np.ascontiguousarray(resize(image, view.height, view.width).transpose(2, 0, 1)[None])
         depth_m, *more = self._session(num_threads()).run(None, {"working": seen})
         depth_m *= self._scale
-        error = resize_depth(more[0][0, 0], *image.shape[:2]) if more else None
-        return self._finish(depth_m[0, 0], image, view), error
+        return self._finish(depth_m[0, 0], image, view), more[0][0, 0] if more else None
 
     def _finish(self, depth_m: Map, image: Image, view: ViewSize) -> Map:
         """Depth at the image's size, with its edges and at its focal length: `DepthModel.finish` in NumPy."""

@@ -113,13 +113,13 @@ class FileBackend:
         answers = [self._estimate_one(image, focal_px) for image, focal_px in pairs]
         errors = [error for _, error in answers if error is not None]
         values = np.stack([values for values, _ in answers])
-        return require_finite(Estimate(values, np.stack(errors) if errors else None), self.name)
+        return require_finite(Estimate(values, errors or None), self.name)
 
     def _fed_size(self, height: int, width: int) -> tuple[int, int]:
         return self._network.height or height, self._network.width or width
 
     def _estimate_one(self, image: Image, focal_px: float) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Values and relative error, (H, W), of one image."""
+        """Values (H, W) of one image, and relative error as the network has it."""
         height, width = image.shape[:2]
         fed_height, fed_width = self._fed_size(height, width)
         times = enlargement(height, width, fed_height, fed_width)
@@ -128,8 +128,8 @@ class FileBackend:
         if self._network.takes_focal:
             feed[FOCAL] = np.array([focal_px * times], np.float32)
         maps = self._run(feed, f"{fed_height}×{fed_width}")
-        values, *error = (resize_depth(it.reshape(it.shape[-2:]).astype(np.float32), height, width) for it in maps)
-        values = with_sharp_edges(values, image, self._info.edge_radius_px)
+        values, *error = (it.reshape(it.shape[-2:]).astype(np.float32) for it in maps)
+        values = with_sharp_edges(resize_depth(values, height, width), image, self._info.edge_radius_px)
         return values * self._focal_ratio(focal_px * times), error[0] if error else None
 
     def _run(self, feed: dict[str, NDArray[np.float32]], size: str) -> Sequence[NDArray[np.float32]]:

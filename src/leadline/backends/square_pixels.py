@@ -30,12 +30,6 @@ def estimate_square(
     if camera is None or camera.has_square_pixels:
         return answer(image, camera)
     square = camera.squared()
-    values, relative_error = answer(resize(image, square.height, square.width), square)
+    values, error_maps = answer(resize(image, square.height, square.width), square)
     height, width = image.shape[:2]
-    return Estimate(
-        _resized(values, height, width), _resized(relative_error, height, width) if relative_error is not None else None
-    )
-
-
-def _resized(maps: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    return np.stack([resize_depth(each, height, width) for each in maps])
+    return Estimate(np.stack([resize_depth(each, height, width) for each in values]), error_maps)

@@ -51,11 +51,11 @@ class BackendScorer:
 
     def _estimate(self, sample: Sample, flip: bool) -> ImageEstimate:
         image, camera = sample.image.permute(1, 2, 0).numpy(), sample.camera
-        values, error = estimate_square(image, camera, self._ask)
+        estimate = estimate_square(image, camera, self._ask)
         if flip:
             others = estimate_square(image[:, ::-1], camera and camera.mirrored(), self._ask)
-            values, error = _mean_with_mirror_image(Estimate(values, error), others)
-        metres = torch.from_numpy(values)[:, None]
+            estimate = _mean_with_mirror_image(estimate, others)
+        metres, error = torch.from_numpy(estimate.values)[:, None], estimate.relative_error
         spread = None if error is None else metres * torch.from_numpy(error)[:, None]
         size = sample.depth_m.shape[-2:]
         return ImageEstimate(resize_depth(metres, *size), None if spread is None else resize_depth(spread, *size))
@@ -68,6 +68,7 @@ def _mean_with_mirror_image(estimate: Estimate, mirrored: Estimate) -> Estimate:
     """Mean of values and of relative errors, those of the mirror image turned back."""
     half = np.float32(0.5)  # exact, as dividing by 2 is
     values = (estimate.values + mirrored.values[..., ::-1]) * half
-    if estimate.relative_error is None or mirrored.relative_error is None:
+    error, mirrored_error = estimate.relative_error, mirrored.relative_error
+    if error is None or mirrored_error is None:
         return Estimate(values)
-    return Estimate(values, (estimate.relative_error + mirrored.relative_error[..., ::-1]) * half)
+    return Estimate(values, (error + mirrored_error[..., ::-1]) * half)

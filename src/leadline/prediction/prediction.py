@@ -10,7 +10,7 @@ from PIL import Image
 
 from leadline.backends import Backend, Estimate, estimate_square, open_backend, require_metres
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, choose_camera, resize_depth, with_lens
+from leadline.geometry import Camera, CameraSource, choose_camera, with_lens
 from leadline.io import CameraLike, GivenCamera, Picture, as_seen, camera_from_options, read_image
 from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.result import Prediction
@@ -76,7 +76,11 @@ def open_metric_backend(model: AnyModel, num_images: float = 1) -> Backend:
 
 
 def predict_image(
-    picture: Picture, backend: Backend, given: GivenCamera | None = None, tiled: bool = False
+    picture: Picture,
+    backend: Backend,
+    given: GivenCamera | None = None,
+    tiled: bool = False,
+    wants_error: bool = True,
 ) -> Prediction:
     """Predict the depth of an image that is read already; see `predict`.
 
@@ -85,6 +89,7 @@ def predict_image(
         backend: what answers metres.
         given: what is given of its camera.
         tiled: whether tiles add details, see `predict`.
+        wants_error: whether the prediction shall say its expected error, where the model does.
 
     Raises:
         LeadlineError: if the camera does not fit the image, tiles are wanted of a model without a working size, or no
@@ -102,41 +107,51 @@ def predict_image(
         camera, image, seen = camera.without_lens(image)
     answer = partial(_estimate_in_tiles if tiled else _estimate, backend)
     estimate = estimate_square(image, camera, answer)
-    depth_m, relative_error = estimate.values[0], _first(estimate.relative_error)
+    depth_m, relative_error = estimate.values[0], estimate.relative_error if wants_error else None
     # A small error of the logarithm is the error's share of the depth.
-    uncertainty_m = None if relative_error is None else depth_m * relative_error
+    uncertainty_m = None if relative_error is None else depth_m * relative_error[0]
     valid = np.isfinite(depth_m) & (depth_m > 0)
     if not valid.any():
         raise LeadlineError(f"{backend.name} predicts no depth anywhere in this image: calibrate or take another model")
     return Prediction(_as_bytes(image), depth_m, valid if seen is None else valid & seen, camera, uncertainty_m)
 
 
+def predict_frame(rgb: NDArray[np.uint8], backend: Backend, given: GivenCamera | None = None) -> Prediction:
+    """Predict the depth of a frame of a clip, and no error: clips have no place for it, and its map takes a while.
+
+    Args:
+        rgb: the frame, (H, W, 3); the prediction holds it.
+        backend: as `predict_image`.
+        given: likewise.
+
+    Raises:
+        LeadlineError: as `predict_image`.
+    """
+    return predict_image(Picture(rgb, None, rgb.shape[:2]), backend, given, wants_error=False)
+
+
 def _estimate(backend: Backend, image: NDArray[Any], camera: Camera | None) -> Estimate:
     return backend.estimate([image], [camera])
-
-
-def _first(batch: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    return None if batch is None else batch[0]
 
 
 def _estimate_in_tiles(backend: Backend, image: NDArray[Any], camera: Camera | None) -> Estimate:
     """Depth as `tiled_depth` has it; its relative error is that of the view of the whole."""
     if backend.working_size is None:
         raise LeadlineError(f"{backend.name} does not tell the size at which it works, which tiles need: drop --tile")
-    errors: list[NDArray[np.float32] | None] = []
+    whole: Estimate | None = None
 
     def ask(part: NDArray[Any]) -> NDArray[np.float32]:
+        nonlocal whole
         height, width = part.shape[:2]
         # The first part is the whole, made smaller; a tile is brought to the whole's scale by its depth.
-        known = camera is not None and not errors and camera.source is not CameraSource.ASSUMED
+        known = camera is not None and whole is None and camera.source is not CameraSource.ASSUMED
         estimate = backend.estimate([part], [camera.resized(width, height) if camera and known else None])
-        errors.append(_first(estimate.relative_error))
+        whole = whole or estimate
         values: NDArray[np.float32] = estimate.values[0]
         return values
 
     depth_m = tiled_depth(image, ask, *backend.working_size)
-    error = None if errors[0] is None else resize_depth(errors[0], *depth_m.shape)[None]
-    return Estimate(depth_m[None], error)
+    return Estimate(depth_m[None], whole.error_maps if whole else None)
 
 
 def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:

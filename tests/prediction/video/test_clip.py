@@ -243,6 +243,23 @@ class Counting:
         return Estimate(np.stack([np.full(it.shape[:2], 1 + 4 * it.mean(), np.float32) for it in images]))
 
 
+class NeverAsked(list[np.ndarray]):
+    """Error maps that nobody may look at."""
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        raise AssertionError("a clip has no place for errors")
+
+
+def test_the_expected_error_is_not_worked_out(clip: Path, tmp_path: Path) -> None:
+    class WithErrors(Counting):
+        def estimate(self, images: Sequence[np.ndarray], cameras: Sequence[object]) -> Estimate:
+            return Estimate(super().estimate(images, cameras).values, NeverAsked())
+
+    seen: list[object] = []
+    predict_video(clip, tmp_path / "a", WithErrors(), on_prediction=lambda it, _: seen.append(it.uncertainty_m))
+    assert seen == [None] * len(TIMES_MS)
+
+
 def counted(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int, int, list[np.ndarray]]:
     """How often a clip was opened, and how many frames were decoded and predicted; and the frames that were written."""
     backend, opened, decoded, open_file = Counting(), [], [], av.open

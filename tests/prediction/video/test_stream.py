@@ -17,9 +17,7 @@ from leadline.errors import LeadlineError
 from leadline.io.camera_files import camera_from_options
 from leadline.io.streams import NewestFrames, is_stream, redact_url
 from leadline.models.model import DepthModel
-from leadline.prediction.prediction import predict
-from leadline.prediction.video import stream as streams
-from leadline.prediction.video.stream import predict_stream, stream_stem
+from leadline.prediction.video.stream import TIME_BASE, predict_stream, stream_stem
 
 RATE, NUM_FRAMES = 20, 40
 
@@ -66,11 +64,13 @@ def frames(path: Path) -> list[av.VideoFrame]:
 def test_the_newest_frames_are_predicted_as_they_come(
     address: str, tiny_model: DepthModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(*arguments: object, **options: object) -> object:
-        time.sleep(0.25)
-        return predict(*arguments, **options)  # type: ignore[arg-type]
+    at_once = tiny_model.estimate
 
-    monkeypatch.setattr(streams, "predict", slow)
+    def slow(*arguments: object) -> object:
+        time.sleep(0.25)
+        return at_once(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(tiny_model, "estimate", slow)
     recording = predict_stream(address, tmp_path / "out" / "live", tiny_model)
     assert [path.name for path in recording.written] == ["live_side.mp4", "live_depth.mkv"]
     assert recording.num_frames + recording.num_dropped == NUM_FRAMES
@@ -198,4 +198,4 @@ def test_sources_are_told_by_their_beginning_and_named_without_passwords(tmp_pat
 
 
 def test_times_rise_by_whole_milliseconds() -> None:
-    assert Fraction(1, 1000) == streams.TIME_BASE  # NewestFrames keeps frames at least two of them apart
+    assert Fraction(1, 1000) == TIME_BASE  # NewestFrames keeps frames at least two of them apart

@@ -17,7 +17,7 @@ from leadline.backends import Backend
 from leadline.geometry import Camera, DepthSummary, summarize_depth
 from leadline.io import MAX_FRAME_PIXELS, ClipReader, GivenCamera, Shot, ensure_overwritable
 from leadline.prediction.colors import depth_limits
-from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
+from leadline.prediction.prediction import AnyModel, open_metric_backend, predict_frame
 from leadline.prediction.result import Prediction
 from leadline.prediction.thread_pool import ordered_map
 from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
@@ -35,14 +35,11 @@ class _Seen(NamedTuple):
     """What is kept of a frame that set the range of colours."""
 
     depth_m: NDArray[np.float32]
-    uncertainty_m: NDArray[np.float32] | None
     camera: Camera | None
 
     def prediction(self, rgb: NDArray[np.uint8]) -> Prediction:
         """The prediction that it was, of the frame's RGB."""
-        return Prediction(
-            rgb, self.depth_m, np.isfinite(self.depth_m) & (self.depth_m > 0), self.camera, self.uncertainty_m
-        )
+        return Prediction(rgb, self.depth_m, np.isfinite(self.depth_m) & (self.depth_m > 0), self.camera)
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def predict_video(
         reader = ClipReader(path, stack, max_pixels)
         shots = reader.shots()
         kept, is_whole = _kept(shots)
-        ask = partial(predict, model=backend, camera=kept[0].display.given(given))
+        ask = partial(predict_frame, backend=backend, given=kept[0].display.given(given))
         for note in reader.notes:
             logger.warning("%s: %s", path, note)
         ahead = _look_ahead(kept if is_whole else None, partial(ClipReader, path, max_pixels=max_pixels), ask, backend)
@@ -155,7 +152,7 @@ def _look_ahead(
 
 def _see(number: int, shot: Shot, ask: Callable[[NDArray[np.uint8]], Prediction]) -> tuple[int, _Seen]:
     prediction = ask(shot.rgb())
-    return number, _Seen(prediction.depth_m, prediction.uncertainty_m, prediction.camera)
+    return number, _Seen(prediction.depth_m, prediction.camera)
 
 
 def _predicted(

@@ -18,7 +18,7 @@ from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, summarize_depth
 from leadline.io import CAMERA, GivenCamera, NewestFrames, redact_url
 from leadline.prediction.colors import AdaptingLimits
-from leadline.prediction.prediction import AnyModel, open_metric_backend, predict
+from leadline.prediction.prediction import AnyModel, open_metric_backend, predict_frame
 from leadline.prediction.result import Prediction
 from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
 
@@ -101,7 +101,7 @@ def predict_stream(
     ):
         predicted = (
             (
-                predict(rgb, backend, camera=newest.display.given(given) if newest.display else given),
+                predict_frame(rgb, backend, newest.display.given(given) if newest.display else given),
                 round(came_s / TIME_BASE),
                 TIME_BASE,
             )
