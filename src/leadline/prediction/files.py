@@ -1,12 +1,10 @@
 """Prediction of many files: pictures in, files of depth out."""
 
-import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePath
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -21,7 +19,6 @@ from leadline.io import (
     MAX_TRIANGLES,
     CameraLike,
     GivenCamera,
-    Picture,
     camera_from_options,
     ensure_overwritable,
     is_whole,
@@ -31,14 +28,13 @@ from leadline.io import (
 )
 from leadline.prediction.anchored import FloorScale
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
+from leadline.prediction.loop import Sink, predict_each
 from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, open_metric_backend, predict_image
 from leadline.prediction.result import AMBIGUOUS_WORDS, Prediction, check_formats, output_paths
-from leadline.prediction.thread_pool import MemoryLimiter, ordered_map
+from leadline.prediction.thread_pool import MemoryLimiter
 
 P = TypeVar("P", bound=PurePath)
-
-logger = logging.getLogger(__name__)
 
 LARGE_PIXELS = 20_000_000
 """Beyond, a picture is alone from reading to writing: several at once fill the memory."""
@@ -78,12 +74,92 @@ class Anchor(Protocol):
         ...
 
 
-class _Done(NamedTuple):
-    """What a worker hands back of a picture."""
+class _ImageFile(NamedTuple):
+    """An image that is not read yet."""
 
-    result: FileResult
-    row: SheetRow | None
-    prediction: Prediction | None
+    path: Path
+    stem: Path  # of its results
+
+
+class _ImageFiles:
+    """Image files, of which one that fails is told and passed over; see `leadline.prediction.loop.Source`."""
+
+    def __init__(
+        self,
+        files: Sequence[_ImageFile],
+        backend: Backend,
+        given: GivenCamera | None,
+        max_pixels: int,
+        tiled: bool,
+        anchor: Anchor | None,
+    ) -> None:
+        self._files, self._backend, self._given = files, backend, given
+        self._max_pixels, self._tiled, self._anchor = max_pixels, tiled, anchor
+        self._gate = MemoryLimiter()
+        self.concurrency = min(len(files), backend.concurrency) or 1
+
+    def __iter__(self) -> Iterator[_ImageFile]:
+        return iter(self._files)
+
+    def predict(self, file: _ImageFile, stack: ExitStack) -> Prediction:
+        """A large image is alone until the stack is left, its results written."""
+        picture = read_image(
+            file.path,
+            self._max_pixels,
+            lambda num_pixels: stack.enter_context(self._gate.entered(num_pixels > LARGE_PIXELS)),
+        )
+        anchor = self._anchor
+        if anchor is None:
+            return predict_image(picture, self._backend, self._given, self._tiled)
+        prediction = predict_image(picture, self._backend, self._given or anchor.camera(file.path), self._tiled)
+        return anchor.apply(prediction, file.path, picture.full_size, self._backend.output)
+
+    def failure(self, file: _ImageFile, error: Exception) -> FileResult:
+        return FileResult(file.path, [], None, "", "", item_error(file.path, error))
+
+
+class _Files(Sink[_ImageFile]):
+    """Each image's own results."""
+
+    def __init__(self, formats: Sequence[str], max_triangles: int) -> None:
+        self._formats, self._max_triangles = formats, max_triangles
+
+    def admit(self, file: _ImageFile) -> None:
+        ensure_overwritable(output_paths(file.stem, self._formats))
+
+    def prepare(self, file: _ImageFile, prediction: Prediction) -> FileResult:
+        notes = [str(prediction.anchoring)] if prediction.anchoring else []
+        if "floor" in self._formats and not isinstance(prediction.anchoring, FloorScale):
+            notes.append(str(prediction.floor))  # refuses before anything is written
+        written = prediction.save(file.stem, self._formats, self._max_triangles)
+        return FileResult(file.path, written, prediction.summary, prediction.focal, "; ".join(notes), "")
+
+
+class _Sheet(Sink[_ImageFile]):
+    """Small copies of the first images."""
+
+    def __init__(self) -> None:
+        self.rows: list[SheetRow] = []
+
+    def prepare(self, file: _ImageFile, prediction: Prediction) -> SheetRow | None:
+        return _thumbnail(file.path.name, prediction) if len(self.rows) < MAX_SHEET_ROWS else None
+
+    def take(self, row: SheetRow | None) -> None:
+        if row and len(self.rows) < MAX_SHEET_ROWS:
+            self.rows.append(row)
+
+
+class _Calls(Sink[_ImageFile]):
+    """The caller's view of each prediction."""
+
+    def __init__(self, on_prediction: Callable[[Path, Prediction], None]) -> None:
+        self._on_prediction = on_prediction
+
+    def prepare(self, file: _ImageFile, prediction: Prediction) -> tuple[Path, Prediction]:
+        return file.path, prediction
+
+    def take(self, seen: tuple[Path, Prediction]) -> None:
+        self._on_prediction(*seen)
 
 
 @with_intrinsics
@@ -139,34 +215,18 @@ def predict_files(
     require_target(out, folder=True)
     given = camera_from_options(focal_px, fov_deg, camera, undistort)
     backend = open_anchored_backend(model, anchor, len(paths))
-    rows: list[SheetRow] = []
-    pairs = list(zip(paths, output_stems(paths, out), strict=True))
+    files = list(map(_ImageFile, paths, output_stems(paths, out)))
     if skip_existing:
-        pairs = [(path, stem) for path, stem in pairs if not _all_there(output_paths(stem, formats))]
-    gate = MemoryLimiter()
-
-    def job(path: Path, stem: Path) -> _Done:
-        try:
-            ensure_overwritable(output_paths(stem, formats))
-            with ExitStack() as stack:
-                picture = read_image(path, max_pixels, partial(_enter, stack, gate))
-                prediction = _predict_anchored(picture, path, backend, given, tiled, anchor)
-                result = _written(path, prediction, stem, formats, max_triangles)
-        except Exception as error:  # memory, a full disk, foreign libraries: the others are still to be done
-            logger.debug("%s", path, exc_info=True)
-            return _Done(FileResult(path, [], None, "", "", item_error(path, error)), None, None)
-        row = _thumbnail(path.name, prediction) if sheet and len(rows) < MAX_SHEET_ROWS else None
-        return _Done(result, row, prediction if on_prediction else None)
-
-    jobs = (partial(job, *pair) for pair in pairs)
-    for result, row, prediction in ordered_map(jobs, min(len(pairs), backend.concurrency) or 1):
-        if row and len(rows) < MAX_SHEET_ROWS:
-            rows.append(row)
-        if on_prediction and prediction:
-            on_prediction(result.path, prediction)
-        yield result
-    if rows and not (len(pairs) < len(paths) and (out / CONTACT_SHEET).exists()):
-        write_contact_sheet(out / CONTACT_SHEET, rows)
+        files = [file for file in files if not _all_there(output_paths(file.stem, formats))]
+    source = _ImageFiles(files, backend, given, max_pixels, tiled, anchor)
+    small = _Sheet()
+    sinks: list[Sink[_ImageFile]] = [_Files(formats, max_triangles)]
+    sinks += [small] if sheet else []
+    sinks += [_Calls(on_prediction)] if on_prediction else []
+    for prepared, failure in predict_each(source, sinks):
+        yield failure or prepared[0]
+    if small.rows and not (len(files) < len(paths) and (out / CONTACT_SHEET).exists()):
+        write_contact_sheet(out / CONTACT_SHEET, small.rows)
 
 
 def open_anchored_backend(model: AnyModel, anchor: Anchor | None, num_images: float = 1) -> Backend:
@@ -176,29 +236,6 @@ def open_anchored_backend(model: AnyModel, anchor: Anchor | None, num_images: fl
         LeadlineError: as `open_metric_backend`.
     """
     return (open_backend if anchor and anchor.any_output else open_metric_backend)(model, num_images)
-
-
-def _predict_anchored(
-    picture: Picture, path: Path, backend: Backend, given: GivenCamera | None, tiled: bool, anchor: Anchor | None
-) -> Prediction:
-    if anchor is None:
-        return predict_image(picture, backend, given, tiled)
-    prediction = predict_image(picture, backend, given or anchor.camera(path), tiled)
-    return anchor.apply(prediction, path, picture.full_size, backend.output)
-
-
-def _written(path: Path, prediction: Prediction, stem: Path, formats: Sequence[str], max_triangles: int) -> FileResult:
-    """Write the results of an image."""
-    notes = [str(prediction.anchoring)] if prediction.anchoring else []
-    if "floor" in formats and not isinstance(prediction.anchoring, FloorScale):
-        notes.append(str(prediction.floor))  # refuses before anything is written
-    written = prediction.save(stem, formats, max_triangles)
-    return FileResult(path, written, prediction.summary, prediction.focal, "; ".join(notes), "")
-
-
-def _enter(stack: ExitStack, gate: MemoryLimiter, num_pixels: int) -> None:
-    """Wait until there is room; a large image is then alone until the stack is left, its results written."""
-    stack.enter_context(gate.entered(num_pixels > LARGE_PIXELS))
 
 
 def _all_there(results: Sequence[Path]) -> bool:

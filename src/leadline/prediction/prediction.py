@@ -116,20 +116,6 @@ def predict_image(
     return Prediction(_as_bytes(image), depth_m, valid if seen is None else valid & seen, camera, uncertainty_m)
 
 
-def predict_frame(rgb: NDArray[np.uint8], backend: Backend, given: GivenCamera | None = None) -> Prediction:
-    """Predict the depth of a frame of a clip, and no error: clips have no place for it, and its map takes a while.
-
-    Args:
-        rgb: the frame, (H, W, 3); the prediction holds it.
-        backend: as `predict_image`.
-        given: likewise.
-
-    Raises:
-        LeadlineError: as `predict_image`.
-    """
-    return predict_image(Picture(rgb, None, rgb.shape[:2]), backend, given, wants_error=False)
-
-
 def _estimate(backend: Backend, image: NDArray[Any], camera: Camera | None) -> Estimate:
     return backend.estimate([image], [camera])
 

@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 
 from leadline.backends.base import Estimate
 from leadline.errors import LeadlineError
+from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
+from leadline.geometry.lens import Lens, LensModel
 from leadline.io.camera_files import camera_from_options
 from leadline.io.discovery import is_video
 from leadline.io.video import ClipReader
@@ -289,6 +292,20 @@ def test_a_clip_is_opened_decoded_and_predicted_once(
     clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert counted(clip, tmp_path / "a", monkeypatch)[:3] == (1, 8, 8)
+
+
+def test_a_frame_that_is_undistorted_is_predicted_once_too(clip: Path, tmp_path: Path) -> None:
+    """Its picture is another than the frame's, and narrower than all of it: what was seen ahead is what is shown."""
+    camera = Camera.from_focal_px(90.0, 96, 72)
+    bent = replace(camera, lens=Lens(LensModel.RADIAL_TANGENTIAL, (-0.2, 0.0, 0.0, 0.0)), undistort=True)
+    backend, seen = Counting(), []
+    predict_video(clip, tmp_path / "a", backend, given=lambda *_: bent, on_prediction=lambda it, _: seen.append(it))
+    assert backend.num_frames == len(seen) == len(TIMES_MS)
+    frame = read(clip)[0].to_ndarray(format="rgb24")
+    wanted = predict(frame, Counting(), camera=lambda *_: bent)
+    np.testing.assert_array_equal(seen[0].rgb, wanted.rgb)
+    np.testing.assert_array_equal(seen[0].valid, wanted.valid)
+    assert not np.array_equal(wanted.rgb, frame)
 
 
 def test_a_clip_too_long_to_be_kept_is_decoded_once_more_and_predicted_once(

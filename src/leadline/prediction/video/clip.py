@@ -1,6 +1,7 @@
 """Video: a clip becomes a clip of image beside depth, and one of depth in millimetres, frame for frame."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,19 +9,18 @@ from functools import partial
 from itertools import chain
 from math import inf
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leadline.backends import Backend
-from leadline.geometry import Camera, DepthSummary, summarize_depth
+from leadline.geometry import DepthSummary, summarize_depth
 from leadline.io import MAX_FRAME_PIXELS, ClipReader, GivenCamera, Shot, ensure_overwritable
 from leadline.prediction.colors import depth_limits
-from leadline.prediction.prediction import AnyModel, open_metric_backend, predict_frame
+from leadline.prediction.loop import Sink, predict_each
+from leadline.prediction.prediction import AnyModel, open_metric_backend
 from leadline.prediction.result import Prediction
-from leadline.prediction.thread_pool import ordered_map
-from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
+from leadline.prediction.video.frames import Frames, Seen, TimedFrame
+from leadline.prediction.video.writer import FramesInOrder, clip_paths, writing_clips
 
 logger = logging.getLogger(__name__)
 
@@ -29,17 +29,6 @@ NUM_LOOKED_AT = 12
 MAX_KEPT_BYTES = 160_000_000
 """Decoded frames that are kept while the range of colours is found, 347 of 640×480 pixels: a clip of no more is opened
 and decoded once; a longer one is decoded a second time for it."""
-
-
-class _Seen(NamedTuple):
-    """What is kept of a frame that set the range of colours."""
-
-    depth_m: NDArray[np.float32]
-    camera: Camera | None
-
-    def prediction(self, rgb: NDArray[np.uint8]) -> Prediction:
-        """The prediction that it was, of the frame's RGB."""
-        return Prediction(rgb, self.depth_m, np.isfinite(self.depth_m) & (self.depth_m > 0), self.camera)
 
 
 @dataclass(frozen=True)
@@ -98,18 +87,21 @@ def predict_video(
         reader = ClipReader(path, stack, max_pixels)
         shots = reader.shots()
         kept, is_whole = _kept(shots)
-        ask = partial(predict_frame, backend=backend, given=kept[0].display.given(given))
         for note in reader.notes:
             logger.warning("%s: %s", path, note)
-        ahead = _look_ahead(kept if is_whole else None, partial(ClipReader, path, max_pixels=max_pixels), ask, backend)
+        given = kept[0].display.given(given)
+        reopen = partial(ClipReader, path, max_pixels=max_pixels)
+        ahead = _look_ahead(kept if is_whole else None, reopen, given, backend)
         depths_m = np.stack([seen.depth_m for seen in ahead.values()])
         everywhere = np.ones(depths_m.shape, bool)
         limits_m, summary = depth_limits(depths_m, everywhere), summarize_depth(depths_m, everywhere)
         del depths_m, everywhere
         writers = stack.enter_context(writing_clips(wanted, str(path), reader.rate, reader))
-        predicted = _predicted(chain(_emptied(kept), shots), ahead, ask, backend)
-        num_frames, seconds, last = write_frames(predicted, lambda *_: limits_m, writers, steady, on_prediction)
-    return Clip(list(wanted.values()), num_frames, seconds, summary, "" if last is None else last.focal, reader.wrong)
+        shown = FramesInOrder(lambda *_: limits_m, writers, steady, on_prediction)
+        frames = _frames(chain(_emptied(kept), shots), given, ahead)
+        deque(predict_each(Frames(frames, backend, backend.concurrency), [shown]), maxlen=0)
+    focal = "" if shown.last is None else shown.last.focal
+    return Clip(list(wanted.values()), shown.num_frames, shown.now_s, summary, focal, reader.wrong)
 
 
 def _kept(shots: Iterator[Shot]) -> tuple[list[Shot], bool]:
@@ -130,12 +122,25 @@ def _emptied(kept: list[Shot]) -> Iterator[Shot]:
         yield kept.pop()
 
 
+def _frames(shots: Iterable[Shot], given: GivenCamera | None, ahead: dict[int, Seen]) -> Iterator[TimedFrame]:
+    """Each of them, with what was predicted of it ahead, which then is kept no longer."""
+    for number, shot in enumerate(shots):
+        yield TimedFrame(shot.rgb, shot.frame.pts, shot.frame.time_base, given, ahead.pop(number, None))
+
+
+class _Looks(Sink[TimedFrame]):
+    """What a look ahead is for."""
+
+    def prepare(self, frame: TimedFrame, prediction: Prediction) -> Seen:
+        return Seen.of(prediction)
+
+
 def _look_ahead(
     kept: Sequence[Shot] | None,
     reopen: Callable[[ExitStack], ClipReader],
-    ask: Callable[[NDArray[np.uint8]], Prediction],
+    given: GivenCamera | None,
     backend: Backend,
-) -> dict[int, _Seen]:
+) -> dict[int, Seen]:
     """Predict frames evenly over the clip, by their numbers: from those that are kept, or from a look of its own."""
     with ExitStack() as stack:
         if kept is not None:
@@ -145,26 +150,7 @@ def _look_ahead(
             shots = reopen(stack).shots()
             num_frames = max(1, reopen(stack).num_packets())
         places = np.linspace(0, num_frames - 1, min(NUM_LOOKED_AT, num_frames)).round().astype(int).tolist()
-        chosen = ((number, shot) for number, shot in enumerate(shots) if number in places)
-        jobs = (partial(_see, number, shot, ask) for number, shot in chosen)
-        return dict(ordered_map(jobs, backend.concurrency))
-
-
-def _see(number: int, shot: Shot, ask: Callable[[NDArray[np.uint8]], Prediction]) -> tuple[int, _Seen]:
-    prediction = ask(shot.rgb())
-    return number, _Seen(prediction.depth_m, prediction.camera)
-
-
-def _predicted(
-    shots: Iterable[Shot], ahead: dict[int, _Seen], ask: Callable[[NDArray[np.uint8]], Prediction], backend: Backend
-) -> Iterator[tuple[Prediction, int, Any]]:
-    """Every frame's prediction and time, in order; those that are known already are not predicted again."""
-
-    def job(number: int, shot: Shot) -> tuple[Prediction, int, Any]:
-        rgb, seen = shot.rgb(), ahead.pop(number, None)
-        undistorted = seen is not None and seen.camera is not None and seen.camera.undistort  # whose RGB is another
-        prediction = ask(rgb) if seen is None or undistorted else seen.prediction(rgb)
-        return prediction, shot.frame.pts, shot.frame.time_base
-
-    jobs = (partial(job, number, shot) for number, shot in enumerate(shots))
-    return ordered_map(jobs, backend.concurrency)
+        chosen = (shot for number, shot in enumerate(shots) if number in places)
+        looks = predict_each(Frames(_frames(chosen, given, {}), backend, backend.concurrency), [_Looks()])
+        # A broken clip ends before its last packet.
+        return dict(zip(places, (seen for (seen,), _ in looks), strict=False))

@@ -5,6 +5,7 @@ import re
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +15,18 @@ from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, summarize_depth
 from leadline.io import CAMERA, GivenCamera, NewestFrames, redact_url
 from leadline.prediction.colors import AdaptingLimits
-from leadline.prediction.prediction import AnyModel, open_metric_backend, predict_frame
+from leadline.prediction.loop import predict_each
+from leadline.prediction.prediction import AnyModel, open_metric_backend
 from leadline.prediction.result import Prediction
-from leadline.prediction.video.writer import clip_paths, write_frames, writing_clips
+from leadline.prediction.video.frames import Frames, TimedFrame
+from leadline.prediction.video.writer import FramesInOrder, clip_paths, writing_clips
 
 logger = logging.getLogger(__name__)
 
@@ -99,25 +105,27 @@ def predict_stream(
         NewestFrames(source) as newest,
         writing_clips(wanted, redact_url(source), RATE) as writers,
     ):
-        predicted = (
-            (
-                predict_frame(rgb, backend, newest.display.given(given) if newest.display else given),
-                round(came_s / TIME_BASE),
-                TIME_BASE,
-            )
+        frames = (
+            _frame(rgb, came_s, newest.display.given(given) if newest.display else given)
             for rgb, came_s in newest.until(lambda now_s: stopped.is_set() or now_s >= seconds)
         )
-        num_frames, now_s, prediction = write_frames(predicted, limits, writers, steady, on_prediction)
+        shown = FramesInOrder(limits, writers, steady, on_prediction)
+        deque(predict_each(Frames(frames, backend, concurrency=0), [shown]), maxlen=0)
+        prediction = shown.last
         if prediction is None and stopped.is_set():
             raise KeyboardInterrupt
         if prediction is None:
             raise LeadlineError(f"{name} gave no picture{newest.broken and f' ({newest.broken})'}: check that it is on")
     summary = summarize_depth(prediction.depth_m, prediction.valid)
-    shown = newest.display
-    for words in () if shown is None else (*shown.notes, *filter(None, [shown.wrong])):
+    display = newest.display
+    for words in () if display is None else (*display.notes, *filter(None, [display.wrong])):
         logger.warning("%s: %s", name, words)
-    num_dropped = newest.num_seen - num_frames
-    return Recording(list(wanted.values()), num_frames, num_dropped, now_s, summary, prediction.focal, newest.broken)
+    num_dropped, written = newest.num_seen - shown.num_frames, list(wanted.values())
+    return Recording(written, shown.num_frames, num_dropped, shown.now_s, summary, prediction.focal, newest.broken)
+
+
+def _frame(rgb: NDArray[np.uint8], came_s: float, given: GivenCamera | None) -> TimedFrame:
+    return TimedFrame(lambda: rgb, round(came_s / TIME_BASE), TIME_BASE, given)
 
 
 def _limits(limits: AdaptingLimits, prediction: Prediction, now_s: float) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,9 @@ from leadline.errors import LeadlineError
 from leadline.geometry import to_millimetres
 from leadline.io import COMMENT, ClipReader, atomic_file, pyav
 from leadline.prediction.colors import colorize, scale_bar
+from leadline.prediction.loop import Sink
 from leadline.prediction.result import Prediction
+from leadline.prediction.video.frames import TimedFrame
 from leadline.prediction.video.temporal_filter import TemporalFilter
 
 ENDINGS = {"color": "_side.mp4", "depth": "_depth.mkv"}
@@ -190,37 +192,51 @@ def writing_clips(
         raise LeadlineError(f"the depth of {name} cannot be written as video: {error}") from error
 
 
-def write_frames(
-    predicted: Iterable[tuple[Prediction, int, Any]],
-    limits: Callable[[Prediction, float], tuple[float, float]],
-    writers: Sequence[ClipWriter],
-    steady: bool,
-    on_prediction: Callable[[Prediction, float], None] | None,
-) -> tuple[int, float, Prediction | None]:
-    """Take predictions through all that wants them in order: smoothing over time, colours, files, the caller's view.
+class FramesInOrder(Sink[TimedFrame]):
+    """Takes predictions through all that wants them in order: smoothing over time, colours, files, the caller's view.
 
-    Args:
-        predicted: predictions of successive frames, each with its time and what that time counts in seconds.
-        limits: depths of the first and the last colour in metres, of a prediction at a time in seconds.
-        writers: see `writing_clips`.
-        steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
-        on_prediction: is called with each prediction and its time in seconds.
-
-    Returns:
-        How many there were, and the last one's time in seconds and itself; 0, 0 and None of none.
+    Attributes:
+        num_frames: how many there were.
+        now_s: the last one's time in seconds; 0 of none.
+        last: itself, as it is written; None of none.
     """
-    smooth, num_frames, now_s, last = TemporalFilter(), 0, 0.0, None
-    for prediction, pts, time_base in predicted:
-        now_s = float(pts * time_base)
-        if steady:
-            prediction = replace(prediction, depth_m=smooth(prediction.rgb, prediction.depth_m))
-        frame = Frame(prediction, limits(prediction, now_s), pts, time_base)
-        for writer in writers:
-            writer.add(frame)
-        if on_prediction is not None:
-            on_prediction(prediction, now_s)
-        num_frames, last = num_frames + 1, prediction
-    return num_frames, now_s, last
+
+    def __init__(
+        self,
+        limits: Callable[[Prediction, float], tuple[float, float]],
+        writers: Sequence[ClipWriter],
+        steady: bool,
+        on_prediction: Callable[[Prediction, float], None] | None,
+    ) -> None:
+        """Start before the first frame.
+
+        Args:
+            limits: depths of the first and the last colour in metres, of a prediction at a time in seconds.
+            writers: see `writing_clips`.
+            steady: whether depth is averaged over time where nothing moves, see `TemporalFilter`.
+            on_prediction: is called with each prediction and its time in seconds.
+        """
+        self._limits, self._writers, self._on_prediction = limits, writers, on_prediction
+        self._smooth = TemporalFilter() if steady else None
+        self.num_frames, self.now_s = 0, 0.0
+        self.last: Prediction | None = None
+
+    def prepare(self, frame: TimedFrame, prediction: Prediction) -> tuple[Prediction, int, Any]:
+        """The prediction with its time, and what that counts in seconds."""
+        return prediction, frame.pts, frame.time_base
+
+    def take(self, timed: tuple[Prediction, int, Any]) -> None:
+        """Take the next one."""
+        prediction, pts, time_base = timed
+        self.now_s = float(pts * time_base)
+        if self._smooth is not None:
+            prediction = replace(prediction, depth_m=self._smooth(prediction.rgb, prediction.depth_m))
+        shown = Frame(prediction, self._limits(prediction, self.now_s), pts, time_base)
+        for writer in self._writers:
+            writer.add(shown)
+        if self._on_prediction is not None:
+            self._on_prediction(prediction, self.now_s)
+        self.num_frames, self.last = self.num_frames + 1, prediction
 
 
 def _bar(near_m: float, far_m: float, height: int, width: int) -> NDArray[np.uint8]:
