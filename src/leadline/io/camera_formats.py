@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.errors import brief
 from leadline.geometry import Lens, LensModel, focal_px_from_fov
-from leadline.io.text_files import brief
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = (

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.io.camera_files import GivenCamera
 from leadline.io.hdr import TRANSFERS, to_srgb
-from leadline.io.text_files import brief
 
 MAX_FRAME_PIXELS = 16_777_216
 """Larger frames are reduced to this many pixels: beside its depth, a wider picture is too wide for H.264."""

@@ -8,11 +8,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePath
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from PIL import Image
 
+from leadline.arguments import Count, checked
 from leadline.backends import Backend, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, Output, size_with_area
@@ -63,6 +64,7 @@ class FileResult:
     """Why there is no result, such as a picture that cannot be read; "" if there is one."""
 
 
+@runtime_checkable
 class Anchor(Protocol):
     """What is known of images and brings their predictions to it."""
 
@@ -87,6 +89,7 @@ class _Done(NamedTuple):
 
 
 @with_intrinsics
+@checked
 def predict_files(
     paths: Sequence[Path],
     out: Path,
@@ -97,8 +100,8 @@ def predict_files(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     camera: CameraLike | GivenCamera | None = None,
-    max_pixels: int = MAX_PIXELS,
-    max_triangles: int = MAX_TRIANGLES,
+    max_pixels: Count = MAX_PIXELS,
+    max_triangles: Count = MAX_TRIANGLES,
     skip_existing: bool = False,
     tiled: bool = False,
     undistort: bool = False,

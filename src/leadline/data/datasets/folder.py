@@ -15,12 +15,11 @@ from torch import Tensor
 from leadline.data.datasets.base import require_same_view, require_size, same_view
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.data.splits import PARTS
-from leadline.errors import LeadlineError, unknown_name
+from leadline.errors import LeadlineError, brief, unknown_name
 from leadline.geometry import Camera, CameraSource, choose_camera, depth_along_axis
 from leadline.io import (
     Picture,
     as_record,
-    brief,
     decode_image,
     read_image,
     read_npy,
