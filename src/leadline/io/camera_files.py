@@ -16,6 +16,7 @@ from leadline.arguments import checked
 from leadline.errors import LeadlineError, brief
 from leadline.geometry import Camera, focal_px_from_fov
 from leadline.io.camera_formats import CameraFile, parse_matrix, parse_text, parse_tree
+from leadline.io.camera_xml import parse_xml
 from leadline.io.text_files import load_yaml, read_text
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ def read_camera(path: Path) -> CameraFile:
     """
     try:
         text = read_text(path)
-        return parse_text(text) or parse_tree(_tree(text))
+        return parse_xml(text) if text.lstrip().startswith("<") else parse_text(text) or parse_tree(_tree(text))
     except FileNotFoundError as error:
         raise LeadlineError(f"no camera file at {path}: check the path") from error
     except Exception as error:  # whatever numbers and trees of strangers make of the parsers
