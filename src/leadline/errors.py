@@ -40,4 +40,22 @@ def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") ->
     near = difflib.get_close_matches(name, choices, n=1)
     listed = ", ".join(above + choice for choice in choices[:20]) + (" …" if len(choices) > 20 else "")
     remedy = f"did you mean {above + near[0]!r}?" if near else f"choose from {listed}"
-    return LeadlineError(f"unknown {kind} {above + name!r}: {remedy}")
+    return LeadlineError(f"unknown {kind} {shown(above + name)}: {remedy}")
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, or the beginning of that."""
+    try:
+        return brief(repr(value))
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too long to show"
+
+
+def brief(error: object, length: int = 160) -> str:
+    """What an error says, or any value, as the beginning of one line."""
+    try:
+        said = " ".join(str(error).split())
+    except (ValueError, RecursionError):  # a number of thousands of digits, or what is too deep
+        said = ""
+    said = said or type(error).__name__
+    return said if len(said) <= length else f"{said[:length]}…"

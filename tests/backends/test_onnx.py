@@ -131,6 +131,26 @@ def test_metadata_of_others_are_left_alone(tmp_path: Path) -> None:
     assert open_onnx(path).output is Output.METRES
 
 
+def test_what_it_should_know_and_does_not_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    open_onnx(mean_file(tmp_path / "a.onnx", metadata={"leadline.Output": "disparity"}))
+    assert "a.onnx, metadata: Output is passed over; known keys behind 'leadline.': mean, std, output" in caplog.text
+
+
+def test_a_focal_length_does_not_count_twice(tmp_path: Path) -> None:
+    nodes = [helper.make_node("ReduceMean", ["picture", "axes"], ["mean"])]
+    nodes.append(helper.make_node("Add", ["mean", "focal_px"], ["depth"]))
+    path = write(
+        tmp_path / "a.onnx",
+        nodes,
+        [("picture", TensorProto.FLOAT, ["n", 3, 4, 6]), ("focal_px", TensorProto.FLOAT, [1])],
+        [("depth", TensorProto.FLOAT, ["n", 1, 4, 6])],
+        {"axes": torch.tensor([1])},
+        {"leadline.focal_px": "5"},
+    )
+    with pytest.raises(LeadlineError, match="would follow it twice; give trained_focal_px"):
+        open_onnx(path)
+
+
 def test_a_fixed_size_is_fed_and_its_answer_brought_back_bilinearly(tmp_path: Path) -> None:
     ramp = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
     backend = open_onnx(mean_file(tmp_path / "a.onnx", shape=[1, 3, 1, 2], added=ramp))
@@ -182,8 +202,8 @@ def test_metres_follow_the_focal_length_where_both_are_known(tmp_path: Path) -> 
     [
         (FREE, {}, None),
         (FREE, {"leadline.working_size": "[32, 48]"}, None),
-        (FREE, {"leadline.focal_px": "5.0"}, 5.0),  # of the image as it is fed, which is as it is
-        ([1, 3, 40, 60], {"leadline.focal_px": "5.0"}, 10.0),  # fed at half the size
+        (FREE, {"leadline.focal_px": "50"}, 50.0),  # of the image as it is fed, which is as it is
+        ([1, 3, 40, 60], {"leadline.focal_px": "50"}, 100.0),  # fed at half the size
         # Seen at half the height of 80 and half the width of 120.
         (FREE, {"leadline.working_size": "[40, 60]", "leadline.trained_focal_px": "50"}, 100.0),
         # The same area, but sides of 48 and 64 are multiples of 16.
@@ -338,6 +358,18 @@ def test_a_missing_and_a_broken_file_are_one_line(tmp_path: Path) -> None:
             "a.onnx, metadata: all but output and precision must be JSON, got '[NaN, 0, 0]'",
         ),
         ({"leadline.mean": "[1e30, 0, 0]"}, "", "a.onnx, metadata: mean.0: Input should be less than or equal to"),
+        (
+            {"leadline.mean": "[123.675, 116.28, 103.53]"},
+            "",
+            "a.onnx, metadata: mean and std are of RGB in [0, 1], got",
+        ),
+        ({}, "std = [58.4, 57.1, 57.4]", "a.toml: mean and std are of RGB in [0, 1], got"),
+        ({"leadline.focal_px": "0.8"}, "", "a.onnx, metadata: focal_px: Input should be greater than 3"),
+        (
+            {"leadline.trained_focal_px": "4.5", "leadline.working_size": "[48, 64]"},
+            "",
+            "a.onnx, metadata: no camera has a focal length of 4.5 px for an image of 64×48 pixels",
+        ),
         ({"leadline.working_size": "[48, 1000000000]"}, "", "a.onnx, metadata: working_size.1: Input should be less"),
         ({"leadline.mean": "[" * 100_000}, "", "a.onnx, metadata: all but output and precision must be JSON, got '[[["),
         ({}, "std = [nan, 1, 1]", "a.toml: std.0: Input should be"),

@@ -180,3 +180,100 @@ def test_a_field_of_view_with_a_size_is_a_focal_length(tmp_path: Path) -> None:
 def test_intrinsics_without_frames_are_read(tmp_path: Path) -> None:
     (tmp_path / "transforms.json").write_text(json.dumps({**NERFSTUDIO, "frames": []}))
     assert read_camera(tmp_path / "transforms.json").matrix[0].tolist() == [500, 0, 319.5]
+
+
+OPENSFM = {"width": 640, "height": 480, "focal": 0.8, "k1": 0.0, "k2": 0.0}
+BROWN = {
+    **{"projection_type": "brown", "width": 640, "height": 480, "focal_x": 0.8, "focal_y": 0.75, "c_x": 0.01},
+    **{"c_y": -0.02, "k1": 0.1, "k2": 0.0, "k3": 0.3, "p1": 0.01, "p2": 0.02},
+}
+
+
+def opensfm(folder: Path, tree: Any) -> Any:
+    path = folder / "camera_models.json"
+    path.write_text(json.dumps(tree))
+    return read_camera(path)
+
+
+def test_opensfm_counts_in_larger_sides_from_the_middle(tmp_path: Path) -> None:
+    camera = opensfm(tmp_path, {"v2 apple iphone 640 480": {**OPENSFM, "projection_type": "perspective"}})
+    assert camera.matrix.tolist() == [[512, 0, 319.5], [0, 512, 239.5], [0, 0, 1]]  # 0.8 · 640
+    assert camera.size == (480, 640) and camera.lens is None
+    upright = opensfm(tmp_path, {"a": {**OPENSFM, "width": 480, "height": 640}})  # the kind may be left out
+    assert upright.matrix.tolist() == [[512, 0, 239.5], [0, 512, 319.5], [0, 0, 1]]
+    brown = opensfm(tmp_path, {"a": BROWN})
+    assert brown.matrix.tolist() == [[512, 0, 319.5 + 6.4], [0, 480, 239.5 - 12.8], [0, 0, 1]]
+    assert brown.lens is not None and brown.lens.coefficients == (0.1, 0, 0.01, 0.02, 0.3)
+
+
+def test_opensfms_reconstructions_hold_its_cameras(tmp_path: Path) -> None:
+    one = {"cameras": {"a": OPENSFM}, "shots": {"1.jpg": {"camera": "a"}}, "points": {}}
+    assert opensfm(tmp_path, [one, one]).matrix[0, 0] == 512
+    with pytest.raises(LeadlineError, match="2 cameras that differ"):
+        opensfm(tmp_path, [{**one, "cameras": {"a": OPENSFM, "b": {**OPENSFM, "focal": 0.9}}}])
+
+
+def test_opensfms_fish_eyes_and_panoramas(tmp_path: Path) -> None:
+    fish_eye = opensfm(tmp_path, {"a": {**OPENSFM, "projection_type": "fisheye", "k1": 0.1}})
+    assert fish_eye.lens == Lens(FISH_EYE, (0.1,), "fisheye")
+    dual = fit_camera(opensfm(tmp_path, {"a": {**OPENSFM, "projection_type": "dual"}}), 480, 640)
+    assert not dual.is_pinhole
+    with pytest.raises(LeadlineError, match="a spherical camera of OpenSfM's, wanted one with a focal length"):
+        opensfm(tmp_path, {"a": {"projection_type": "spherical", "width": 640, "height": 320}})
+    with pytest.raises(LeadlineError, match="a share of the larger side, got 512: write fx, fy, cx and cy"):
+        opensfm(tmp_path, {"a": {**OPENSFM, "focal": 512}})
+
+
+ORB_SLAM_2 = """%YAML:1.0
+#---- Camera Parameters
+Camera.fx: 500.0
+Camera.fy: 501.0
+Camera.cx: 319.5
+Camera.cy: 240.0
+Camera.k1: 0.25
+Camera.k2: -0.5
+Camera.p1: 0.0
+Camera.p2: 0.0
+Camera.k3: 1.0
+Camera.fps: 30.0
+Camera.RGB: 1
+ORBextractor.nFeatures: 1000
+"""
+ORB_SLAM_3 = """%YAML:1.0
+File.version: "1.0"
+Camera.type: "{kind}"
+Camera1.fx: 500.0
+Camera1.fy: 501.0
+Camera1.cx: 319.5
+Camera1.cy: 240.0
+Camera1.k1: 0.25
+{more}
+Camera.width: 640
+Camera.height: 480
+Camera.newWidth: 320
+Camera.newHeight: 240
+IMU.T_b_c1: !!opencv-matrix
+   rows: 1
+   cols: 2
+   dt: f
+   data: [0.01, -0.9]
+"""
+
+
+def test_orb_slams_settings(tmp_path: Path) -> None:
+    def read(text: str) -> Any:
+        (tmp_path / "camera.yaml").write_text(text)
+        return read_camera(tmp_path / "camera.yaml")
+
+    wanted = [[500, 0, 319.5], [0, 501, 240], [0, 0, 1]]
+    second = read(ORB_SLAM_2)
+    assert second.matrix.tolist() == wanted and second.size is None
+    assert second.lens == Lens(RADIAL, (0.25, -0.5, 0, 0, 1.0))
+    third = read(ORB_SLAM_3.format(kind="PinHole", more=""))
+    assert third.matrix.tolist() == wanted and third.size == (480, 640)  # the images as they come
+    assert third.lens == Lens(RADIAL, (0.25,), "PinHole")
+    fish_eye = read(ORB_SLAM_3.format(kind="KannalaBrandt8", more="Camera1.k4: 0.5"))
+    assert fish_eye.lens == Lens(FISH_EYE, (0.25, 0, 0, 0.5), "KannalaBrandt8")
+    other = "Camera2.fx: 510.0\nCamera2.fy: 510.0\nCamera2.cx: 319.5\nCamera2.cy: 240.0"
+    with pytest.raises(LeadlineError, match="2 cameras that differ"):
+        read(ORB_SLAM_3.format(kind="PinHole", more=other))

@@ -140,6 +140,7 @@ def test_frames_of_one_time_are_a_tick_apart(tmp_path: Path) -> None:
 
 
 WHOLE = {"a.mp4": "libx264", "a.3gp": "libx264", "a.MTS": "libx264", "a.mkv": "libx264", "a.webm": "libvpx-vp9"}
+WHOLE |= {"a.ogv": "libvpx", "a.m2ts": "libx264", "h265.ts": "libx265"}
 WHOLE |= {"a.avi": "mpeg4", "a.flv": "flv1", "a.wmv": "wmv2", "a.mpg": "mpeg2video", "fragments.mp4": "libx264"}
 
 
@@ -161,6 +162,37 @@ def test_what_came_of_a_clip_that_is_cut_short_is_read_and_said(name: str, tmp_p
     said, came = (float(it.split()[0]) for it in reader.wrong.partition("header says ")[2].split(" s, "))
     assert reader.wrong.startswith("is cut short: its header says 1.3 s, ") and reader.wrong.endswith("came is written")
     assert came == pytest.approx(len(times) / 40 * said, abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.m2ts", "h265.ts", "a.ogv"])
+def test_a_cut_within_a_packet_is_said_where_no_header_tells_the_length(name: str, tmp_path: Path) -> None:
+    held = write(tmp_path / name, codec=WHOLE.get(name, "libx264")).read_bytes()
+    for num_bytes in (len(held) * 6 // 10 // 188 * 188 + 100, len(held) - 1):
+        (tmp_path / name).write_bytes(held[:num_bytes])
+        times, _, reader = read(tmp_path / name)
+        assert len(times) > 15 and reader.wrong == "is cut short: it ends within a packet; what came is written"
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.wmv"])
+def test_a_cut_within_a_frame_is_said_too(name: str, tmp_path: Path) -> None:
+    held = write(tmp_path / name, codec=WHOLE.get(name, "libx264")).read_bytes()
+    (tmp_path / name).write_bytes(held[: len(held) * 6 // 10 // 188 * 188])
+    assert read(tmp_path / name)[2].wrong == "is cut short: it ends within a frame; what came is written"
+
+
+def test_a_broadcast_that_was_tuned_into_late_is_whole_and_one_with_a_gap_is_not(tmp_path: Path) -> None:
+    container = {"x264-params": "keyint=10:bframes=0"}
+    with av.open(str(tmp_path / "a.ts"), "w") as out:
+        film = add_film(out)
+        film.options = container
+        write_frames(out, film, [33 * it for it in range(40)])
+    held = (tmp_path / "a.ts").read_bytes()
+    third = len(held) // 3 // 188 * 188
+    (tmp_path / "late.ts").write_bytes(held[third - 60 :])
+    times, _, reader = read(tmp_path / "late.ts")
+    assert 15 < len(times) < 35 and reader.wrong == ""
+    (tmp_path / "gap.ts").write_bytes(held[:third] + held[third + 4 * 188 :])
+    assert read(tmp_path / "gap.ts")[2].wrong.startswith("is broken: something is missing of ")
 
 
 def test_a_film_that_its_owner_trimmed_is_whole(tmp_path: Path) -> None:

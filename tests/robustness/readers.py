@@ -39,6 +39,11 @@ CAMERAS = {
     "json": '{"width": 64, "height": 48, "K": [[50, 0, 31.5], [0, 50, 23.5], [0, 0, 1]]}',
     "yaml": "image_width: 64\nimage_height: 48\ncamera_matrix:\n  rows: 3\n  cols: 3\n"
     "  data: [50, 0, 31.5, 0, 50, 23.5, 0, 0, 1]\n",
+    "xml": '<document><chunk><sensors><sensor type="frame"><calibration type="frame" class="adjusted">'
+    '<resolution width="64" height="48"/><f>50</f><cx>0</cx><k1>0.01</k1></calibration></sensor></sensors>'
+    "</chunk></document>",
+    "opensfm.json": '{"v2": {"projection_type": "brown", "width": 64, "height": 48, "focal_x": 0.78, "focal_y": 0.78}}',
+    "orb.yaml": "%YAML:1.0\nCamera.fx: 50\nCamera.fy: 50\nCamera.cx: 31.5\nCamera.cy: 23.5\nCamera.k1: 0.01\n",
 }
 RECIPE = """epochs = 1
 seed = 3

@@ -106,3 +106,8 @@ def test_a_mistake_has_a_reason_in_the_api(address: str) -> None:
     answer = ask(address, "GET", f"/gradio_api/call/predict/{json.loads(asked[1])['event_id']}")[1]
     assert "event: error" in answer
     assert "hostname" in answer.partition("data:")[2]
+
+
+def test_a_call_of_a_name_that_is_none_has_a_reason_too(address: str) -> None:
+    status, told = ask(address, "POST", "/gradio_api/call/nothing", '{"data": []}', content_type="application/json")
+    assert status == 500 and "API name: nothing" in json.loads(told)["error"]

@@ -110,6 +110,8 @@ def test_no_picture_is_no_mistake(client: Any) -> None:
         ({"fov_deg": "200"}, "field of view lies between 0 and 180"),
         ({"fov_deg": "70", "focal_px": "500"}, "not both"),
         ({"focal_px": "wide"}, "are numbers, got 'wide': write 70, say"),
+        ({"focal_px": "1_000"}, "are numbers, got '1_000': write 70, say"),
+        ({"focal_px": "1" + "x" * 5000}, "got '1x{159}…': write 70, say"),
     ],
 )
 def test_a_mistake_is_told_in_its_own_words(client: Any, picture: Path, given: dict[str, str], told: str) -> None:

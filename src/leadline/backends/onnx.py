@@ -85,6 +85,10 @@ class FileBackend:
         self.output = info.output
         fixed = (network.height, network.width) if network.height and network.width else None
         self.working_size: tuple[int, int] | None = info.working_size or fixed
+        try:
+            info.require_plausible(fixed, network.takes_focal)
+        except LeadlineError as error:
+            raise LeadlineError(f"{path}, metadata: {error}") from error
         self._path, self._network, self._info = path, network, info
         self._mean, self._std = np.array(info.mean, np.float32), np.array(info.std, np.float32)
         self._running = Lock()

@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from leadline.errors import LeadlineError
-from leadline.geometry import Output
+from leadline.errors import LeadlineError, brief
+from leadline.geometry import Camera, Output
 from leadline.io import as_record, parse_json, read_toml
 
 logger = logging.getLogger(__name__)
@@ -40,9 +40,13 @@ FLOAT32 = {"tensor(float)", "f32"}
 """What the runtimes call it."""
 
 
+MOST_MEAN = 4.0
+"""No colour in [0, 1] has such a mean or deviation; those of colours in [0, 255] are larger."""
+
+
 Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
 Deviation = Annotated[float, Field(gt=1e-6, le=1e6)]
-FocalPx = Annotated[float, Field(gt=0, le=1e6)]
+FocalPx = Annotated[float, Field(gt=3, le=1e6)]  # smaller ones are shares of a side
 Side = Annotated[int, Field(gt=0, le=16384)]
 
 
@@ -74,6 +78,35 @@ class FileInfo(BaseModel):
     """Object boundaries are made sharp after the file's answer; see `leadline.geometry.sharpen_edges`."""
     precision: Literal["float32", "fp16", "int8"] = "float32"
     """Of the file's weights and products."""
+
+    @model_validator(mode="after")
+    def _is_of_unit_pictures(self) -> Self:
+        """Refuse what is of pictures in [0, 255]: fed so, a network answers all the same."""
+        if max(map(abs, self.mean)) > MOST_MEAN or max(self.std) > MOST_MEAN:
+            raise ValueError(
+                f"mean and std are of RGB in [0, 1], got {list(self.mean)} and {list(self.std)}: divide them by 255"
+            )
+        return self
+
+    def require_plausible(self, size: tuple[int, int] | None, takes_focal: bool) -> None:
+        """Refuse focal lengths that the network's images cannot have, or that would count twice.
+
+        Args:
+            size: height and width of what the network asks for; None: any.
+            takes_focal: whether it takes the focal length itself.
+
+        Raises:
+            LeadlineError: if so.
+        """
+        if takes_focal and self.focal_px is not None:
+            raise LeadlineError(
+                f"focal_px is for networks that know no focal length, and this one takes it as {FOCAL!r}: its metres "
+                f"would follow it twice; give trained_focal_px"
+            )
+        told = self.trained_focal_px if self.working_size else None
+        for focal_px, seen in ((told, self.working_size), (self.focal_px, size)):
+            if focal_px is not None and seen is not None:
+                Camera.from_focal_px(focal_px, seen[1], seen[0]).plausible()
 
 
 class Network(NamedTuple):
@@ -202,7 +235,13 @@ def read_info(path: Path, metadata: Mapping[str, str]) -> FileInfo:
 
 
 def _from_metadata(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    stated = {key: metadata[PREFIX + key] for key in FileInfo.model_fields if PREFIX + key in metadata}
+    own = {key.removeprefix(PREFIX): text for key, text in metadata.items() if key.startswith(PREFIX)}
+    stated = {key: own.pop(key) for key in FileInfo.model_fields if key in own}
+    if own:
+        known = ", ".join(FileInfo.model_fields)
+        logger.warning(
+            "%s, metadata: %s is passed over; known keys behind %r: %s", path, brief(", ".join(own)), PREFIX, known
+        )
     return {key: text if key in WORDS else _parsed(path, text) for key, text in stated.items()}
 
 

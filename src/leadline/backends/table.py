@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from leadline.arguments import require_possible
 from leadline.errors import LeadlineError
 from leadline.io import read_json
 
@@ -61,7 +62,7 @@ def open_backend(model: "str | Path | Backend | Any", num_images: float = 1) -> 
         return cast("Backend", model)
     if not isinstance(model, str | Path):
         return cast("Backend", _opener("leadline.backends.torch_model:wrap_model")(model))
-    kind, name = find_kind(model)
+    kind, name = find_kind(require_possible(model))
     options = {"num_images": num_images} if kind in COUNTED else {}
     return cast("Backend", _opener(KINDS[kind])(name, **options))
 

@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from leadline.errors import LeadlineError
+from leadline.arguments import checked
+from leadline.errors import LeadlineError, brief
 from leadline.io import restore_folder
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ DATASETS: dict[str, Kind] = {
 """Every kind of data set (docs/reference/data-sets.md), in the order in which a path is compared with them."""
 
 
+@checked
 def open_dataset(path: Path) -> "DepthDataset":
     """Open the data set at a path: a folder with an `index.csv`, or a public data set in its makers' layout.
 
@@ -129,8 +131,11 @@ def open_dataset(path: Path) -> "DepthDataset":
         LeadlineError: if there is no data set of a known kind, or it is broken.
     """
     restore_folder(path)
-    for kind in DATASETS.values():
-        if kind.is_at(path):
-            return kind.open(path)
+    try:
+        kind = next((kind for kind in DATASETS.values() if kind.is_at(path)), None)
+    except OSError as error:  # a folder below may not be read, or is gone meanwhile
+        raise LeadlineError(f"{path} cannot be looked through ({brief(error)}): name the data set's folder") from error
+    if kind:
+        return kind.open(path)
     known = "; ".join(f"{kind.wanted} ({name})" for name, kind in DATASETS.items())
     raise LeadlineError(f"no data set at {path}: wanted a folder that holds {known}")

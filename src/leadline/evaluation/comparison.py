@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.arguments import Count, checked
 from leadline.data import DepthDataset, open_dataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import Evaluation, evaluate
@@ -174,12 +175,13 @@ class Comparison:
     """`Scores.hole_share` of the first model, and of the other."""
 
 
+@checked
 def compare(
     *models: str | Path,
     data: str | Path,
     split: str = "official/test",
     protocol: str = "nyu-eigen",
-    processes: int = 1,
+    processes: Count = 1,
     show_progress: bool = False,
 ) -> list[Comparison]:
     """Compare models with the first one, image by image, with 95 % intervals.

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline._version import __version__
+from leadline.arguments import Count, checked
 from leadline.data import DepthDataset, open_dataset, select
 from leadline.errors import LeadlineError
 from leadline.evaluation.backend_scorer import open_scorer
@@ -123,13 +124,14 @@ class Evaluation:
                     picture.write_bytes(calibration_png)
 
 
+@checked
 def evaluate(
     model: str | Path = "default",
     *,
     data: str | Path,
     split: str = "official/test",
     protocol: str = "nyu-eigen",
-    processes: int = 1,
+    processes: Count = 1,
     cluster: bool = False,
     skip_unread: bool = False,
     show_progress: bool = False,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from leadline.arguments import checked
 from leadline.backends import CHECKPOINT_KINDS, ensure_calibrated_overwritable, find_kind, open_backend, save_calibrated
 from leadline.errors import LeadlineError
 from leadline.io import CameraLike, camera_from_options
@@ -22,6 +23,7 @@ MAX_FOCALS = 2
 
 
 @with_intrinsics
+@checked
 def calibrate(
     model: str | Path,
     out: Path,

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -217,10 +218,16 @@ def score_in_processes(
             )
             for rank in range(processes)
         ]
-        for share in as_completed(shares):
-            name, found = share.result()
-            rows += found
-            progress(len(found))
+        try:
+            for share in as_completed(shares):
+                name, found = share.result()
+                rows += found
+                progress(len(found))
+        except BrokenProcessPool as error:
+            raise LeadlineError(
+                f"one of {processes} processes ended before it was done, as for want of memory, or where a script's "
+                f'work is not below `if __name__ == "__main__":`, which each process runs again: take fewer processes'
+            ) from error
     return name, rows
 
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from leadline._version import __version__
+from leadline.arguments import checked
 from leadline.backends import ERROR, FOCAL, PREFIX, compile_network, open_session, read_network, save_network
 from leadline.errors import LeadlineError
 from leadline.export.int8 import filled_network
@@ -55,6 +56,7 @@ class Check(NamedTuple):
     bias: float  # median of the file's depth over the model's, less 1
 
 
+@checked
 def export(model: str | Path, out: str | Path, precision: Precision = "float32") -> list[Check]:
     """Write a model as a file that answers as `leadline.models.model.DepthModel.estimate` does.
 

@@ -1,3 +1,4 @@
+from .camera import FOCAL_SIDES as FOCAL_SIDES
 from .camera import Camera as Camera
 from .camera import CameraSource as CameraSource
 from .camera import choose_camera as choose_camera

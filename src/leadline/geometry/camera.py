@@ -13,7 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from leadline.errors import LeadlineError
+from leadline.arguments import Count, check_fields, checked
+from leadline.errors import LeadlineError, shown
 from leadline.geometry.lens import Lens, resample
 
 FOCAL_SIDES = (0.1, 100.0)
@@ -54,9 +55,9 @@ class Camera:
     """Where the optical axis meets the image, in pixels from the centre of the leftmost pixel."""
     cy: float
     """The same from the centre of the topmost pixel."""
-    width: int
+    width: Count
     """Of the image in pixels."""
-    height: int
+    height: Count
     """Of the image in pixels."""
     source: CameraSource = CameraSource.GIVEN
     skew: float = 0.0
@@ -68,6 +69,7 @@ class Camera:
 
     def __post_init__(self) -> None:
         """Refuse numbers that are no camera's."""
+        check_fields(self)
         if not (0 < self.fx < inf and 0 < self.fy < inf):
             raise LeadlineError(
                 f"a focal length is a positive number of pixels, got {self.fx:g} and {self.fy:g}: check the unit"
@@ -76,13 +78,19 @@ class Camera:
             raise LeadlineError(f"a camera has a finite centre and an image with pixels, got {self}: check its numbers")
 
     @classmethod
-    def from_focal_px(cls, focal_px: float, width: int, height: int, source: CameraSource = CameraSource.GIVEN) -> Self:
+    @checked
+    def from_focal_px(
+        cls, focal_px: float, width: Count, height: Count, source: CameraSource = CameraSource.GIVEN
+    ) -> Self:
         """A camera with square pixels that looks through the middle of its image."""
         cx, cy = (width - 1) / 2, (height - 1) / 2
         return cls(fx=focal_px, fy=focal_px, cx=cx, cy=cy, width=width, height=height, source=source)
 
     @classmethod
-    def from_fov_deg(cls, fov_deg: float, width: int, height: int, source: CameraSource = CameraSource.GIVEN) -> Self:
+    @checked
+    def from_fov_deg(
+        cls, fov_deg: float, width: Count, height: Count, source: CameraSource = CameraSource.GIVEN
+    ) -> Self:
         """The same from its horizontal field of view in degrees, see `focal_px_from_fov`; radians are refused."""
         if 0 < fov_deg <= pi:
             raise LeadlineError(
@@ -93,9 +101,15 @@ class Camera:
         return cls.from_focal_px(focal_px_from_fov(fov_deg, width), width, height, source)
 
     @classmethod
-    def from_matrix(cls, matrix: ArrayLike, width: int, height: int, source: CameraSource = CameraSource.GIVEN) -> Self:
+    @checked
+    def from_matrix(
+        cls, matrix: ArrayLike, width: Count, height: Count, source: CameraSource = CameraSource.GIVEN
+    ) -> Self:
         """A camera from its matrix (3, 3) in pixels of its image."""
-        values = np.asarray(matrix, dtype=np.float64)
+        try:
+            values = np.asarray(matrix, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise LeadlineError(f"wanted a pinhole matrix (3, 3) in pixels, got {shown(matrix)}") from error
         if values.shape != (3, 3):
             raise LeadlineError(f"wanted a pinhole matrix (3, 3) in pixels, got shape {values.shape}")
         (fx, skew, cx), (_, fy, cy), _ = values.tolist()
@@ -126,7 +140,8 @@ class Camera:
         """Horizontal field of view in degrees, of a camera that looks through the middle of its image."""
         return fov_deg_from_focal(self.fx, self.width)
 
-    def resized(self, width: int, height: int) -> Self:
+    @checked
+    def resized(self, width: Count, height: Count) -> Self:
         """The camera of the image after a resize, which keeps its outer edges: x goes to (x + 0.5) * scale - 0.5."""
         across, down = width / self.width, height / self.height
         return replace(
@@ -140,7 +155,8 @@ class Camera:
             height=height,
         )
 
-    def cropped(self, left: int, top: int, width: int, height: int) -> Self:
+    @checked
+    def cropped(self, left: int, top: int, width: Count, height: Count) -> Self:
         """The camera of a part of the image; negative `left` and `top` where columns and rows were added."""
         return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
 

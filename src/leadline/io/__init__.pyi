@@ -64,9 +64,7 @@ from .streams import CAMERA as CAMERA
 from .streams import NewestFrames as NewestFrames
 from .streams import is_stream as is_stream
 from .streams import redact_url as redact_url
-from .text_files import brief as brief
 from .text_files import read_text as read_text
-from .text_files import shown as shown
 from .toml import as_record as as_record
 from .toml import read_toml as read_toml
 from .video import MAX_FRAME_PIXELS as MAX_FRAME_PIXELS

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import LeadlineError
-from leadline.io.text_files import brief
+from leadline.errors import LeadlineError, brief
 
 MAX_BYTES = 4_000_000_000
 """Largest array of an .npz file that is unpacked: 400 megapixels of depth and as much again."""

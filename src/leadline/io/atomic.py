@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from leadline.arguments import require_possible
 from leadline.errors import LeadlineError
 from leadline.io.remainders import new_beside, replace_folder, restore_folder
 
@@ -21,8 +22,10 @@ def require_target(path: Path, folder: bool = False) -> None:
         folder: whether a folder is to be written, not a file.
 
     Raises:
-        LeadlineError: if the other kind of thing is there, or what is above it is no folder that may be written.
+        LeadlineError: if the other kind of thing is there, no system has such a name, or what is above it is no folder
+            that may be written.
     """
+    require_possible(path)
     if folder and path.is_file():
         raise LeadlineError(f"{path} is a file, wanted a folder to write: name another --out")
     if not folder and path.is_dir():

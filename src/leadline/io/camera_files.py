@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from leadline.errors import LeadlineError
+from leadline.arguments import checked
+from leadline.errors import LeadlineError, brief
 from leadline.geometry import Camera, focal_px_from_fov
 from leadline.io.camera_formats import CameraFile, parse_matrix, parse_text, parse_tree
-from leadline.io.text_files import brief, load_yaml, read_text
+from leadline.io.camera_xml import parse_xml
+from leadline.io.text_files import load_yaml, read_text
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +32,11 @@ GivenCamera = Callable[[int, int], Camera]
 """The camera of an image, from the height and width of its file."""
 
 
+@checked
 def camera_from_options(
     focal_px: float | None = None,
     fov_deg: float | None = None,
-    camera: "CameraLike | GivenCamera | None" = None,
+    camera: CameraLike | GivenCamera | None = None,
     undistort: bool = False,
 ) -> GivenCamera | None:
     """Join the ways to say what camera it was; None if nothing is said.
@@ -111,7 +114,7 @@ def as_camera(camera: CameraLike) -> CameraFile:
         return read_camera(Path(camera))
     try:
         return CameraFile(parse_matrix(np.asarray(camera, dtype=np.float64).ravel().tolist()))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise LeadlineError(f"these are no intrinsics ({error}): wanted a pinhole matrix (3, 3) in pixels") from error
 
 
@@ -130,7 +133,7 @@ def read_camera(path: Path) -> CameraFile:
     """
     try:
         text = read_text(path)
-        return parse_text(text) or parse_tree(_tree(text))
+        return parse_xml(text) if text.lstrip().startswith("<") else parse_text(text) or parse_tree(_tree(text))
     except FileNotFoundError as error:
         raise LeadlineError(f"no camera file at {path}: check the path") from error
     except Exception as error:  # whatever numbers and trees of strangers make of the parsers

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.geometry import Lens, LensModel, focal_px_from_fov
-from leadline.io.text_files import brief
+from leadline.errors import brief
+from leadline.geometry import FOCAL_SIDES, Lens, LensModel, focal_px_from_fov
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = (
@@ -36,7 +36,8 @@ LENS_MODELS = {
     **dict.fromkeys(("brownconrady", "modifiedbrownconrady"), LensModel.RADIAL_TANGENTIAL),
     "inversebrownconrady": LensModel.INVERSE_RADIAL_TANGENTIAL,
     **dict.fromkeys(("equidistant", "equi", "fisheye", "opencvfisheye"), LensModel.KANNALA_BRANDT),
-    **dict.fromkeys(("kannalabrandt", "kannalabrandt4"), LensModel.KANNALA_BRANDT),
+    **dict.fromkeys(("kannalabrandt", "kannalabrandt4", "kannalabrandt8"), LensModel.KANNALA_BRANDT),
+    "rectified": LensModel.RADIAL_TANGENTIAL,
     **dict.fromkeys(("simpleradialfisheye", "radialfisheye"), LensModel.KANNALA_BRANDT),
     "equirectangular": LensModel.PANORAMA,
 }
@@ -55,6 +56,12 @@ COLMAP_PARAMETERS = {
     "THIN_PRISM_FISHEYE": "fx fy cx cy k1 k2 p1 p2 k3 k4 sx1 sy1",
 }
 """The parameters of each of COLMAP's models, in the order of cameras.txt."""
+_OPENSFM_MODELS = {
+    **dict.fromkeys(("perspective", "brown", "radial", "simple_radial"), "opencv"),
+    **dict.fromkeys(("fisheye", "fisheye_opencv"), "fisheye"),
+    **{kind: kind for kind in ("fisheye62", "fisheye624", "dual")},
+}
+"""What `LENS_MODELS` call each kind of camera of OpenSfM's; the last are unknown there."""
 ORDERS = {
     LensModel.RADIAL_TANGENTIAL: ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"),
     LensModel.KANNALA_BRANDT: ("k1", "k2", "k3", "k4"),
@@ -81,7 +88,7 @@ def parse_text(text: str) -> CameraFile | None:
     lines = [line.partition("#")[0].replace(",", " ").split() for line in text.splitlines()]
     lines = [line for line in lines if line]
     if lines and all(len(line) > 4 and line[1] in COLMAP_PARAMETERS for line in lines):
-        return _one([_colmap(line) for line in lines])
+        return one_camera([_colmap(line) for line in lines])
     named = {line[0].rstrip(":"): line[1:] for line in lines if line[0].endswith(":")}
     for key, size_key in (("P2", ""), ("P_rect_02", "S_rect_02")):
         if key in named and len(named[key]) == 12:
@@ -102,7 +109,7 @@ def parse_tree(tree: Any) -> CameraFile:
     """
     if not isinstance(tree, Mapping):
         if isinstance(tree, list) and tree and all(isinstance(entry, Mapping) for entry in tree):
-            return _one(parse_tree(entry) for entry in tree)
+            return one_camera(parse_tree(entry) for entry in tree)
         return CameraFile(parse_matrix([float(value) for value in np.ravel(tree)]))
     found = next((read for keys, read in READERS if all(key in tree for key in keys)), None)
     if found is not None:
@@ -114,7 +121,7 @@ def parse_tree(tree: Any) -> CameraFile:
         numbers = matrix["data"] if isinstance(matrix, Mapping) else matrix
         return _with_size_and_lens(tree, CameraFile(parse_matrix([float(value) for value in np.ravel(numbers)])))
     if tree and all(isinstance(entry, Mapping) for entry in tree.values()):
-        return _one(parse_tree(entry) for entry in tree.values())
+        return one_camera(parse_tree(entry) for entry in tree.values())
     raise ValueError(f"it has only the keys {', '.join(map(str, tree))}")
 
 
@@ -141,7 +148,7 @@ def parse_matrix(values: list[float]) -> NDArray[np.float64]:
     return matrix
 
 
-def _one(files: Iterable[CameraFile]) -> CameraFile:
+def one_camera(files: Iterable[CameraFile]) -> CameraFile:
     """The camera that all entries of a file have.
 
     Raises:
@@ -187,7 +194,7 @@ def _frames(tree: Mapping[str, Any]) -> CameraFile:
         if size is None:
             raise ValueError(f"it tells a field of view of {degrees:.2f} degrees and no size: give --fov {degrees:.2f}")
         frames = [{**frame, "fl_x": focal_px_from_fov(degrees, size[1])} for frame in frames]
-    return _one(_nerfstudio(frame) for frame in frames)
+    return one_camera(_nerfstudio(frame) for frame in frames)
 
 
 def _realsense(tree: Mapping[str, Any]) -> CameraFile:
@@ -209,12 +216,46 @@ def _kalibr(tree: Mapping[str, Any]) -> CameraFile:
     return CameraFile(parse_matrix(values[-4:]), (height, width), lens)
 
 
+def _opensfm(tree: Mapping[str, Any]) -> CameraFile:
+    """A camera of OpenSfM's and OpenDroneMap's: lengths are shares of the larger side, the axis is from the middle."""
+    kind = str(tree.get("projection_type", "perspective"))
+    size = size_of(tree)
+    if kind not in _OPENSFM_MODELS or size is None:
+        raise ValueError(f"a {kind} camera of OpenSfM's, wanted one with a focal length and a size")
+    height, width = size
+    side = max(size)
+    fx = float(tree["focal_x"] if "focal_x" in tree else tree["focal"])
+    fy = float(tree.get("focal_y", fx))
+    if max(fx, fy) > FOCAL_SIDES[1]:
+        raise ValueError(f"OpenSfM's focal length is a share of the larger side, got {fx:g}: write fx, fy, cx and cy")
+    cx, cy = float(tree.get("c_x", 0.0)), float(tree.get("c_y", 0.0))
+    middle = (width - 1) / 2, (height - 1) / 2
+    matrix = parse_matrix([fx * side, fy * side, cx * side + middle[0], cy * side + middle[1]])
+    return CameraFile(matrix, size, lens_of({**tree, "model": _OPENSFM_MODELS[kind]}))
+
+
+def _orb_slam(tree: Mapping[str, Any]) -> CameraFile:
+    """ORB-SLAM's settings: "Camera.fx", or "Camera1.fx" beside the "Camera.type" and size of both."""
+
+    def below(name: str) -> dict[str, Any]:
+        return {str(key).removeprefix(f"{name}."): tree[key] for key in tree if str(key).startswith(f"{name}.")}
+
+    shared = below("Camera")
+    cameras = [camera for camera in (below("Camera1"), below("Camera2")) if "fx" in camera] or [{}]
+    return one_camera(_plain({"camera_model": shared.get("type", ""), **shared, **camera}) for camera in cameras)
+
+
 READERS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], CameraFile]], ...] = (
     (("frames",), _frames),
     (("fl_x",), _nerfstudio),
     (("fx", "fy", "ppx", "ppy"), _realsense),
     (PINHOLE_KEYS, _plain),
     (("camera_model", "intrinsics", "resolution"), _kalibr),
+    (("cameras", "shots"), lambda tree: one_camera(map(parse_tree, tree["cameras"].values()))),  # OpenSfM
+    (("projection_type",), _opensfm),
+    (("focal", "width", "height"), _opensfm),
+    (("Camera.fx",), _orb_slam),
+    (("Camera1.fx",), _orb_slam),
     (("parameters",), lambda tree: parse_tree(tree["parameters"])),  # Open3D's trajectory
 )
 """What reads a mapping that has all the keys; the first that fits. Any other has its matrix below `MATRIX_KEYS`."""

@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.geometry import to_millimetres
 from leadline.io.arrays import read_npz_arrays
 from leadline.io.atomic import SOFTWARE, atomic_file
 from leadline.io.images import decode_image
 from leadline.io.png import encode_png
-from leadline.io.text_files import brief
 
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"

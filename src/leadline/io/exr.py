@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.io.atomic import atomic_file
-from leadline.io.text_files import brief
 
 COMMENTS = "Z is depth along the optical axis in metres; NaN where there is none"
 """What the header says; leadline's files are known by it."""

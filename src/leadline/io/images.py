@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.geometry import Camera, CameraSource, Lens
 from leadline.io.exif import focal_px_from_exif, lens_from_xmp
-from leadline.io.text_files import brief
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from leadline.errors import LeadlineError
-from leadline.io.text_files import brief, read_text
+from leadline.errors import LeadlineError, brief
+from leadline.io.text_files import read_text
 
 
 def read_json(path: Path) -> Any:

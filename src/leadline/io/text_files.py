@@ -48,21 +48,3 @@ class _NoAliases(yaml.SafeLoader):  # type: ignore[misc]
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("it has YAML aliases (*name): write their values in their places")
         return super().compose_node(parent, index)
-
-
-def shown(value: object) -> str:
-    """A value as Python writes it, or the beginning of that."""
-    try:
-        return brief(repr(value))
-    except (ValueError, RecursionError):
-        return f"a {type(value).__name__} too long to show"
-
-
-def brief(error: object, length: int = 160) -> str:
-    """What an error says, or any value, as the beginning of one line."""
-    try:
-        said = " ".join(str(error).split())
-    except (ValueError, RecursionError):  # a number of thousands of digits, or what is too deep
-        said = ""
-    said = said or type(error).__name__
-    return said if len(said) <= length else f"{said[:length]}…"

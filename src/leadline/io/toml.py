@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from leadline.errors import LeadlineError
-from leadline.io.text_files import brief, read_text
+from leadline.errors import LeadlineError, brief
+from leadline.io.text_files import read_text
 
 MAX_BITS = 64
 

@@ -1,6 +1,6 @@
 """Video files, read frame by frame."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from math import hypot, sqrt
@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.io.camera_files import GivenCamera
 from leadline.io.hdr import TRANSFERS, to_srgb
-from leadline.io.text_files import brief
+from leadline.io.video_ends import ends_within_packet
 
 MAX_FRAME_PIXELS = 16_777_216
 """Larger frames are reduced to this many pixels: beside its depth, a wider picture is too wide for H.264."""
@@ -190,6 +190,8 @@ class ClipReader:
         self.wrong = ""
         self._error = ""  # the first
         self._end_s: dict[int, float] = {}  # by stream
+        self._broken: list[bool] = []  # of each frame from the first whole one on
+        self._num_gaps = 0  # packets since then of which something is missing
 
     def shots(self) -> Iterator[Shot]:
         """The frames; may be asked for once. Frames of one time are a tick apart.
@@ -210,7 +212,7 @@ class ClipReader:
                 display = Display(self._video, frame, self._max_pixels)
                 self.notes, self.wrong = display.notes, display.wrong
             yield Shot(frame, display)
-        damage = self._cut_short() or (self._error and f"is broken: {self._error}")
+        damage = self._cut_short() or self._ends_within() or self._damage()
         if display is None:
             raise LeadlineError(f"{self.path} {damage or 'holds no frame'}")
         if damage:
@@ -233,12 +235,20 @@ class ClipReader:
                 end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
                 self._end_s[packet.stream.index] = max(self._end_s.get(packet.stream.index, 0.0), end_s)
             if packet.stream is self._video:
+                self._num_gaps += bool(self._broken and packet.is_corrupt)
                 try:
-                    yield from packet.decode()
+                    yield from self._noted(packet.decode())
                 except pyav().FFmpegError as error:
                     self._error = self._error or str(error)
             elif packet.stream is self.sound and packet.dts is not None:  # the last one is empty
                 self.sound_packets.append(packet)
+
+    def _noted(self, frames: Sequence[Any]) -> Sequence[Any]:
+        """Frames, of which it is kept in mind which are broken; what comes before the first whole one need not be."""
+        for frame in frames:
+            if self._broken or not frame.is_corrupt:
+                self._broken.append(bool(frame.is_corrupt))
+        return frames
 
     def _packets(self) -> Iterator[Any]:
         """All of them; at the end an empty one of each stream, by which its decoder gives what it still has."""
@@ -249,6 +259,20 @@ class ClipReader:
             last = pyav().Packet()
             last.stream = self._video
             yield last
+
+    def _damage(self) -> str:
+        """What to say if packets or frames are broken; else ""."""
+        if self._error:
+            return f"is broken: {self._error}"
+        num_broken = max(self._num_gaps, sum(self._broken))
+        return f"is broken: something is missing of {num_broken} frames" if num_broken else ""
+
+    def _ends_within(self) -> str:
+        """What to say if the file ends within a packet or a frame; else ""."""
+        if ends_within_packet(self.path, self._container.format.name):
+            return "is cut short: it ends within a packet"
+        only_last = self._broken[-1:] == [True] and sum(self._broken) == 1
+        return "is cut short: it ends within a frame" if only_last else ""
 
     def _cut_short(self) -> str:
         """What to say if the file ends before the length that its header says; else ""."""

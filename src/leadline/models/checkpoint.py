@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from leadline._version import __version__
-from leadline.errors import LeadlineError
-from leadline.io import atomic_file, atomic_folder, brief
+from leadline.arguments import checked
+from leadline.errors import LeadlineError, brief
+from leadline.io import atomic_file, atomic_folder
 from leadline.models.build import build_model
 from leadline.models.checkpoint_files import (
     CARD,
@@ -117,6 +118,7 @@ def _require_sane(weights: Mapping[str, torch.Tensor], path: Path) -> None:
             )
 
 
+@checked
 def load_model(model: str | Path = "default") -> DepthModel:
     """Load a model to predict with.
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from leadline.errors import LeadlineError, unknown_name
-from leadline.io import as_record, brief, format_json, read_json, require_only, restore_folder
+from leadline.errors import LeadlineError, brief, unknown_name
+from leadline.io import as_record, format_json, read_json, require_only, restore_folder
 from leadline.models.settings import ModelSettings
 
 BUNDLE = Path(__file__).parents[1] / "bundled"

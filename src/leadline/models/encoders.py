@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from leadline.errors import LeadlineError, unknown_name
-from leadline.io import brief
+from leadline.errors import LeadlineError, brief, unknown_name
 from leadline.models.settings import NO_WEIGHTS, EncoderSettings
 from leadline.models.vit_attention import chunked_attention
 from leadline.models.vit_positions import cache_position_embeddings

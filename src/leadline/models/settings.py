@@ -1,10 +1,10 @@
 """The settings that rebuild a model. Free of torch, so that the command line can show them at once."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from leadline.geometry import WorkingView
+from leadline.geometry import Camera, WorkingView
 
 FROZEN = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
@@ -98,6 +98,12 @@ class ModelSettings(BaseModel):
     decoder: DecoderSettings = DecoderSettings()
     plain: PlainSettings = PlainSettings()
     head: HeadSettings = HeadSettings()
+
+    @model_validator(mode="after")
+    def _has_a_focal_length_that_there_is(self) -> Self:
+        if self.focal_px is not None:
+            Camera.from_focal_px(self.focal_px, self.width, self.height).plausible()
+        return self
 
     @property
     def view(self) -> WorkingView:

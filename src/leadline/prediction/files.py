@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from PIL import Image
 
+from leadline.arguments import Count, checked
 from leadline.backends import Backend, open_backend
 from leadline.errors import LeadlineError
 from leadline.geometry import DepthSummary, Output, size_with_area
@@ -59,6 +60,7 @@ class FileResult:
     """Why there is no result, such as a picture that cannot be read; "" if there is one."""
 
 
+@runtime_checkable
 class Anchor(Protocol):
     """What is known of images and brings their predictions to it."""
 
@@ -163,6 +165,7 @@ class _Calls(Sink[_ImageFile]):
 
 
 @with_intrinsics
+@checked
 def predict_files(
     paths: Sequence[Path],
     out: Path,
@@ -173,8 +176,8 @@ def predict_files(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     camera: CameraLike | GivenCamera | None = None,
-    max_pixels: int = MAX_PIXELS,
-    max_triangles: int = MAX_TRIANGLES,
+    max_pixels: Count = MAX_PIXELS,
+    max_triangles: Count = MAX_TRIANGLES,
     skip_existing: bool = False,
     tiled: bool = False,
     undistort: bool = False,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.arguments import checked
 from leadline.errors import LeadlineError
 from leadline.geometry import known_camera
 from leadline.io import CameraLike, GivenCamera
@@ -33,6 +34,7 @@ class Measurement(NamedTuple):
 
 
 @with_intrinsics
+@checked
 def measure(
     picture: AnyPicture,
     *points: Point,

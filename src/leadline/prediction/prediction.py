@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from leadline.arguments import Count, checked
 from leadline.backends import Backend, Estimate, estimate_square, open_backend, require_metres
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, choose_camera, with_lens
@@ -25,6 +26,7 @@ AnyModel = str | Path | Backend | Any
 
 
 @with_intrinsics
+@checked
 def predict(
     picture: AnyPicture,
     model: AnyModel = "default",
@@ -32,7 +34,7 @@ def predict(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     camera: CameraLike | GivenCamera | None = None,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: Count = MAX_PIXELS,
     tiled: bool = False,
     undistort: bool = False,
 ) -> Prediction:
@@ -140,7 +142,8 @@ def _estimate_in_tiles(backend: Backend, image: NDArray[Any], camera: Camera | N
     return Estimate(depth_m[None], whole.error_maps if whole else None)
 
 
-def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
+@checked
+def as_picture(picture: AnyPicture, max_pixels: Count) -> Picture:
     """Read whatever `predict` takes.
 
     Args:
@@ -154,7 +157,7 @@ def as_picture(picture: AnyPicture, max_pixels: int) -> Picture:
         return picture
     if isinstance(picture, str | Path):
         return read_image(Path(picture), max_pixels)
-    if not isinstance(picture, Image.Image) and not hasattr(picture, "shape"):
+    if not isinstance(picture, Image.Image) and not (isinstance(picture, np.ndarray) or hasattr(picture, "detach")):
         raise LeadlineError(
             f"a picture must be a path, Pillow's image, an array (H, W, 3) or a tensor (3, H, W), got a "
             f"{type(picture).__name__}: convert it"

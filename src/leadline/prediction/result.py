@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.arguments import Count, check_fields, checked
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import (
     Camera,
@@ -22,6 +23,7 @@ from leadline.geometry import (
 from leadline.io import (
     MAX_TRIANGLES,
     require_openexr,
+    require_target,
     write_colmap,
     write_depth_png,
     write_exr,
@@ -53,6 +55,18 @@ class Prediction:
     """Expected absolute error in metres at each pixel, (H, W); None where the model does not say."""
     anchoring: Anchoring | FloorScale | None = None
     """What known distances or the camera's height made of it; its `str` says so in words. None if nothing was known."""
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that are of no picture, or of several."""
+        check_fields(self)
+        size = self.depth_m.shape
+        maps = [it for it in (self.depth_m, self.valid, self.uncertainty_m) if it is not None]
+        if len(size) != 2 or self.rgb.shape != (*size, 3) or any(it.shape != size for it in maps):
+            shapes = ", ".join(str(it.shape) for it in (self.rgb, *maps))
+            raise LeadlineError(f"a prediction is rgb (H, W, 3), depth_m and valid (H, W), got shapes {shapes}")
+        if self.rgb.dtype != np.uint8 or self.depth_m.dtype.kind != "f" or self.valid.dtype != np.bool_:
+            kinds = f"{self.rgb.dtype}, {self.depth_m.dtype} and {self.valid.dtype}"
+            raise LeadlineError(f"a prediction is 8-bit rgb, float depth_m and bool valid, got {kinds}: convert them")
 
     @property
     def intrinsics(self) -> NDArray[np.float32] | None:
@@ -110,11 +124,12 @@ class Prediction:
         """
         return find_floor(self.depth_m, self.valid, self.pinhole)
 
+    @checked
     def save(
         self,
         stem: str | Path,
         formats: Sequence[str] = ("depth", "color", "npz"),
-        max_triangles: int = MAX_TRIANGLES,
+        max_triangles: Count = MAX_TRIANGLES,
     ) -> list[Path]:
         """Write files named after `stem`.
 
@@ -127,13 +142,16 @@ class Prediction:
             The files.
 
         Raises:
-            LeadlineError: if a format is unknown, or shows what the model does not say.
-            OSError: if a file cannot be written; nothing of it stays.
+            LeadlineError: if a format is unknown or shows what the model does not say, or `stem` leads to no place for
+                files.
+            OSError: if a disk is full or the like; nothing of that file stays.
         """
         check_formats(formats)
         if set(formats) & set(IN_SPACE):
             _ = self.pinhole  # refused before the first file is written
         paths = output_paths(Path(stem), formats)
+        for path in paths:
+            require_target(path)
         for name, path in zip(formats, paths, strict=True):
             FORMATS[name][1](path, self, **({"max_triangles": max_triangles} if name == "glb" else {}))
         return paths
@@ -211,5 +229,11 @@ def check_formats(formats: Sequence[str], together: Sequence[str] = ()) -> None:
 
 
 def output_paths(stem: Path, formats: Sequence[str]) -> list[Path]:
-    """The file of each format for results that are named after `stem`; formats are keys of `FORMATS`."""
+    """The file of each format for results that are named after `stem`; formats are keys of `FORMATS`.
+
+    Raises:
+        LeadlineError: if `stem` ends in no name.
+    """
+    if stem.name in ("", ".."):
+        raise LeadlineError(f"wanted a folder and the beginning of the files' names, such as out/chair, got {stem}")
     return [stem.with_name(stem.name + FORMATS[name][0]) for name in formats]

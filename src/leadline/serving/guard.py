@@ -6,11 +6,14 @@ owner lets point here; and what is sent may be of any length, or name addresses 
 
 import ipaddress
 import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
+
+logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -55,6 +58,23 @@ class Guard:
         else:
             await self._pass_body(scope, headers, receive, send)
 
+    async def _answered(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on; what the application does not answer for an error is answered with that."""
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception as error:
+            if has_begun:
+                raise
+            logger.debug("%s", scope.get("path"), exc_info=True)
+            await _refuse(send, 500, brief(error))
+
     def is_own(self, host: str) -> bool:
         """Whether a Host header names this server: by its own name or, where it listens everywhere, by a number."""
         name = host.lower().rstrip(".")
@@ -70,7 +90,7 @@ class Guard:
             await _refuse(send, 413, too_long)
             return
         if is_form:
-            await self._app(scope, _counting(receive, most), send)
+            await self._answered(scope, _counting(receive, most), send)
             return
         try:
             body = await _whole(receive, most)
@@ -80,7 +100,7 @@ class Guard:
         except _TooLongError:
             await _refuse(send, 413, too_long)
         else:
-            await self._app(scope, _given(body, receive), send)
+            await self._answered(scope, _given(body, receive), send)
 
 
 class _TooLongError(Exception):

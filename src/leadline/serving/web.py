@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from leadline.backends import FEW_IMAGES, Backend
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.geometry import CameraSource
 from leadline.io import item_error, require_decodable, write_mesh_glb
 from leadline.prediction import FORMATS, Measurement, Point, at_size, open_metric_backend, predict, require_inside
@@ -261,10 +261,14 @@ def _predict(
 
 
 def _number(text: str | None) -> float | None:
+    if not text or not text.strip():
+        return None
     try:
-        return float(text.replace(",", ".")) if text and text.strip() else None
+        return float(text.replace(",", ".").replace("_", "no number"))  # of Python's 1_000
     except ValueError as error:
-        raise LeadlineError(f"a field of view and a focal length are numbers, got {text!r}: write 70, say") from error
+        raise LeadlineError(
+            f"a field of view and a focal length are numbers, got {brief(text)!r}: write 70, say"
+        ) from error
 
 
 def _short(stem: str) -> str:
@@ -312,7 +316,7 @@ def typed_points(text: str) -> list[Point]:
     except ValueError:
         places = []
     if len(places) not in (1, 2):
-        raise LeadlineError(f"wanted one or two points as column,row in pixels, got {text!r}: write {POINTS_HINT}")
+        raise LeadlineError(f"wanted one or two points as column,row, got {brief(text)!r}: write {POINTS_HINT}")
     return places
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from leadline.arguments import checked
 from leadline.training.settings import resolve_stages
 from leadline.training.stages import train_stages
 
 
+@checked
 def train(
     recipe: str,
     *,

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leadline.data import DataSettings
-from leadline.errors import LeadlineError, unknown_name
-from leadline.io import atomic_file, brief, read_toml, shown
+from leadline.errors import LeadlineError, brief, shown, unknown_name
+from leadline.io import atomic_file, read_toml
 from leadline.models import NO_WEIGHTS, ModelSettings
 
 logger = logging.getLogger(__name__)

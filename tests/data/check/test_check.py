@@ -356,6 +356,26 @@ def test_infinite_depth_is_told(root: Path):
     assert report.problems == () and report.notes == ("10.0% of the pixels are infinite, which is no depth",)
 
 
+def test_numbers_that_32_bits_cannot_hold_are_told_until_they_are_named(root: Path):
+    rows = read_rows(root)
+    for row in rows:
+        with Image.open(root / row["depth"]) as file:
+            values = np.asarray(file) / 1000
+        values[:6], values[6:12] = 1e300, np.inf
+        np.save(root / f"{row['id']}.npy", values)
+        row["depth"] = f"{row['id']}.npy"
+    write_rows(root, rows)
+    (root / "dataset.toml").write_text("")
+    told = "10.0% of the pixels are infinite or too large for 32-bit floats (up to 1e+300), which is no depth"
+    assert check_folder(root).notes == (told,)
+    (root / "dataset.toml").write_text("depth_invalid = [0, 1e300]")
+    assert check_folder(root).notes == ("5.0% of the pixels are infinite, which is no depth",)
+    for known in ("depth_invalid = [0, 1e300, inf]", "depth_max_m = 20"):
+        (root / "dataset.toml").write_text(known)
+        report = check_folder(root)
+        assert report.problems == () and report.notes == ()
+
+
 def test_confidence_above_millimetres_is_found(root: Path):
     rng = np.random.default_rng(0)
     change_depths(root, lambda mm: np.minimum(mm, 8000) | (rng.choice([0, 1, 7], mm.shape).astype(np.uint16) << 13))

@@ -276,7 +276,7 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
         stored_m, valid = without_masked(root, row, *to_metres(stored, info))
         picture = read_image(root / row["rgb"])
         depth_m = along_axis(root, row, info, picture, stored_m)
-        far = find_far_values(stored, stored_m, valid)
+        far = find_far_values(stored, stored_m, valid, info)
         step = int(np.gcd.reduce(stored[valid].astype(np.int64), initial=0)) if stored.dtype.kind in "ui" else 1
         return _Look(view_of(picture.rgb, depth_m, valid), far, step)
     except Exception as error:  # the others are still to be looked at

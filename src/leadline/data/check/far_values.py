@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.data.datasets.folder import MILLIMETRES, FolderInfo
+from leadline.data.datasets.folder import MILLIMETRES, FolderInfo, is_invalid
 
 CODES = {65535: "the largest number of 16 bits", 65504: "the largest number of 16-bit floats", 1e10: "Blender's"}
 """Stored values by which files say that nothing was hit."""
@@ -33,7 +33,8 @@ class FarValues(NamedTuple):
 
     num_pixels: int
     num_valid: int
-    num_infinite: int
+    num_infinite: int  # pixels whose depth is more than 32-bit floats hold, and that nothing says to be none
+    top_infinite: float  # the largest finite number that is stored in them; 0 where there is none
     top_m: float  # the largest valid depth; 0 where there is none
     top_stored: float  # what the file holds there
     num_top: int  # how many pixels have it
@@ -44,22 +45,36 @@ class FarValues(NamedTuple):
     num_agreeing: int  # of these, how many are of one surface by the low bits
 
 
-def find_far_values(stored: NDArray[Any], depth_m: NDArray[Any], valid: NDArray[np.bool_]) -> FarValues:
+def find_far_values(
+    stored: NDArray[Any], depth_m: NDArray[Any], valid: NDArray[np.bool_], info: FolderInfo
+) -> FarValues:
     """Count what tells of far values.
 
     Args:
         stored: the numbers of the file, (H, W).
         depth_m: metres along what is stored, (H, W).
         valid: which of them are depth, (H, W).
+        info: what they were read with.
     """
     values_m = depth_m[valid]
     top_m = float(values_m.max(initial=0))
     below_m = float(values_m[values_m < top_m].max(initial=0))
-    num_infinite = int(np.isinf(stored).sum()) if stored.dtype.kind == "f" else 0
+    infinite = _infinite(stored, info)
+    top_infinite = float(infinite[np.isfinite(infinite)].max(initial=0))
     top_stored = float(stored[valid][values_m.argmax()]) if values_m.size else 0.0
     num_top, num_beyond = int((values_m == top_m).sum()), int((values_m > FARTHEST_M).sum())
-    sizes = (valid.size, values_m.size, num_infinite)
+    sizes = (valid.size, values_m.size, infinite.size, top_infinite)
     return FarValues(*sizes, top_m, top_stored, num_top, below_m, num_beyond, *_confidence_pairs(stored, valid))
+
+
+def _infinite(stored: NDArray[Any], info: FolderInfo) -> NDArray[Any]:
+    """The stored numbers that are infinite as 32-bit metres, and neither marked as invalid nor beyond a limit."""
+    if stored.dtype.kind != "f" or info.depth_max_m is not None:
+        return stored[:0, :0].ravel()
+    with np.errstate(over="ignore"):
+        depth_m = stored.astype(np.float32) * np.float32(info.metres_per_unit(stored.dtype))
+    found: NDArray[Any] = stored[np.isinf(depth_m) & ~is_invalid(stored, info.depth_invalid)]
+    return found
 
 
 def _confidence_pairs(stored: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[int, int, int]:
@@ -83,7 +98,9 @@ def far_problems(maps: Sequence[FarValues], info: FolderInfo) -> tuple[list[str]
     problems, notes = ([found], []) if found else _top_value(maps)
     num_infinite, num_pixels = sum(one.num_infinite for one in maps), sum(one.num_pixels for one in maps)
     if num_infinite:
-        notes.append(f"{num_infinite / num_pixels:.1%} of the pixels are infinite, which is no depth")
+        top = max(one.top_infinite for one in maps)
+        too_large = f" or too large for 32-bit floats (up to {top:.5g})" if top else ""
+        notes.append(f"{num_infinite / num_pixels:.1%} of the pixels are infinite{too_large}, which is no depth")
     return problems, notes
 
 

@@ -15,12 +15,11 @@ from torch import Tensor
 from leadline.data.datasets.base import require_same_view, require_size, same_view
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.data.splits import PARTS
-from leadline.errors import LeadlineError, unknown_name
+from leadline.errors import LeadlineError, brief, unknown_name
 from leadline.geometry import Camera, CameraSource, choose_camera, depth_along_axis
 from leadline.io import (
     Picture,
     as_record,
-    brief,
     decode_image,
     read_image,
     read_npy,
@@ -165,14 +164,19 @@ def to_metres(value: NDArray[Any], info: FolderInfo) -> tuple[np.ndarray, np.nda
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and so no depth
         depth_m = value.astype(np.float32) * np.float32(info.metres_per_unit(value.dtype))
         depth_m += np.float32(info.depth_offset)
-    valid = ~_is_invalid(value, info.depth_invalid) & np.isfinite(depth_m) & (depth_m > 0)
+    valid = ~is_invalid(value, info.depth_invalid) & np.isfinite(depth_m) & (depth_m > 0)
     if info.depth_max_m is not None:
         valid &= depth_m <= np.float32(info.depth_max_m)
     return np.where(valid, depth_m, np.float32(0)), valid
 
 
-def _is_invalid(value: NDArray[Any], codes: float | tuple[float, ...]) -> NDArray[np.bool_]:
-    """Where a stored value is one of those that mean "no depth", as its own type of number holds them."""
+def is_invalid(value: NDArray[Any], codes: float | tuple[float, ...]) -> NDArray[np.bool_]:
+    """Where a stored value is one of those that mean "no depth", as its own type of number holds them.
+
+    Args:
+        value: the numbers of a file, any shape.
+        codes: those that mean it.
+    """
     listed = np.atleast_1d(np.asarray(codes, dtype=np.float64))
     if value.dtype.kind != "f":  # a code that the type cannot hold is nowhere; cast, it would be another's
         ends = np.iinfo(value.dtype)
