@@ -48,7 +48,7 @@ def checked(function: Function) -> Function:
 
     @wraps(function)
     def careful(*arguments: Any, **named: Any) -> Any:
-        bound = signature(function).bind(*arguments, **named)
+        bound = _signature(function).bind(*arguments, **named)
         bound.arguments.update(_converted(function, bound.arguments))
         return function(*bound.args, **bound.kwargs)
 
@@ -86,11 +86,14 @@ def _convert(check: Check, name: str, value: Any) -> Any:
         raise LeadlineError(f"{name} must be {check.wanted}, got {shown(value)}") from error
 
 
+_signature = cache(signature)
+
+
 @cache
 def _checks_of(annotated: Any) -> dict[str, Check]:
     """The check of each argument or field that has one."""
     checks = {}
-    for name, parameter in signature(annotated).parameters.items():
+    for name, parameter in _signature(annotated).parameters.items():
         check = _check_of(parameter.annotation)
         if check is not None:
             checks[name] = _list_of(check) if parameter.kind is Parameter.VAR_POSITIONAL else check
