@@ -279,13 +279,14 @@ def test_the_page_names_no_other_address() -> None:
 def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runtime that npm need not fetch."""
 
-    def fetched(folder: Path) -> Path:
+    def fetched(*_: str, folder: Path) -> Path:
+        (folder / "dist").mkdir()
         for members in static_page.RUNTIMES.values():
             for member in members.values():
-                (folder / member).write_bytes(member.encode())
+                (folder / "dist" / member).write_bytes(member.encode())
         return folder
 
-    monkeypatch.setattr(static_page, "_fetch_runtime", fetched)
+    monkeypatch.setattr(static_page, "fetch_package", lambda *package: fetched(*package[:-1], folder=package[-1]))
 
 
 def test_the_folder_holds_all_that_a_browser_needs(runtime: None, tmp_path: Path) -> None:
