@@ -18,6 +18,7 @@ from leadline.backends import WholeGraph, bundled_name, find_kind, whole_graph
 from leadline.errors import LeadlineError
 from leadline.io import atomic_folder, require_only, require_target
 from leadline.prediction import MAGMA_REVERSED
+from leadline.serving.look import DESCRIPTION, TITLE
 
 RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
 RUNTIME_SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
@@ -73,7 +74,8 @@ def _write_own(page: Path, settings: dict[str, Any]) -> None:
     own = files("leadline.serving") / "static"
     html = Template((own / "index.html").read_text(encoding="utf-8"))
     told = json.dumps(settings).replace("<", "\\u003c")
-    (page / "index.html").write_text(html.substitute(policy=POLICY, settings=told), encoding="utf-8")
+    filled = html.substitute(policy=POLICY, settings=told, title=TITLE, description=DESCRIPTION)
+    (page / "index.html").write_text(filled, encoding="utf-8")
     (page / "page.css").write_bytes((own / "page.css").read_bytes())
     sources = [(own / f"{name}.mjs").read_text(encoding="utf-8") for name in MODULES]
     (page / "page.js").write_text(one_script(sources), encoding="utf-8")
