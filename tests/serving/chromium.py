@@ -76,8 +76,8 @@ class Page:
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 90) -> None:
-        """Wait until an expression in the page is true."""
+    def wait(self, condition: str, seconds: float = 240) -> None:
+        """Wait until an expression in the page is true; on a busy machine it may take minutes."""
         end = time.monotonic() + seconds
         while not self.run(f"Boolean({condition})"):
             assert time.monotonic() < end, f"{condition} is not so after {seconds} s: {self.trouble()}"

@@ -116,3 +116,14 @@ def test_only_the_preview_is_another() -> None:
     page = b'<html><head>\n<meta\n property="og:title"\n content="x" /><meta name="viewport" content="y"></head></html>'
     found = with_preview(page)
     assert found.count(b"og:title") == 1 and found.endswith(b'<meta name="viewport" content="y"></head></html>')
+
+
+def test_of_photos_chosen_one_after_the_other_the_last_is_answered(address: str, tmp_path: Path) -> None:
+    with opened(address, tmp_path, 1280, 900) as page:
+        page.run("[...document.querySelectorAll('.gallery-item')].slice(1).forEach((each) => each.click())")
+        page.wait("document.querySelector('#photo img')?.src.endsWith('room_3.jpg')")
+        wait_for_answer(page, "(assumed)")
+        type_into(page, "Measure without", "a")  # which says whose depth it is
+        page.wait("!document.querySelector('#depth .progress-text, #depth .meta-text')")
+        press(page, "Measure")
+        wait_for_problem(page, "still the depth of room_3.")

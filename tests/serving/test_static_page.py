@@ -385,7 +385,7 @@ def opened(site: Path, folder: Path, width: int = 1280, height: int = 900) -> It
 def give(page: Page, photo: Path) -> None:
     page.run("document.getElementById('problem').textContent = ''")
     page.choose_file("#file", photo)
-    page.wait("document.body.matches('.answered:not(.busy)') || document.getElementById('problem').textContent", 240)
+    page.wait("document.body.matches('.answered:not(.busy)') || document.getElementById('problem').textContent")
 
 
 def text(page: Page, part: str) -> str:
@@ -469,7 +469,7 @@ def test_what_the_visitor_gives_is_taken_and_what_is_wrong_is_told(site: Path, p
         give(page, photo)
         page.run("document.getElementById('fov').value = '90'")
         page.click("#camera button")
-        page.wait("document.body.matches('.answered:not(.busy)')", 240)
+        page.wait("document.body.matches('.answered:not(.busy)')")
         assert text(page, "focal") == "focal length 320 px (given)"  # half of 640 px, seen under 45 degrees
         wanted = predict(photo, "fast", fov_deg=90)
         assert lengths(text(page, "summary")) == pytest.approx([round(each, 2) for each in wanted.summary], abs=0.011)
@@ -531,5 +531,5 @@ def test_a_mistake_takes_nothing_away(site: Path, photo: Path, tmp_path: Path) -
         for typed, told in (("60,5", "(given)"), ("", "(EXIF)")):
             page.run(f"document.getElementById('fov').value = {typed!r}")
             page.click("#camera button")
-            page.wait(f"document.getElementById('focal').textContent.includes({told!r})", 240)
+            page.wait(f"document.getElementById('focal').textContent.includes({told!r})")
             assert text(page, "problem") == ""

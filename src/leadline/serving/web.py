@@ -229,7 +229,13 @@ def _connect(it: SimpleNamespace, ask: Callable[..., Answer], write: Callable[..
     tried = it.examples.click(lambda sample: sample[0], it.examples, it.picture, api_visibility="private", queue=False)
     for start in (it.picture.input, tried.then, it.predict.click, it.fov_deg.submit, it.focal_px.submit):
         looked = start(
-            look, [it.shown, *asked], answer, api_visibility="private", show_progress_on=it.depth, **one_by_one
+            look,
+            [it.shown, *asked],
+            answer,
+            api_visibility="private",
+            show_progress_on=it.depth,
+            trigger_mode="always_last",  # else what is chosen before an answer is there would have none
+            **one_by_one,
         )
         looked.then(lambda made: made or gr.skip(), it.made, it.surface, api_visibility="private", queue=False)
     measured = [it.shown, it.depth, it.words, it.problem]
