@@ -226,17 +226,10 @@ def _connect(it: SimpleNamespace, ask: Callable[..., Answer], write: Callable[..
         return _or_kept(lambda: (write(shown, formats),), shown, 1)
 
     answer = [it.shown, it.depth, it.error, it.words, it.files, it.surface, it.made, it.problem]
-    tried = it.examples.click(lambda sample: sample[0], it.examples, it.picture, api_visibility="private", queue=False)
+    at_last = {"api_visibility": "private", "trigger_mode": "always_last"}  # else a choice made too soon is passed over
+    tried = it.examples.click(lambda sample: sample[0], it.examples, it.picture, queue=False, **at_last)
     for start in (it.picture.input, tried.then, it.predict.click, it.fov_deg.submit, it.focal_px.submit):
-        looked = start(
-            look,
-            [it.shown, *asked],
-            answer,
-            api_visibility="private",
-            show_progress_on=it.depth,
-            trigger_mode="always_last",  # else what is chosen before an answer is there would have none
-            **one_by_one,
-        )
+        looked = start(look, [it.shown, *asked], answer, show_progress_on=it.depth, **one_by_one, **at_last)
         looked.then(lambda made: made or gr.skip(), it.made, it.surface, api_visibility="private", queue=False)
     measured = [it.shown, it.depth, it.words, it.problem]
     quietly = {"api_visibility": "private", "show_progress": "hidden"}
