@@ -18,6 +18,7 @@ _FLAGS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-fir
 _QUIET = ["--disable-background-networking", "--disable-component-update", "--enable-unsafe-swiftshader"]
 TROUBLE = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
 """Events of which a page without faults has none."""
+_KEY_CODES = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 _BOX = """(part) => {
   part.scrollIntoView({ block: "center" });
   const box = part.getBoundingClientRect();
@@ -75,8 +76,8 @@ class Page:
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 90) -> None:
-        """Wait until an expression in the page is true."""
+    def wait(self, condition: str, seconds: float = 240) -> None:
+        """Wait until an expression in the page is true; on a busy machine it may take minutes."""
         end = time.monotonic() + seconds
         while not self.run(f"Boolean({condition})"):
             assert time.monotonic() < end, f"{condition} is not so after {seconds} s: {self.trouble()}"
@@ -104,6 +105,13 @@ class Page:
                 buttons=int(kind != "Released"),
                 clickCount=1,
             )
+
+    def press(self, *keys: str, shift: bool = False) -> None:
+        """Press keys, by the names that JavaScript gives them, wherever the focus is."""
+        for key in keys:
+            for kind in ("rawKeyDown", "keyUp"):
+                code = _KEY_CODES.get(key, 0)
+                self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, modifiers=8 * shift)
 
     def screenshot(self, path: Path, whole: bool = False) -> None:
         """Write what is seen as PNG."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
+from axe import grave_violations
 from chromium import CHROMIUM, Page, browser
 from PIL import Image, ImageCms
 from PIL.TiffImagePlugin import IFDRational
@@ -107,6 +108,17 @@ def test_sizes_and_focal_lengths_are_those_of_numpy() -> None:
             wanted = view.view_size(float("nan") if focal_px is None else focal_px, height, width)
             assert (found["height"], found["width"]) == wanted[:2]
             assert found["scale"] == pytest.approx(wanted.scale, rel=1e-9)
+
+
+@needs_node
+def test_a_typed_field_of_view_may_have_a_comma() -> None:
+    script = """return ["70", " 70,5 ", "", "0", "wide", "180"].map((text) => {
+      try { return camera.typedFovDeg(text); } catch (error) { return error.message; }
+    });"""
+    *good, zero, wide, half = in_node(script)
+    assert good == [70, 70.5, None]
+    assert wide == 'a field of view lies between 0 and 180 degrees, got "wide": write 70, say'
+    assert 'got "0"' in zero and 'got "180"' in half
 
 
 @needs_node
@@ -279,13 +291,14 @@ def test_the_page_names_no_other_address() -> None:
 def runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """A runtime that npm need not fetch."""
 
-    def fetched(folder: Path) -> Path:
+    def fetched(*_: str, folder: Path) -> Path:
+        (folder / "dist").mkdir()
         for members in static_page.RUNTIMES.values():
             for member in members.values():
-                (folder / member).write_bytes(member.encode())
+                (folder / "dist" / member).write_bytes(member.encode())
         return folder
 
-    monkeypatch.setattr(static_page, "_fetch_runtime", fetched)
+    monkeypatch.setattr(static_page, "fetch_package", lambda *package: fetched(*package[:-1], folder=package[-1]))
 
 
 def test_the_folder_holds_all_that_a_browser_needs(runtime: None, tmp_path: Path) -> None:
@@ -297,6 +310,7 @@ def test_the_folder_holds_all_that_a_browser_needs(runtime: None, tmp_path: Path
     html = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     found = re.search(r'id="settings">(.*?)</script>', html)
     assert found is not None and "$" not in html and str(tmp_path) not in html
+    assert "<title>leadline: metric" in html and '"og:title" content="leadline' in html
     settings = json.loads(found[1])
     assert settings["name"] == "fast" and settings["view"]["width"] == 266 and len(settings["colors"]) == 6 * 256
     assert "connect-src data: blob:" in html and "default-src 'none'" in html
@@ -371,7 +385,7 @@ def opened(site: Path, folder: Path, width: int = 1280, height: int = 900) -> It
 def give(page: Page, photo: Path) -> None:
     page.run("document.getElementById('problem').textContent = ''")
     page.choose_file("#file", photo)
-    page.wait("document.body.matches('.answered:not(.busy)') || document.getElementById('problem').textContent", 240)
+    page.wait("document.body.matches('.answered:not(.busy)') || document.getElementById('problem').textContent")
 
 
 def text(page: Page, part: str) -> str:
@@ -455,10 +469,67 @@ def test_what_the_visitor_gives_is_taken_and_what_is_wrong_is_told(site: Path, p
         give(page, photo)
         page.run("document.getElementById('fov').value = '90'")
         page.click("#camera button")
-        page.wait("document.body.matches('.answered:not(.busy)')", 240)
+        page.wait("document.body.matches('.answered:not(.busy)')")
         assert text(page, "focal") == "focal length 320 px (given)"  # half of 640 px, seen under 45 degrees
         wanted = predict(photo, "fast", fov_deg=90)
         assert lengths(text(page, "summary")) == pytest.approx([round(each, 2) for each in wanted.summary], abs=0.011)
         before = page.run("document.getElementById('picture').toDataURL()")
         page.click(".views label:last-child")
         assert page.run("document.getElementById('picture').toDataURL()") != before
+
+
+PRESSED = """(() => {
+  const surface = document.getElementById("surface");
+  surface.dispatchEvent(new KeyboardEvent("keydown", { key: "%s" }));
+  return surface.toDataURL();
+})()"""
+"""What the surface shows at once after a key."""
+
+
+@pytest.mark.parametrize("window", [(1280, 900), (390, 844)], ids=["desk", "phone"])
+def test_everyone_can_read_the_page_and_measure_by_keys(
+    site: Path, photo: Path, tmp_path: Path, window: tuple[int, int]
+) -> None:
+    with opened(site, tmp_path, *window) as page:
+        assert grave_violations(page) == []
+        give(page, photo)
+        assert page.run("document.getElementById('picture').ariaLabel") == f"Depth in colours: {text(page, 'summary')}"
+        page.press("Tab", "Tab")  # the choice of a photo, the depth
+        assert text(page, "result").startswith("Arrow keys move the cross")
+        page.press("Enter")
+        wanted = predict(photo, "fast")
+        middle = (320.0, 240.0)
+        assert lengths(text(page, "result"))[0] == pytest.approx(depth_at(wanted, middle).metres, abs=0.03)
+        page.press(*["ArrowLeft"] * 20, "ArrowDown")  # steps of 640 / 100 px, upwards rounded
+        page.press("ArrowDown", shift=True)
+        page.press("Enter")
+        apart = distance_between(wanted, middle, (320.0 - 20 * 7, 240.0 + 7 + 1))
+        assert lengths(text(page, "result"))[0] == pytest.approx(apart.metres, abs=0.03)
+        assert grave_violations(page) == []
+
+        turned = [page.run(PRESSED % key) for key in ("Home", "ArrowRight", "+", "Home")]
+        assert turned[0] == turned[3] and len(set(turned)) == 3
+
+
+def test_a_mistake_takes_nothing_away(site: Path, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    with opened(site, tmp_path) as page:
+        give(page, photo)
+        page.click("#points", 0.3, 0.5)
+        seen = [text(page, "summary"), text(page, "result"), page.run("document.getElementById('picture').toDataURL()")]
+        page.run("document.getElementById('fov').value = 'wide'")
+        page.click("#camera button")
+        page.wait("document.getElementById('problem').textContent")
+        assert text(page, "problem").endswith('got "wide": write 70, say') and grave_violations(page) == []
+        give(page, tmp_path / "notes.txt")
+        assert text(page, "problem") == "this browser cannot read notes.txt: save it as JPEG or PNG"
+        assert seen == [
+            text(page, "summary"),
+            text(page, "result"),
+            page.run("document.getElementById('picture').toDataURL()"),
+        ]
+        for typed, told in (("60,5", "(given)"), ("", "(EXIF)")):
+            page.run(f"document.getElementById('fov').value = {typed!r}")
+            page.click("#camera button")
+            page.wait(f"document.getElementById('focal').textContent.includes({told!r})")
+            assert text(page, "problem") == ""

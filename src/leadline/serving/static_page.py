@@ -18,6 +18,7 @@ from leadline.backends import WholeGraph, bundled_name, find_kind, whole_graph
 from leadline.errors import LeadlineError
 from leadline.io import atomic_folder, require_only, require_target
 from leadline.prediction import MAGMA_REVERSED
+from leadline.serving.look import DESCRIPTION, TITLE
 
 RUNTIME, RUNTIME_VERSION = "onnxruntime-web", "1.30.0"
 RUNTIME_SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
@@ -58,7 +59,7 @@ def write_static_page(model: str | Path, folder: Path) -> None:
         raise LeadlineError(f"a page that needs no server runs leadline's own models, got {model}: name one of them")
     graph = whole_graph(name)
     with TemporaryDirectory(prefix="leadline-") as temporary:
-        runtime = _fetch_runtime(Path(temporary))
+        runtime = fetch_package(RUNTIME, RUNTIME_VERSION, RUNTIME_SHA512, Path(temporary)) / "dist"
         with atomic_folder(folder) as page:
             _write_own(page, _settings(graph, bundled_name(name) or Path(name).name))
             (page / "model.js").write_text(_packed({"model.onnx": graph.network}), encoding="ascii")
@@ -73,7 +74,8 @@ def _write_own(page: Path, settings: dict[str, Any]) -> None:
     own = files("leadline.serving") / "static"
     html = Template((own / "index.html").read_text(encoding="utf-8"))
     told = json.dumps(settings).replace("<", "\\u003c")
-    (page / "index.html").write_text(html.substitute(policy=POLICY, settings=told), encoding="utf-8")
+    filled = html.substitute(policy=POLICY, settings=told, title=TITLE, description=DESCRIPTION)
+    (page / "index.html").write_text(filled, encoding="utf-8")
     (page / "page.css").write_bytes((own / "page.css").read_bytes())
     sources = [(own / f"{name}.mjs").read_text(encoding="utf-8") for name in MODULES]
     (page / "page.js").write_text(one_script(sources), encoding="utf-8")
@@ -109,24 +111,33 @@ def _packed(contents: dict[str, bytes]) -> str:
     return "".join(f'leadlinePacked["{name}"] = "{text}";\n' for name, text in coded.items())
 
 
-def _fetch_runtime(folder: Path) -> Path:
-    """Fetch what runs the network in a browser into a folder, by npm, which keeps a copy for the next time.
+def fetch_package(name: str, version: str, sha512: str, folder: Path) -> Path:
+    """Fetch what runs in a browser by npm, which keeps a copy for the next time.
+
+    Args:
+        name: the package.
+        version: which of it.
+        sha512: of npm's archive of that version, in base64.
+        folder: where it is written.
 
     Returns:
-        Where its scripts are.
+        Where its files are.
+
+    Raises:
+        LeadlineError: if there is no npm, it cannot fetch that, or fetches something else.
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise LeadlineError(f"the page needs {RUNTIME}, which npm fetches, and there is no npm: install Node.js")
-    package = f"{RUNTIME}@{RUNTIME_VERSION}"
+        raise LeadlineError(f"the page needs {name}, which npm fetches, and there is no npm: install Node.js")
+    package = f"{name}@{version}"
     options = ["--ignore-scripts", "--prefer-offline", "--silent", "--pack-destination", str(folder)]
     done = subprocess.run([npm, "pack", package, *options], capture_output=True, text=True, check=False)
-    archive = folder / f"{RUNTIME}-{RUNTIME_VERSION}.tgz"
+    archive = folder / f"{name}-{version}.tgz"
     if done.returncode or not archive.is_file():
         raise LeadlineError(f"npm cannot fetch {package}: try `npm pack {package}`, which says why")
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    if digest != RUNTIME_SHA512:
+    if digest != sha512:
         raise LeadlineError(f"npm fetched another {package} than the one known here: check where it fetches from")
     with tarfile.open(archive) as members:
         members.extractall(folder, filter="data")
-    return folder / "package" / "dist"
+    return folder / "package"

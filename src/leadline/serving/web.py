@@ -4,12 +4,15 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
+from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 from PIL import Image
@@ -20,6 +23,7 @@ from leadline.geometry import CameraSource
 from leadline.io import item_error, require_decodable, write_mesh_glb
 from leadline.prediction import FORMATS, Measurement, Point, at_size, open_metric_backend, predict, require_inside
 from leadline.serving.guard import MAX_UPLOAD_BYTES, Guard
+from leadline.serving.look import CSS, SCRIPT, TITLE, LinkPreview, theme
 from leadline.serving.view import ViewState, click, describe, draw_expected_error, draw_points, show
 
 MAX_PIXELS = 12_000_000
@@ -54,25 +58,7 @@ FINER = "Finer detail in large images (several times slower)"
 HEIGHT_PX = 480
 UNKNOWN = "from EXIF, if present"
 BUTTONS = ["download", "fullscreen"]  # without the one that sends the image to a hub
-PHONE_CSS = """
-@media (max-width: 640px) {
-  #photo, #photo .image-container { height: 220px !important; min-height: 0 !important; }
-}
-"""
-"""On a phone the depth is seen below the photo without scrolling."""
-NAMED_JS = """() => {
-  document.documentElement.lang = "en";
-  const name = () => {
-    for (const image of document.querySelectorAll("img:not([alt]), img[alt='']")) {
-      image.alt = image.closest(".block")?.querySelector("label")?.innerText.trim() || "Example photo";
-    }
-  };
-  new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
-  name();
-}"""
-"""Gradio's images have no words for those who do not see them: they get those of their label."""
 BACKGROUND = (0.85, 0.85, 0.85, 1.0)
-TITLE = "leadline: metric depth from a single image"
 GONE = "there is no prediction yet: choose an image and press Predict"
 
 Answer = tuple[ViewState | None, Image.Image | None, Image.Image | None, str | None, str]
@@ -101,15 +87,16 @@ def served_page(model: str | Path, host: str, port: int, host_names: Sequence[st
     _pass_no_proxy(host)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # gradio would tell its makers of each start
     try:
-        import gradio
         from starlette.middleware import Middleware
+
+        colors = theme()
     except ImportError as error:
         raise LeadlineError('the page needs gradio: pip install "leadline[app]"') from error
     _require_free(host, port)
     with TemporaryDirectory(prefix="leadline-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "gradio"))  # visitors' images go with the page
         page = build_page(open_metric_backend(model, FEW_IMAGES), str(model), Path(folder))
-        guard = Middleware(Guard, host=host, names=host_names)
+        before = [Middleware(Guard, host=host, names=host_names), Middleware(LinkPreview)]
         page.launch(
             server_name=host,
             server_port=port,
@@ -120,11 +107,10 @@ def served_page(model: str | Path, host: str, port: int, host_names: Sequence[st
             footer_links=["api"],
             max_file_size=MAX_UPLOAD_BYTES,
             show_error=True,  # with its reason, also to programs
-            app_kwargs={"middleware": [guard]},
-            css=PHONE_CSS,
-            js=NAMED_JS,
-            # Other fonts would be fetched.
-            theme=gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
+            app_kwargs={"middleware": before},
+            css=CSS,
+            js=SCRIPT,
+            theme=colors,
         )
         try:
             with _clearing(Path(folder)):
@@ -158,72 +144,128 @@ def build_page(backend: Backend, name: str, folder: Path) -> Any:
     """
     import gradio as gr
 
+    drawn = partial(gr.Image, format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEARED_EVERY_S, KEPT_S)) as page:
         gr.Markdown(f"# leadline\nHow far is what a photo shows, in metres? Choose a photo. The model is `{name}`.")
-        shown = gr.State(time_to_live=KEPT_S)
+        it = SimpleNamespace(shown=gr.State(time_to_live=KEPT_S), made=gr.State(time_to_live=KEPT_S))
         with gr.Row():
             with gr.Column():
                 # Neither converted nor turned: its EXIF block tells the focal length.
-                picture = gr.Image(
+                it.picture = gr.Image(
                     label="Image", type="filepath", image_mode=None, height=HEIGHT_PX, buttons=[], elem_id="photo"
                 )
                 # Gradio would open it, and call one that it cannot read "Error".
-                picture.preprocess = partial(_uploaded, Path(picture.GRADIO_CACHE))
-                examples = gr.Examples([[str(path)] for path in EXAMPLES], picture, label="Or try one of these")
+                it.picture.preprocess = partial(_uploaded, Path(it.picture.GRADIO_CACHE))
+                # Not Examples: they put another component in the place of this one.
+                it.examples = gr.Dataset(
+                    components=[it.picture], samples=[[str(path)] for path in EXAMPLES], label="Or try one of these"
+                )
             with gr.Column():
-                depth = gr.Image(label="Depth", format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
-                words = gr.Markdown()
+                it.problem = gr.HTML(elem_id="problem")
+                it.depth = drawn(label="Depth", elem_id="depth")
+                it.words = gr.Markdown(elem_id="words")
                 with gr.Row():
-                    points = gr.Textbox(
+                    it.points = gr.Textbox(
                         label="Measure without a mouse: column,row of one or two points of the image, pixels",
                         placeholder=POINTS_HINT,
                         scale=3,
                     )
-                    measured = gr.Button("Measure", scale=1)
+                    it.measure = gr.Button("Measure", scale=1)
         with gr.Row():
-            fov_deg = gr.Textbox(label="Horizontal field of view, degrees", placeholder=UNKNOWN)
-            focal_px = gr.Textbox(label="or focal length, pixels", placeholder=UNKNOWN)
+            it.fov_deg = gr.Textbox(label="Horizontal field of view, degrees", placeholder=UNKNOWN)
+            it.focal_px = gr.Textbox(label="or focal length, pixels", placeholder=UNKNOWN)
             with gr.Column():
-                tiled = gr.Checkbox(label=FINER, visible=backend.working_size is not None)
-                button = gr.Button("Predict", variant="primary")
+                it.tiled = gr.Checkbox(label=FINER, visible=backend.working_size is not None)
+                it.predict = gr.Button("Predict", variant="primary")
         with gr.Row():
             # Not in a tab, and not from a generator: gradio 6 then leaves it blank.
-            surface = gr.Model3D(
-                label="Surface: drag to turn it, wheel or pinch to come nearer",
+            it.surface = gr.Model3D(
+                label="Surface: drag or pinch to look around",
                 height=HEIGHT_PX,
                 clear_color=BACKGROUND,
+                elem_id="surface",
             )
-            error = gr.Image(label="Expected error", format="png", interactive=False, height=HEIGHT_PX, buttons=BUTTONS)
+            it.error = drawn(label="Expected error", elem_id="error")
         with gr.Row():
             with gr.Column():
                 kinds = [(FILE_KINDS[name], name) for name in FORMATS]
-                formats = gr.CheckboxGroup(kinds, value=["depth", "npz"], label="Files to download")
-                write = gr.Button("Download")
-            files = gr.Files(label="Files at the size of the image, 12 megapixels at most", interactive=False)
-
-        def measure(shown: ViewState | None, event: gr.SelectData) -> tuple[ViewState, Image.Image, str]:
-            return _measure(shown, event.index)
-
-        answer = [shown, depth, error, surface, words]
-        asked = partial(_predict, backend, folder), [picture, fov_deg, focal_px, tiled], answer
-        # Of another image nothing stays; of the same the last answer does, until there is a better one.
-        for chosen in (picture.input, examples.load_input_event.then):
-            cleared = chosen(lambda: (*NOTHING, None), outputs=[*answer, files], api_visibility="private", queue=False)
-            cleared.then(*asked, api_visibility="private", show_progress_on=depth)
-        # Gradio 6 leaves the second surface blank unless the first was taken away.
-        emptied = button.click(lambda: None, outputs=surface, api_visibility="private", queue=False)
-        emptied.then(*asked, api_name="predict", show_progress_on=depth)
-        gr.on(
-            [measured.click, points.submit],
-            _measure_typed,
-            [shown, points],
-            [shown, depth, words],
-            api_visibility="private",
-            show_progress="hidden",
-        )
-        depth.select(measure, shown, [shown, depth, words], api_visibility="private", show_progress="hidden")
-        write.click(partial(_write, folder), [shown, formats], files, api_name="files")
+                it.formats = gr.CheckboxGroup(kinds, value=["depth", "npz"], label="Files to download")
+                it.write = gr.Button("Download")
+            it.files = gr.Files(
+                label="Files at the size of the image, 12 megapixels at most", interactive=False, elem_id="files"
+            )
+        _connect(it, partial(_predict, backend, folder), partial(_write, folder))
     return page
+
+
+def _connect(it: SimpleNamespace, ask: Callable[..., Answer], write: Callable[..., list[str]]) -> None:
+    """What the parts of the page do: for programs with errors, for people so that a mistake takes nothing away.
+
+    Args:
+        it: the parts by name.
+        ask: answers an image, two fields and a choice.
+        write: writes files of what is shown.
+    """
+    import gradio as gr
+
+    one_by_one = {"concurrency_limit": 1, "concurrency_id": "model"}  # whoever asks
+    asked = [it.picture, it.fov_deg, it.focal_px, it.tiled]
+    gr.on([], ask, asked, [it.shown, it.depth, it.error, it.surface, it.words], api_name="predict", **one_by_one)
+    gr.on([], write, [it.shown, it.formats], it.files, api_name="files")
+
+    def look(shown: ViewState | None, path: str | None, *given: Any) -> tuple[Any, ...]:
+        return _or_kept(lambda: _surface_apart(ask(_chosen(path), *given)), shown, 7)
+
+    def measure(shown: ViewState | None, event: gr.SelectData) -> tuple[Any, ...]:
+        return _or_kept(lambda: _measure(shown, event.index), shown, 3)
+
+    def measure_typed(shown: ViewState | None, text: str) -> tuple[Any, ...]:
+        return _or_kept(lambda: _measure_typed(shown, text), shown, 3)
+
+    def download(shown: ViewState | None, formats: list[str]) -> tuple[Any, ...]:
+        return _or_kept(lambda: (write(shown, formats),), shown, 1)
+
+    answer = [it.shown, it.depth, it.error, it.words, it.files, it.surface, it.made, it.problem]
+    at_last = {"api_visibility": "private", "trigger_mode": "always_last"}  # else a choice made too soon is passed over
+    tried = it.examples.click(lambda sample: sample[0], it.examples, it.picture, queue=False, **at_last)
+    for start in (it.picture.input, tried.then, it.predict.click, it.fov_deg.submit, it.focal_px.submit):
+        looked = start(look, [it.shown, *asked], answer, show_progress_on=it.depth, **one_by_one, **at_last)
+        looked.then(lambda made: made or gr.skip(), it.made, it.surface, api_visibility="private", queue=False)
+    measured = [it.shown, it.depth, it.words, it.problem]
+    quietly = {"api_visibility": "private", "show_progress": "hidden"}
+    it.depth.select(measure, it.shown, measured, **quietly)
+    gr.on([it.measure.click, it.points.submit], measure_typed, [it.shown, it.points], measured, **quietly)
+    it.write.click(download, [it.shown, it.formats], [it.files, it.problem], api_visibility="private")
+
+
+def _chosen(path: str | None) -> str:
+    with _mistakes_shown():
+        if path is None:
+            raise LeadlineError("there is no photo: choose one")
+        return path
+
+
+def _surface_apart(answer: Answer) -> tuple[Any, ...]:
+    """An answer without its surface, no files, and the surface by itself: one that is there is to be taken away first.
+
+    Gradio 6 leaves the second one blank otherwise.
+    """
+    shown, depth, error, surface, words = answer
+    return shown, depth, error, words, None, None, surface
+
+
+def _or_kept(work: Callable[[], tuple[Any, ...]], shown: ViewState | None, num_outputs: int) -> tuple[Any, ...]:
+    """What some work answers, and no problem; after a mistake what is shown is left, and the problem is told."""
+    import gradio
+
+    try:
+        return (*work(), "")
+    except gradio.Error as mistake:
+        if mistake.print_exception:
+            traceback.print_exception(mistake)
+        still = "" if shown is None else f"What is shown is still the depth of {shown.name}."
+        told = f'<p role="alert" data-at="{time.monotonic_ns()}">{escape(mistake.message)}. {escape(still)}</p>'
+        return (*[gradio.skip()] * num_outputs, told)
 
 
 def _predict(

@@ -52,6 +52,14 @@ export function cameraOf(focalPx, source, { width, height }) {
 export const focalPxFromFov = (fovDeg, widthPx) => widthPx / 2 / Math.tan((fovDeg * Math.PI) / 360);
 export const fovDegFromFocal = (focalPx, widthPx) => (Math.atan(widthPx / 2 / focalPx) * 360) / Math.PI;
 
+/** The field of view in degrees that somebody types, whose comma is a point; null where nothing is typed. */
+export function typedFovDeg(text) {
+  const fovDeg = Number(text.replace(",", "."));
+  if (!text.trim()) return null;
+  if (fovDeg > 0 && fovDeg < 180) return fovDeg;
+  throw new Error(`a field of view lies between 0 and 180 degrees, got "${text}": write 70, say`);
+}
+
 /** Focal length that an image is taken to have where its own is unknown; null if the training images' is. */
 export function assumedFocalPx(view, size) {
   return view.focal_px === null ? null : view.focal_px / enlargement(size, usualSize(view, size));

@@ -1,6 +1,6 @@
 // The page: an image in; its depth to see, to measure in, to turn and to keep. Nothing leaves it.
 
-import { assumedFocalPx, cameraOf, focalPxFromExif, focalPxFromFov, fovDegFromFocal } from "./camera.mjs";
+import { assumedFocalPx, cameraOf, focalPxFromExif, focalPxFromFov, fovDegFromFocal, typedFovDeg } from "./camera.mjs";
 import { depthPng, pointsPly, surfaceGlb } from "./files.mjs";
 import { colorize, depthAt, depthLimits, distanceBetween, summarize, ticks, words } from "./measure.mjs";
 import { openNetwork, predict } from "./network.mjs";
@@ -10,6 +10,8 @@ const MAX_PIXELS = 4096 * 3072; // of most phones' photos; more would not fit in
 const SHOWN_PX = 1024;
 const SURFACE_VERTICES = 250_000;
 const TICK_PX = 64;
+const CROSS_STEPS = 100; // from one end of the longer side to the other
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const FILES = { png: ["_depth.png", depthPng], ply: [".ply", pointsPly], glb: [".glb", surfaceGlb] };
 
 const settings = JSON.parse(document.getElementById("settings").textContent);
@@ -18,7 +20,7 @@ const part = (id) => document.getElementById(id);
 const surface = new SurfaceView(part("surface"));
 const network = openNetwork();
 let last = Promise.resolve();
-let shown = null; // the last prediction, what is drawn of it, and the points that were clicked
+let shown = null; // the last prediction, what is drawn of it, the points measured at, and where the keys' cross is
 
 /** Read an image file, upright and on white, and its focal length. */
 async function readImage(file) {
@@ -67,13 +69,15 @@ function show(prediction) {
   const small = everyNth(depth, Math.ceil(Math.max(depth.width, depth.height) / SHOWN_PX));
   const limits = depthLimits(small.values);
   const colors = new ImageData(colorize(small.values, limits, palette), small.width, small.height);
-  shown = { ...prediction, colors, limits, points: [] };
+  const [near, median, far] = summarize(depth.values).map((metres) => metres.toFixed(2));
+  const summary = `near ${near} m, median ${median} m, far ${far} m`;
+  const cross = [Math.floor(depth.width / 2), Math.floor(depth.height / 2)];
+  shown = { ...prediction, colors, limits, summary, cross, points: [], found: "" };
   document.body.classList.add("answered");
   drawPicture();
   drawScale();
   drawPoints();
-  const [near, median, far] = summarize(depth.values).map((metres) => metres.toFixed(2));
-  part("summary").textContent = `near ${near} m, median ${median} m, far ${far} m`;
+  part("summary").textContent = summary;
   part("result").textContent = "Click or tap a point to measure it.";
   if (camera) {
     part("fov").value = fovDegFromFocal(camera.focalPx, image.width).toFixed(1);
@@ -105,8 +109,10 @@ function drawPicture() {
   const canvas = part("picture");
   [canvas.width, canvas.height] = [shown.colors.width, shown.colors.height];
   const context = canvas.getContext("2d");
-  if (part("photo").checked) context.drawImage(shown.image.canvas, 0, 0, canvas.width, canvas.height);
+  const photo = part("photo").checked;
+  if (photo) context.drawImage(shown.image.canvas, 0, 0, canvas.width, canvas.height);
   else context.putImageData(shown.colors, 0, 0);
+  canvas.ariaLabel = photo ? `The photo ${shown.image.stem}` : `Depth in colours: ${shown.summary}`;
 }
 
 function drawScale() {
@@ -126,49 +132,80 @@ function drawScale() {
   part("ticks").replaceChildren(...labels);
 }
 
-/** Measure where was clicked: a depth, after one point the distance from there; a third starts anew. */
+/** Measure where was clicked. */
 function click(event) {
   if (!shown) return;
   const { width, height } = shown.depth;
   const box = event.currentTarget.getBoundingClientRect();
-  const along = (share, side) => Math.min(Math.max(share * side - 0.5, 0), side - 1);
-  const point = [
-    along((event.clientX - box.left) / box.width, width),
-    along((event.clientY - box.top) / box.height, height),
-  ];
-  shown.points = shown.points.length === 1 && shown.camera ? [...shown.points, point] : [point];
-  const two = shown.points.length === 2;
-  const found = words(two ? distanceBetween(shown, ...shown.points) : depthAt(shown, point));
-  const strong = document.createElement("strong");
-  strong.textContent = found;
-  const next = shown.camera ? "; a second point gives the distance" : "";
-  part("result").replaceChildren(strong, two ? " from point to point" : ` away along the optical axis${next}`);
-  drawPoints(found);
+  shown.cross = within([
+    ((event.clientX - box.left) / box.width) * width - 0.5,
+    ((event.clientY - box.top) / box.height) * height - 0.5,
+  ]);
+  measure();
 }
 
-function drawPoints(found) {
+/** Move the cross by the arrow keys, pixel by pixel with Shift; measure there by Enter or the space bar. */
+function press(event) {
+  const arrow = ARROWS[event.key];
+  if (!shown || !(arrow || event.key === "Enter" || event.key === " ")) return;
+  event.preventDefault();
+  if (!arrow) return measure();
+  const { width, height } = shown.depth;
+  const step = event.shiftKey ? 1 : Math.ceil(Math.max(width, height) / CROSS_STEPS);
+  shown.cross = within(shown.cross.map((at, axis) => at + step * arrow[axis]));
+  drawPoints();
+}
+
+function within(point) {
+  return point.map((at, axis) => Math.min(Math.max(at, 0), [shown.depth.width, shown.depth.height][axis] - 1));
+}
+
+/** Measure at the cross: a depth, after one point the distance from there; a third starts anew. */
+function measure() {
+  const point = shown.cross;
+  shown.points = shown.points.length === 1 && shown.camera ? [...shown.points, point] : [point];
+  const two = shown.points.length === 2;
+  shown.found = words(two ? distanceBetween(shown, ...shown.points) : depthAt(shown, point));
+  const strong = document.createElement("strong");
+  strong.textContent = shown.found;
+  const next = shown.camera ? "; a second point gives the distance" : "";
+  part("result").replaceChildren(strong, two ? " from point to point" : ` away along the optical axis${next}`);
+  drawPoints();
+}
+
+function drawPoints() {
   const canvas = part("points");
   [canvas.width, canvas.height] = [canvas.clientWidth * devicePixelRatio, canvas.clientHeight * devicePixelRatio];
   const context = canvas.getContext("2d");
   const { width, height } = shown.depth;
-  const places = shown.points.map(([x, y]) => {
-    return [((x + 0.5) / width) * canvas.width, ((y + 0.5) / height) * canvas.height];
-  });
+  const place = ([x, y]) => [((x + 0.5) / width) * canvas.width, ((y + 0.5) / height) * canvas.height];
+  const places = shown.points.map(place);
   const arm = 9 * devicePixelRatio;
   for (const [lineWidth, color] of [[5, "white"], [2, "#141414"]]) { // seen on dark and on bright
     context.lineWidth = lineWidth * devicePixelRatio;
     context.strokeStyle = color;
     context.beginPath();
-    if (places.length === 2) places.forEach((place) => context.lineTo(...place));
+    if (places.length === 2) places.forEach((end) => context.lineTo(...end));
     for (const [x, y] of places) {
       context.moveTo(x - arm, y);
       context.lineTo(x + arm, y);
       context.moveTo(x, y - arm);
       context.lineTo(x, y + arm);
     }
+    if (canvas.matches(":focus-visible")) drawCross(context, place(shown.cross), arm);
     context.stroke();
   }
-  if (found) writeBeside(context, found, places.reduce((low, place) => (place[1] > low[1] ? place : low)), arm);
+  if (shown.found) writeBeside(context, shown.found, places.reduce((low, end) => (end[1] > low[1] ? end : low)), arm);
+}
+
+/** Where the keys measure: a ring with four arms, unlike the points that were measured at. */
+function drawCross(context, [x, y], arm) {
+  context.moveTo(x + arm, y);
+  context.arc(x, y, arm, 0, 2 * Math.PI);
+  for (const [right, down] of Object.values(ARROWS)) {
+    context.moveTo(x + right * arm, y + down * arm);
+    context.lineTo(x + 2 * right * arm, y + 2 * down * arm);
+  }
 }
 
 function writeBeside(context, text, [x, y], arm) {
@@ -214,14 +251,21 @@ async function attempted(work) {
   try {
     await work();
   } catch (error) {
-    part("problem").textContent = error.message;
+    tellProblem(error);
   } finally {
     document.body.classList.remove("busy");
   }
 }
 
+function tellProblem(error) {
+  part("problem").textContent = error.message;
+  part("problem").scrollIntoView({ block: "nearest" });
+}
+
+/** Answer the first image of some files, or else say what is wrong with what was given. */
 function openFirst(files) {
-  const file = [...(files ?? [])].find((each) => each.type.startsWith("image/"));
+  const given = [...(files ?? [])];
+  const file = given.find((each) => each.type.startsWith("image/")) ?? given[0];
   if (file) attempt(async () => answer(await readImage(file)));
 }
 
@@ -241,13 +285,19 @@ addEventListener("resize", () => {
   drawPoints();
 });
 part("points").addEventListener("click", click);
+part("points").addEventListener("keydown", press);
+part("points").addEventListener("blur", () => shown && drawPoints());
+part("points").addEventListener("focus", () => {
+  if (!shown || !part("points").matches(":focus-visible")) return;
+  if (!shown.found) part("result").textContent = "Arrow keys move the cross, finer with Shift; Enter measures there.";
+  drawPoints();
+});
 for (const id of ["depth", "photo"]) part(id).addEventListener("change", drawPicture);
 part("camera").addEventListener("submit", (event) => {
   event.preventDefault();
-  const fovDeg = Number(part("fov").value);
-  if (shown && fovDeg > 0 && fovDeg < 180) attempt(() => answer(shown.image, fovDeg));
+  attempt(() => answer(shown.image, typedFovDeg(part("fov").value)));
 });
 for (const button of document.querySelectorAll("[data-file]")) {
   button.addEventListener("click", () => attempt(() => download(button.dataset.file)));
 }
-network.catch((error) => (part("problem").textContent = error.message));
+network.catch(tellProblem);

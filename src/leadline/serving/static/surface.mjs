@@ -7,7 +7,7 @@ const FLYING_RATIO = Math.fround(1.08);
 const FLYING_AREA_PX = 640 * 480;
 const BRIDGED_M = Math.fround(0.1); // depths around that differ by no more are of one surface
 const MAX_TILT = 1.4;
-
+const [KEY_TURN, KEY_ZOOM] = [0.1, 1.1]; // radians; times as near
 /** Which pixels lie on a surface, and do not fly between one thing and what is behind it: 1 or 0 each. */
 export function onSurface(depth, bridgedM = 0) {
   const reach = Math.max(1, Math.round(Math.sqrt(depth.values.length / FLYING_AREA_PX)));
@@ -90,6 +90,7 @@ export class SurfaceView {
       this.#approach(Math.exp(event.deltaY / 1000));
     }, { passive: false });
     canvas.addEventListener("dblclick", () => this.#look());
+    canvas.addEventListener("keydown", (event) => this.scene && this.#press(event));
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
@@ -151,9 +152,27 @@ export class SurfaceView {
     const apart = (pointer) => Math.hypot(pointer.clientX - other.clientX, pointer.clientY - other.clientY);
     this.pointers.set(event.pointerId, event);
     if (other) return this.#approach(apart(before) / Math.max(1, apart(event)));
-    const [right, down] = [event.clientX - before.clientX, event.clientY - before.clientY];
-    this.turn[0] += (2 * right) / this.canvas.clientWidth;
-    this.turn[1] = Math.min(Math.max(this.turn[1] + (2 * down) / this.canvas.clientWidth, -MAX_TILT), MAX_TILT);
+    const moved = [event.clientX - before.clientX, event.clientY - before.clientY];
+    this.#turn(...moved.map((px) => (2 * px) / this.canvas.clientWidth));
+  }
+
+  #press(event) {
+    const done = {
+      ArrowLeft: () => this.#turn(-KEY_TURN, 0),
+      ArrowRight: () => this.#turn(KEY_TURN, 0),
+      ArrowUp: () => this.#turn(0, -KEY_TURN),
+      ArrowDown: () => this.#turn(0, KEY_TURN),
+      "+": () => this.#approach(1 / KEY_ZOOM),
+      "-": () => this.#approach(KEY_ZOOM),
+      Home: () => this.#look(),
+    }[event.key];
+    if (!done) return;
+    event.preventDefault();
+    done();
+  }
+
+  #turn(right, down) {
+    this.turn = [this.turn[0] + right, Math.min(Math.max(this.turn[1] + down, -MAX_TILT), MAX_TILT)];
     this.draw();
   }
 }
