@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
-TORCH_EXTRA = ("torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard")
-TORCH_EXTRA += ("tomli_w", "h5py", "matplotlib", "pooch", "tqdm")
+TORCH_EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard"}
+TORCH_EXTRA |= {"tomli_w", "h5py", "matplotlib", "pooch", "tqdm"}
 """Packages that the extra "torch" brings: they are imported without a word on what is missing."""
 
 
