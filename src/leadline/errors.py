@@ -3,6 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+TORCH_EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard"}
+TORCH_EXTRA |= {"tomli_w", "h5py", "matplotlib", "pooch", "tqdm"}
+"""Packages that the extra "torch" brings: they are imported without a word on what is missing."""
+
 
 class LeadlineError(ValueError):
     """A mistake that the caller can mend: its text says what was wanted, what was got and what to do.
@@ -22,6 +26,17 @@ class Interrupted(Exception):
         """Say where it stopped and how to continue."""
         super().__init__(f"{stopped}; {remedy}")
         self.stopped = stopped
+
+
+def missing_package(name: str, extra: str = "torch") -> LeadlineError:
+    """Build the error for a package that is not installed.
+
+    Args:
+        name: of the package, or of a module in it.
+        extra: what brings it, and all else that the caller's purpose needs.
+    """
+    package = name.partition(".")[0]
+    return LeadlineError(f'this needs {package}, which is not installed: pip install "leadline[{extra}]"')
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") -> LeadlineError:

@@ -30,14 +30,9 @@ WITHOUT_TORCH = """
 import sys
 
 EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard", "tomli_w", "h5py"}
-EXTRA |= {"pooch", "tqdm"}
+EXTRA |= {"pooch", "tqdm", "fsspec"}
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in EXTRA:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Missing())
+sys.modules.update(dict.fromkeys(EXTRA))  # as if none were installed
 from leadline.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -165,7 +160,12 @@ def test_commands_run_where_torch_is_not_installed(tmp_path: Path, words: list[s
         (["predict", "PHOTO", "--format", "png"], "unknown format 'png'"),
         (["predict", "PHOTO", "--model", "bas"], "did you mean 'base'"),
         (["measure", "PHOTO", "9999,5"], "9999"),
+        (["predict", "PHOTO", "--model", "hf:a/b"], 'pip install "leadline[hf]"'),
+        (["predict", "PHOTO", "--model", str(EXAMPLES)], "no checkpoint at"),
         (["train", "base"], 'pip install "leadline[torch]"'),
+        (["export", "fast", "--out", "fast.onnx"], 'pip install "leadline[onnx]"'),
+        (["export", "fast", "--out", "fast.xml"], 'pip install "leadline[openvino]"'),
+        (["cluster", str(EXAMPLES), "--out", "depth"], 'pip install "leadline[ray]"'),
     ],
 )
 def test_a_mistake_is_one_line_where_torch_is_not_installed(words: list[str], wanted: str) -> None:

@@ -70,6 +70,19 @@ def test_an_unknown_model_is_named_with_what_else_can_be_given() -> None:
         open_backend("bsae")
 
 
+@pytest.mark.parametrize("kind", ["leadline", "onnxruntime", "onnxruntime-int8", "torch"])
+@pytest.mark.parametrize(("name", "of"), [("net.onnx", "onnx"), ("net.xml", "openvino"), ("hf:a/b", "hf")])
+def test_what_runs_leadline_models_is_not_asked_to_run_others(kind: str, name: str, of: str) -> None:
+    with pytest.raises(LeadlineError, match=rf"^{kind} runs leadline's own models, and {name} is .*\({of}\)"):
+        open_backend(f"{kind}:{name}")
+
+
+def test_a_missing_pytorch_is_told_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "torch", "torch.nothing:here")
+    with pytest.raises(LeadlineError, match=r'^this needs torch, which is not .* pip install "leadline\[torch\]"'):
+        open_backend("torch:fast")
+
+
 @pytest.mark.parametrize(
     ("flags", "device", "asked"),
     [

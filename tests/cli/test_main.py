@@ -42,7 +42,7 @@ def test_train_evaluate_predict_figure(
     report = ["evaluate", str(run), "--data", str(rooms), "--protocol", "report", "--out", str(tmp_path / "scores")]
     assert main(report) == 0
     printed = capsys.readouterr().out
-    assert "protocol report, 8 images" in printed and "pooled" in printed
+    assert "protocol report, 8 images (torch " in printed and "pooled" in printed
     assert (tmp_path / "scores" / "metrics.json").is_file()
     assert main(["predict", str(photos), "--model", str(run), "--out", str(tmp_path / "depth")]) == 0
     printed = capsys.readouterr().out

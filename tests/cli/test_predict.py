@@ -23,7 +23,7 @@ def test_predict_takes_videos_beside_pictures(
     out = tmp_path / "depth"
     assert main(["predict", str(clip), str(photos), "--model", str(tiny_checkpoint), "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "2 frames" in printed and "5 of 5 images written" in printed
+    assert "2 frames (torch " in printed and "5 of 5 images written" in printed
     assert {"clip_side.mp4", "clip_depth.mkv", "rgb.npz"} <= {path.name for path in out.iterdir()}
     again = ["predict", str(clip), "--model", str(tiny_checkpoint), "--out", str(out), "--skip-existing"]
     (out / "clip_side.mp4").unlink()  # as if it had been killed between the two

@@ -18,7 +18,8 @@ from leadline.geometry.depth import Output
 class Columns:
     """Column 0 is 1 m, column 1 is 2 m and so on; twice that where the left of the image is darker than its right."""
 
-    name, output, working_size, concurrency = "columns", Output.METRES, None, 1
+    name, runtime = "columns", "numpy float32"
+    output, working_size, concurrency = Output.METRES, None, 1
 
     def __init__(self, knows_error: bool = True) -> None:
         self.knows_error = knows_error

@@ -19,10 +19,10 @@ from leadline.evaluation.backend_scorer import BackendScorer
 from leadline.evaluation.evaluation import Evaluation, evaluate, evaluate_protocols, reports
 from leadline.evaluation.metrics import METRICS
 from leadline.evaluation.protocols import PROTOCOLS, Protocol
-from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
+from leadline.evaluation.scorer import ImageEstimate, ScoredBy, ScoredImage, Scorer
 from leadline.evaluation.scoring import score_images
 from leadline.geometry.depth import Output
-from leadline.models.checkpoint import save_checkpoint
+from leadline.models.checkpoint import load_model, save_checkpoint
 from leadline.models.model import DepthModel
 from leadline.reporting.calibration_plot import save_report
 from leadline.training.settings import RunSettings
@@ -31,7 +31,7 @@ from leadline.training.settings import RunSettings
 class Constant:
     """`values` everywhere, or twice that where the mirror image is averaged."""
 
-    name = "constant"
+    name, runtime = "constant", "a test"
 
     def __init__(self, values: float, output: Output = Output.METRES, concurrency: int = 1) -> None:
         self.values, self.output, self.concurrency = values, output, concurrency
@@ -60,7 +60,7 @@ def estimated(model: DepthModel, sample: Sample, flip: bool = False) -> torch.Te
 def scored(scorer: Scorer, rooms: Path, rules: list[Protocol]) -> list[Evaluation]:
     dataset = open_dataset(rooms)
     chosen = select(dataset, "official/test")
-    return reports("it", rooms, dataset, "official/test", rules, score_images(scorer, dataset, chosen, rules))
+    return reports(ScoredBy("it"), rooms, dataset, "official/test", rules, score_images(scorer, dataset, chosen, rules))
 
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "nyu-v2-labelled"
@@ -90,7 +90,8 @@ def test_the_files_hold_what_the_contract_says(rooms: Path, tiny_checkpoint: Pat
     report.save(tmp_path / "out")
     result = json.loads((tmp_path / "out" / "metrics.json").read_text())
     contract = ["model", "data", "split", "protocol", "num_images", "per_image", "pooled"]
-    assert list(result) == [*contract, "protocol_digest", "data_digest", "leadline"]
+    assert list(result) == [*contract, "protocol_digest", "data_digest", "runtime", "leadline"]
+    assert result["runtime"] == TorchBackend(load_model(tiny_checkpoint), "").runtime
     assert list(result["per_image"]) == list(result["pooled"]) == list(METRICS)
     rows = list(csv.DictReader((tmp_path / "out" / "per_image.csv").open()))
     assert len(rows) == result["num_images"] == 8
@@ -246,7 +247,7 @@ def test_the_datas_digest_follows_the_truth_and_the_choice_of_pictures(rooms: Pa
 
     def digest(chosen: list[int], scorer: Scorer) -> str:
         rows = score_images(scorer, dataset, chosen, rules)
-        return reports("it", rooms, dataset, "some", rules, rows)[0].data_digest
+        return reports(ScoredBy("it"), rooms, dataset, "some", rules, rows)[0].data_digest
 
     assert digest([0, 1], Constant(1.0)) == digest([1, 0], Constant(2.0))
     assert digest([0, 1], Constant(1.0)) != digest([0, 2], Constant(1.0))
@@ -269,10 +270,10 @@ def test_a_protocol_that_scores_nothing_is_refused_and_unscored_pictures_are_cou
     dataset, near = open_dataset(rooms), Protocol(name="near", valid_range_m=(0.0, 1e-6))
     scorer = BackendScorer(TorchBackend(flat_model, "flat"))
     with pytest.raises(LeadlineError, match="protocol 'near' scores no pixel of these pictures"):
-        reports("it", rooms, dataset, "all", [near], score_images(scorer, dataset, [0, 1], [near]))
+        reports(ScoredBy("it"), rooms, dataset, "all", [near], score_images(scorer, dataset, [0, 1], [near]))
     rows = list(score_images(scorer, dataset, [0, 1], [PROTOCOLS["metric"]]))
     rows[1].scores[0].sums.zero_()
-    (report,) = reports("it", rooms, dataset, "all", [PROTOCOLS["metric"]], rows)
+    (report,) = reports(ScoredBy("it"), rooms, dataset, "all", [PROTOCOLS["metric"]], rows)
     assert report.num_unscored == 1
 
 

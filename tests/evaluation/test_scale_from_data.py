@@ -13,7 +13,7 @@ from leadline.geometry.depth import Output
 class TwoMetres:
     """2 m everywhere for a camera of 100 px, but for the first column, which is -1 m, and the second, which is NaN."""
 
-    name, working_size, concurrency = "two metres", None, 2
+    name, runtime, working_size, concurrency = "two metres", "numpy float32", None, 2
 
     def __init__(self, output: Output) -> None:
         self.output = output

@@ -89,3 +89,17 @@ def test_answers_stay_within_the_heads_range() -> None:
     narrow = asked.settings.model_copy(update={"head": HeadSettings(min_depth_m=0.4, max_depth_m=0.6)})
     answer = run(GREY, narrow, torch.linspace(0, 1, 112).expand(1, 3, 84, 112).contiguous(), None)
     torch.testing.assert_close(answer[0, 0, 0, [0, 50, 111]], torch.tensor([0.4, 50 / 111, 0.6]))
+
+
+@pytest.mark.parametrize("size", [(480, 640), (501, 375), (1023, 901)])
+def test_openvino_counts_pixels_right_in_bfloat16(size: tuple[int, int]) -> None:
+    openvino = pytest.importorskip("openvino", reason="needs the extra openvino")
+    settings = model(height=406, width=546, focal_px=520.0).settings  # 546, 501 and 1023 are none of bfloat16's
+    whole = around(onnx.parser.parse_model(GREY), settings)
+    core, how = openvino.Core(), {"INFERENCE_PRECISION_HINT": "bf16"}
+    network = core.compile_model(core.read_model(whole.SerializeToString()), "CPU", how)
+    picture = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    focal_px = 520.0 * (size[0] * size[1] / (406 * 546)) ** 0.5
+    found = network({"picture": picture.numpy(), FOCAL: torch.tensor([focal_px]).numpy()})[0]
+    expected = run(GREY, settings, picture, focal_px)
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=0.02, atol=0.01)

@@ -63,6 +63,17 @@ def test_onnxruntimes_optimiser_takes_it(exported: Path, tmp_path: Path) -> None
     np.testing.assert_allclose(answer(tmp_path / "optimised.onnx"), answer(exported), rtol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["float32", "fp16"])
+def test_onnxs_checker_and_onnxruntimes_quantiser_take_each_precision(
+    exported: Path, tmp_path: Path, precision: str
+) -> None:
+    export(exported.parent / "model", tmp_path / "file.onnx", precision)  # type: ignore[arg-type]
+    onnx.checker.check_model(tmp_path / "file.onnx", full_check=True)
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    quantization.quantize_dynamic(tmp_path / "file.onnx", tmp_path / "int8.onnx")
+    np.testing.assert_allclose(answer(tmp_path / "int8.onnx"), answer(exported), rtol=0.2)
+
+
 @pytest.mark.parametrize("precision", ["fp16"])
 def test_a_file_in_fewer_bits_says_so_and_is_near(exported: Path, tmp_path: Path, precision: str) -> None:
     checks = export(exported.parent / "model", tmp_path / "small.onnx", precision)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from leadline.arguments import require_possible
-from leadline.errors import LeadlineError
+from leadline.errors import TORCH_EXTRA, LeadlineError, missing_package
 from leadline.io import read_json
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ KINDS = {
 
 KIND_OF_FILE = {".onnx": "onnx", ".xml": "openvino"}
 """Which kind a file is, by its ending."""
+
+EXTRAS = {"hf": "hf"}
+"""Of `KINDS`: which extra brings what a kind needs; that of the others is "torch", if any."""
 
 CHECKPOINT_KINDS = ("leadline", "onnxruntime", "onnxruntime-float32", "onnxruntime-int8", "torch")
 """Of `KINDS`: what opens a checkpoint of leadline's."""
@@ -63,8 +66,23 @@ def open_backend(model: "str | Path | Backend | Any", num_images: float = 1) -> 
     if not isinstance(model, str | Path):
         return cast("Backend", _opener("leadline.backends.torch_model:wrap_model")(model))
     kind, name = find_kind(require_possible(model))
+    _require_runs(kind, name)
     options = {"num_images": num_images} if kind in COUNTED else {}
-    return cast("Backend", _opener(KINDS[kind])(name, **options))
+    return cast("Backend", _opener(KINDS[kind], EXTRAS.get(kind, "torch"))(name, **options))
+
+
+def _require_runs(kind: str, name: str) -> None:
+    """Refuse to run by onnxruntime or PyTorch what is no checkpoint and has a program of its own.
+
+    Raises:
+        LeadlineError: if a kind for checkpoints is asked to open a model of another kind.
+    """
+    of = find_kind(name)[0]
+    if kind in CHECKPOINT_KINDS and of not in CHECKPOINT_KINDS:
+        raise LeadlineError(
+            f"{kind} runs leadline's own models, and {name} is of another kind ({of}), which one program runs: leave "
+            f"--backend, or {kind!r} before the name, out"
+        )
 
 
 def open_leadline(name: str, num_images: float = 1) -> "Backend":
@@ -80,16 +98,17 @@ def open_leadline(name: str, num_images: float = 1) -> "Backend":
     Raises:
         LeadlineError: if there is no such model, its checkpoint is broken, or PyTorch is needed and not installed.
     """
-    from leadline.models import GRAPH, find_checkpoint
+    from leadline.models import GRAPH, find_checkpoint, read_config
 
     try:
-        has_graph = (find_checkpoint(name) / GRAPH).is_file()
+        folder = find_checkpoint(name)
     except LeadlineError as error:
         raise LeadlineError(
             f"{error}; a checkpoint's or run's folder, FILE.onnx, FILE.xml (OpenVINO) and hf:NAME (Hugging Face) will "
             "do too"
         ) from error
-    if has_graph and not (num_images >= MANY_IMAGES and _torch_is_quick()):
+    read_config(folder)  # a folder of something else is told before PyTorch is missed
+    if (folder / GRAPH).is_file() and not (num_images >= MANY_IMAGES and _torch_is_quick()):
         return cast("Backend", _opener(KINDS["onnxruntime"])(name, num_images))
     return cast("Backend", _opener(KINDS["torch"])(name))
 
@@ -144,6 +163,16 @@ def bundled_name(name: str) -> str | None:
     return name if name in bundled_models() else None
 
 
-def _opener(place: str) -> Any:
+def _opener(place: str, extra: str = "torch") -> Any:
+    """What MODULE:FUNCTION names.
+
+    Raises:
+        LeadlineError: if it needs PyTorch, or what comes with that, and this is not installed.
+    """
     module, _, function = place.partition(":")
-    return getattr(import_module(module), function)
+    try:
+        return getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in TORCH_EXTRA:
+            raise
+        raise missing_package(error.name, extra) from error

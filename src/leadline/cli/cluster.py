@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, run_by
+from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, require_packages, run_by
 
 
 def cluster(
@@ -41,6 +41,7 @@ def cluster(
         intrinsics: camera file instead of both (docs/guides/camera.md).
         undistort: first remove the lens distortion whose coefficients the camera file holds.
     """
+    require_packages("fsspec", "ray", extra="ray")
     from leadline.serving import jobs_left, predict_on_cluster
 
     camera = {"focal_px": focal_px, "fov_deg": fov, "camera": intrinsics, "undistort": undistort}

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
+from leadline.errors import missing_package
+
 if TYPE_CHECKING:
     from cyclopts import Token
     from rich.console import Console
@@ -51,15 +53,19 @@ def example(line: str) -> str:
     return f"Example: {line}"
 
 
-def require_packages(*names: str) -> None:
-    """Find packages that are imported only when the work is done.
+def require_packages(*names: str, extra: str = "torch") -> None:
+    """Find packages before any work is done.
+
+    Args:
+        names: of the packages.
+        extra: what brings them.
 
     Raises:
-        ModuleNotFoundError: if one is not installed; the command line tells which extra brings it.
+        LeadlineError: if one is not installed.
     """
     for name in names:
         if find_spec(name) is None:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            raise missing_package(name, extra)
 
 
 def run_by(model: str, backend: Runtime | None) -> str:

@@ -66,7 +66,8 @@ def evaluate(
     if report.unread:
         images = f"{len(report.ids)} of {len(report.ids) + len(report.unread)} images, the others broken"
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
-    print_text(f"{model} on {report.data} {split}, protocol {report.protocol}, {images}{unscored}")
+    ran = f" ({report.runtime})" * bool(report.runtime)
+    print_text(f"{model} on {report.data} {split}, protocol {report.protocol}, {images}{unscored}{ran}")
     print_table(*_metrics_rows({name: result[name] for name in ("per_image", "pooled")}))
     if out is not None:
         save_report(report, out)

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from leadline.cli.console import OUT, print_table
+from leadline.cli.console import OUT, print_table, require_packages
 
 if TYPE_CHECKING:
     from leadline.export import Check
+
+_EXTRAS = {".xml": "openvino"}
+"""What brings all that writing a file of that ending needs; of any other, "onnx"."""
 
 
 def export(
@@ -21,6 +24,7 @@ def export(
         precision: of the network's weights and products, for .onnx; fp16 halves the file, int8 (bundled
             models) is for processors.
     """
+    require_packages("torch", extra=_EXTRAS.get(out.suffix.lower(), "onnx"))
     from leadline.export import export as export_model
     from leadline.io import ensure_overwritable
 

@@ -20,7 +20,7 @@ from leadline.cli.export import export
 from leadline.cli.models import models
 from leadline.cli.predict import predict
 from leadline.cli.reproduce import reproduce
-from leadline.errors import Interrupted, LeadlineError
+from leadline.errors import TORCH_EXTRA, Interrupted, LeadlineError, missing_package
 
 # Workflows are imported inside the commands: `--help` must not wait seconds for torch.
 
@@ -78,9 +78,6 @@ app.register_install_completion_command(
 )
 
 INTERRUPTED = 130
-TORCH_EXTRA = {"torch", "torchvision", "timm", "pytorch_lightning", "torchmetrics", "tensorboard"}
-TORCH_EXTRA |= {"tomli_w", "h5py", "matplotlib", "pooch", "tqdm"}
-"""What the extra "torch" brings: commands import it before they begin."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,10 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"leadline: {' '.join(str(to_user_error(error)).split())}", file=sys.stderr)
         return EXIT_USAGE
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in TORCH_EXTRA:
+        if error.name is None or error.name.partition(".")[0] not in TORCH_EXTRA:
             raise
-        print(f'leadline: this needs {package}, which is not installed: pip install "leadline[torch]"', file=sys.stderr)
+        print(f"leadline: {missing_package(error.name)}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -187,7 +187,7 @@ def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
     recording = predict_stream(source, stem, on_prediction=log and log.clip(stem.name), **options)
     print(
         f"{redact_url(source)}  {depths(*recording.summary)}  {recording.focal}  {recording.num_frames} frames in "
-        f"{recording.seconds:.1f} s, {recording.num_dropped} dropped"
+        f"{recording.seconds:.1f} s, {recording.num_dropped} dropped ({options['model'].runtime})"
     )
     for written in recording.written:
         print(written)
@@ -205,7 +205,8 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
         print(f"{path.name}: its results are already there")
         return 0
     clip = predict_video(path, stem, on_prediction=log and log.clip(path.name), **options)
-    print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames")
+    runtime = options["model"].runtime
+    print(f"{path.name}  {depths(*clip.summary)}  {clip.focal}  {clip.num_frames} frames ({runtime})")
     for written in clip.written:
         print(written)
     if clip.wrong:

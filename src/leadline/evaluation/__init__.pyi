@@ -26,6 +26,7 @@ from .protocols import scored_pixels as scored_pixels
 from .protocols import scored_prediction as scored_prediction
 from .scale_calibration import calibrate as calibrate
 from .scorer import ImageEstimate as ImageEstimate
+from .scorer import ScoredBy as ScoredBy
 from .scorer import ScoredImage as ScoredImage
 from .scorer import Scorer as Scorer
 from .scoring import score_images as score_images

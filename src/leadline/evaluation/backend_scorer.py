@@ -35,6 +35,7 @@ class BackendScorer:
 
     Attributes:
         name: the backend's.
+        runtime: likewise.
         output: likewise.
         concurrency: likewise.
     """
@@ -42,7 +43,8 @@ class BackendScorer:
     def __init__(self, backend: Backend) -> None:
         """Score a backend that is open."""
         self._backend = backend
-        self.name, self.output, self.concurrency = backend.name, backend.output, backend.concurrency
+        self.name, self.runtime = backend.name, backend.runtime
+        self.output, self.concurrency = backend.output, backend.concurrency
 
     def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
         """Decode an image with its depth; see `Scorer`."""

@@ -20,6 +20,7 @@ from leadline.evaluation.backend_scorer import open_scorer
 from leadline.evaluation.breakdown import Breakdown, Groups, by_scene
 from leadline.evaluation.metrics import METRICS, metrics_from_sums, named
 from leadline.evaluation.protocols import Protocol, get_protocol
+from leadline.evaluation.scorer import ScoredBy
 from leadline.evaluation.scoring import (
     ImageResult,
     ImageScore,
@@ -47,6 +48,8 @@ class Evaluation:
     indices: list[int]
     sums: Tensor
     """`metrics.error_sums` of every picture, float64 (N, 10)."""
+    runtime: str = ""
+    """What ran the model, and in which precision; "" where its predictions lay in files."""
     num_holes: list[int] = field(default_factory=list)
     """Of every picture, the pixels left out of `sums` because there is no prediction; empty: none of any."""
     unread: dict[str, str] = field(default_factory=dict)
@@ -103,6 +106,7 @@ class Evaluation:
             **known,
             "protocol_digest": self.protocol_digest,
             "data_digest": self.data_digest,
+            **({"runtime": self.runtime} if self.runtime else {}),
             "leadline": __version__,
         }
 
@@ -207,21 +211,21 @@ def evaluate_protocols(
     processes = min(processes, len(chosen))
     with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
         if cluster:
-            name, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, skip_unread, bar.update)
+            by, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, skip_unread, bar.update)
         elif processes == 1:
             scorer = open_scorer(model, dataset)
-            name, rows = scorer.name, []
+            by, rows = ScoredBy(scorer.name, scorer.runtime), []
             for row in score_images(scorer, dataset, chosen, rules, details, skip_unread):
                 rows.append(row)
                 bar.update()
         else:
             shared = (str(model), Path(data), chosen, rules, processes)
-            name, rows = score_in_processes(*shared, details, skip_unread, bar.update)
-    return reports(name, Path(data), dataset, split, rules, rows)
+            by, rows = score_in_processes(*shared, details, skip_unread, bar.update)
+    return reports(by, Path(data), dataset, split, rules, rows)
 
 
 def reports(
-    name: str,
+    by: ScoredBy,
     data: Path,
     dataset: DepthDataset,
     split: str,
@@ -231,7 +235,7 @@ def reports(
     """Put pictures' scores together; their order does not matter.
 
     Args:
-        name: what the model is called.
+        by: what the model is called, and what ran it.
         data: path of the data set.
         dataset: the data set.
         split: which pictures these are, in words.
@@ -269,7 +273,8 @@ def reports(
         calibrations = [score.calibration for score in scores if score.calibration is not None]
         found.append(
             Evaluation(
-                model=name,
+                model=by.name,
+                runtime=by.runtime,
                 data=data.resolve().name,
                 split=Path(split).name if split.endswith(".txt") else split,
                 protocol=rules.name,

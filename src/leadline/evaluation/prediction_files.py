@@ -46,9 +46,12 @@ class FilesScorer:
 
     Attributes:
         name: what `predictions.toml` calls the model, else the folder's name.
+        runtime: none.
         output: what the values mean.
         concurrency: as many as the machine has cores.
     """
+
+    runtime = ""
 
     def __init__(self, folder: Path, dataset: DepthDataset) -> None:
         """Find out how the folder's files are named.

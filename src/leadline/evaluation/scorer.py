@@ -16,6 +16,13 @@ class ImageEstimate(NamedTuple):
     uncertainty: Tensor | None = None  # float32 (1, 1, H, W), larger is less sure, in the values' unit; None if unknown
 
 
+class ScoredBy(NamedTuple):
+    """What a scorer says of itself beside the scores, also from another process."""
+
+    name: str
+    runtime: str = ""
+
+
 class ScoredImage(NamedTuple):
     """One image, decoded as far as its scorer needs it."""
 
@@ -29,6 +36,8 @@ class Scorer(Protocol):
 
     name: str
     """What it is called in results."""
+    runtime: str
+    """What runs it, and in which precision; "" where nothing does."""
     output: Output
     """What its values mean."""
     concurrency: int

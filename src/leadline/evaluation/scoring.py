@@ -21,7 +21,7 @@ from leadline.evaluation.boundary import boundary_scores
 from leadline.evaluation.breakdown import division_sums
 from leadline.evaluation.metrics import error_sums
 from leadline.evaluation.protocols import Protocol, check_output, predicted_pixels, scored_pixels, scored_prediction
-from leadline.evaluation.scorer import ImageEstimate, ScoredImage, Scorer
+from leadline.evaluation.scorer import ImageEstimate, ScoredBy, ScoredImage, Scorer
 from leadline.evaluation.uncertainty import reliability_sums
 from leadline.geometry import Output
 from leadline.io import item_error
@@ -189,7 +189,7 @@ def score_in_processes(
     details: bool,
     skip_unread: bool,
     progress: Callable[[int], Any],
-) -> tuple[str, list[ImageResult]]:
+) -> tuple[ScoredBy, list[ImageResult]]:
     """Share the pictures out: each process opens the model for itself and scores every n-th of them.
 
     Args:
@@ -203,7 +203,7 @@ def score_in_processes(
         progress: is told of every so many pictures that are done.
 
     Returns:
-        What the model is called, and a score for each picture, in any order.
+        What the model is called and what ran it, and a score for each picture, in any order.
 
     Raises:
         LeadlineError: as `score_images`.
@@ -220,7 +220,7 @@ def score_in_processes(
         ]
         try:
             for share in as_completed(shares):
-                name, found = share.result()
+                by, found = share.result()
                 rows += found
                 progress(len(found))
         except BrokenProcessPool as error:
@@ -228,7 +228,7 @@ def score_in_processes(
                 f"one of {processes} processes ended before it was done, as for want of memory, or where a script's "
                 f'work is not below `if __name__ == "__main__":`, which each process runs again: take fewer processes'
             ) from error
-    return name, rows
+    return by, rows
 
 
 def score_on_cluster(
@@ -239,7 +239,7 @@ def score_on_cluster(
     details: bool,
     skip_unread: bool,
     progress: Callable[[int], Any],
-) -> tuple[str, list[ImageResult]]:
+) -> tuple[ScoredBy, list[ImageResult]]:
     """Share the pictures out on a Ray cluster, whose machines all see the model and the data under the same names.
 
     Args:
@@ -270,10 +270,10 @@ def score_on_cluster(
         ]
         while waiting:
             (share,), waiting = cluster.ray.wait(waiting)
-            name, found = cluster.ray.get(share)
+            by, found = cluster.ray.get(share)
             rows += found
             progress(len(found))
-    return name, rows
+    return by, rows
 
 
 def _score_share(
@@ -284,9 +284,10 @@ def _score_share(
     details: bool,
     skip_unread: bool,
     num_threads: int | None,
-) -> tuple[str, list[ImageResult]]:
+) -> tuple[ScoredBy, list[ImageResult]]:
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     dataset = open_dataset(data)
     scorer = open_scorer(model, dataset)
-    return scorer.name, list(score_images(scorer, dataset, indices, protocols, details, skip_unread))
+    rows = list(score_images(scorer, dataset, indices, protocols, details, skip_unread))
+    return ScoredBy(scorer.name, scorer.runtime), rows

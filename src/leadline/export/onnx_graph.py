@@ -59,7 +59,7 @@ def _before(settings: ModelSettings) -> str:
         f"usual_area = Constant <value = double[1] {{{settings.height * settings.width}}}> ()",
         *_size_with_area("usual", settings.multiple_px),
         *(_unknown_focal() if settings.focal_px is None else _known_focal(settings)),
-        "own_height, own_width = Split <axis=0, num_outputs=2> (sides)",
+        "own_height, own_width = Split <axis=0, num_outputs=2> (size)",
         "new_height, new_width = Split <axis=0, num_outputs=2> (look_size)",
         *_averaging("down", "own_height", "new_height"),
         *_averaging("across", "own_width", "new_width"),
@@ -105,7 +105,8 @@ def _known_focal(settings: ModelSettings) -> list[str]:
 def _focal_ratio(name: str) -> list[str]:
     """Ratio of the picture's focal length, at the size NAME_size, to the training pictures'."""
     return [
-        f"{name}_pixels = ReduceProd <keepdims=1> ({name}_size)",
+        f"{name}_sides = Cast <to={_FLOAT64}> ({name}_size)",
+        f"{name}_pixels = ReduceProd <keepdims=1> ({name}_sides)",
         f"{name}_times = Div ({name}_pixels, pixels)",
         f"{name}_enlargement = Sqrt ({name}_times)",
         f"{name}_focal = Mul (focal, {name}_enlargement)",
@@ -114,21 +115,27 @@ def _focal_ratio(name: str) -> list[str]:
 
 
 def _size_with_area(name: str, multiple: int) -> list[str]:
-    """`leadline.geometry.resizing.size_with_area`: NAME_size, of NAME_area and with the aspect of `sides`."""
+    """`leadline.geometry.resizing.size_with_area`: NAME_size, of NAME_area and with the aspect of `sides`.
+
+    Steps become pixels as integers: few enough for bfloat16, of which pixels would be 544 instead of 546.
+    """
     least = -(-MIN_SIDE_PX // multiple) * multiple
     return [
         f"{name}_multiple = Constant <value = double[1] {{{multiple}}}> ()",
-        f"{name}_least = Constant <value = double[1] {{{least}}}> ()",
+        f"{name}_step = Constant <value = int64[1] {{{multiple}}}> ()",
+        f"{name}_least = Constant <value = int64[1] {{{least}}}> ()",
+        f"{name}_least_side = Constant <value = double[1] {{{least}}}> ()",
         f"{name}_half = Constant <value = double[1] {{0.5}}> ()",
         f"{name}_of_pixels = Div ({name}_area, pixels)",
         f"{name}_scale = Sqrt ({name}_of_pixels)",
         f"{name}_scaled = Mul (sides, {name}_scale)",
-        f"{name}_longest = Div ({name}_area, {name}_least)",
+        f"{name}_longest = Div ({name}_area, {name}_least_side)",
         f"{name}_exact = Concat <axis=0> ({name}_scaled, {name}_longest)",
         f"{name}_steps = Div ({name}_exact, {name}_multiple)",
         f"{name}_up = Add ({name}_steps, {name}_half)",
         f"{name}_whole = Floor ({name}_up)",
-        f"{name}_multiples = Mul ({name}_whole, {name}_multiple)",
+        f"{name}_count = Cast <to={_INT64}> ({name}_whole)",
+        f"{name}_multiples = Mul ({name}_count, {name}_step)",
         f"{name}_rounded = Max ({name}_multiples, {name}_least)",
         f"{name}_high, {name}_wide, {name}_long = Split <axis=0, num_outputs=3> ({name}_rounded)",
         f"{name}_is_low = Equal ({name}_high, {name}_least)",
@@ -157,10 +164,8 @@ def _averaging(name: str, own: str, wanted: str) -> list[str]:
         f"{name}_two = Constant <value = int64 {{2}}> ()",
         f"{name}_first = Constant <value = int64[1] {{0}}> ()",
         f"{name}_second = Constant <value = int64[1] {{1}}> ()",
-        f"{name}_own_side = Squeeze ({own})",
-        f"{name}_wanted_side = Squeeze ({wanted})",
-        f"{name}_num_own = Cast <to={_INT64}> ({name}_own_side)",
-        f"{name}_num_wanted = Cast <to={_INT64}> ({name}_wanted_side)",
+        f"{name}_num_own = Squeeze ({own})",
+        f"{name}_num_wanted = Squeeze ({wanted})",
         f"{name}_own_places = Range ({name}_zero, {name}_num_own, {name}_one)",
         f"{name}_places = Range ({name}_zero, {name}_num_wanted, {name}_one)",
         f"{name}_own_twice = Mul ({name}_own_places, {name}_two)",

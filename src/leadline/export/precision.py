@@ -23,9 +23,14 @@ def lowered(whole: Any, precision: Precision) -> Any:
 
 def _to_float16(whole: Any) -> Any:
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
     outside = _name_nodes(whole)
-    return convert_float_to_float16(whole, keep_io_types=True, max_finite_val=MAX_FLOAT16, node_block_list=outside)
+    half = convert_float_to_float16(whole, keep_io_types=True, max_finite_val=MAX_FLOAT16, node_block_list=outside)
+    # It appends casts behind all nodes and leaves types of before: onnxruntime runs that, onnx's checker refuses it.
+    del half.graph.value_info[:]
+    OnnxModel(half).topological_sort()
+    return half
 
 
 def _name_nodes(whole: Any) -> list[str]:

@@ -13,7 +13,15 @@ import torch
 
 from leadline.data import DepthDataset, open_dataset, select
 from leadline.errors import Interrupted, LeadlineError, unknown_name
-from leadline.evaluation import PROTOCOLS, ImageEstimate, ScoredImage, evaluate_protocols, reports, score_images
+from leadline.evaluation import (
+    PROTOCOLS,
+    ImageEstimate,
+    ScoredBy,
+    ScoredImage,
+    evaluate_protocols,
+    reports,
+    score_images,
+)
 from leadline.geometry import Output
 from leadline.io import atomic_file, format_json
 from leadline.models import NO_WEIGHTS, HeadSettings, autocast, build_encoder, open_model, pick_device
@@ -151,6 +159,7 @@ class Oracle:
     """Knows the truth, but must answer within a head's range."""
 
     output = Output.METRES
+    runtime = ""
     concurrency = 1
 
     def __init__(self, head: HeadSettings) -> None:
@@ -171,7 +180,7 @@ def _score_ceiling(folder: Path, data: Path) -> None:
     oracle, dataset, split = Oracle(resolve_settings("report-cae").model.head), open_dataset(data), "report/test"
     rules = [PROTOCOLS["report"]]
     rows = score_images(oracle, dataset, select(dataset, split), rules)
-    (report,) = reports(oracle.name, data, dataset, split, rules, rows)
+    (report,) = reports(ScoredBy(oracle.name), data, dataset, split, rules, rows)
     save_report(report, folder / "report")
 
 
