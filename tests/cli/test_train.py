@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from one_line import fails
 
-from leadline.cli.main import main
+from leadline.cli.main import app, main
 
 SLOW_AND_TINY = """
 epochs = 3
@@ -64,6 +64,28 @@ def test_a_training_stopped_and_resumed_has_one_progress_line_with_right_totals(
     assert [line[:12] for line in terminal.lines if "validation δ1" in line] == [f"epoch {n} of 3" for n in (1, 2, 3)]
     (last,) = found(terminal.lines)
     assert (last[1], last[2], last[4]) == ("3", last[3], "0:00:00")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["near,a,b,desk*3"], ["near", "a,b", "desk*3"], ["near", "--data.beside", "a", "b,desk*3"]],
+    ids=["commas", "words", "flag repeated"],
+)
+def test_folders_of_more_pictures_are_a_list_like_any_other(words: list[str]) -> None:
+    _, bound, _ = app.parse_args(["train", "--data.beside", *words], exit_on_error=False, print_error=False)
+    assert bound.arguments["settings"].model_dump(exclude_unset=True) == {
+        "data": {"beside": ("near", "a", "b", "desk*3")}
+    }
+
+
+def test_a_folder_with_a_comma_is_one_however_often_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "desk,lamp").mkdir()
+    words = ["desk,lamp*3", "near,desk"]
+    _, bound, _ = app.parse_args(["train", "--data.beside", *words], exit_on_error=False, print_error=False)
+    assert bound.arguments["settings"].data.beside == ("desk,lamp*3", "near", "desk")
 
 
 def found(screen: list[str]) -> list[re.Match[str]]:
