@@ -62,3 +62,20 @@ def test_evaluate_names_the_better_model_of_each_image(rooms: Path, tmp_path: Pa
     base, fast = ([row["abs_rel"] for row in evaluation.rows()] for evaluation in scores)
     better = ["base" if first < second else "fast" for first, second in zip(base, fast, strict=True)]
     assert text.splitlines()[2:] == [f"{image}: {name} is better" for image, name in zip(ids, better, strict=True)]
+
+
+def test_the_gallery_shows_depth_surface_and_plan_of_a_room(tmp_path: Path):
+    room = tmp_path / "room_1.jpg"  # a name whose focal length the script knows
+    Image.open(EXAMPLES / "room_1.jpg").save(room, quality=95)
+
+    text = run("gallery.py", tmp_path / "out", room)
+
+    assert text == f"wrote {tmp_path / 'out' / 'room_1.jpg'}\n"
+    sheet = np.asarray(Image.open(tmp_path / "out" / "room_1.jpg").convert("RGB"), dtype=int)
+    panels = [sheet[top : top + 300, left : left + 400] for top in (26, 394) for left in (0, 410)]
+    shrunk = np.asarray(Image.open(room).resize((400, 300)), dtype=int)
+    assert np.abs(panels[0] - shrunk).mean() < 8
+    # Near is bright: the chairs at the foot, not the wall under the window.
+    assert panels[1][-20:].sum(2).mean() > panels[1][200:220, 140:240].sum(2).mean() + 100
+    unseen = [(np.abs(panel - 238).max(2) <= 4).mean() for panel in panels]
+    assert unseen[0] < 0.02 and 0.05 < unseen[2] < 0.5 < unseen[3] < 0.95

@@ -2,12 +2,13 @@
 
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from one_line import fails
 
-from leadline.cli.main import main
+from leadline.cli.main import app, main
 
 SLOW_AND_TINY = """
 epochs = 3
@@ -23,6 +24,7 @@ batch_size = 1
 workers = 0
 """
 PROGRESS = re.compile(r"epoch (\d) of 3 \S*━\S*.* (\d+)/(\d+) (\S+) left( loss \d\.\d{4}| validation \d/\d|)(.*)")
+STAGES = re.compile(r"(stage ./2, epoch ./.) .*\d+/\d+ (~|)(?:\d+ s|\d:..:..|-:--:--) left")
 BEST = re.compile(r" {1,2}best abs_rel 0\.\d{4}(\^C)?")
 
 
@@ -64,6 +66,46 @@ def test_a_training_stopped_and_resumed_has_one_progress_line_with_right_totals(
     assert [line[:12] for line in terminal.lines if "validation δ1" in line] == [f"epoch {n} of 3" for n in (1, 2, 3)]
     (last,) = found(terminal.lines)
     assert (last[1], last[2], last[4]) == ("3", last[3], "0:00:00")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_the_progress_of_stages_names_the_stage_and_fits_80_columns(rooms: Path, tmp_path: Path) -> None:
+    from terminal import Terminal
+
+    stages = "[[stages]]\nepochs = 1\n[[stages]]\nepochs = 2\nmax_steps = 4\nmodel = { height = 48, width = 64 }\n"
+    (tmp_path / "two.toml").write_text(SLOW_AND_TINY + stages)
+    terminal = Terminal(columns=80)
+    assert terminal.run("train", str(tmp_path / "two.toml"), "--data", str(rooms), "--out", str(tmp_path / "run")) == 0
+
+    lines = {line for screen in terminal.shown for line in screen if "stage " in line and " left" in line}
+    found: dict[str, set[str]] = defaultdict(set)
+    for line in lines:
+        match = STAGES.match(line)
+        assert match and "…" not in line and len(line) <= 80, line
+        found[match[1]].add(match[2])
+    assert found == {"stage 1/2, epoch 1/1": {"", "~"}, "stage 2/2, epoch 1/1": {""}}  # no time before a step
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["near,a,b,desk*3"], ["near", "a,b", "desk*3"], ["near", "--data.beside", "a", "b,desk*3"]],
+    ids=["commas", "words", "flag repeated"],
+)
+def test_folders_of_more_pictures_are_a_list_like_any_other(words: list[str]) -> None:
+    _, bound, _ = app.parse_args(["train", "--data.beside", *words], exit_on_error=False, print_error=False)
+    assert bound.arguments["settings"].model_dump(exclude_unset=True) == {
+        "data": {"beside": ("near", "a", "b", "desk*3")}
+    }
+
+
+def test_a_folder_with_a_comma_is_one_however_often_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "desk,lamp").mkdir()
+    words = ["desk,lamp*3", "near,desk"]
+    _, bound, _ = app.parse_args(["train", "--data.beside", *words], exit_on_error=False, print_error=False)
+    assert bound.arguments["settings"].data.beside == ("desk,lamp*3", "near", "desk")
 
 
 def found(screen: list[str]) -> list[re.Match[str]]:

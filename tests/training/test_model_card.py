@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from leadline.evaluation.metrics import METRICS
-from leadline.training.model_card import model_card
+from leadline.training.model_card import model_card, stage_record
 from leadline.training.settings import RunSettings
 
 SETTINGS: dict[str, Any] = {
@@ -156,3 +156,30 @@ def test_a_card_says_what_was_done_not_what_was_planned(max_steps: int, words: s
     ran["settings"]["max_steps"] = max_steps
     card = model_card(ran)
     assert words in card and "12 epochs" not in card
+
+
+def stage(**changes: Any) -> dict[str, Any]:
+    return stage_record(RunSettings.model_validate({**SETTINGS, **changes}))
+
+
+def test_a_card_of_stages_says_every_one_of_them() -> None:
+    ran = record(
+        trained={"epoch": 1, "num_epochs": 1, "step": 3, "num_steps": 9},
+        remark="Run by hand.",
+        stages=[stage(), stage(epochs=1, max_steps=5, runs=2, restore_encoder=0.6), stage(uncertainty_only=True)],
+    )
+    ran["settings"] |= {"init": "stage-2", "restore_encoder": 0.5, "runs": 2}  # the last one's, told with it
+    lines = model_card(ran).splitlines()
+    first = next(number for number, line in enumerate(lines) if "Trained on" in line)
+    assert lines[first : first + 8] == [
+        "- Trained on: nyu-v2-labelled, split `scene` (seed 7), in 3 stages, each from the weights of the one before:",
+        "",
+        "  1. 12 epochs at 240×320",
+        "  2. 1 epoch at 240×320, of at most 5 steps, the encoder first 60% of the way back to the weights it started "
+        "from; the mean of the weights of 2 runs",
+        "  3. 12 epochs at 240×320, of the expected error alone",
+        "",
+        "- The last stage's weights were kept after step 3 of 9 in epoch 1 of 1.",
+        "- Run by hand.",
+    ]
+    assert "went on from" not in model_card(ran) and "Mean of" not in model_card(ran)

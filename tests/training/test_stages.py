@@ -111,7 +111,9 @@ def test_a_stage_of_several_runs_is_their_mean(
     assert [path.parent for path in drawn] == [run / "stage-1", run / "stage-1", one, other]
     record = read_config(run / "checkpoints" / "best")["record"]
     assert (record["settings"]["init"], record["settings"]["runs"]) == ("stage-1", 2)
-    assert "Mean of the weights of 2 runs" in (run / "checkpoints" / "best" / "README.md").read_text()
+    card, first_card = ((it / "checkpoints" / "best" / "README.md").read_text() for it in (run, run / "stage-1"))
+    assert "in 2 stages" in card and "\n  2. 1 epoch at 51×68; the mean of the weights of 2 runs\n" in card
+    assert "stages" not in first_card
 
 
 def test_runs_without_validation_are_averaged_too(rooms: Path, with_runs: list[RunSettings], tmp_path: Path) -> None:
@@ -322,7 +324,7 @@ def test_a_recipe_is_whole(rooms: Path, pretrained: Path, tmp_path: Path) -> Non
     changed = {name for name, value in after.items() if not torch.allclose(value.float(), before[name].float())}
     assert changed and all(name.startswith(ERROR_LAYER) for name in changed)
     cards = [(stage.best / "README.md").read_text() for stage in (first, second, last)]
-    assert ["75% of the way back" in card for card in cards] == [False, True, False]
+    assert ["75% of the way back" in card for card in cards] == [False, True, True]  # the last tells all stages
     assert all("Encoder weights started from: pretrained.safetensors" in card for card in cards)
     assert str(tmp_path) not in "".join(cards) + (run.best / "config.json").read_text()
 

@@ -1,6 +1,7 @@
 """What the commands share: exit codes, text and tables as wide as the terminal, and progress."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,15 +30,22 @@ TRAINING = ("torch", "timm", "pytorch_lightning", "torchmetrics", "tensorboard",
 """Packages that training needs, of which some are not imported before the first epoch ends."""
 GAP = 2
 """Letters between two columns."""
+TIMES = re.compile(r"\*\d+$")
+"""How often something is taken, behind its name."""
+
+
+def split_words(given: Sequence[str]) -> list[str]:
+    """A list as every command takes it: `a,b`, several words, or the flag repeated.
+
+    What is there under a name with a comma stays whole, also where a number of times follows it (`a,b*3`).
+    """
+    groups = [[text] if Path(TIMES.sub("", text)).exists() else text.split(",") for text in given]
+    return [word.strip() for group in groups for word in group if word.strip()]
 
 
 def split_commas(kind: Any, tokens: Sequence["Token"]) -> list[Any]:
-    """A list as every command takes it: `a,b`, several words, or the flag repeated; whole numbers where it is of those.
-
-    What is there under a name with a comma stays whole.
-    """
-    given = [[token.value] if Path(token.value).exists() else token.value.split(",") for token in tokens]
-    words = [word.strip() for group in given for word in group if word.strip()]
+    """The same of a command's words; whole numbers where it is a list of those."""
+    words = split_words([token.value for token in tokens])
     return [int(word) for word in words] if int in get_args(kind) else words
 
 

@@ -5,19 +5,27 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Group, Parameter
+from pydantic import BeforeValidator
 
-from leadline.cli.console import OUT, TRAINING, require_packages
+from leadline.cli.console import LIST, OUT, TRAINING, require_packages, split_words
 from leadline.data import DataSettings
 from leadline.errors import LeadlineError
 from leadline.models import ModelSettings
 from leadline.training import LossSettings, OptimizerSettings, Run, RunSettings, Status, recipe_names
 
 
+class ListedDataSettings(DataSettings):
+    """The settings of data, whose lists are given as every command takes them."""
+
+    beside: Annotated[tuple[str, ...], BeforeValidator(split_words), LIST] = ()
+    """Folders of more pictures to train on, all of them, once an epoch; 'PATH*3': three times."""
+
+
 class Settings(RunSettings):
     """The settings of a run, each part a section of the help."""
 
     model: Annotated[ModelSettings, Parameter(group=Group("Model", sort_key=1))] = ModelSettings()
-    data: Annotated[DataSettings, Parameter(group=Group("Data", sort_key=2))] = DataSettings()
+    data: Annotated[ListedDataSettings, Parameter(group=Group("Data", sort_key=2))] = ListedDataSettings()
     loss: Annotated[LossSettings, Parameter(group=Group("Loss", sort_key=3))] = LossSettings()
     optimizer: Annotated[OptimizerSettings, Parameter(group=Group("Optimizer", sort_key=4))] = OptimizerSettings()
 

@@ -85,7 +85,7 @@ def with_pictures_beside(main: DepthDataset, settings: DataSettings) -> DepthDat
     if not settings.beside and settings.repeat == 1:
         return main
     if settings.split != "official":
-        raise LeadlineError(f"data.beside and data.repeat want the official split, got {settings.split!r}")
+        raise LeadlineError(f"--data.beside and --data.repeat want the official split, got {settings.split!r}")
     official = make_splits(main, settings.split, settings.split_seed, settings.validation)
     parts = [Part("", main, list(range(len(main))))]
     parts += [Part(f"again{time}/", main, official["train"]) for time in range(1, settings.repeat)]
@@ -101,5 +101,5 @@ def _path_and_times(text: str) -> tuple[str, int]:
     if not star:
         return text, 1
     if not times.isdigit() or int(times) < 1:
-        raise LeadlineError(f"data.beside: wanted PATH or PATH*TIMES, got {text!r}")
+        raise LeadlineError(f"--data.beside: wanted PATH or PATH*TIMES, got {text!r}")
     return folder, int(times)

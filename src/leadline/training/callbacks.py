@@ -22,7 +22,7 @@ from leadline.evaluation import METRICS, named, ranking_value
 from leadline.io import atomic_file
 from leadline.models import resize_depth, save_checkpoint
 from leadline.reporting import ScoredPicture, depth_sheet, learning_curves
-from leadline.training.model_card import model_card
+from leadline.training.model_card import model_card, stage_record
 from leadline.training.progress import Place
 from leadline.training.run import Run, encoder_origin
 from leadline.training.settings import RunSettings
@@ -242,6 +242,9 @@ class BestCheckpoint(Callback):
         }
         if trainer.optimizers:  # otherwise several trained models were averaged
             record["trained"] = Place.of(trainer)._asdict()
+        plan = self._run.read_plan()
+        if plan and len(plan.stages) > 1:
+            record["stages"] = [stage_record(stage) for stage in plan.stages]
         save_checkpoint(self._run.best, pl_module.model, record, model_card(record))
 
 

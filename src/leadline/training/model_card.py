@@ -1,11 +1,13 @@
 """Model cards: what a checkpoint is, in words, from what was recorded when it was trained."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from leadline.evaluation import METRICS
 from leadline.models import NO_WEIGHTS
 from leadline.training.progress import Place
+from leadline.training.settings import RunSettings
 
 
 def model_card(record: dict[str, Any]) -> str:
@@ -14,7 +16,9 @@ def model_card(record: dict[str, Any]) -> str:
     Args:
         record: recipe, data, settings, validation row; "averaged", where it is the mean of several; "encoder_licence",
             where it is known; "trained", the `Place` at which it was kept, where it is known; "error_factor", where its
-            expected errors were multiplied; and, where it was tested, "tests": a list of `metrics.json` contents.
+            expected errors were multiplied; "stages", see `stage_record`, where there were several; "remark", what
+            else is to be known of how it was made; and, where it was tested, "tests": a list of `metrics.json`
+            contents.
     """
     settings = record["settings"]
     model, data = settings["model"], settings["data"]
@@ -25,8 +29,6 @@ def model_card(record: dict[str, Any]) -> str:
     edges = f"- Edges are made sharp by the picture's shades, within {radius_px:g} px of 640×480."
     factor = record.get("error_factor", 1.0)
     errors = f"- Errors are expected {factor:g} times as large as it learnt on its training pictures."
-    share = settings.get("restore_encoder", 0)
-    restored = f"- Before training its encoder went {share:.0%} of the way back to the weights it started from."
     lines = [
         f"# {record['recipe'] or 'depth model'}",
         "",
@@ -36,12 +38,9 @@ def model_card(record: dict[str, Any]) -> str:
         f"- Works at {model['height']}×{model['width']} pixels; focal length of the training pictures there: {focal}.",
         *([edges] if radius_px else []),
         f"- Encoder weights started from: {_encoder_origin(record)}.",
-        f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), {_trained(record)}"
-        f"{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
-        *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
-        *([f"- Mean of the weights of {settings['runs']} runs from one start."] if settings.get("runs", 1) > 1 else []),
-        *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
-        *([restored] if share else []),
+        f"- Trained on: {record['data']}, split `{data['split']}` (seed {data['split_seed']}), "
+        + (_in_stages(record) if record.get("stages") else _at_a_stretch(record)),
+        *([f"- {record['remark']}"] if record.get("remark") else []),
         *([errors] if factor != 1 else []),
         "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
         "and cameras of another focal length unless it is given.",
@@ -53,6 +52,48 @@ def model_card(record: dict[str, Any]) -> str:
         title = f"`{test['data']}`, `{test['split']}`, protocol `{test['protocol']}`, {test['num_images']} pictures"
         lines += _table(title, [("per image", test["per_image"]), ("pooled", test["pooled"])])
     return "\n".join(lines) + "\n"
+
+
+def stage_record(settings: RunSettings) -> dict[str, Any]:
+    """What the card of a run of several stages says of one of them."""
+    own = settings.model_dump(include={"epochs", "max_steps", "runs", "restore_encoder", "uncertainty_only"})
+    return {**own, "height": settings.model.height, "width": settings.model.width}
+
+
+def _in_stages(record: dict[str, Any]) -> str:
+    """Every stage, first to last, and when the last one's weights were kept."""
+    stages = record["stages"]
+    lines = [f"in {len(stages)} stages, each from the weights of the one before:", "", *map(_stage, count(1), stages)]
+    kept = [f"- The last stage's weights were {_trained(record)}."] if record.get("trained") else []
+    return "\n".join([*lines, "", *kept]).rstrip()
+
+
+def _stage(number: int, stage: dict[str, Any]) -> str:
+    epochs = "1 epoch" if stage["epochs"] == 1 else f"{stage['epochs']} epochs"
+    size = f" at {stage['height']}×{stage['width']}"
+    limit = f", of at most {stage['max_steps']} steps" if stage["max_steps"] > 0 else ""
+    alone = ", of the expected error alone" if stage["uncertainty_only"] else ""
+    back = f", the encoder first {stage['restore_encoder']:.0%} of the way back to the weights it started from"
+    mean = f"; the mean of the weights of {stage['runs']} runs"
+    return (
+        f"  {number}. {epochs}{size}{limit}{alone}"
+        f"{back if stage['restore_encoder'] else ''}{mean if stage['runs'] > 1 else ''}"
+    )
+
+
+def _at_a_stretch(record: dict[str, Any]) -> str:
+    """What was done, where it started, and what became of it."""
+    settings = record["settings"]
+    share = settings.get("restore_encoder", 0)
+    restored = f"- Before training its encoder went {share:.0%} of the way back to the weights it started from."
+    lines = [
+        f"{_trained(record)}{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
+        *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
+        *([f"- Mean of the weights of {settings['runs']} runs from one start."] if settings.get("runs", 1) > 1 else []),
+        *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
+        *([restored] if share else []),
+    ]
+    return "\n".join(lines)
 
 
 def _trained(record: dict[str, Any]) -> str:

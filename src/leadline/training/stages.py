@@ -12,6 +12,7 @@ from typing import NamedTuple
 from leadline.errors import Interrupted, LeadlineError
 from leadline.models import build_encoder
 from leadline.training.distributed import is_first_process
+from leadline.training.progress import Stage
 from leadline.training.run import Plan, Run, Status
 from leadline.training.settings import RunSettings
 from leadline.training.training import average, resume, train
@@ -23,6 +24,7 @@ class _Part(NamedTuple):
     """What is done at a stretch."""
 
     title: str
+    stage: int
     run: Run
     settings: RunSettings
     repeats: list[Run]  # those to average; a training has none
@@ -108,9 +110,9 @@ def _parts(stages: Sequence[RunSettings], run: Run) -> list[_Part]:
         repeats = stage.plan_repeats(settings.runs)
         for number, repeat in enumerate(repeats):
             own = settings.model_copy(update={"runs": 1, "seed": settings.seed + number})
-            parts.append(_Part(f"{title}, run {number + 1} of {len(repeats)}", repeat, own, []))
+            parts.append(_Part(f"{title}, run {number + 1} of {len(repeats)}", place, repeat, own, []))
         last = f"{title}, average of {len(repeats)} runs" if repeats else title
-        parts.append(_Part(last, stage, settings, repeats))
+        parts.append(_Part(last, place, stage, settings, repeats))
     return parts
 
 
@@ -118,13 +120,15 @@ def _train_parts(parts: Sequence[_Part], plan: Plan, run: Run, show_progress: bo
     """Do some parts of a run, the last ones; the first of them may have begun before."""
     try:
         for number, part in enumerate(parts):
-            _do(part, plan, show_progress, is_resumed and number == 0)
+            later = [it.settings for it in parts[number + 1 :] if not it.repeats]
+            stage = Stage(part.stage, len(plan.stages), later)
+            _do(part, stage, plan, show_progress, is_resumed and number == 0)
     except Interrupted as error:
         raise Interrupted(error.stopped, run.how_to_resume()) from error
     return run.best
 
 
-def _do(part: _Part, plan: Plan, show_progress: bool, is_resumed: bool) -> None:
+def _do(part: _Part, stage: Stage, plan: Plan, show_progress: bool, is_resumed: bool) -> None:
     if is_resumed and part.run.status is Status.DONE:
         return
     settings = part.settings
@@ -135,6 +139,6 @@ def _do(part: _Part, plan: Plan, show_progress: bool, is_resumed: bool) -> None:
         # Made again, whether it was cut or not: that takes one validation.
         average(part.repeats, settings, plan.data, part.run, plan.recipe)
     elif is_resumed:
-        resume(part.run, show_progress)
+        resume(part.run, show_progress, stage)
     else:
-        train(settings, plan.data, part.run, plan.recipe, show_progress)
+        train(settings, plan.data, part.run, plan.recipe, show_progress, stage)

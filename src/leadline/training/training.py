@@ -24,7 +24,7 @@ from leadline.models import ERROR_LAYER, NO_WEIGHTS, DepthModel, ModelSettings, 
 from leadline.training.callbacks import BestCheckpoint, InterruptHandler, MetricsRecorder
 from leadline.training.distributed import is_first_process
 from leadline.training.lightning_module import DepthTraining
-from leadline.training.progress import TrainingProgress
+from leadline.training.progress import ALONE, Stage, TrainingProgress
 from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 from leadline.training.trainer import build_trainer
@@ -36,7 +36,9 @@ logger = logging.getLogger(__name__)
 NUM_PROBED = 64
 
 
-def train(settings: RunSettings, data: Path, run: Run, recipe: str = "", show_progress: bool = False) -> Path:
+def train(
+    settings: RunSettings, data: Path, run: Run, recipe: str = "", show_progress: bool = False, stage: Stage = ALONE
+) -> Path:
     """Train a model from the beginning.
 
     Args:
@@ -45,6 +47,7 @@ def train(settings: RunSettings, data: Path, run: Run, recipe: str = "", show_pr
         run: the run, which must be new.
         recipe: the recipe's name, for the record.
         show_progress: draw a progress bar.
+        stage: which of a run's it is, for the progress.
 
     Returns:
         The folder of the best checkpoint.
@@ -68,15 +71,16 @@ def train(settings: RunSettings, data: Path, run: Run, recipe: str = "", show_pr
     _freeze(model, settings)
     if is_first_process():
         run.begin(settings, data, recipe, {part: [ids[index] for index in splits[part]] for part in splits})
-    return _fit(model, settings, dataset, splits, run, None, show_progress)
+    return _fit(model, settings, dataset, splits, run, None, show_progress, stage)
 
 
-def resume(run: Run, show_progress: bool = False) -> Path:
+def resume(run: Run, show_progress: bool = False, stage: Stage = ALONE) -> Path:
     """Continue a run where it stopped; it ends as if it had never been stopped.
 
     Args:
         run: a run that has begun.
         show_progress: draw a progress bar.
+        stage: which of a run's it is, for the progress.
 
     Returns:
         The folder of the best checkpoint.
@@ -96,7 +100,7 @@ def resume(run: Run, show_progress: bool = False) -> Path:
         # A run that was stopped before its first state was saved begins again, the same way.
         state, model = None, _first_model(settings, _probe(main, splits["train"], settings.model)[0])
     _freeze(model, settings)
-    return _fit(model, settings, dataset, splits, run, state, show_progress)
+    return _fit(model, settings, dataset, splits, run, state, show_progress, stage)
 
 
 def average(repeats: Sequence[Run], settings: RunSettings, data: Path, run: Run, recipe: str = "") -> Path:
@@ -203,9 +207,10 @@ def _fit(
     run: Run,
     state: Path | None,
     show_progress: bool,
+    stage: Stage,
 ) -> Path:
     parts = _parts(model, settings, dataset, splits, run)
-    progress = TrainingProgress(parts.metrics.rows, settings.monitor, show_progress)
+    progress = TrainingProgress(parts.metrics.rows, settings, show_progress, stage)
     trainer = build_trainer(settings, splits, run, [*parts.callbacks, progress])
     with parts.interrupts.catching_interrupts():
         trainer.fit(parts.module, parts.data, ckpt_path=state, weights_only=True)

@@ -49,12 +49,23 @@ def test_ablations_are_beside_the_spread(ablations: Path) -> None:
 def test_within_the_range_nothing_is_claimed_against_the_report_s_other_protocol(tmp_path: Path) -> None:
     for protocol in ("report", "report-in-range"):
         (tmp_path / "cae" / protocol).mkdir(parents=True)
-        scores = {"num_images": 4, "pooled": values(0.9), "per_image": values(0.8)}
+        scores = {"num_images": 200, "pooled": values(0.9), "per_image": values(0.8)}
         (tmp_path / "cae" / protocol / "metrics.json").write_text(json.dumps(scores))
     whole, within = write_page(tmp_path).read_text(encoding="utf-8").split("## Within the range")
     assert "| Convolutional autoencoder | the report | 0.501 |" in whole and "better than the report" in whole
     assert "| Convolutional autoencoder | leadline, pooled | 0.900 |" in within
     assert "the report |" not in within and "better than" not in within and " of 6" not in within
+
+
+@pytest.mark.parametrize(("num_images", "claims"), [(200, True), (3, False)])
+def test_numbers_of_other_pictures_are_not_better_than_the_report_s(
+    tmp_path: Path, num_images: int, claims: bool
+) -> None:
+    (tmp_path / "cae" / "report").mkdir(parents=True)
+    scores = {"num_images": num_images, "pooled": values(0.9), "per_image": values(0.8)}
+    (tmp_path / "cae" / "report" / "metrics.json").write_text(json.dumps(scores))
+    page = write_page(tmp_path).read_text(encoding="utf-8")
+    assert (" of 6 |" in page, "of 200 others and do not compare" in page) == (claims, not claims)
 
 
 def test_percentiles_are_called_so(tmp_path: Path) -> None:
