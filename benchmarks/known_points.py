@@ -55,7 +55,7 @@ def predictions(arguments: argparse.Namespace) -> Iterator[tuple[Prediction, NDA
             if stored:
                 stored.parent.mkdir(parents=True, exist_ok=True)
                 write_npz(stored, depth_m, valid, None, uncertainty_m)
-        prediction = Prediction(np.empty((0, 0, 3), np.uint8), depth_m, valid, sample.camera, uncertainty_m)
+        prediction = Prediction(np.zeros((*depth_m.shape, 3), np.uint8), depth_m, valid, sample.camera, uncertainty_m)
         yield prediction, np.where(sample.valid[0].numpy(), sample.depth_m[0].numpy(), 0)
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,8 +7,9 @@ from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 from leadline.prediction.anchored import Correction
-from leadline.prediction.anchoring import KnownPoints, anchor_to_points
+from leadline.prediction.anchoring import KnownPoints, _choose, anchor_to_points
 from leadline.prediction.result import Prediction
+from leadline.prediction.scale_field import Pooled, ScaleField
 
 SIZE = (48, 64)
 
@@ -91,3 +94,23 @@ def test_values_without_a_unit_get_a_field_where_a_line_is_not_enough() -> None:
 def test_points_where_nothing_is_predicted_are_refused() -> None:
     with pytest.raises(LeadlineError, match="none of the 3 known points has a depth"):
         anchor_to_points(predicted(np.full(SIZE, np.nan)), known(scene(), 3), SIZE)
+
+
+def test_the_field_is_larger_where_a_larger_error_is_expected() -> None:
+    sides = np.broadcast_to(np.where(np.arange(SIZE[1]) < 32, 0.05, 0.45), SIZE)
+    prediction = predicted(np.full(SIZE, 2.0))
+    prediction = replace(prediction, uncertainty_m=(2 * sides).astype(np.float32))
+    xy = np.array([[12.0, 24], [52, 24], [12, 10], [52, 10]])
+    points = KnownPoints(xy, 2 * np.exp([-0.3, 0.3, -0.3, 0.3]), np.zeros(4, bool))
+    found = np.log(anchor_to_points(prediction, points, SIZE).depth_m / 2)
+    assert -0.3 < found[24, 12] < 0 < found[24, 52] < 0.3 and found[24, 52] > 0.003 - found[24, 12]
+
+
+@pytest.mark.parametrize(("num", "kind"), [(5, Correction.FIELD), (40, Correction.NONE)])
+def test_few_points_may_leave_out_a_larger_error(num: int, kind: Correction) -> None:
+    # The limit is .95 + 1.5 / 5 = 1.25 of the error without for 5 points, .9875 for 40.
+    points = Pooled(np.zeros((num, 4)), np.zeros(num))
+    field = ScaleField(*points, np.eye(num), 0.1, np.zeros(num), np.ones(num), np.ones(num))
+    told = {Correction.NONE: np.full(num, 0.1), Correction.FACTOR: np.full(num, 0.2)}
+    chosen = _choose(told | {Correction.FIELD: np.full(num, 0.12)}, points, field, Correction.FACTOR)
+    assert chosen.correction is kind

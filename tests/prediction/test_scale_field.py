@@ -77,3 +77,15 @@ def test_many_points_are_pooled_by_medians() -> None:
 def test_nodes_reach_from_edge_to_edge() -> None:
     found = enlarged(np.array([[0, 1], [2, 3]], np.float32), (3, 5))
     assert found[0].tolist() == [0, 0.25, 0.5, 0.75, 1] and found[:, 0].tolist() == [0, 1, 2]
+
+
+def test_the_field_goes_farther_where_it_is_freer() -> None:
+    rows, columns = np.array([30, 30]), np.array([20, 60])
+    places = places_of(columns, rows, np.zeros(2), SIZE, np.array([0.5, 2.0]))
+    field = fit_field(Pooled(places, np.array([-0.2, 0.2])))  # their median, 0, leaves nothing to the factor
+    tight, free = np.abs(field.at(places))
+    assert tight < free < 0.2
+    freedom = np.where(np.arange(SIZE[1]) < 40, 0.5, 2.0).astype(np.float32) * np.ones(SIZE, np.float32)
+    found = correction(field, np.zeros(SIZE, np.float32), freedom)
+    assert found[rows, columns] == pytest.approx(field.at(places), abs=0.01)
+    assert spread_at(field, places)[1] > spread_at(field, places)[0]

@@ -33,6 +33,9 @@ LARGEST_ERROR = 0.5
 """What a larger error at a point counts when corrections are compared: a wrong point says nothing about them."""
 WORTH_IT, EXACT = 0.95, 1e-4
 """A correction helps that brings the error below this share of what it is without, by more than this."""
+FEW, DOUBT = 5, 1.5
+"""The error at few points left out is itself uncertain, and a field of few points is small where they say little: of
+metres it may have a share larger by DOUBT over their number, FEW at the least."""
 TRUSTED, FAR_OFF = 0.5, 0.25
 """Points of less trust and a larger relative error are taken to be wrong; at smaller errors the field is."""
 _FOLDS = 10
@@ -90,11 +93,12 @@ def anchor_to_points(
     depth_m = prediction.depth_m
     spots = spots.kept(depth_m[spots.rows, spots.columns] > 0)  # NaN is not
     log_depth = np.log(np.where(prediction.valid & (depth_m > 0), depth_m, 1)).astype(np.float32)
-    points = _as_points(log_depth, spots)
+    freedom = _freedom(prediction)
+    points = _as_points(log_depth, freedom, spots)
     field = fit_field(points)
     told = _told_from_metres(points, field) if output is Output.METRES else _told_from_values(values, spots, output)
     anchoring = _choose(told, points, field, Correction.FACTOR if output is Output.METRES else Correction.LINE)
-    return _corrected(prediction, anchoring, points, field, log_depth, spots)
+    return _corrected(prediction, anchoring, points, field, log_depth, freedom, spots)
 
 
 def _look_up(prediction: Prediction, known: KnownPoints, full_size: tuple[int, int]) -> _Spots:
@@ -124,9 +128,20 @@ def _by_line(prediction: Prediction, spots: _Spots, output: Output) -> Predictio
     return replace(prediction, depth_m=depth_m, valid=prediction.valid & np.isfinite(depth_m), uncertainty_m=None)
 
 
-def _as_points(log_depth: NDArray[np.float32], spots: _Spots) -> Pooled:
+def _freedom(prediction: Prediction) -> NDArray[np.float32]:
+    """How far the field may go at each pixel: the root of the expected error as a multiple of the image's mean."""
+    freedom = np.ones(prediction.valid.shape, np.float32)
+    if prediction.uncertainty_m is None:
+        return freedom
+    usable = prediction.valid & (prediction.depth_m > 0) & (prediction.uncertainty_m > 0)
+    relative = prediction.uncertainty_m[usable] / prediction.depth_m[usable]
+    freedom[usable] = np.sqrt(relative / relative.mean()) if relative.size else 1
+    return freedom
+
+
+def _as_points(log_depth: NDArray[np.float32], freedom: NDArray[np.float32], spots: _Spots) -> Pooled:
     predicted = log_depth[spots.rows, spots.columns].astype(np.float64)
-    places = places_of(spots.columns, spots.rows, predicted, log_depth.shape)
+    places = places_of(spots.columns, spots.rows, predicted, log_depth.shape, freedom[spots.rows, spots.columns])
     return pool(places, np.log(spots.metres) - predicted)
 
 
@@ -182,8 +197,11 @@ def _choose(told: dict[Correction, Floats], points: Pooled, field: ScaleField, u
     capped = {kind: float(np.minimum(it[right], LARGEST_ERROR).mean()) for kind, it in errors.items()}
     # The field contains the factor and does better wherever either does, so that it is asked first.
     simplest, *more = capped
-    limit = WORTH_IT * capped[simplest] - EXACT
-    chosen = next((kind for kind in reversed(more) if capped[kind] < limit), simplest)
+    shares = dict.fromkeys(more, WORTH_IT)
+    if simplest is Correction.NONE:
+        shares[Correction.FIELD] += DOUBT / max(num, FEW)
+    helps = [kind for kind in reversed(more) if capped[kind] < shares[kind] * capped[simplest] - EXACT]
+    chosen = helps[0] if helps else simplest
     before = errors.get(Correction.NONE)
     return Anchoring(
         correction=chosen,
@@ -200,6 +218,7 @@ def _corrected(
     points: Pooled,
     field: ScaleField,
     log_depth: NDArray[np.float32],
+    freedom: NDArray[np.float32],
     spots: _Spots,
 ) -> Prediction:
     """The prediction with a correction, and with the error that its check shows."""
@@ -210,8 +229,8 @@ def _corrected(
     if anchoring.correction is Correction.FACTOR:
         depth_m = depth_m * np.float32(np.exp(np.median(points.residuals)))
     elif anchoring.correction is Correction.FIELD:
-        depth_m = depth_m * np.exp(correction(field, log_depth))
-        relative = relative * _spread(field, log_depth)
+        depth_m = depth_m * np.exp(correction(field, log_depth, freedom))
+        relative = relative * _spread(field, log_depth, freedom)
         at_points = at_points * field.spread.mean()
     if anchoring.error_after is not None:
         relative = relative * np.float32(anchoring.error_after / at_points)
@@ -220,11 +239,12 @@ def _corrected(
     return replace(prediction, depth_m=depth_m, uncertainty_m=depth_m * relative, anchoring=anchoring)
 
 
-def _spread(field: ScaleField, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+def _spread(field: ScaleField, log_depth: NDArray[np.float32], freedom: NDArray[np.float32]) -> NDArray[np.float32]:
     """The field's spread at every pixel, worked out at few."""
     nums = [min(side, max(2, round(_SPREAD_NODES * side / max(log_depth.shape)))) for side in log_depth.shape]
     rows, columns = (np.rint(np.linspace(0, side - 1, num)) for side, num in zip(log_depth.shape, nums, strict=True))
     y, x = (it.ravel() for it in np.meshgrid(rows, columns, indexing="ij"))
-    some = log_depth[y.astype(np.intp), x.astype(np.intp)].astype(np.float64)
-    spread = spread_at(field, places_of(x, y, some, log_depth.shape))
+    some = y.astype(np.intp), x.astype(np.intp)
+    places = places_of(x, y, log_depth[some].astype(np.float64), log_depth.shape, freedom[some])
+    spread = spread_at(field, places)
     return enlarged(spread.reshape(nums).astype(np.float32), log_depth.shape)

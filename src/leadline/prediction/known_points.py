@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import exp, log
+from math import exp, hypot, log
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,9 @@ from leadline.prediction.result import Prediction
 
 FLOOR_ERROR = 2.0
 """Relative error of the height of a predicted floor, in expected errors of a pixel: it is off, and askew."""
+SCALE_SD, SCALE_SHARE = 0.2, 0.4
+"""Standard deviation of the logarithm of a prediction's true factor, before the floor is looked at; and at the least,
+as a share of what the floor says: a floor that is far off comes of a scale that is, not of an error of the floor."""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
@@ -205,9 +208,9 @@ class CameraHeight:
 def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction:
     """Scale a prediction towards where the camera is at a known height above its floor.
 
-    A predicted floor errs too, by `FLOOR_ERROR`. The logarithm of the factor is shrunk by the share of its square that
-    this error explains: a small factor, which may be error alone, leaves the prediction as it is, a large one counts
-    nearly whole. Without an expected error it counts whole.
+    A predicted floor errs too, by `FLOOR_ERROR`. The logarithm of the factor is the best guess from what the floor says
+    and from `SCALE_SD`, how far predictions are off at all: what the floor says times the share of the variance that is
+    not the floor's own error. Without an expected error it counts whole.
 
     Args:
         prediction: in metres.
@@ -220,7 +223,8 @@ def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction
     exponent, doubt = log(camera_height_m / floor.camera_height_m), 0.0
     if prediction.uncertainty_m is not None:
         doubt = FLOOR_ERROR * float(np.median((prediction.uncertainty_m / prediction.depth_m)[prediction.valid]))
-    scale = exp(exponent - doubt**2 / exponent) if abs(exponent) > doubt else 1.0
+    spread = hypot(SCALE_SD, SCALE_SHARE * exponent)
+    scale = exp(exponent * spread**2 / (spread**2 + doubt**2))
     return replace(
         prediction,
         depth_m=prediction.depth_m * np.float32(scale),

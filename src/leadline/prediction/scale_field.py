@@ -2,8 +2,9 @@
 
 The correction is a Gaussian process over column, row and logarithm of the predicted depth: one factor, a smooth part
 and a rough part. Depth is among the coordinates so that what was learnt of a chair does not leak onto the wall behind
-it. A point may be wrong: it keeps the weight that its distance from what the others say leaves it. What is left out
-of the fit is had in closed form, so that every point judges the field that the others give.
+it, and the correction may be larger where the model expects larger errors. A point may be wrong: it keeps the weight
+that its distance from what the others say leaves it. What is left out of the fit is had in closed form, so that every
+point judges the field that the others give.
 """
 
 from math import sqrt
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-FACTOR_SD = 0.34
+FACTOR_SD = 0.1
 """Prior standard deviations of the logarithm of depth: of the factor of the whole image, unless the points say more;"""
 SMOOTH_SD, ROUGH_SD, NOISE_SD = 0.185, 0.11, 0.03
-"""of the smooth part, of the rough part, and of what no field follows."""
+"""of the smooth part and of the rough part where the freedom is 1, and of what no field follows."""
 SMOOTH_REACH = np.array([0.29, 0.29, 0.27])
 """How far the smooth part reaches: columns and rows as shares of the longer side, logarithm of depth."""
 ROUGH_REACH = np.array([0.07, 0.07, 0.2])
@@ -38,14 +39,14 @@ _MAX_LEVELS = 24
 class Pooled(NamedTuple):
     """Points of a depth map, one a cell."""
 
-    places: Floats  # (N, 3): column and row as shares of the longer side, logarithm of the predicted depth
+    places: Floats  # (N, 4), see `places_of`
     residuals: Floats  # ln(known / predicted), (N,)
 
 
 class ScaleField(NamedTuple):
     """A fitted correction."""
 
-    places: Floats  # (N, 3)
+    places: Floats  # (N, 4)
     pull: Floats  # (N,): covariances with the points times this give the correction
     inverse: Floats  # (N, N) of the points' covariance
     factor_sd: float
@@ -54,21 +55,34 @@ class ScaleField(NamedTuple):
     trust: Floats  # (N,) from 0, wrong, to 1, right
 
     def at(self, places: Floats) -> Floats:
-        """The logarithm of the correction at places, (M, 3) to (M,)."""
+        """The logarithm of the correction at places, (M, 4) to (M,)."""
         return covariance(places, self.places, self.factor_sd) @ self.pull
 
 
-def places_of(x: NDArray[Any], y: NDArray[Any], log_depth: Floats, size: tuple[int, ...]) -> Floats:
-    """Coordinates of pixels in which distance means likeness of the correction, (N, 3)."""
+def places_of(
+    x: NDArray[Any], y: NDArray[Any], log_depth: Floats, size: tuple[int, ...], freedom: NDArray[Any] | float = 1.0
+) -> Floats:
+    """Coordinates of pixels in which distance means likeness of the correction, and its freedom.
+
+    Args:
+        x: columns, (N,).
+        y: rows, (N,).
+        log_depth: logarithm of the predicted depth, (N,).
+        size: height and width of the map.
+        freedom: how far the smooth and the rough part may go, as a multiple of the usual, (N,).
+
+    Returns:
+        Column and row as shares of the longer side, logarithm of depth, freedom, (N, 4).
+    """
     longer = max(size)
-    return np.stack([x / longer, y / longer, log_depth], axis=1)
+    return np.stack([x / longer, y / longer, log_depth, np.broadcast_to(freedom, len(log_depth))], axis=1)
 
 
 def pool(places: Floats, residuals: Floats, most: int = MAX_POINTS) -> Pooled:
     """Medians of the points in each cell of like place and depth, `most` at the most; few points stay as they are."""
     cell = 1 / 32
     while len(residuals) > most:
-        keys = np.floor(places / [cell, cell, 4 * cell]).astype(np.int64)
+        keys = np.floor(places[:, :3] / [cell, cell, 4 * cell]).astype(np.int64)
         _, cells = np.unique(keys, axis=0, return_inverse=True)
         if cells.max() < most:
             return Pooled(_medians(places, cells), _medians(residuals[:, None], cells)[:, 0])
@@ -86,11 +100,12 @@ def _medians(values: Floats, cells: NDArray[np.int64]) -> Floats:
 
 
 def covariance(first: Floats, second: Floats, factor_sd: float) -> Floats:
-    """Prior covariance of the correction between places, (N, 3) and (M, 3) to (N, M)."""
-    apart = np.abs(first[:, None] - second[None])
+    """Prior covariance of the correction between places, (N, 4) and (M, 4) to (N, M)."""
+    apart = np.abs(first[:, None, :3] - second[None, :, :3])
     smooth = np.exp(-0.5 * ((apart / SMOOTH_REACH) ** 2).sum(-1))
     rough = _matern(apart / ROUGH_REACH).prod(-1)
-    both: Floats = factor_sd**2 + SMOOTH_SD**2 * smooth + ROUGH_SD**2 * rough
+    freedom = np.outer(first[:, 3], second[:, 3])
+    both: Floats = factor_sd**2 + freedom * (SMOOTH_SD**2 * smooth + ROUGH_SD**2 * rough)
     return both
 
 
@@ -132,7 +147,9 @@ def _share_of_right(errors: Floats, variance: Floats) -> Floats:
     return likely / (likely + unlikely)
 
 
-def correction(field: ScaleField, log_depth: NDArray[np.float32]) -> NDArray[np.float32]:
+def correction(
+    field: ScaleField, log_depth: NDArray[np.float32], freedom: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """The correction of every pixel.
 
     It is worked out on a grid of columns, rows and depths, and lies between its nodes linearly.
@@ -140,6 +157,7 @@ def correction(field: ScaleField, log_depth: NDArray[np.float32]) -> NDArray[np.
     Args:
         field: fitted to points of this map.
         log_depth: logarithm of the predicted depth, (H, W), finite.
+        freedom: of every pixel, see `places_of`, (H, W); 1 if it is not given.
 
     Returns:
         Logarithm of what to multiply the depth by, (H, W).
@@ -155,7 +173,9 @@ def correction(field: ScaleField, log_depth: NDArray[np.float32]) -> NDArray[np.
     for number, layer in enumerate(grid):
         share = np.maximum(1 - np.abs(height - np.float32(number)), 0)  # linear between the two levels around
         result += (share * enlarged(layer, size)).astype(np.float32, copy=False)
-    return result
+    if freedom is not None:
+        result *= freedom
+    return result + np.float32(field.factor_sd**2 * field.pull.sum())
 
 
 def _levels(log_depth: NDArray[np.float32]) -> Floats:
@@ -166,13 +186,14 @@ def _levels(log_depth: NDArray[np.float32]) -> Floats:
 
 
 def _on_grid(field: ScaleField, x: Floats, y: Floats, levels: Floats) -> Floats:
-    """The correction at nodes (levels, rows, columns): each part is a product over the coordinates."""
+    """Smooth and rough part of freedom 1 at nodes (levels, rows, columns): each is a product over the coordinates."""
     apart = [np.abs(axis[:, None] - field.places[:, number]) for number, axis in enumerate((x, y, levels))]
     smooth = [np.exp(-0.5 * (it / reach) ** 2) for it, reach in zip(apart, SMOOTH_REACH, strict=True)]
     rough = [_matern(it / reach) for it, reach in zip(apart, ROUGH_REACH, strict=True)]
-    total = np.full((len(levels), len(y), len(x)), field.factor_sd**2 * field.pull.sum())
+    total = np.zeros((len(levels), len(y), len(x)))
+    pull = field.places[:, 3] * field.pull
     for sd, (across, down, deep) in ((SMOOTH_SD, smooth), (ROUGH_SD, rough)):
-        weighted = down[None] * (deep * (sd**2 * field.pull))[:, None]  # (levels, rows, N)
+        weighted = down[None] * (deep * (sd**2 * pull))[:, None]  # (levels, rows, N)
         total += weighted @ across.T
     return total
 
@@ -191,9 +212,9 @@ def _interpolation(num: int, side: int) -> NDArray[np.float32]:
 
 
 def spread_at(field: ScaleField, places: Floats) -> Floats:
-    """Standard deviation of what the correction leaves, at places (M, 3) to (M,)."""
+    """Standard deviation of what the correction leaves, at places (M, 4) to (M,)."""
     known = covariance(places, field.places, field.factor_sd)
-    prior = field.factor_sd**2 + SMOOTH_SD**2 + ROUGH_SD**2
+    prior = field.factor_sd**2 + places[:, 3] ** 2 * (SMOOTH_SD**2 + ROUGH_SD**2)
     variance = prior - ((known @ field.inverse) * known).sum(1)
     spread: Floats = np.sqrt(np.maximum(variance, 0) + NOISE_SD**2)
     return spread
