@@ -33,9 +33,6 @@ LARGEST_ERROR = 0.5
 """What a larger error at a point counts when corrections are compared: a wrong point says nothing about them."""
 WORTH_IT, EXACT = 0.95, 1e-4
 """A correction helps that brings the error below this share of what it is without, by more than this."""
-FEW, DOUBT = 5, 1.5
-"""The error at few points left out is itself uncertain, and a field of few points is small where they say little: of
-metres it may have a share larger by DOUBT over their number, FEW at the least."""
 TRUSTED, FAR_OFF = 0.5, 0.25
 """Points of less trust and a larger relative error are taken to be wrong; at smaller errors the field is."""
 _FOLDS = 10
@@ -197,11 +194,8 @@ def _choose(told: dict[Correction, Floats], points: Pooled, field: ScaleField, u
     capped = {kind: float(np.minimum(it[right], LARGEST_ERROR).mean()) for kind, it in errors.items()}
     # The field contains the factor and does better wherever either does, so that it is asked first.
     simplest, *more = capped
-    shares = dict.fromkeys(more, WORTH_IT)
-    if simplest is Correction.NONE:
-        shares[Correction.FIELD] += DOUBT / max(num, FEW)
-    helps = [kind for kind in reversed(more) if capped[kind] < shares[kind] * capped[simplest] - EXACT]
-    chosen = helps[0] if helps else simplest
+    limit = WORTH_IT * capped[simplest] - EXACT
+    chosen = next((kind for kind in reversed(more) if capped[kind] < limit), simplest)
     before = errors.get(Correction.NONE)
     return Anchoring(
         correction=chosen,
