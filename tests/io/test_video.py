@@ -176,8 +176,13 @@ def test_a_cut_within_a_packet_is_said_where_no_header_tells_the_length(name: st
 @pytest.mark.parametrize("name", ["a.ts", "a.wmv"])
 def test_a_cut_within_a_frame_is_said_too(name: str, tmp_path: Path) -> None:
     held = write(tmp_path / name, codec=WHOLE.get(name, "libx264")).read_bytes()
-    (tmp_path / name).write_bytes(held[: len(held) * 6 // 10 // 188 * 188])
-    assert read(tmp_path / name)[2].wrong == "is cut short: it ends within a frame; what came is written"
+    said = []
+    for num_packets in range(len(held) * 6 // 10 // 188, len(held) * 7 // 10 // 188, 3):
+        (tmp_path / name).write_bytes(held[: 188 * num_packets])
+        said.append(read(tmp_path / name)[2].wrong)
+    # Between two frames a cut cannot be told; no encoder says twice where that is.
+    assert set(said) <= {"", "is cut short: it ends within a frame; what came is written"}
+    assert said.count("") <= len(said) // 3
 
 
 def test_a_broadcast_that_was_tuned_into_late_is_whole_and_one_with_a_gap_is_not(tmp_path: Path) -> None:
