@@ -6,7 +6,8 @@ scale for each column. What makes that right within half a percent:
 - Channels of wide range are fed divided by a number that their weights are multiplied by (SmoothQuant, Xiao et al.
   2023), and shifted to their middle (Outlier Suppression+, Wei et al. 2023); both go into the norm before.
 - A few channels of each product stay in float32.
-- What comes out of GELU is fed in two terms of 8 bits, the second of which is what the first leaves.
+- What comes out of GELU is fed in two terms of 8 bits, the second of which is what the first leaves; in the last
+  blocks, whose rounding no other carries on, in one.
 - The rounding of weights changes no mean: it goes into the bias.
 
 Weights are not in the graph. A `Site` says how those of the checkpoint become the ones that it wants, and
@@ -57,6 +58,9 @@ RECIPES = {
     "fc1": Recipe(0.9, num_outliers=4),
     "fc2": Recipe(0.5, two_terms=True, centred=False),  # GELU's channels are skew: their middle gains nothing
 }
+
+ONE_TERM_BLOCKS = 2
+"""The last blocks, in which one term is enough."""
 
 
 class Seen(NamedTuple):
@@ -231,7 +235,8 @@ def _rebuild_block(
             return build.node("Add", [out, build.value(f"{key}/bias", bias)], f"{key}/out")
         start, stop, _ = span.indices(layers[part][1].shape[1])
         site = Site(name, (start, stop), how.smooth, columns.astype(np.float32), how.outliers)
-        return build.product(key, x, site, weight, bias, how, RECIPES[part].two_terms)
+        two_terms = RECIPES[part].two_terms and block < it.depth - ONE_TERM_BLOCKS
+        return build.product(key, x, site, weight, bias, how, two_terms)
 
     x = it.inputs[block]
     fed[f"{block}/qkv"] = norm(1, x, plans["qkv"])
