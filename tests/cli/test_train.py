@@ -136,7 +136,7 @@ def test_a_finished_run_says_so_without_a_training(
             "--model.head.min-depth-m must be less than --model.head.max-depth-m",
         ),
         (["--model.hieght", "96"], "Did you mean --model.height?"),
-        (["--uncertainty-only"], "leadline: --uncertainty-only wants"),
+        (["--freeze-network"], "leadline: --freeze-network wants"),
     ],
 )
 def test_mistakes_name_flags(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

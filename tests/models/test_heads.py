@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from leadline.models.heads import CURVES, START_ERROR, DepthHead, Features
+from leadline.models.heads import CURVES, START_ERROR, DepthHead, Features, ScaleField
 from leadline.models.settings import HeadSettings
 
 REPORT = HeadSettings(kind="tanh", min_depth_m=0.5, max_depth_m=4.0)
@@ -207,3 +207,46 @@ def test_learning_the_error_leaves_the_features_alone() -> None:
     assert finest.grad is None and deepest.grad is None
     depth_m.sum().backward()
     assert finest.grad is not None
+
+
+FIELD = HeadSettings(kind="log", min_depth_m=0.5, max_depth_m=8.0, scale_field=True)
+
+
+def test_the_scale_field_starts_at_a_factor_of_one_and_multiplies_by_hand() -> None:
+    torch.manual_seed(0)
+    head = passing_on(FIELD).train()
+    features = Features(torch.zeros(1, 1, 4, 6), torch.randn(1, 3, 2, 3))
+    torch.testing.assert_close(head(features, 4, 6).depth_m, torch.full((1, 1, 4, 6), 2.0))  # √(.5 · 8)
+    assert head.scale_field is not None
+    nn.init.constant_(head.scale_field.leave.bias, math.log(1.5))  # type: ignore[arg-type]
+    torch.testing.assert_close(head(features, 4, 6).depth_m, torch.full((1, 1, 4, 6), 3.0))
+    nn.init.constant_(head.scale_field.leave.bias, math.log(100))  # type: ignore[arg-type]
+    torch.testing.assert_close(head(features, 4, 6).depth_m, torch.full((1, 1, 4, 6), 8.0))  # never beyond its range
+
+
+def test_a_factor_of_the_size_of_chance_counts_half_and_a_large_one_whole() -> None:
+    field = ScaleField(3).eval()
+    for told, counts in ((ScaleField.CHANCE, ScaleField.CHANCE / 2), (-3.0, -3.0), (0.0, 0.0)):
+        nn.init.constant_(field.leave.bias, told)
+        torch.testing.assert_close(field(torch.randn(1, 3, 2, 2)), torch.full((1, 1, 1, 1), counts), rtol=1e-3, atol=0)
+
+
+def test_the_scale_field_hears_all_of_the_map() -> None:
+    torch.manual_seed(0)
+    field = ScaleField(3).eval()
+    nn.init.normal_(field.leave.weight)
+    deepest = torch.randn(1, 3, 5, 7)
+    moved = deepest.clone()
+    moved[:, :, 0, 0] += 5
+    change = (field(moved) - field(deepest)).abs()[0, 0]
+    assert change.shape == (3, 4) and change.min() > 0  # everywhere
+    assert change[0, 0] > 3 * change[2, 3]  # most where it is
+
+
+def test_the_scale_field_takes_no_gradient_to_the_features() -> None:
+    head = passing_on(FIELD)
+    assert head.scale_field is not None
+    nn.init.normal_(head.scale_field.leave.weight)
+    deepest = torch.randn(1, 3, 2, 3, requires_grad=True)
+    head(Features(torch.zeros(1, 1, 4, 6), deepest), 4, 6).depth_m.sum().backward()
+    assert deepest.grad is None and head.scale_field.enter.weight.grad is not None

@@ -334,6 +334,12 @@ def test_weighted_loss_leaves_out_terms_of_weight_zero():
 # Uncertainty.
 
 
+def test_a_held_factor_by_hand() -> None:
+    factor = torch.tensor([[0.1, -0.3], [5.0, 5.0]]).view(2, 1, 1, 2)  # .2 on the first, which is one of two
+    assert losses.held_factor(factor, [True, False]).item() == pytest.approx(0.1)
+    assert losses.held_factor(factor, [False, False]).item() == 0
+
+
 def test_error_nll_by_hand() -> None:
     # The log error is ln 2 in four of six pixels, so |e|/b + ln b with b = ln 2 is 4/6 + ln ln 2.
     expected = 4 / 6 + math.log(LN2)

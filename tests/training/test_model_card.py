@@ -4,7 +4,7 @@ import pytest
 
 from leadline.evaluation.metrics import METRICS
 from leadline.training.model_card import model_card, stage_record
-from leadline.training.settings import RunSettings
+from leadline.training.settings import RunSettings, merge
 
 SETTINGS: dict[str, Any] = {
     "epochs": 12,
@@ -123,6 +123,11 @@ def test_it_says_what_was_taught_and_changed_last() -> None:
     later["settings"]["uncertainty_only"] = True
     card = model_card(later)
     assert "12 epochs, of the expected error alone.\n" in card
+    later["settings"] = {**later["settings"], "uncertainty_only": False, "freeze_network": True}
+    later["settings"]["model"] = merge(later["settings"]["model"], {"head": {"scale_field": True, "uncertainty": True}})
+    assert "12 epochs, of the factor of depth and the expected error alone.\n" in model_card(later)
+    later["settings"] = merge(later["settings"], {"data": {"rendered": 40}})
+    assert "the expected error alone, beside 40 rendered pictures.\n" in model_card(later)
     assert "- Errors are expected 1.33 times as large as it learnt on its training pictures.\n" in card
 
 
@@ -162,11 +167,18 @@ def stage(**changes: Any) -> dict[str, Any]:
     return stage_record(RunSettings.model_validate({**SETTINGS, **changes}))
 
 
+ALONE = {
+    "freeze_network": True,
+    "data": {"rendered": 40},
+    "model": merge(SETTINGS["model"], {"head": {"uncertainty": True}}),
+}
+
+
 def test_a_card_of_stages_says_every_one_of_them() -> None:
     ran = record(
         trained={"epoch": 1, "num_epochs": 1, "step": 3, "num_steps": 9},
         remark="Run by hand.",
-        stages=[stage(), stage(epochs=1, max_steps=5, runs=2, restore_encoder=0.6), stage(uncertainty_only=True)],
+        stages=[stage(), stage(epochs=1, max_steps=5, runs=2, restore_encoder=0.6), stage(**ALONE)],
     )
     ran["settings"] |= {"init": "stage-2", "restore_encoder": 0.5, "runs": 2}  # the last one's, told with it
     lines = model_card(ran).splitlines()
@@ -177,7 +189,7 @@ def test_a_card_of_stages_says_every_one_of_them() -> None:
         "  1. 12 epochs at 240×320",
         "  2. 1 epoch at 240×320, of at most 5 steps, the encoder first 60% of the way back to the weights it started "
         "from; the mean of the weights of 2 runs",
-        "  3. 12 epochs at 240×320, of the expected error alone",
+        "  3. 12 epochs at 240×320, of the expected error alone, beside 40 rendered pictures",
         "",
         "- The last stage's weights were kept after step 3 of 9 in epoch 1 of 1.",
         "- Run by hand.",

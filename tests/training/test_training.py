@@ -11,6 +11,7 @@ from PIL import Image
 from pytorch_lightning import Trainer, seed_everything
 from safetensors.torch import load_file
 
+from leadline.data.joined import is_from_beside
 from leadline.data.sample import UNKNOWN_INTRINSICS, Batch
 from leadline.data.synthetic.dataset import synthesize
 from leadline.errors import Interrupted, LeadlineError
@@ -18,7 +19,7 @@ from leadline.evaluation.metrics import named
 from leadline.models.build import build_model
 from leadline.models.checkpoint import load_model, save_checkpoint
 from leadline.models.checkpoint_files import read_config
-from leadline.models.heads import ERROR_LAYER
+from leadline.models.heads import ERROR_LAYER, SCALE_LAYERS
 from leadline.models.model import DepthModel
 from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings
 from leadline.training.callbacks import MetricsRecorder
@@ -314,7 +315,7 @@ def test_uncertainty_alone_is_taught_to_a_model_that_had_none(
     head = tiny_settings.model.head.model_copy(update={"uncertainty": True})
     changes = {
         "init": str(tmp_path / "first"),
-        "uncertainty_only": True,
+        "freeze_network": True,
         "model": tiny_settings.model.model_copy(update={"head": head}),
     }
     settings = tiny_settings.model_copy(update=changes)
@@ -337,8 +338,8 @@ def test_uncertainty_alone_wants_a_model_and_a_layer(
 ) -> None:
     head = tiny_settings.model.head.model_copy(update={"uncertainty": uncertainty})
     model = tiny_settings.model.model_copy(update={"head": head})
-    settings = tiny_settings.model_copy(update={"uncertainty_only": True, "init": init, "model": model})
-    with pytest.raises(LeadlineError, match="--uncertainty-only wants a model to start from"):
+    settings = tiny_settings.model_copy(update={"freeze_network": True, "init": init, "model": model})
+    with pytest.raises(LeadlineError, match="--freeze-network wants a model to start from"):
         train(settings, rooms, Run(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -524,11 +525,30 @@ def test_a_resting_encoder_is_left_as_it_is(rooms: Path, tmp_path: Path, tiny_se
 
 
 def test_what_rests_rests_in_a_resumed_epoch_too(tiny_settings: RunSettings, tiny_model: DepthModel) -> None:
-    training = DepthTraining(tiny_model, tiny_settings.model_copy(update={"uncertainty_only": True}))
+    training = DepthTraining(tiny_model, tiny_settings.model_copy(update={"freeze_network": True}))
     training.train()
     training._trainer = SimpleNamespace(global_step=3)  # type: ignore[assignment]
     training.on_train_batch_start(None, 3)
     assert not training.model.training
+
+
+def test_the_scale_field_is_taught_beside_rendered_scenes_while_the_network_rests(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    train(tiny_settings, rooms, Run(tmp_path / "first"))
+    head = tiny_settings.model.head.model_copy(update={"scale_field": True})
+    model = tiny_settings.model.model_copy(update={"head": head})
+    data = tiny_settings.data.model_copy(update={"rendered": 3})
+    changes = {"init": str(tmp_path / "first"), "freeze_network": True, "model": model, "data": data}
+    train(tiny_settings.model_copy(update=changes), rooms, Run(tmp_path / "second"))
+    first, second = (load_model(tmp_path / run).state_dict() for run in ("first", "second"))
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value)
+    layers = second.keys() - first.keys()
+    assert layers and all(name.startswith(SCALE_LAYERS) for name in layers)
+    assert second["head.scale_field.leave.weight"].any()  # it began at 0
+    names = (tmp_path / "second" / "splits" / "train.txt").read_text().split()
+    assert [name for name in names if is_from_beside(name)] == ["rendered/00001", "rendered/00002", "rendered/00003"]
 
 
 def test_a_wild_error_layer_takes_nothing_from_depths_gradient(tiny_settings: RunSettings) -> None:

@@ -3,6 +3,8 @@ from .catalog import open_dataset as open_dataset
 from .conversion import Thinning as Thinning
 from .conversion import convert as convert
 from .download import download_nyu as download_nyu
+from .joined import is_from_beside as is_from_beside
+from .joined import joins as joins
 from .joined import with_pictures_beside as with_pictures_beside
 from .loader import DepthDataModule as DepthDataModule
 from .sample import Batch as Batch

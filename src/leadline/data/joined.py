@@ -1,5 +1,6 @@
 """One data set whose training pictures are joined by those of others, as often as wanted."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,7 +9,15 @@ from leadline.data.catalog import open_dataset
 from leadline.data.sample import DepthDataset, GroundTruth, Sample
 from leadline.data.settings import DataSettings
 from leadline.data.splits import Splits, make_splits
+from leadline.data.synthetic.near_range import NearDataset
 from leadline.errors import LeadlineError
+
+RENDERED_SEED = 500
+"""Of the scenes that are trained on; those that something is judged by have another."""
+RENDERED_SIZE = (480, 640)
+
+
+_FROM_OTHERS = re.compile(r"(beside\d+\.\d+|rendered)/")
 
 
 class Part(NamedTuple):
@@ -67,8 +76,28 @@ class JoinedDataset:
         return part.dataset.ground_truth(inner)
 
 
+def is_from_beside(name: str) -> bool:
+    """Whether the id of a picture says that it was joined from another data set or rendered."""
+    return _FROM_OTHERS.match(name) is not None
+
+
 def _chosen(values: Sequence[str], part: Part) -> list[str]:
     return [values[index] for index in part.indices]
+
+
+def joins(settings: DataSettings) -> bool:
+    """Whether pictures are to be joined to a data set.
+
+    Raises:
+        LeadlineError: if they are, and its split is not official.
+    """
+    wanted = bool(settings.beside or settings.rendered or settings.repeat > 1)
+    if wanted and settings.split != "official":
+        raise LeadlineError(
+            "--data.beside, --data.repeat and --data.rendered want the official split, got "
+            f"{settings.split!r}; a recipe's are left out by --data.repeat 1 --data.rendered 0"
+        )
+    return wanted
 
 
 def with_pictures_beside(main: DepthDataset, settings: DataSettings) -> DepthDataset:
@@ -76,16 +105,14 @@ def with_pictures_beside(main: DepthDataset, settings: DataSettings) -> DepthDat
 
     Args:
         main: the data set that is divided into train, val and test.
-        settings: `beside` and `repeat`.
+        settings: `beside`, `repeat` and `rendered`.
 
     Raises:
         LeadlineError: if a path holds no data set, pictures are to be joined to a split that is not official, or the
             number after a path's `*` is none.
     """
-    if not settings.beside and settings.repeat == 1:
+    if not joins(settings):
         return main
-    if settings.split != "official":
-        raise LeadlineError(f"--data.beside and --data.repeat want the official split, got {settings.split!r}")
     official = make_splits(main, settings.split, settings.split_seed, settings.validation)
     parts = [Part("", main, list(range(len(main))))]
     parts += [Part(f"again{time}/", main, official["train"]) for time in range(1, settings.repeat)]
@@ -93,6 +120,9 @@ def with_pictures_beside(main: DepthDataset, settings: DataSettings) -> DepthDat
         folder, times = _path_and_times(text)
         other = open_dataset(Path(folder))
         parts += [Part(f"beside{number}.{time}/", other, list(range(len(other)))) for time in range(times)]
+    if settings.rendered:
+        near = NearDataset(settings.rendered, RENDERED_SEED, *RENDERED_SIZE)
+        parts.append(Part("rendered/", near, list(range(len(near)))))
     return JoinedDataset(parts, official)
 
 

@@ -44,6 +44,8 @@ class DataSettings(BaseModel):
     """Times that each training picture of the data set is shown in an epoch."""
     beside: tuple[str, ...] = ()
     """Folders of more pictures to train on, all of them, once an epoch; PATH*3: three times."""
+    rendered: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Pictures of near things to train on too, once an epoch, rendered when they are asked for."""
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 8
     """Pictures in a training step."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 2

@@ -29,6 +29,7 @@ from .device import pick_device as pick_device
 from .encoders import ViTEncoder as ViTEncoder
 from .encoders import build_encoder as build_encoder
 from .heads import ERROR_LAYER as ERROR_LAYER
+from .heads import SCALE_LAYERS as SCALE_LAYERS
 from .heads import Estimate as Estimate
 from .inference import optimize_for_inference as optimize_for_inference
 from .model import DepthModel as DepthModel

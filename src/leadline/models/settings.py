@@ -66,6 +66,8 @@ class HeadSettings(BaseModel):
     """Farthest depth the model can answer, in metres."""
     uncertainty: bool = False
     """Answer each pixel's expected relative error too."""
+    scale_field: bool = False
+    """Multiply depth by a smooth factor that is told from the deepest features."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "HeadSettings":

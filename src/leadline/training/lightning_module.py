@@ -6,10 +6,10 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from leadline.data import Batch
+from leadline.data import Batch, is_from_beside
 from leadline.errors import LeadlineError
 from leadline.models import ERROR_LAYER, DepthModel, Estimate, resize_depth
-from leadline.training.losses import error_nll, weighted_loss
+from leadline.training.losses import error_nll, held_factor, weighted_loss
 from leadline.training.optimizer import build_optimizer
 from leadline.training.settings import RunSettings
 from leadline.training.validation_metrics import DepthMetrics
@@ -24,14 +24,21 @@ class DepthTraining(LightningModule):
         self.model = model
         self.settings = settings
         self.metrics = DepthMetrics()
+        self._log_factor: Tensor | None = None
+        if model.head.scale_field is not None:
+            model.head.scale_field.register_forward_hook(self._keep_log_factor)
+
+    def _keep_log_factor(self, _: nn.Module, __: Any, log_factor: Tensor) -> None:
+        self._log_factor = log_factor
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Keep batch norms of what is not taught as they are, and tie chance inside the network to the step.
 
         A run that is resumed within an epoch comes by here too, and has the same chance.
         """
-        if self.settings.uncertainty_only:
+        if self.settings.freeze_network:
             self.model.eval()
+            getattr(self.model.head.scale_field, "train", lambda: None)()
         elif self.settings.optimizer.encoder_rate == 0:
             getattr(self.model.network, "encoder", nn.Module()).eval()
         torch.manual_seed(hash((self.settings.seed, self.global_step)) % 2**63)
@@ -52,6 +59,8 @@ class DepthTraining(LightningModule):
         target_m = depth_m.clamp(head.min_depth_m, head.max_depth_m)
         with torch.autocast(self.device.type, enabled=False):
             loss = weighted_loss(pred_m, target_m, batch.valid, self.settings.loss.model_dump(), head.max_depth_m)
+            if self._log_factor is not None:
+                loss = loss + held_factor(self._log_factor, [not is_from_beside(name) for name in batch.id])
             if relative_error is not None:
                 loss = loss + error_nll(pred_m, relative_error, depth_m, batch.valid)
         if not torch.isfinite(loss):

@@ -4,7 +4,7 @@ Every term takes `pred_m` and `target_m` as float32 metres (B, 1, H, W) and `val
 gives a scalar: the mean over what is valid, or 0 (with a gradient of 0) where nothing is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -120,6 +120,22 @@ def error_nll(pred_m: Tensor, relative_error: Tensor, target_m: Tensor, valid: T
     """
     error = _log_error(pred_m.detach(), target_m, valid).abs()
     return _masked_sum(error / relative_error + relative_error.log(), valid) / _count(valid)
+
+
+def held_factor(log_factor: Tensor, held: Sequence[bool]) -> Tensor:
+    """Mean size of the log factor that depth is multiplied by, on pictures on which it is held at 1.
+
+    Those are the pictures that the network learnt: without it the factor follows what little it is off there, which is
+    chance, and does harm on others like them.
+
+    Args:
+        log_factor: (B, 1, h, w).
+        held: of each picture, whether it counts; the rest are 0.
+
+    Returns:
+        A scalar.
+    """
+    return (log_factor.abs().flatten(1).mean(1) * torch.tensor(held, device=log_factor.device)).mean()
 
 
 Term = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -56,7 +56,8 @@ def model_card(record: dict[str, Any]) -> str:
 
 def stage_record(settings: RunSettings) -> dict[str, Any]:
     """What the card of a run of several stages says of one of them."""
-    own = settings.model_dump(include={"epochs", "max_steps", "runs", "restore_encoder", "uncertainty_only"})
+    own = settings.model_dump(include={"epochs", "max_steps", "runs", "restore_encoder"})
+    own |= {"taught_alone": _taught_alone(settings.model_dump()), "rendered": settings.data.rendered}
     return {**own, "height": settings.model.height, "width": settings.model.width}
 
 
@@ -72,11 +73,12 @@ def _stage(number: int, stage: dict[str, Any]) -> str:
     epochs = "1 epoch" if stage["epochs"] == 1 else f"{stage['epochs']} epochs"
     size = f" at {stage['height']}×{stage['width']}"
     limit = f", of at most {stage['max_steps']} steps" if stage["max_steps"] > 0 else ""
-    alone = ", of the expected error alone" if stage["uncertainty_only"] else ""
+    alone = f", of {stage['taught_alone']} alone" if stage["taught_alone"] else ""
+    beside = f", beside {stage['rendered']} rendered pictures" if stage["rendered"] else ""
     back = f", the encoder first {stage['restore_encoder']:.0%} of the way back to the weights it started from"
     mean = f"; the mean of the weights of {stage['runs']} runs"
     return (
-        f"  {number}. {epochs}{size}{limit}{alone}"
+        f"  {number}. {epochs}{size}{limit}{alone}{beside}"
         f"{back if stage['restore_encoder'] else ''}{mean if stage['runs'] > 1 else ''}"
     )
 
@@ -86,14 +88,26 @@ def _at_a_stretch(record: dict[str, Any]) -> str:
     settings = record["settings"]
     share = settings.get("restore_encoder", 0)
     restored = f"- Before training its encoder went {share:.0%} of the way back to the weights it started from."
+    alone = _taught_alone(settings)
+    rendered = settings["data"].get("rendered", 0)
+    beside = f", beside {rendered} rendered pictures" if rendered else ""
     lines = [
-        f"{_trained(record)}{', of the expected error alone' if settings.get('uncertainty_only') else ''}.",
+        f"{_trained(record)}{f', of {alone} alone' if alone else ''}{beside}.",
         *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
         *([f"- Mean of the weights of {settings['runs']} runs from one start."] if settings.get("runs", 1) > 1 else []),
         *([f"- Mean of the weights of {', '.join(record['averaged'])}."] if record.get("averaged") else []),
         *([restored] if share else []),
     ]
     return "\n".join(lines)
+
+
+def _taught_alone(settings: dict[str, Any]) -> str:
+    """What was taught, where it was not the whole model; an older record can name the expected error only."""
+    if settings.get("uncertainty_only"):
+        return "the expected error"
+    head = settings["model"]["head"] if settings.get("freeze_network") else {}
+    taught = {"scale_field": "the factor of depth", "uncertainty": "the expected error"}
+    return " and ".join(words for layer, words in taught.items() if head.get(layer))
 
 
 def _trained(record: dict[str, Any]) -> str:

@@ -85,8 +85,9 @@ class RunSettings(BaseModel):
     """How far `init`'s encoder is moved back to `model.encoder.weights` before the first step; 1 is all the way."""
     runs: Annotated[int, Field(ge=1, le=1000)] = 1
     """Times that the stage is trained from the same start, each with a seed of its own; their weights are averaged."""
-    uncertainty_only: bool = False
-    """Keep depth as `init` has it, and train only the layer for its expected error, which `init` need not have."""
+    freeze_network: bool = False
+    """Keep the network as `init` has it, and train only what looks on, which `init` need not have: the layers of the
+    scale field and of the expected error."""
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """auto: bfloat16 where the processor multiplies it natively, float32 elsewhere."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -97,6 +98,16 @@ class RunSettings(BaseModel):
     data: DataSettings = DataSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, values: Any) -> Any:
+        """`freeze_network` was `uncertainty_only` before there was a scale field."""
+        if not isinstance(values, dict) or "uncertainty_only" not in values:
+            return values
+        return {"freeze_network": values["uncertainty_only"]} | {
+            name: value for name, value in values.items() if name != "uncertainty_only"
+        }
 
 
 def recipe_names() -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from leadline.data import joins
 from leadline.errors import Interrupted, LeadlineError
 from leadline.models import build_encoder
 from leadline.training.distributed import is_first_process
@@ -58,6 +59,8 @@ def train_stages(
     run = Run(out)
     if is_first_process() and run.status is not Status.NEW:
         raise run.already_there()
+    for stage in stages:
+        joins(stage.data)  # refused now, not after hours
     for encoder in {stage.model.encoder for stage in stages if stage.restore_encoder}:
         build_encoder(encoder)  # its weights are to be found now, not after hours
     if is_first_process():

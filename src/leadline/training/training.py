@@ -20,7 +20,16 @@ from leadline.data import (
 )
 from leadline.errors import LeadlineError, unknown_name
 from leadline.evaluation import METRICS
-from leadline.models import ERROR_LAYER, NO_WEIGHTS, DepthModel, ModelSettings, build_model, find_checkpoint, load_model
+from leadline.models import (
+    ERROR_LAYER,
+    NO_WEIGHTS,
+    SCALE_LAYERS,
+    DepthModel,
+    ModelSettings,
+    build_model,
+    find_checkpoint,
+    load_model,
+)
 from leadline.training.callbacks import BestCheckpoint, InterruptHandler, MetricsRecorder
 from leadline.training.distributed import is_first_process
 from leadline.training.lightning_module import DepthTraining
@@ -34,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 # Enough pictures for a stable median of depth and of focal length.
 NUM_PROBED = 64
+LOOKING_ON = (SCALE_LAYERS, ERROR_LAYER)
+"""Layers that what the network learns is the same with and without."""
 
 
 def train(
@@ -137,10 +148,11 @@ def average(repeats: Sequence[Run], settings: RunSettings, data: Path, run: Run,
 
 def _check(settings: RunSettings) -> None:
     """Refuse settings that ask for what cannot be, before anything is opened."""
-    if settings.uncertainty_only and not (settings.init and settings.model.head.uncertainty):
+    head = settings.model.head
+    if settings.freeze_network and not (settings.init and (head.uncertainty or head.scale_field)):
         raise LeadlineError(
-            "--uncertainty-only wants a model to start from and a head that learns it: give --init and "
-            "--model.head.uncertainty"
+            "--freeze-network wants a model to start from and a head that learns: give --init, and "
+            "--model.head.uncertainty or --model.head.scale-field"
         )
     has_origin = settings.model.network == "encoder-decoder" and settings.model.encoder.weights != NO_WEIGHTS
     if settings.restore_encoder and not (settings.init and has_origin):
@@ -164,8 +176,7 @@ def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
         return model
     model = build_model(settings.model.without_weights())
     weights = load_model(settings.init).state_dict()
-    # What depth starts from need not have judged itself.
-    own = {name: value for name, value in model.state_dict().items() if name.startswith(ERROR_LAYER)}
+    own = {name: value for name, value in model.state_dict().items() if name.startswith(LOOKING_ON)}
     try:
         model.load_state_dict(own | weights)
     except RuntimeError as error:
@@ -178,8 +189,8 @@ def _first_model(settings: RunSettings, median_m: float) -> DepthModel:
 def _freeze(model: DepthModel, settings: RunSettings) -> None:
     """Take the gradient from what is not taught."""
     for name, parameter in model.named_parameters():
-        if settings.uncertainty_only:
-            parameter.requires_grad_(name.startswith(ERROR_LAYER))
+        if settings.freeze_network:
+            parameter.requires_grad_(name.startswith(LOOKING_ON))
         elif settings.optimizer.encoder_rate == 0:
             parameter.requires_grad_(".encoder." not in name)
 

@@ -174,6 +174,15 @@ def _any_room(rng: Generator) -> tuple[Room, Subject]:
     return room, Subject(at, (0.8, 5.0), (-15, 60))
 
 
+def _level_room(rng: Generator) -> tuple[Room, Subject]:
+    """A furnished room looked at level, from just above the floor to eye height."""
+    size = draw_room_size(rng)
+    room = furnished_room(rng, size)
+    height_m = float(np.exp(rng.uniform(np.log(0.12), np.log(1.9))))
+    at = Surface(size[0] / 2, size[2] / 2, 0.0, height_m, 0.45 * size[0], 0.45 * size[2])
+    return room, Subject(at, (1.0, 5.0), (-12, 12))
+
+
 def _shelf(rng: Generator) -> tuple[Room, Subject]:
     """A bookcase or a chest from near by."""
     size = draw_room_size(rng)
@@ -197,6 +206,7 @@ SCENES: dict[str, tuple[Callable[[Generator], tuple[Room, Subject]], float]] = {
     "shelf": (_shelf, 0.06),
     "hall": (_hall, 0.12),
     "room": (_any_room, 0.14),
+    "level room": (_level_room, 0.2),
 }
 """Kinds of scenes, and how often each is drawn."""
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from leadline.data.intrinsics import pinhole
-from leadline.data.sample import Sample
+from leadline.data.sample import GroundTruth, Sample
 from leadline.data.synthetic.near import NearScene, draw_near_scene
 from leadline.data.synthetic.shading import Rendering
 from leadline.data.synthetic.soft_light import render_soft
@@ -76,6 +76,15 @@ class NearDataset:
             self.ids[index],
             self.scenes[index],
         )
+
+    def ground_truth(self, index: int) -> GroundTruth:
+        """Render the depth of one picture, with the picture: one is not had without the other.
+
+        Raises:
+            IndexError: if there is no such picture.
+        """
+        sample = self[index]
+        return GroundTruth(sample.depth_m, sample.valid)
 
     def camera(self, index: int) -> Tensor:
         """The pinhole matrix of one picture, in pixels, (3, 3)."""
