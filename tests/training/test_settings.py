@@ -12,6 +12,7 @@ from leadline.evaluation.metrics import METRICS
 from leadline.io.toml import read_toml
 from leadline.models.checkpoint import load_model
 from leadline.models.checkpoint_files import find_checkpoint, read_config
+from leadline.models.settings import NO_WEIGHTS
 from leadline.training.losses import TERMS
 from leadline.training.settings import (
     LossSettings,
@@ -128,15 +129,14 @@ def test_the_last_stage_of_a_bundled_models_recipe_is_what_it_was_trained_with(n
     trained, recipe = (
         dict(leaves(it)) for it in (config["record"]["settings"], resolve_settings(name).model_dump(exclude_none=True))
     )
-    # Two runs were trained apart, from a model whose encoder had been restored before.
-    changed = {"runs": 2, "init": "", "restore_encoder": 0.5, "data.workers": 2}
-    changed |= {"data.repeat": 1, "data.beside": ()}  # which there was not yet
+    # The stage was trained apart, from the model of those before; of a list JSON makes no tuple.
+    changed = {"init": "", "data.workers": 2, "model.encoder.weights": NO_WEIGHTS, "data.beside": ()}
     assert recipe == {**{key: trained.get(key) for key in recipe}, **changed}
     lasting = {key: value for key, value in config["model"].items() if key not in ("encoder", "focal_px")}
     assert lasting.items() <= resolve_settings(name).model.model_dump().items()
 
 
-def test_base_is_nine_stages_and_fast_shares_six_of_them() -> None:
+def test_base_is_ten_stages_and_fast_shares_six_of_them() -> None:
     base, fast = resolve_stages("base"), resolve_stages("fast")
     assert [(it.epochs, it.runs, it.restore_encoder, it.model.height) for it in base] == [
         (12, 1, 0.0, 252),
@@ -148,13 +148,16 @@ def test_base_is_nine_stages_and_fast_shares_six_of_them() -> None:
         (3, 1, 0.5, 406),
         (2, 1, 0.0, 406),
         (4, 2, 0.5, 406),
+        (2, 1, 0.0, 406),
     ]
-    assert [it.uncertainty_only for it in base] == [False] * 7 + [True, False]
+    assert [it.freeze_network for it in base] == [False] * 7 + [True, False, True]
+    assert [it.data.rendered for it in base] == [0] * 9 + [1600]
     assert fast[:6] == base[:6]
     assert [(it.epochs, it.runs, it.restore_encoder, it.model.height) for it in fast[6:]] == [
         (6, 1, 0.0, 196),
         (3, 2, 0.5, 196),
         (4, 2, 0.5, 196),
+        (2, 1, 0.0, 196),
     ]
 
 
@@ -325,3 +328,8 @@ def test_a_recipe_that_extends_nothing_known_names_the_recipes(tmp_path: Path, b
     (tmp_path / "mine.toml").write_text(f"extends = {base}\n", encoding="utf-8")
     with pytest.raises(LeadlineError, match="extends: unknown recipe"):
         resolve_settings(str(tmp_path / "mine.toml"))
+
+
+def test_freeze_network_has_its_older_name() -> None:
+    assert parse_settings({"uncertainty_only": True}, "old.toml").freeze_network
+    assert not parse_settings({"uncertainty_only": False}, "old.toml").freeze_network

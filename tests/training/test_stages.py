@@ -287,7 +287,7 @@ restore_encoder = 0.75
 runs = 2
 model = {{ height = 40, width = 56 }}
 [[stages]]
-uncertainty_only = true
+freeze_network = true
 """
 
 
@@ -473,3 +473,10 @@ def test_a_stage_comes_back_from_its_folder(rooms: Path, stages: list[RunSetting
     train_stages([stage.model_copy(update={"max_steps": 1}) for stage in stages], rooms, tmp_path / "run", "mine")
     path = tmp_path / "run" / "settings.toml"
     assert parse_settings(read_toml(path), str(path)).model.height == 51
+
+
+def test_what_a_later_stage_cannot_join_is_refused_before_the_first(rooms: Path, tmp_path: Path) -> None:
+    stages = resolve_stages("base", {"data": {"split": "scene"}, "model": {"encoder": {"weights": "none"}}})
+    with pytest.raises(LeadlineError, match=r"want the official split, got 'scene'; .* --data\.rendered 0"):
+        train_stages(stages, rooms, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
