@@ -69,8 +69,8 @@ class ScaleField(nn.Module):
     map tells which kind of view it is, and where in it something stands: two small transformer blocks hear all of it,
     made half as large, and answer what depth is to be multiplied by. The factor starts at 1.
 
-    On pictures like those that the network learnt the answer is chance, some `CHANCE` in size: once taught, a logarithm c
-    counts with c² / (c² + `CHANCE`²) of itself, the share of its square that is not chance.
+    On pictures like those that the network learnt the answer is chance, some `CHANCE` in size: once taught, a logarithm
+    c counts with c² / (c² + `CHANCE`²) of itself, the share of its square that is not chance.
     """
 
     CHANCE = 0.03
