@@ -22,9 +22,7 @@ ARROWS = {
     "reporting": {"evaluation", "prediction", "data", "io", "geometry"},
     "training": {"reporting", "evaluation", "models", "data", "io", "geometry"},
 }
-"""What each room may import; `cli` may import all of them, everyone arguments, errors and _version, nobody cli."""
-
-BASE = ("leadline.arguments", "leadline.errors", "leadline._version")
+"""What each room may import; `cli` may import all of them, everyone errors and _version, nobody cli."""
 
 PUBLIC = sorted(
     ["load_model", "predict", "predict_files", "measure", "calibrate", "evaluate", "compare", "export", "train"]
@@ -66,7 +64,7 @@ every_module = pytest.mark.parametrize("path", modules(), ids=name_of)
 
 def test_the_tree_has_these_rooms_and_nothing_beside_them() -> None:
     parts = {path.name for path in SOURCE.iterdir() if path.name != "__pycache__"}
-    files = {"__init__.py", "__init__.pyi", "__main__.py", "_version.py", "arguments.py", "errors.py", "py.typed"}
+    files = {"__init__.py", "__init__.pyi", "__main__.py", "_version.py", "errors.py", "py.typed"}
     assert parts == {*ARROWS, "cli", "bundled", *files}
 
 
@@ -75,7 +73,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
     room = room_of(path)
     for module, _ in own_imports(path):
         other = (module.split(".") + [""])[1]
-        if room in ARROWS and other not in ("arguments", "errors", "_version", room):
+        if room in ARROWS and other not in ("errors", "_version", room):
             assert other in ARROWS[room], f"{name_of(path)} imports {module}"
         elif room not in ("cli", "__main__"):
             assert other != "cli" and module != "leadline", f"{name_of(path)} imports {module}"
@@ -85,7 +83,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
 def test_outsiders_import_from_a_package_not_from_its_modules(path: Path) -> None:
     packages = {dotted(each) for each in SOURCE.rglob("__init__.py")}
     for module, name in own_imports(path):
-        if module.split(".")[1:2] != [room_of(path)] and module not in BASE:
+        if module.split(".")[1:2] != [room_of(path)] and module not in ("leadline.errors", "leadline._version"):
             assert module in packages or room_of(path) == "__main__", f"{name_of(path)} imports {name} from {module}"
 
 

@@ -5,8 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from leadline.arguments import require_possible
 from leadline.errors import TORCH_EXTRA, LeadlineError, missing_package
+from leadline.geometry import require_possible
 from leadline.io import read_json
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from leadline.arguments import checked
 from leadline.errors import LeadlineError, brief
+from leadline.geometry import checked
 from leadline.io import restore_folder
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.arguments import Count, checked
 from leadline.data import DepthDataset, open_dataset
 from leadline.errors import LeadlineError
 from leadline.evaluation.evaluation import Evaluation, evaluate
 from leadline.evaluation.metrics import METRICS
+from leadline.geometry import Count, checked
 from leadline.io import read_json
 
 NUM_RESAMPLES = 10_000

@@ -13,7 +13,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from leadline._version import __version__
-from leadline.arguments import Count, checked
 from leadline.data import DepthDataset, open_dataset, select
 from leadline.errors import LeadlineError
 from leadline.evaluation.backend_scorer import open_scorer
@@ -31,6 +30,7 @@ from leadline.evaluation.scoring import (
 )
 from leadline.evaluation.training_split import trained_division
 from leadline.evaluation.uncertainty import calibration_error
+from leadline.geometry import Count, checked
 from leadline.io import atomic_file, format_json
 
 logger = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from leadline.arguments import checked
 from leadline.backends import CHECKPOINT_KINDS, ensure_calibrated_overwritable, find_kind, open_backend, save_calibrated
 from leadline.errors import LeadlineError
+from leadline.geometry import checked
 from leadline.io import CameraLike, camera_from_options
 from leadline.prediction import (
     MIN_GROUPS,

@@ -16,14 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from leadline._version import __version__
-from leadline.arguments import checked
 from leadline.backends import ERROR, FOCAL, PREFIX, compile_network, open_session, read_network, save_network
 from leadline.errors import LeadlineError
 from leadline.export.int8 import filled_network
 from leadline.export.network import trace
 from leadline.export.onnx_graph import DEPTH, PICTURE, around
 from leadline.export.precision import Precision, lowered
-from leadline.geometry import Output
+from leadline.geometry import Output, checked
 from leadline.io import SOFTWARE, atomic_file, require_target
 from leadline.models import DepthModel, ModelSettings, find_checkpoint, load_model, read_record
 

@@ -1,3 +1,7 @@
+from .arguments import Count as Count
+from .arguments import check_fields as check_fields
+from .arguments import checked as checked
+from .arguments import require_possible as require_possible
 from .camera import FOCAL_SIDES as FOCAL_SIDES
 from .camera import Camera as Camera
 from .camera import CameraSource as CameraSource

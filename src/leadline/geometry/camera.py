@@ -13,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from leadline.arguments import Count, check_fields, checked
 from leadline.errors import LeadlineError, shown
+from leadline.geometry.arguments import Count, check_fields, checked
 from leadline.geometry.lens import Lens, resample
 
 FOCAL_SIDES = (0.1, 100.0)

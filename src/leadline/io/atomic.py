@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leadline.arguments import require_possible
 from leadline.errors import LeadlineError
+from leadline.geometry import require_possible
 from leadline.io.remainders import new_beside, replace_folder, restore_folder
 
 SOFTWARE = "leadline"

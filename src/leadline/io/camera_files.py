@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from leadline.arguments import checked
 from leadline.errors import LeadlineError, brief
-from leadline.geometry import Camera, focal_px_from_fov
+from leadline.geometry import Camera, checked, focal_px_from_fov
 from leadline.io.camera_formats import CameraFile, parse_matrix, parse_text, parse_tree
 from leadline.io.camera_xml import parse_xml
 from leadline.io.text_files import load_yaml, read_text

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from leadline._version import __version__
-from leadline.arguments import checked
 from leadline.errors import LeadlineError, brief
+from leadline.geometry import checked
 from leadline.io import atomic_file, atomic_folder
 from leadline.models.build import build_model
 from leadline.models.checkpoint_files import (

@@ -11,10 +11,9 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from PIL import Image
 
-from leadline.arguments import Count, checked
 from leadline.backends import Backend, open_backend
 from leadline.errors import LeadlineError
-from leadline.geometry import DepthSummary, Output, size_with_area
+from leadline.geometry import Count, DepthSummary, Output, checked, size_with_area
 from leadline.io import (
     CONTACT_SHEET,
     MAX_TRIANGLES,

@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.arguments import checked
 from leadline.errors import LeadlineError
-from leadline.geometry import known_camera
+from leadline.geometry import checked, known_camera
 from leadline.io import CameraLike, GivenCamera
 from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, AnyPicture, as_picture, predict

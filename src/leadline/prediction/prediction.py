@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leadline.arguments import Count, checked
 from leadline.backends import Backend, Estimate, estimate_square, open_backend, require_metres
 from leadline.errors import LeadlineError
-from leadline.geometry import Camera, CameraSource, choose_camera, with_lens
+from leadline.geometry import Camera, CameraSource, Count, checked, choose_camera, with_lens
 from leadline.io import CameraLike, GivenCamera, Picture, as_seen, camera_from_options, read_image
 from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.result import Prediction

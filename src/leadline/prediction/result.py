@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.arguments import Count, check_fields, checked
 from leadline.errors import LeadlineError, unknown_name
 from leadline.geometry import (
     Camera,
     Cloud,
+    Count,
     DepthSummary,
     Floor,
+    check_fields,
+    checked,
     find_floor,
     point_cloud,
     summarize_depth,

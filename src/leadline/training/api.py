@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from leadline.arguments import checked
+from leadline.geometry import checked
 from leadline.training.settings import resolve_stages
 from leadline.training.stages import train_stages
 

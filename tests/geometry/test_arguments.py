@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import leadline
-from leadline.arguments import Count, checked
 from leadline.backends import Estimate
 from leadline.errors import LeadlineError
 from leadline.geometry import CameraSource, Output
+from leadline.geometry.arguments import Count, checked
 
 ODD: list[Any] = [
     *(None, True, 0, -1, 2.5, float("nan"), float("inf"), 1e300, 10**400, 1j, "", "a", "x" * 300, "a\0b", "\ud800"),
