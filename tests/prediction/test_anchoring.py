@@ -7,8 +7,9 @@ from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 from leadline.prediction.anchored import Correction
-from leadline.prediction.anchoring import KnownPoints, anchor_to_points
+from leadline.prediction.anchoring import KnownPoints, _choose, anchor_to_points
 from leadline.prediction.result import Prediction
+from leadline.prediction.scale_field import Pooled, ScaleField
 
 SIZE = (48, 64)
 
@@ -103,3 +104,14 @@ def test_the_field_is_larger_where_a_larger_error_is_expected() -> None:
     points = KnownPoints(xy, 2 * np.exp([-0.3, 0.3, -0.3, 0.3]), np.zeros(4, bool))
     found = np.log(anchor_to_points(prediction, points, SIZE).depth_m / 2)
     assert -0.3 < found[24, 12] < 0 < found[24, 52] < 0.3 and found[24, 52] > 0.003 - found[24, 12]
+
+
+@pytest.mark.parametrize(("num", "kind"), [(2, Correction.FIELD), (5, Correction.FIELD), (40, Correction.NONE)])
+def test_few_points_may_leave_out_a_larger_error(num: int, kind: Correction) -> None:
+    # The limit is .95 + 2.5 / 5 = 1.45 times the error without for up to 5 points, .95 + 2.5 / 40 = 1.0125 for 40.
+    points = Pooled(np.zeros((num, 4)), np.zeros(num))
+    field = ScaleField(*points, np.eye(num), 0.1, np.zeros(num), np.ones(num), np.ones(num))
+    told = {Correction.NONE: np.full(num, 0.1), Correction.FACTOR: np.full(num, 0.2)}
+    assert _choose(told | {Correction.FIELD: np.full(num, 0.14)}, points, field, Correction.FACTOR).correction is kind
+    far_off = told | {Correction.FIELD: np.full(num, 0.15)}
+    assert _choose(far_off, points, field, Correction.FACTOR).correction is Correction.NONE

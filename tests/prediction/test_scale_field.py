@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from leadline.prediction.scale_field import Pooled, correction, enlarged, fit_field, places_of, pool, spread_at
+from leadline.prediction.scale_field import Pooled, _extent, correction, enlarged, fit_field, places_of, pool, spread_at
 
 SIZE = (60, 80)
 
@@ -89,3 +89,18 @@ def test_the_field_goes_farther_where_it_is_freer() -> None:
     found = correction(field, np.zeros(SIZE, np.float32), freedom)
     assert found[rows, columns] == pytest.approx(field.at(places), abs=0.01)
     assert spread_at(field, places)[1] > spread_at(field, places)[0]
+
+
+def test_the_field_goes_as_far_as_what_is_left_out_bears_out() -> None:
+    said, weights = np.array([0.2, -0.2]), np.full(2, 100.0)  # two points of 1 / 100 of variance, doubt of 1 / .7²
+    doubt = 1 / 0.49
+    assert _extent(said, said / 2, weights) == pytest.approx((4 + doubt) / (8 + doubt))
+    assert _extent(said, said, weights) == _extent(said, 3 * said, weights) == 1
+    assert _extent(said, -said, weights) == 0
+    assert _extent(said, -said, weights / 1e6) == pytest.approx(1, abs=1e-4)  # next to nothing is known
+
+
+def test_points_that_contradict_each_other_give_next_to_no_field() -> None:
+    places = places_of(np.array([10, 12, 60, 62]), np.array([10, 12, 40, 42]), np.zeros(4), SIZE)
+    contradicting, agreeing = (fit_field(Pooled(places, 0.1 * np.array(it))) for it in ([1, -1, 1, -1], [1, 1, 1, 1]))
+    assert np.abs(contradicting.at(places)).max() < 0.01 < 0.09 < agreeing.at(places).min()

@@ -33,6 +33,11 @@ LARGEST_ERROR = 0.5
 """What a larger error at a point counts when corrections are compared: a wrong point says nothing about them."""
 WORTH_IT, EXACT = 0.95, 1e-4
 """A correction helps that brings the error below this share of what it is without, by more than this."""
+FEW, DOUBT = 5, 2.5
+"""The error at few points left out is itself uncertain, and larger than with all of them, and a field goes no farther
+than they bear out: of metres it may have a share larger by DOUBT over their number, FEW at the least."""
+FREEDOM_POWER = 0.75
+"""The field's spread grows with the expected error, to this power."""
 TRUSTED, FAR_OFF = 0.5, 0.25
 """Points of less trust and a larger relative error are taken to be wrong; at smaller errors the field is."""
 _FOLDS = 10
@@ -126,13 +131,13 @@ def _by_line(prediction: Prediction, spots: _Spots, output: Output) -> Predictio
 
 
 def _freedom(prediction: Prediction) -> NDArray[np.float32]:
-    """How far the field may go at each pixel: the root of the expected error as a multiple of the image's mean."""
+    """How far the field may go at each pixel: a power of the expected error as a multiple of the image's mean."""
     freedom = np.ones(prediction.valid.shape, np.float32)
     if prediction.uncertainty_m is None:
         return freedom
     usable = prediction.valid & (prediction.depth_m > 0) & (prediction.uncertainty_m > 0)
     relative = prediction.uncertainty_m[usable] / prediction.depth_m[usable]
-    freedom[usable] = np.sqrt(relative / relative.mean()) if relative.size else 1
+    freedom[usable] = (relative / relative.mean()) ** FREEDOM_POWER if relative.size else 1
     return freedom
 
 
@@ -194,8 +199,11 @@ def _choose(told: dict[Correction, Floats], points: Pooled, field: ScaleField, u
     capped = {kind: float(np.minimum(it[right], LARGEST_ERROR).mean()) for kind, it in errors.items()}
     # The field contains the factor and does better wherever either does, so that it is asked first.
     simplest, *more = capped
-    limit = WORTH_IT * capped[simplest] - EXACT
-    chosen = next((kind for kind in reversed(more) if capped[kind] < limit), simplest)
+    shares = dict.fromkeys(more, WORTH_IT)
+    if simplest is Correction.NONE:
+        shares[Correction.FIELD] += DOUBT / max(num, FEW)
+    helps = (kind for kind in reversed(more) if capped[kind] < shares[kind] * capped[simplest] - EXACT)
+    chosen = next(helps, simplest)
     before = errors.get(Correction.NONE)
     return Anchoring(
         correction=chosen,

@@ -4,7 +4,7 @@ The correction is a Gaussian process over column, row and logarithm of the predi
 and a rough part. Depth is among the coordinates so that what was learnt of a chair does not leak onto the wall behind
 it, and the correction may be larger where the model expects larger errors. A point may be wrong: it keeps the weight
 that its distance from what the others say leaves it. What is left out of the fit is had in closed form, so that every
-point judges the field that the others give.
+point judges the field that the others give: the field goes as far as that bears out.
 """
 
 from math import sqrt
@@ -27,6 +27,8 @@ WRONG_SHARE = 0.2
 """Share of points that are taken to be wrong before they are looked at."""
 WRONG_SD = 0.8
 """Spread of the logarithm of wrong ones: a factor of 2."""
+EXTENT_SD = 0.7
+"""Prior standard deviation of the share of the correction that is right, around all of it."""
 MAX_POINTS = 400
 """More points are pooled."""
 _ROUNDS = 3
@@ -134,7 +136,16 @@ def fit_field(points: Pooled) -> ScaleField:
         errors = pull * without
         right = np.maximum(without - noise, 0) + NOISE_SD**2
         trust = np.clip(_share_of_right(errors, right), 1e-4, 1)
-    return ScaleField(places, pull, inverse, factor_sd, residuals - errors, np.sqrt(right), trust)
+    left_out = residuals - errors
+    extent = _extent(left_out, residuals, trust / right)
+    return ScaleField(places, extent * pull, inverse, factor_sd, extent * left_out, np.sqrt(right), trust)
+
+
+def _extent(left_out: Floats, residuals: Floats, weights: Floats) -> float:
+    """The share of the correction that is right, 0 to 1: of what is left out, the share that the residuals are."""
+    doubt = EXTENT_SD**-2
+    share = (weights @ (left_out * residuals) + doubt) / (weights @ left_out**2 + doubt)
+    return float(np.clip(share, 0, 1))
 
 
 def _share_of_right(errors: Floats, variance: Floats) -> Floats:
