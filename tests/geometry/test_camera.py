@@ -96,6 +96,7 @@ def test_a_field_of_view_that_is_none_is_refused(fov_deg):
         (Camera(fx=500, fy=500, cx=325, cy=253, width=1280, height=960), r"very corner of .* about 651×507"),
         (Camera(fx=500, fy=500, cx=478, cy=359, width=640, height=480), r"very corner of .* about 957×719"),
         (Camera(fx=500, fy=500, cx=320, cy=100, width=640, height=480), r"\(320, 100\) is not within the middle half"),
+        (Camera(fx=500, fy=500, cx=320, cy=240, width=640, height=480, skew=-200), r"skew of -200 px .* at most 5% of"),
     ],
 )  # fmt: skip
 def test_what_cannot_have_taken_the_image_is_told_by_its_unit(camera: Camera, said: str) -> None:

@@ -48,6 +48,7 @@ ROS = f"height: 480\nwidth: 640\ndistortion_model: plumb_bob\nD: [0.0, 0.0]\nK: 
         (OPENCV, (480, 640)),
         (ROS, (480, 640)),
         (ROS.replace("K:", "k:"), (480, 640)),
+        (ROS * 3, (480, 640)),
     ],
 )  # fmt: skip
 def test_the_usual_files_say_the_same(tmp_path: Path, text: str, size: tuple[int, int] | None) -> None:
@@ -72,6 +73,8 @@ def test_the_usual_files_say_the_same(tmp_path: Path, text: str, size: tuple[int
         ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": 0, "height": 4}', "a picture of 0×4 pixels"),
         ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": 2000000, "height": 4}', "a picture of 2000000×4 pixels"),
         ('{"fx": 5, "fy": 5, "cx": 2, "cy": 2, "width": Infinity, "height": 4}', "cannot convert float infinity"),
+        ('{"camera_angle_x": 60, "frames": []}', "60 is no angle in radians, which are degrees · 0.0175"),
+        (f"{ROS}{ROS.replace('518.0', '900.0')}", "2 cameras that differ"),
         ("a camera", "no camera file"),
         ("a: [b", "no camera file"),
         ("\udcff", "no camera file"),

@@ -47,6 +47,8 @@ def test_files_arrays_tensors_and_pil_images_give_the_same(photo: Path, tiny_mod
     wanted = predict(photo, tiny_model).depth_m
     for given in (str(photo), image, pixels, pixels / 255.0, tensor, tensor / 255):
         assert np.array_equal(predict(given, tiny_model).depth_m, wanted)
+    coarse = (tensor / 255).bfloat16()  # which NumPy does not know
+    assert np.array_equal(predict(coarse, tiny_model).depth_m, predict(coarse.float(), tiny_model).depth_m)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +241,17 @@ def test_a_prediction_keeps_its_image_when_the_caller_fills_the_array_anew(flat_
     found = predict(image, flat_model, focal_px=100)
     image[:] = 255
     assert not found.rgb.any()
+
+
+def test_a_picture_divided_twice_is_refused(flat_model: DepthModel) -> None:
+    with pytest.raises(LeadlineError, match=r"got one up to 0\.0039, which is black: was it divided by 255 twice"):
+        predict(np.full((4, 4, 3), 255) / 255 / 255, flat_model)
+    assert predict(np.zeros((4, 4, 3)), flat_model, focal_px=4).depth_m.shape == (4, 4)  # a lens behind its cap
+
+
+def test_an_open_file_is_no_picture(flat_model: DepthModel, photo: Path) -> None:
+    with photo.open("rb") as file, pytest.raises(LeadlineError, match="got a BufferedReader: convert it"):
+        predict(file, flat_model)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("picture", [None, b"\x89PNG", [[[0, 0, 0]]], 3])

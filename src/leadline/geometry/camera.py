@@ -22,6 +22,8 @@ FOCAL_SIDES = (0.1, 100.0)
 CENTRE_SHARE = (0.25, 0.75)
 """Where an optical axis meets an image that is not cut out of another one, as shares of its sides."""
 MAX_PIXEL_ASPECT = 10.0
+MAX_SKEW_SHARE = 0.05
+"""The largest skew as a share of the focal length: rows and columns of a sensor are at right angles."""
 SQUARE_TOLERANCE = 0.01
 """Pixels whose sides differ by less are taken for square: most calibrations find fx and fy a little apart."""
 STRONG_SHIFT = 0.05
@@ -201,7 +203,7 @@ class Camera:
         Raises:
             LeadlineError: if not; with the unit that the numbers seem to have, and the value in pixels.
         """
-        reason = self._focal_mistake() or self._centre_mistake()
+        reason = self._focal_mistake() or self._skew_mistake() or self._centre_mistake()
         if reason:
             raise LeadlineError(reason)
         return self
@@ -228,6 +230,14 @@ class Camera:
         return (
             f"{reason}: it looks like millimetres, which are {self.fx * long_side / sensor_mm:.0f} px on a sensor "
             f"{sensor_mm:g} mm wide: multiply by the width in pixels, divide by the sensor's in millimetres"
+        )
+
+    def _skew_mistake(self) -> str:
+        if abs(self.skew) <= MAX_SKEW_SHARE * self.fx:
+            return ""
+        return (
+            f"a skew of {self.skew:g} px beside a focal length of {self.fx:g} px, wanted at most "
+            f"{MAX_SKEW_SHARE:.0%} of it: check the order of the matrix, [[fx, skew, cx], [0, fy, cy], [0, 0, 1]]"
         )
 
     def _centre_mistake(self) -> str:

@@ -189,7 +189,12 @@ def _frames(tree: Mapping[str, Any]) -> CameraFile:
     shared = {key: value for key, value in tree.items() if key != "frames"}
     frames = [{**shared, **frame} for frame in tree["frames"] or [{}]]
     if not any("fl_x" in frame for frame in frames) and "camera_angle_x" in tree:
-        degrees = float(np.degrees(float(tree["camera_angle_x"])))
+        angle = float(tree["camera_angle_x"])
+        if angle >= np.pi:
+            raise ValueError(
+                f"a camera_angle_x of {angle:g} is no angle in radians, which are degrees · {np.pi / 180:.4f}"
+            )
+        degrees = float(np.degrees(angle))
         size = size_of(tree)
         if size is None:
             raise ValueError(f"it tells a field of view of {degrees:.2f} degrees and no size: give --fov {degrees:.2f}")

@@ -1,4 +1,4 @@
-"""HDR video for programs that know sRGB: PQ and HLG are brought to the brightness of an ordinary screen."""
+"""HDR for programs that know sRGB: PQ and HLG are brought to the brightness of an ordinary screen."""
 
 from functools import cache
 

@@ -5,7 +5,6 @@ import importlib
 import importlib.util
 import logging
 import os
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from leadline.errors import LeadlineError, brief
 from leadline.geometry import Camera, CameraSource, Lens
+from leadline.io.color_codes import ColorCode, as_srgb, color_code
 from leadline.io.exif import focal_px_from_exif, lens_from_xmp
+from leadline.io.png import find_chunk
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,14 @@ class _Decoded(NamedTuple):
     size_in_file: tuple[int, int]  # width and height
     exif: Image.Exif
     num_bits: int = 8  # of each number in the file, as far as it matters: 16 where Pillow makes 8 of them
+    code: ColorCode | None = None
+
+
+def _decoded(image: Image.Image) -> _Decoded:
+    """Decode what Pillow has opened. What is told by undecoded numbers alone is asked first."""
+    num_bits, code = _bits_in_file(image), color_code(image)
+    image.load()
+    return _Decoded(image, image.size, _exif(image), num_bits, code)
 
 
 def _require_budget(path: Path, size: tuple[int, int], most: int) -> None:
@@ -187,9 +196,7 @@ def _decode(path: Path, max_pixels: int, before_pixels: Callable[[int], object] 
         if before_pixels is not None:
             before_pixels(min(size[0] * size[1], max_pixels))
         image.draft(None, _size_within(size, max_pixels))
-        num_bits = _bits_in_file(image)
-        image.load()
-        return _Decoded(image, size, _exif(image), num_bits)
+        return _decoded(image)._replace(size_in_file=size)
 
 
 def decode_image(path: Path) -> Image.Image:
@@ -262,13 +269,7 @@ def upright_size(path: Path) -> tuple[int, int]:
 def _png_chunk(path: Path, wanted: bytes) -> bytes:
     """A chunk of a PNG file, before its pixels or behind them; empty if it has none."""
     with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if kind == wanted:
-                return file.read(length)
-            file.seek(length + 4, os.SEEK_CUR)
-    return b""
+        return find_chunk(file, wanted)
 
 
 def _size_within(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
@@ -395,13 +396,13 @@ def _to_array(image: Image.Image) -> NDArray[Any]:
 
 
 def read_image(
-    path: Path, max_pixels: int = 100_000_000, before_pixels: Callable[[int], object] | None = None
+    path: Path, max_pixels: int = _SMALL_PIXELS, before_pixels: Callable[[int], object] | None = None
 ) -> Picture:
     """Read a picture, upright.
 
     EXIF's orientation is applied. Grey, palette, 1-bit, CMYK and 16-bit pictures become RGB; transparent ones
-    are laid on white; of an animation the first frame is taken. Colour profiles are not applied. HEIC needs
-    the package pillow-heif.
+    are laid on white; of an animation the first frame is taken. HDR (PQ, HLG) that the file names is tone-mapped;
+    colour profiles are not applied otherwise. HEIC needs the package pillow-heif.
 
     Args:
         path: the file.
@@ -420,18 +421,17 @@ def read_image(
     return _looked_at(_decode(path, max_pixels, before_pixels), str(path), max_pixels)
 
 
-def as_seen(image: Image.Image, max_pixels: int = 100_000_000) -> Picture:
+def as_seen(image: Image.Image, max_pixels: int = _SMALL_PIXELS) -> Picture:
     """What `read_image` makes of a file, of a picture that Pillow has opened.
 
     Raises:
         LeadlineError: if its numbers are no colours, or it is damaged.
     """
     try:
-        num_bits = _bits_in_file(image)
-        image.load()
+        decoded = _decoded(image)
     except Exception as error:
         raise LeadlineError(f"the picture is damaged or cut short ({brief(error)}): open it again") from error
-    return _looked_at(_Decoded(image, image.size, _exif(image), num_bits), "the picture", max_pixels)
+    return _looked_at(decoded, "the picture", max_pixels)
 
 
 def read_image_bytes(data: bytes, name: str) -> Picture:
@@ -444,7 +444,7 @@ def read_image_bytes(data: bytes, name: str) -> Picture:
     Raises:
         LeadlineError: if they are no picture, or it is damaged.
     """
-    return as_seen(decode_image_bytes(data, name))
+    return _looked_at(_decoded_bytes(data, name), name)
 
 
 def decode_image_bytes(data: bytes, name: str) -> Image.Image:
@@ -453,18 +453,20 @@ def decode_image_bytes(data: bytes, name: str) -> Image.Image:
     Raises:
         LeadlineError: if they are no picture, or it is damaged.
     """
+    return _decoded_bytes(data, name).image
+
+
+def _decoded_bytes(data: bytes, name: str) -> _Decoded:
     try:
-        image = Image.open(BytesIO(data), formats=_readable_formats())
-        image.load()
-        return image
+        return _decoded(Image.open(BytesIO(data), formats=_readable_formats()))
     except Exception as error:
         raise LeadlineError(
             f"{name} holds no picture that can be read ({brief(error)}): copy or export it again"
         ) from error
 
 
-def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
-    image, size_in_file, exif, num_bits = decoded
+def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) -> Picture:
+    image, size_in_file, exif, num_bits, code = decoded
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     turn = _UPRIGHT.get(orientation)
     focal_px, xmp = focal_px_from_exif(exif, size_in_file), _xmp(image)
@@ -478,4 +480,5 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int) -> Picture:
         focal_px *= max(image.size) / max(size_in_file)
     width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
     rgb = _to_array(image if turn is None else image.transpose(turn))
+    rgb = rgb if code is None else as_srgb(rgb, code, name)
     return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1], lens_from_xmp(xmp))

@@ -28,14 +28,18 @@ def read_text(path: Path) -> str:
 
 
 def load_yaml(text: str) -> Any:
-    """The first document of YAML text; None if there is none.
+    """What YAML text holds: its document, a list of several, or None.
 
     Raises:
         yaml.YAMLError: if it is none, or has aliases, by which a few lines stand for millions of numbers.
     """
     loader = _NoAliases(text)
     try:
-        return loader.get_data() if loader.check_data() else None
+        documents = []
+        while loader.check_data():
+            documents.append(loader.get_data())
+        documents = [document for document in documents if document is not None]  # what follows the last ---
+        return documents if len(documents) > 1 else documents[0] if documents else None
     finally:
         loader.dispose()
 

@@ -156,7 +156,8 @@ def as_picture(picture: AnyPicture, max_pixels: Count) -> Picture:
         return picture
     if isinstance(picture, str | Path):
         return read_image(Path(picture), max_pixels)
-    if not isinstance(picture, Image.Image) and not (isinstance(picture, np.ndarray) or hasattr(picture, "detach")):
+    is_tensor = hasattr(picture, "detach") and hasattr(picture, "shape")  # an open file has the former
+    if not (is_tensor or isinstance(picture, Image.Image | np.ndarray)):
         raise LeadlineError(
             f"a picture must be a path, Pillow's image, an array (H, W, 3) or a tensor (3, H, W), got a "
             f"{type(picture).__name__}: convert it"
@@ -171,13 +172,19 @@ def as_picture(picture: AnyPicture, max_pixels: Count) -> Picture:
         raise LeadlineError("a picture must be (H, W, 3) as an array or (3, H, W) as a tensor; convert it to RGB")
     if rgb.dtype != np.uint8 and not (rgb.dtype.kind == "f" and bool(((rgb >= 0) & (rgb <= 1)).all())):
         raise LeadlineError(f"a picture must be 8-bit, or float in [0, 1]; got {rgb.dtype} outside of it")
+    if rgb.dtype != np.uint8 and 0 < rgb.max() <= 1 / 255:
+        raise LeadlineError(
+            f"a picture must be float in [0, 1], got one up to {rgb.max():.2g}, which is black: was it divided by 255 "
+            f"twice?"
+        )
     # A copy: the caller may fill its own array with the next image.
     return Picture(rgb.astype(np.uint8 if rgb.dtype == np.uint8 else np.float32), None, rgb.shape[:2])
 
 
 def _of_tensor(tensor: Any) -> NDArray[Any]:
     """A tensor of PyTorch's (3, H, W) as an array (H, W, 3)."""
-    values = np.asarray(tensor.detach().cpu())
+    tensor = tensor.detach().cpu()
+    values = np.asarray(tensor.float() if tensor.is_floating_point() else tensor)  # NumPy has no bfloat16
     return values.transpose(1, 2, 0) if values.ndim == 3 else values
 
 
