@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.cli.console import print_markdown, print_table
+from leadline.cli.console import print_page, print_table
 from leadline.cli.main import main
 
 HEADER = ["metric", "base", "fast", "difference", "95 % interval", "verdict"]
@@ -62,14 +62,20 @@ def test_brackets_in_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> 
     assert "runs[/v1]" in capsys.readouterr().out
 
 
-def test_a_page_s_tables_are_printed_as_tables(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_page_is_printed_without_the_marks_of_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    print_markdown("# Title\n\nSome words.\n\n| network | δ1 ↑ |\n| --- | --- |\n| a | 0.501 |\n|  | 0.3 |\n")
-    printed = capsys.readouterr().out
-    assert "# Title\n\nSome words.\n\nnetwork  δ1 ↑ \n" in printed
-    assert "|" not in printed and "a        0.501" in printed
+    page = tmp_path / "report.md"
+    table = "| network | δ1 ↑ |\n| --- | --- |\n| *a* | 0.501 |\n|  | 0.3 |"
+    page.write_text(f"# Title\n\nProtocol `report`, 3 * 4.\n\n{table}\n\n## Images\n\n![One, best.](figures/1.png)\n")
+    print_page(page)
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert printed == [
+        *("Title", "", "Protocol report, 3 * 4.", ""),
+        *("network  δ1 ↑", "──────────────", "a        0.501", "         0.3", ""),
+        *("Images", "", str(tmp_path / "figures" / "1.png"), ""),
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 60])

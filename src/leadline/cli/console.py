@@ -32,6 +32,8 @@ GAP = 2
 """Letters between two columns."""
 TIMES = re.compile(r"\*\d+$")
 """How often something is taken, behind its name."""
+HEADING, IMAGE = re.compile(r"#+ "), re.compile(r"!\[.*\]\(([^)]+)\)")
+"""Marks of Markdown; an image's file is the group."""
 
 
 def split_words(given: Sequence[str]) -> list[str]:
@@ -116,14 +118,25 @@ def print_table(header: Sequence[str], *rows: Iterable[str]) -> None:
     return None
 
 
-def print_markdown(page: str) -> None:
-    """Print a page of Markdown, its tables as `print_table` does."""
-    for block in page.strip().split("\n\n"):
-        if not block.startswith("|"):
-            print_text(f"{block}\n")
-            continue
-        header, _, *rows = ([cell.strip() for cell in line[1:-1].split(" | ")] for line in block.splitlines())
-        print_table(header, *rows)
+def print_page(path: Path) -> None:
+    """Print a file of Markdown without its marks: headings bold, tables as `print_table` does, images by their files.
+
+    Args:
+        path: of the file, beside which its images lie.
+    """
+    console = _console()
+    for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
+        if block.startswith("|"):
+            header, _, *rows = (
+                [cell.strip() for cell in _plain(line)[1:-1].split(" | ")] for line in block.splitlines()
+            )
+            print_table(header, *rows)
+        elif image := IMAGE.fullmatch(block):
+            print(path.parent / image[1])
+        else:
+            style = "bold" if HEADING.match(block) else None
+            console.print(_plain(HEADING.sub("", block)), style=style, soft_wrap=not _has_width())
+        print()
 
 
 @contextmanager
@@ -163,6 +176,11 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console(width=None if _has_width() else PIPE_WIDTH, markup=False, emoji=False, highlight=False)
+
+
+def _plain(markdown: str) -> str:
+    """Text without the marks of emphasis and code."""
+    return re.sub(r"([*`])([^*`]+)\1", r"\2", markdown)
 
 
 def _has_width() -> bool:

@@ -136,7 +136,7 @@ def _train(run: Run, stages: Sequence[RunSettings], data: Path, recipe: str, sho
     name = run.folder.name
     try:
         if run.status is Status.NEW:
-            logger.info("training %s: %s epochs", name, epochs_in_words(stages))
+            logger.info("training %s (epochs: %s)", name, epochs_in_words(stages))
             train_stages(stages, data, run.folder, recipe, show_progress)
         elif run.status is not Status.DONE:
             logger.info("resuming %s", name)
