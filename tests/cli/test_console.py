@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from terminal import Terminal
 
-from leadline.cli.console import print_page, print_table
+from leadline.cli.console import print_error, print_page, print_table
 from leadline.cli.main import main
+from leadline.errors import LeadlineError
 
 HEADER = ["metric", "base", "fast", "difference", "95 % interval", "verdict"]
 ROWS = [
@@ -55,6 +57,14 @@ def test_a_name_wider_than_the_terminal_is_broken_and_nothing_else(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 60
     assert LONG_NAME in "".join(lines).replace(" ", "") and "δ1     0.9331" in [line.rstrip() for line in lines]
+
+
+def test_an_error_is_one_line_and_in_a_terminal_broken_between_words(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(LeadlineError("no model\nat that-place"))
+    assert capsys.readouterr().err == "leadline: no model at that-place\n"
+    terminal = Terminal(columns=32)
+    assert terminal.run("measure", "a-missing-photo.jpg", "1,2") == 2
+    assert terminal.lines == ["leadline: a-missing-photo.jpg", "does not exist: check the path"]
 
 
 def test_brackets_in_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:

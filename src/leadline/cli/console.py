@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
@@ -86,6 +88,14 @@ def run_by(model: str, backend: Runtime | None) -> str:
 def print_text(text: str) -> None:
     """Print text with its lines broken between words, as wide as the terminal."""
     _console().print(text, soft_wrap=not _has_width())
+
+
+def print_error(error: Exception | str) -> None:
+    """Print an error on stderr: one line, which a terminal shows broken between words."""
+    line = f"leadline: {' '.join(str(error).split())}"
+    if sys.stderr.isatty():
+        line = fill(line, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
+    print(line, file=sys.stderr)
 
 
 def print_table(header: Sequence[str], *rows: Iterable[str]) -> None:

@@ -7,7 +7,16 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, OUT, Runtime, print_table, print_text, require_packages, run_by
+from leadline.cli.console import (
+    EXIT_USAGE,
+    OUT,
+    Runtime,
+    print_error,
+    print_table,
+    print_text,
+    require_packages,
+    run_by,
+)
 
 MAX_NAME = 14
 """Letters of a model's name that heads a column."""
@@ -73,7 +82,7 @@ def evaluate(
         save_report(report, out)
         print(f"metrics.json and per_image.csv written to {out}")
     for error in report.unread.values():
-        print(f"leadline: {error}", file=sys.stderr)
+        print_error(error)
     return EXIT_USAGE if report.unread else 0
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, MissingArgumentError
 
 from leadline._version import __version__
 from leadline.cli.app import app as serve_app
 from leadline.cli.bench import bench
 from leadline.cli.camera import calibrate, measure
 from leadline.cli.cluster import cluster
-from leadline.cli.console import EXIT_USAGE, example
+from leadline.cli.console import EXIT_USAGE, example, print_error
 from leadline.cli.data import data_app
 from leadline.cli.evaluate import compare, evaluate, figure, report
 from leadline.cli.export import export
@@ -97,17 +97,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
     except (LeadlineError, CycloptsError, OSError) as error:
-        print(f"leadline: {' '.join(str(to_user_error(error)).split())}", file=sys.stderr)
+        print_error(to_user_error(error))
         return EXIT_USAGE
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in TORCH_EXTRA:
             raise
-        print(f"leadline: {missing_package(error.name)}", file=sys.stderr)
+        print_error(missing_package(error.name))
         return EXIT_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     except Interrupted as error:
-        print(f"leadline: {error}", file=sys.stderr)
+        print_error(error)
         return INTERRUPTED
 
 
@@ -120,9 +120,12 @@ class StderrHandler(logging.Handler):
 
 
 def to_user_error(error: Exception) -> Exception:
-    """What pydantic says as one line; any other error as it is."""
+    """What pydantic says as one line; what is missing with the command's help; any other error as it is."""
     from pydantic import ValidationError
 
+    if isinstance(error, MissingArgumentError) and error.argument and not error.tokens_so_far and not error.keyword:
+        command = " ".join(["leadline", *(error.command_chain or ())])
+        return LeadlineError(f"{command} needs {error.argument.name}: '{command} --help' describes it")
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         from leadline.training import format_validation_error

@@ -1,5 +1,6 @@
 """Finding picture files: what files, folders and patterns stand for."""
 
+import difflib
 import glob
 import os
 import re
@@ -30,6 +31,16 @@ def natural_order(path: PurePath) -> list[list[str | int]]:
     return [
         [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)] for name in path.parts
     ]
+
+
+def or_nearest(path: Path) -> str:
+    """The end of a message on a path that is not there: what lies beside it under nearly its name, if anything does."""
+    try:
+        names = [sibling.name for sibling in path.parent.iterdir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean '{path.with_name(near[0])}'?" if near else ""
 
 
 def _refuse_folder(error: OSError) -> None:
