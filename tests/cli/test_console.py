@@ -1,10 +1,10 @@
 """Text and tables as wide as the terminal; every command's tables at 80 columns and at 60."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
-from terminal import Terminal
 
 from leadline.cli.console import print_error, print_page, print_table
 from leadline.cli.main import main
@@ -59,9 +59,15 @@ def test_a_name_wider_than_the_terminal_is_broken_and_nothing_else(
     assert LONG_NAME in "".join(lines).replace(" ", "") and "δ1     0.9331" in [line.rstrip() for line in lines]
 
 
-def test_an_error_is_one_line_and_in_a_terminal_broken_between_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_error(LeadlineError("no model\nat that-place"))
     assert capsys.readouterr().err == "leadline: no model at that-place\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_in_a_terminal_an_error_is_broken_between_words() -> None:
+    from terminal import Terminal
+
     terminal = Terminal(columns=32)
     assert terminal.run("measure", "a-missing-photo.jpg", "1,2") == 2
     assert terminal.lines == ["leadline: a-missing-photo.jpg", "does not exist: check the path"]

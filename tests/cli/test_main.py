@@ -91,6 +91,11 @@ def test_train_evaluate_predict_figure(
         (["evaluate", "--data", "nowhere"], "no data set at nowhere"),
         (["evaluate", "--data", "x", "--protocol", "eigen"], "unknown protocol 'eigen'"),
         (["evaluate"], "leadline evaluate needs --data: 'leadline evaluate --help' describes it"),
+        (["evaluate", "fast", "rooms"], "leadline evaluate needs --data: did you mean '--data rooms'?"),
+        (
+            ["evaluate", "--model", "x", "--data", "y"],
+            "Unknown option: --model. 'leadline evaluate --help' lists the opt",
+        ),
         (["data", "check"], "leadline data check needs ROOT: 'leadline data check --help' describes it"),
         (["evaluate", "--data"], "--data requires an argument"),
         (["data", "check", "nowhere"], "nowhere"),

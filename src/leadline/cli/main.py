@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group, MissingArgumentError
+from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOptionError
 
 from leadline._version import __version__
 from leadline.cli.app import app as serve_app
@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
+    logging.getLogger("huggingface_hub").propagate = False  # it has a handler of its own
     try:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
@@ -120,12 +121,16 @@ class StderrHandler(logging.Handler):
 
 
 def to_user_error(error: Exception) -> Exception:
-    """What pydantic says as one line; what is missing with the command's help; any other error as it is."""
+    """What pydantic says as one line; what is missing or unknown with the command's help; any other error as it is."""
     from pydantic import ValidationError
 
+    command = " ".join(["leadline", *(getattr(error, "command_chain", None) or ())])
+    if isinstance(error, UnknownOptionError):
+        return LeadlineError(f"{error} '{command} --help' lists the options")
     if isinstance(error, MissingArgumentError) and error.argument and not error.tokens_so_far and not error.keyword:
-        command = " ".join(["leadline", *(error.command_chain or ())])
-        return LeadlineError(f"{command} needs {error.argument.name}: '{command} --help' describes it")
+        name, left = error.argument.name, error.unused_tokens or ()
+        meant = f"did you mean {f'{name} {left[0]}'!r}?" if len(left) == 1 else f"'{command} --help' describes it"
+        return LeadlineError(f"{command} needs {name}: {meant}")
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         from leadline.training import format_validation_error
