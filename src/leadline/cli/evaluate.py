@@ -11,6 +11,7 @@ from leadline.cli.console import (
     EXIT_USAGE,
     OUT,
     Runtime,
+    counted,
     print_error,
     print_table,
     print_text,
@@ -71,7 +72,7 @@ def evaluate(
         show_progress=sys.stderr.isatty(),
     )
     result = report.to_json()
-    images = f"{len(report.ids)} images"
+    images = counted(len(report.ids), "image")
     if report.unread:
         images = f"{len(report.ids)} of {len(report.ids) + len(report.unread)} images, the others broken"
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""

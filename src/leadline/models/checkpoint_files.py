@@ -39,6 +39,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as error:
         inside = [str(run.parents[1]) for run in sorted(folder.glob("*/checkpoints/best"))]
         remedy = f"; did you mean {inside[0]!r}?" if inside else ""
+        if (folder / "metrics.json").is_file():
+            remedy = "; it holds scores, which compare takes: name the model itself here"
         raise LeadlineError(
             f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}{remedy}"
         ) from error
