@@ -1,6 +1,7 @@
-"""The commands of docs/tutorials/robotics.md, run one after the other as they stand there.
+"""The commands of tutorials, run one after the other as they stand there.
 
-Those of the other tutorials train and score for minutes; tests/test_docs.py checks that they are understood.
+Robotics runs whole; the researcher's with fewer, smaller images and small models of the bundled names, because
+`base` and `fast` score for minutes. Those of the others train; tests/test_docs.py checks that they are understood.
 """
 
 import re
@@ -10,22 +11,49 @@ from pathlib import Path
 import pytest
 
 from leadline.cli.main import main
+from leadline.data.synthetic import synthesize
+from leadline.models import DepthModel, checkpoint_files, save_checkpoint
+from leadline.training.settings import RunSettings
 
 ROOT = Path(__file__).parents[1]
-TUTORIAL = ROOT / "docs" / "tutorials" / "robotics.md"
 
 
-def commands(tutorial: Path) -> list[str]:
-    """What is to be typed into leadline, continued lines joined."""
-    blocks = re.findall(r"^```\n(.*?)^```$", tutorial.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+def commands(persona: str) -> list[str]:
+    """What a tutorial has typed into leadline, continued lines joined."""
+    text = (ROOT / "docs" / "tutorials" / f"{persona}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [line for line in lines if line.startswith("leadline ")]
 
 
-def test_the_commands_of_a_tutorial_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_for_robotics_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples").symlink_to(ROOT / "examples", target_is_directory=True)
-    typed = commands(TUTORIAL)
+    typed = commands("robotics")
     assert len(typed) >= 5
     for line in typed:
         assert main(shlex.split(line)[1:]) == 0, line
+
+
+@pytest.fixture
+def small_models(tmp_path: Path, tiny_model: DepthModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models named base and fast that answer at once."""
+    for name in ("base", "fast"):
+        save_checkpoint(
+            tmp_path / "bundled" / name, tiny_model, record={"settings": RunSettings().model_dump()}, card=""
+        )
+    monkeypatch.setattr(checkpoint_files, "BUNDLE", tmp_path / "bundled")
+
+
+@pytest.mark.usefixtures("small_models")
+def test_the_commands_for_researchers_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    synthesize(tmp_path / "nyu-labelled", 5, seed=0, height=480, width=640)  # of the size that NYU's protocols want
+    size = "--count 24 --height 240 --width 320"
+    typed = [line.replace(size, "--count 8 --height 72 --width 96") for line in commands("researcher")]
+    assert size in commands("researcher")[0] and len(typed) == 9
+    for line in typed:
+        if not line.startswith(("leadline data download", "leadline data prepare")):
+            assert main(shlex.split(line)[1:]) == 0, line
+    assert {path.name for path in (tmp_path / "scores" / "base").iterdir()} >= {"metrics.json", "per_image.csv"}
+    assert (tmp_path / "compared" / "compare.md").is_file() and (tmp_path / "report.html").is_file()

@@ -37,6 +37,7 @@ class Terminal:
         child, terminal = pty.fork()
         if child == 0:
             os.environ.pop("COLUMNS", None)
+            os.unsetenv("COLUMNS")  # which readline, if something has imported it, sets behind os.environ
             os.execv(sys.executable, [sys.executable, "-m", "leadline", *words])
         fcntl.ioctl(terminal, termios.TIOCSWINSZ, self._size)
         asked = not interrupt_at

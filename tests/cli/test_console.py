@@ -1,12 +1,14 @@
 """Text and tables as wide as the terminal; every command's tables at 80 columns and at 60."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
-from leadline.cli.console import print_markdown, print_table
+from leadline.cli.console import print_error, print_page, print_table
 from leadline.cli.main import main
+from leadline.errors import LeadlineError
 
 HEADER = ["metric", "base", "fast", "difference", "95 % interval", "verdict"]
 ROWS = [
@@ -57,19 +59,39 @@ def test_a_name_wider_than_the_terminal_is_broken_and_nothing_else(
     assert LONG_NAME in "".join(lines).replace(" ", "") and "δ1     0.9331" in [line.rstrip() for line in lines]
 
 
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error(LeadlineError("no model\nat that-place"))
+    assert capsys.readouterr().err == "leadline: no model at that-place\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals of this kind")
+def test_in_a_terminal_an_error_is_broken_between_words() -> None:
+    from terminal import Terminal
+
+    terminal = Terminal(columns=32)
+    assert terminal.run("measure", "a-missing-photo.jpg", "1,2") == 2
+    assert terminal.lines == ["leadline: a-missing-photo.jpg", "does not exist: check the path"]
+
+
 def test_brackets_in_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(["model"], ["runs[/v1]"])
     assert "runs[/v1]" in capsys.readouterr().out
 
 
-def test_a_page_s_tables_are_printed_as_tables(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_page_is_printed_without_the_marks_of_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    print_markdown("# Title\n\nSome words.\n\n| network | δ1 ↑ |\n| --- | --- |\n| a | 0.501 |\n|  | 0.3 |\n")
-    printed = capsys.readouterr().out
-    assert "# Title\n\nSome words.\n\nnetwork  δ1 ↑ \n" in printed
-    assert "|" not in printed and "a        0.501" in printed
+    page = tmp_path / "report.md"
+    table = "| network | δ1 ↑ |\n| --- | --- |\n| *a* | 0.501 |\n|  | 0.3 |"
+    page.write_text(f"# Title\n\nProtocol `report`, 3 * 4.\n\n{table}\n\n## Images\n\n![One, best.](figures/1.png)\n")
+    print_page(page)
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert printed == [
+        *("Title", "", "Protocol report, 3 * 4.", ""),
+        *("network  δ1 ↑", "──────────────", "a        0.501", "         0.3", ""),
+        *("Images", "", str(tmp_path / "figures" / "1.png"), ""),
+    ]
 
 
 @pytest.mark.parametrize("width", [80, 60])

@@ -24,7 +24,7 @@ batch_size = 1
 workers = 0
 """
 PROGRESS = re.compile(r"epoch (\d) of 3 \S*━\S*.* (\d+)/(\d+) (\S+) left( loss \d\.\d{4}| validation \d/\d|)(.*)")
-STAGES = re.compile(r"(stage ./2, epoch ./.) .*\d+/\d+ (~|)(?:\d+ s|\d:..:..|-:--:--) left")
+STAGES = re.compile(r"(stage ./2, epoch ./.) \S*━\S*.* (~|)(?:\d+ s|\d:..:..|-:--:--) left")
 BEST = re.compile(r" {1,2}best abs_rel 0\.\d{4}(\^C)?")
 
 

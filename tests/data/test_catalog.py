@@ -117,7 +117,15 @@ def test_tums_layout_is_opened_by_its_reader(tmp_path: Path) -> None:
     assert open_dataset(root).ids == ["rgbd_dataset_freiburg1_xyz/1"]
 
 
-@pytest.mark.parametrize("name", ["gone", "gone.mat", "empty", "notes.txt"])
+def test_a_path_where_nothing_is_is_told_with_what_lies_beside_it(tmp_path: Path) -> None:
+    told = f"no data set at {tmp_path / 'room'}: nothing is there"
+    (tmp_path / "photos").mkdir()
+    assert refusal(lambda: open_dataset(tmp_path / "room")) == told
+    (tmp_path / "rooms").mkdir()
+    assert refusal(lambda: open_dataset(tmp_path / "room")) == f"{told}; did you mean '{tmp_path / 'rooms'}'?"
+
+
+@pytest.mark.parametrize("name", ["empty", "notes.txt"])
 def test_what_is_no_set_lists_the_known_kinds(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("none")

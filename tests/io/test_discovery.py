@@ -21,6 +21,14 @@ def test_a_folder_is_searched_to_the_bottom_in_natural_order(tmp_path):
     assert find_images([tmp_path]) == wanted
 
 
+def test_a_data_set_s_depth_maps_are_no_pictures(tmp_path):
+    touched(tmp_path, "set/index.csv", "set/rgb/1.jpg", "set/depth/1.png", "photos/depth/2.png")
+    assert [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])] == [
+        "photos/depth/2.png",
+        "set/rgb/1.jpg",
+    ]
+
+
 def test_every_suffix_is_found(tmp_path):
     assert len(find_images([touched(tmp_path, *(f"a{suffix}" for suffix in IMAGE_SUFFIXES))[0].parent])) == len(
         IMAGE_SUFFIXES

@@ -109,6 +109,22 @@ def test_a_file_is_no_model(bundle: Path, folder: Path) -> None:
         find_checkpoint(folder / "model.safetensors")
 
 
+def test_what_lies_beside_or_within_a_wrong_folder_is_offered(bundle: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "tried" / "cae" / "checkpoints" / "best", build(), RECORD, "")
+    with pytest.raises(LeadlineError, match=r"no checkpoint at .*config\.json; did you mean '.*/tried/cae'\?"):
+        load_model(tmp_path / "tried")
+    with pytest.raises(LeadlineError, match=r"unknown model '.*/cea': .*; did you mean '.*/tried/cae'\?"):
+        find_checkpoint(tmp_path / "tried" / "cea")
+
+
+def test_a_folder_of_scores_is_told_from_a_model(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(
+        LeadlineError, match=r"no checkpoint at .*; it holds scores, which compare takes: name the model"
+    ):
+        load_model(tmp_path)
+
+
 def test_without_a_bundle_there_is_no_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint_files, "BUNDLE", tmp_path / "none")
     assert checkpoint_files.bundled_models() == {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import LIST, OUT, Names, print_table, print_text
+from leadline.cli.console import LIST, OUT, Names, counted, print_table, print_text
 from leadline.errors import LeadlineError
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def bench(
         )  # fmt: skip
     what = "of your images" if data else f"synthetic images of {height}×{width}"
     print_text(
-        f"{result.num_images} {what}, {rounds} rounds; {result.machine}, torch {result.torch}, "
-        f"{result.num_threads} threads"
+        f"{result.num_images} {what}, {counted(rounds, 'round')}; {result.machine}, torch {result.torch}, "
+        f"{counted(result.num_threads, 'thread')}"
     )
     print_table(*_models_rows(result))
     print("\nmilliseconds per image")

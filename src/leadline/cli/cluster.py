@@ -1,12 +1,21 @@
 """The command that predicts on many machines: `leadline cluster`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, require_packages, run_by
+from leadline.cli.console import (
+    EXIT_USAGE,
+    OUT,
+    Formats,
+    Runtime,
+    counting,
+    depths,
+    print_error,
+    require_packages,
+    run_by,
+)
 
 
 def cluster(
@@ -60,5 +69,5 @@ def cluster(
     kinds = f" as {', '.join(formats)}" * bool(num_written and formats)
     print(f"{num_written} of {num_all} images written to {out}{kinds}, {num_there} already there")
     for done in broken:
-        print(f"leadline: {done.error}", file=sys.stderr)
+        print_error(done.error)
     return EXIT_USAGE if broken else 0

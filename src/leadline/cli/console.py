@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
@@ -32,6 +34,8 @@ GAP = 2
 """Letters between two columns."""
 TIMES = re.compile(r"\*\d+$")
 """How often something is taken, behind its name."""
+HEADING, IMAGE = re.compile(r"#+ "), re.compile(r"!\[.*\]\(([^)]+)\)")
+"""Marks of Markdown; an image's file is the group."""
 
 
 def split_words(given: Sequence[str]) -> list[str]:
@@ -86,6 +90,14 @@ def print_text(text: str) -> None:
     _console().print(text, soft_wrap=not _has_width())
 
 
+def print_error(error: Exception | str) -> None:
+    """Print an error on stderr: one line, which a terminal shows broken between words."""
+    line = f"leadline: {' '.join(str(error).split())}"
+    if sys.stderr.isatty():
+        line = fill(line, get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
+    print(line, file=sys.stderr)
+
+
 def print_table(header: Sequence[str], *rows: Iterable[str]) -> None:
     """Print a table whole: as it is where it fits, else turned, else with cells on several lines, else row by row.
 
@@ -116,14 +128,25 @@ def print_table(header: Sequence[str], *rows: Iterable[str]) -> None:
     return None
 
 
-def print_markdown(page: str) -> None:
-    """Print a page of Markdown, its tables as `print_table` does."""
-    for block in page.strip().split("\n\n"):
-        if not block.startswith("|"):
-            print_text(f"{block}\n")
-            continue
-        header, _, *rows = ([cell.strip() for cell in line[1:-1].split(" | ")] for line in block.splitlines())
-        print_table(header, *rows)
+def print_page(path: Path) -> None:
+    """Print a file of Markdown without its marks: headings bold, tables as `print_table` does, images by their files.
+
+    Args:
+        path: of the file, beside which its images lie.
+    """
+    console = _console()
+    for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
+        if block.startswith("|"):
+            header, _, *rows = (
+                [cell.strip() for cell in _plain(line)[1:-1].split(" | ")] for line in block.splitlines()
+            )
+            print_table(header, *rows)
+        elif image := IMAGE.fullmatch(block):
+            print(path.parent / image[1])
+        else:
+            style = "bold" if HEADING.match(block) else None
+            console.print(_plain(HEADING.sub("", block)), style=style, soft_wrap=not _has_width())
+        print()
 
 
 @contextmanager
@@ -153,6 +176,11 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
+def counted(number: int, what: str) -> str:
+    """Such as "1 image" and "2 images"."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def depths(near_m: float, median_m: float, far_m: float) -> str:
     """Near, median and far of an image, as its line has them."""
     return f"near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m"
@@ -163,6 +191,11 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console(width=None if _has_width() else PIPE_WIDTH, markup=False, emoji=False, highlight=False)
+
+
+def _plain(markdown: str) -> str:
+    """Text without the marks of emphasis and code."""
+    return re.sub(r"([*`])([^*`]+)\1", r"\2", markdown)
 
 
 def _has_width() -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from leadline.cli.console import EXIT_USAGE, OUT, example
+from leadline.cli.console import EXIT_USAGE, OUT, example, print_text
 from leadline.errors import LeadlineError
 
 data_app = App(name="data", help="Prepare, check, make and download data sets.")
@@ -97,7 +97,7 @@ def check(root: Path, /) -> int:
     from leadline.data.check import check_dataset
 
     report = check_dataset(root)
-    print("\n".join(report.lines()))
+    print_text("\n".join(report.lines()))
     return EXIT_USAGE if report.problems else 0
 
 

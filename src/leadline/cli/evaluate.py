@@ -7,7 +7,17 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, OUT, Runtime, print_table, print_text, require_packages, run_by
+from leadline.cli.console import (
+    EXIT_USAGE,
+    OUT,
+    Runtime,
+    counted,
+    print_error,
+    print_table,
+    print_text,
+    require_packages,
+    run_by,
+)
 
 MAX_NAME = 14
 """Letters of a model's name that heads a column."""
@@ -62,7 +72,7 @@ def evaluate(
         show_progress=sys.stderr.isatty(),
     )
     result = report.to_json()
-    images = f"{len(report.ids)} images"
+    images = counted(len(report.ids), "image")
     if report.unread:
         images = f"{len(report.ids)} of {len(report.ids) + len(report.unread)} images, the others broken"
     unscored = f", {report.num_unscored} of them without a scored pixel" if report.num_unscored else ""
@@ -73,7 +83,7 @@ def evaluate(
         save_report(report, out)
         print(f"metrics.json and per_image.csv written to {out}")
     for error in report.unread.values():
-        print(f"leadline: {error}", file=sys.stderr)
+        print_error(error)
     return EXIT_USAGE if report.unread else 0
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOptionError
 
 from leadline._version import __version__
 from leadline.cli.app import app as serve_app
 from leadline.cli.bench import bench
 from leadline.cli.camera import calibrate, measure
 from leadline.cli.cluster import cluster
-from leadline.cli.console import EXIT_USAGE, example
+from leadline.cli.console import EXIT_USAGE, example, print_error
 from leadline.cli.data import data_app
 from leadline.cli.evaluate import compare, evaluate, figure, report
 from leadline.cli.export import export
@@ -93,21 +93,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[StderrHandler()])
+    logging.getLogger("huggingface_hub").propagate = False  # it has a handler of its own
     try:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
     except (LeadlineError, CycloptsError, OSError) as error:
-        print(f"leadline: {' '.join(str(to_user_error(error)).split())}", file=sys.stderr)
+        print_error(to_user_error(error))
         return EXIT_USAGE
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in TORCH_EXTRA:
             raise
-        print(f"leadline: {missing_package(error.name)}", file=sys.stderr)
+        print_error(missing_package(error.name))
         return EXIT_USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
     except Interrupted as error:
-        print(f"leadline: {error}", file=sys.stderr)
+        print_error(error)
         return INTERRUPTED
 
 
@@ -120,9 +121,16 @@ class StderrHandler(logging.Handler):
 
 
 def to_user_error(error: Exception) -> Exception:
-    """What pydantic says as one line; any other error as it is."""
+    """What pydantic says as one line; what is missing or unknown with the command's help; any other error as it is."""
     from pydantic import ValidationError
 
+    command = " ".join(["leadline", *(getattr(error, "command_chain", None) or ())])
+    if isinstance(error, UnknownOptionError):
+        return LeadlineError(f"{error} '{command} --help' lists the options")
+    if isinstance(error, MissingArgumentError) and error.argument and not error.tokens_so_far and not error.keyword:
+        name, left = error.argument.name, error.unused_tokens or ()
+        meant = f"did you mean {f'{name} {left[0]}'!r}?" if len(left) == 1 else f"'{command} --help' describes it"
+        return LeadlineError(f"{command} needs {name}: {meant}")
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         from leadline.training import format_validation_error

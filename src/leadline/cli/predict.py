@@ -1,6 +1,5 @@
 """The command that turns images, videos, cameras and streams into depth: predict."""
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, run_by
+from leadline.cli.console import EXIT_USAGE, OUT, Formats, Runtime, counting, depths, print_error, run_by
 from leadline.errors import LeadlineError
 
 Options = dict[str, Any]
@@ -174,7 +173,7 @@ def _do(jobs: Sequence[tuple[str, Callable[[], int]]]) -> int:
             num_broken += job()
         except Exception as error:  # the others are still to be done
             num_broken += 1
-            print(f"leadline: {item_error(name, error)}", file=sys.stderr)
+            print_error(item_error(name, error))
     return EXIT_USAGE if num_broken else 0
 
 
@@ -192,8 +191,7 @@ def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
     for written in recording.written:
         print(written)
     if recording.broken:
-        why = f"{redact_url(source)} broke off ({recording.broken}); the frames received are written"
-        print(f"leadline: {why}", file=sys.stderr)
+        print_error(f"{redact_url(source)} broke off ({recording.broken}); the frames received are written")
     return bool(recording.broken)
 
 
@@ -210,7 +208,7 @@ def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **opti
     for written in clip.written:
         print(written)
     if clip.wrong:
-        print(f"leadline: {path} {clip.wrong}", file=sys.stderr)
+        print_error(f"{path} {clip.wrong}")
     return bool(clip.wrong)
 
 
@@ -243,7 +241,7 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
     finally:  # also where the contact sheet or the viewer fails
         _print_written(num_written, len(pictures), out, there, options)
         for result in broken:
-            print(f"leadline: {result.error}", file=sys.stderr)
+            print_error(result.error)
     return len(broken)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import OUT, TRAINING, Names, print_markdown, require_packages
+from leadline.cli.console import OUT, TRAINING, Names, print_page, require_packages
 
 
 def reproduce(
@@ -34,6 +34,6 @@ def reproduce(
     from leadline.training.reproduce import reproduce as run_reproduction
 
     page = run_reproduction(data, out, only or (), epochs, encoder_weights, sys.stderr.isatty())
-    print_markdown(page.read_text(encoding="utf-8"))
+    print_page(page)
     print(f"written to {page}")
     return 0

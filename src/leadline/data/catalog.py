@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from leadline.errors import LeadlineError, brief
 from leadline.geometry import checked
-from leadline.io import restore_folder
+from leadline.io import or_nearest, restore_folder
 
 if TYPE_CHECKING:
     from leadline.data.sample import DepthDataset
@@ -137,5 +137,7 @@ def open_dataset(path: Path) -> "DepthDataset":
         raise LeadlineError(f"{path} cannot be looked through ({brief(error)}): name the data set's folder") from error
     if kind:
         return kind.open(path)
+    if not path.exists():
+        raise LeadlineError(f"no data set at {path}: nothing is there{or_nearest(path)}")
     known = "; ".join(f"{kind.wanted} ({name})" for name, kind in DATASETS.items())
     raise LeadlineError(f"no data set at {path}: wanted a folder that holds {known}")

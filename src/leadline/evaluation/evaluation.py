@@ -209,11 +209,11 @@ def evaluate_protocols(
     dataset = open_dataset(Path(data))
     chosen = select(dataset, split, **trained_division(model, Path(data), dataset, split))
     processes = min(processes, len(chosen))
-    with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress) as bar:
+    scorer = open_scorer(model, dataset) if processes == 1 and not cluster else None
+    with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress, leave=False) as bar:
         if cluster:
             by, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, skip_unread, bar.update)
-        elif processes == 1:
-            scorer = open_scorer(model, dataset)
+        elif scorer:
             by, rows = ScoredBy(scorer.name, scorer.runtime), []
             for row in score_images(scorer, dataset, chosen, rules, details, skip_unread):
                 rows.append(row)

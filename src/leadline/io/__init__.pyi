@@ -27,6 +27,7 @@ from .discovery import find_images as find_images
 from .discovery import is_picture_below as is_picture_below
 from .discovery import is_video as is_video
 from .discovery import natural_order as natural_order
+from .discovery import or_nearest as or_nearest
 from .exr import read_exr as read_exr
 from .exr import require_openexr as require_openexr
 from .exr import write_exr as write_exr

@@ -1,5 +1,6 @@
 """Finding picture files: what files, folders and patterns stand for."""
 
+import difflib
 import glob
 import os
 import re
@@ -22,6 +23,9 @@ VIDEO_SUFFIXES = (
 CONTACT_SHEET = "contact_sheet.png"
 """Name of the sheet of many pictures."""
 
+INDEX, DEPTH_FOLDER = "index.csv", "depth"
+"""Of a folder data set: its list, and where its depth maps are."""
+
 _OUTPUT_ENDINGS = ("_depth.png", "_color.png", "_uncertainty.png", CONTACT_SHEET, "_depth.mkv", "_side.mp4")
 
 
@@ -32,13 +36,24 @@ def natural_order(path: PurePath) -> list[list[str | int]]:
     ]
 
 
+def or_nearest(path: Path) -> str:
+    """The end of a message on a path that is not there: what lies beside it under nearly its name, if anything does."""
+    try:
+        names = [sibling.name for sibling in path.parent.iterdir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f"; did you mean '{path.with_name(near[0])}'?" if near else ""
+
+
 def _refuse_folder(error: OSError) -> None:
     raise LeadlineError(f"{error.filename} may not be looked into ({error.strerror}): change its permissions")
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        passed_over = {DEPTH_FOLDER} if INDEX in names else set()  # depth maps of a data set are no photos
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in passed_over]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
@@ -85,8 +100,9 @@ def find_images(paths: Sequence[Path | str], suffixes: Sequence[str] = IMAGE_SUF
     """Expand files, folders and patterns into picture files, or into others.
 
     A file that is named stands for itself, whatever its ending. A folder stands for the pictures in it and in
-    the folders below, a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and folders that match; hidden ones
-    are passed over, and so are names such as NAME_depth.png, which are our own results.
+    the folders below (of a data set not those in depth/), a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and
+    folders that match; hidden ones are passed over, and so are names such as NAME_depth.png, which are our own
+    results.
 
     Args:
         paths: files, folders and patterns.

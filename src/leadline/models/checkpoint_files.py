@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from leadline.errors import LeadlineError, brief, unknown_name
-from leadline.io import as_record, format_json, read_json, require_only, restore_folder
+from leadline.io import as_record, format_json, or_nearest, read_json, require_only, restore_folder
 from leadline.models.settings import ModelSettings
 
 BUNDLE = Path(__file__).parents[1] / "bundled"
@@ -37,7 +37,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_json(folder / CONFIG)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise LeadlineError(f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}") from error
+        inside = [str(run.parents[1]) for run in sorted(folder.glob("*/checkpoints/best"))]
+        remedy = f"; did you mean {inside[0]!r}?" if inside else ""
+        if (folder / "metrics.json").is_file():
+            remedy = "; it holds scores, which compare takes: name the model itself here"
+        raise LeadlineError(
+            f"no checkpoint at {folder}: wanted a folder with {WEIGHTS} and {CONFIG}{remedy}"
+        ) from error
     if not isinstance(config, dict) or config.get("format") != FORMAT or "model" not in config:
         raise LeadlineError(f"{folder / CONFIG} is not a leadline checkpoint of format {FORMAT}")
     return config
@@ -134,7 +140,8 @@ def find_checkpoint(model: str | Path) -> Path:
             "or figure, and name a model here"
         )
     if not folder.is_dir():
-        raise unknown_name("model", name, ["default", *bundled])
+        beside = or_nearest(folder) if folder.parent != Path() else ""
+        raise LeadlineError(f"{unknown_name('model', name, ['default', *bundled])}{beside}")
     return folder
 
 

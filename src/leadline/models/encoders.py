@@ -270,6 +270,6 @@ def _create(name: str, **kwargs: Any) -> Any:
         with torch.random.fork_rng(devices=[], enabled=bool(kwargs.get("pretrained"))):
             return timm.create_model(name, **kwargs)
     except (RuntimeError, OSError, ValueError, AttributeError, AssertionError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
         hint = "; without a network give a .safetensors file" if kwargs.get("pretrained") else ""
         raise LeadlineError(f"timm cannot make {name!r}: {reason}{hint}") from error

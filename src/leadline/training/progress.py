@@ -248,15 +248,15 @@ def _training_bar(has_stages: bool) -> "Progress":
 
     console = Console(stderr=True)
     console.width -= len("^C")  # which the terminal writes behind the line
-    has_room = console.width >= 100 or not has_stages
+    has_room = console.width >= 100 or not has_stages  # for the steps' numbers, beside the bar that shows them
     return Progress(
         TextColumn("{task.fields[epoch_of]}"),
-        *([BarColumn(bar_width=None)] if has_room else []),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=None),
+        *([MofNCompleteColumn()] if has_room else []),
         TextColumn("{task.fields[left]} left"),
         TextColumn("{task.fields[now]}"),
         TextColumn("{task.fields[best]}"),
         console=console,
-        expand=has_room,
+        expand=True,
         redirect_stdout=sys.stdout.isatty(),
     )

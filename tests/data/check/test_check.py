@@ -93,7 +93,7 @@ def test_the_text_has_a_histogram_in_metres_whose_bars_are_the_shares(root: Path
     change_depths(root, lambda _: half)
     lines = check_folder(root).lines()
     first = next(k for k, line in enumerate(lines) if line.startswith("depth  "))
-    assert lines[first] == "depth         1.1 m to 3.9 m, median 1.1 m; 81.2 % of the pixels are valid"
+    assert lines[first] == "depth         1.1 m to 3.9 m, median 1.1 m; 81.2 % of pixels valid"
     assert lines[first + 1] == "       1 to 1.2 m    61.5 %  " + "#" * 40
     assert lines[first + 7] == "     2.2 to 2.4 m    30.8 %  " + "#" * 20
     assert lines[first + 15] == "     3.8 m or more    7.7 %  " + "#" * 5

@@ -66,6 +66,7 @@ def test_numbers_of_other_pictures_are_not_better_than_the_report_s(
     (tmp_path / "cae" / "report" / "metrics.json").write_text(json.dumps(scores))
     page = write_page(tmp_path).read_text(encoding="utf-8")
     assert (" of 6 |" in page, "of 200 others and do not compare" in page) == (claims, not claims)
+    assert ("better than the report |" in page) == claims  # no column without numbers
 
 
 def test_percentiles_are_called_so(tmp_path: Path) -> None:

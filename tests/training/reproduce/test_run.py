@@ -137,7 +137,8 @@ def test_missing_encoder_weights_are_found_before_anything_is_trained(
 ) -> None:
     arguments = ["reproduce", "--data", str(rooms), "--out", str(tmp_path / "out"), "--only", "cae", "densenet"]
     assert main([*arguments, "--encoder-weights.densenet121", str(tmp_path / "no.safetensors")]) == 2
-    assert "no.safetensors" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "no.safetensors" in error and error.endswith(": --encoder-weights.densenet121 FILE\n")
     assert not (tmp_path / "out").exists()
 
 

@@ -98,7 +98,7 @@ def depth_lines(summary: DepthStatistics) -> list[str]:
         end = f"to {low + bin_m:.4g} m" if index < len(shares) - 1 else "m or more"
         bars.append(f"  {low:6.4g} {end:<10} {100 * share:5.1f} %  {bar}".rstrip())
     span = f"{summary.min_m:.4g} m to {summary.max_m:.4g} m, median {summary.median_m:.4g} m"
-    return [f"depth         {span}; {100 * valid:.1f} % of the pixels are valid", *bars]
+    return [f"depth         {span}; {100 * valid:.1f} % of pixels valid", *bars]
 
 
 def unit_problem(median_m: float, info: FolderInfo, step: int = 1) -> str | None:

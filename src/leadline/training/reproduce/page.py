@@ -75,29 +75,26 @@ def _num_better(values: Mapping[str, float], reported: Mapping[str, float]) -> s
 
 
 def _table_1(out: Path, protocol: str) -> str:
-    rows: list[list[str]] = []
-    num_images = 0
-    for experiment in STUDIES["table1"]:
-        scores = _scores(out, experiment, protocol)
-        if scores is None:
-            continue
-        num_images = scores["num_images"]
+    scored = [(it, scores) for it in STUDIES["table1"] if (scores := _scores(out, it, protocol))]
+    if not scored:
+        return ""
+    num_images = scored[-1][1]["num_images"]
+    is_compared = protocol == "report" and num_images == NUM_TESTED
+    rows = []
+    for experiment, scores in scored:
         own = [(f"leadline, {averaging}", scores[averaging]) for averaging in ("pooled", "per_image")]
         if protocol == "report":  # the report's numbers are of no other
             reported = TABLE_1[experiment.name]
-            rows.append([experiment.title, "the report", *_numbers(reported), ""])
-            same = num_images == NUM_TESTED
+            rows.append([experiment.title, "the report", *_numbers(reported), *[""] * is_compared])
             rows += [
-                ["", title, *_numbers(values), _num_better(values, reported) if same else ""] for title, values in own
+                ["", title, *_numbers(values), *[_num_better(values, reported)] * is_compared] for title, values in own
             ]
         else:
             rows += [[experiment.title, title, *_numbers(values)] for title, values in own]
     ceiling = out / CEILING / protocol / "metrics.json"
-    if not rows:
-        return ""
     if ceiling.exists():
         scores = json.loads(ceiling.read_text(encoding="utf-8"))
-        rows.append(["*ceiling*", scores["model"], *_numbers(scores["pooled"]), *[""] * (protocol == "report")])
+        rows.append(["*ceiling*", scores["model"], *_numbers(scores["pooled"]), *[""] * is_compared])
     about = {
         "report": f"Every pixel of the {num_images} test pictures, protocol `report`, beside the report's own numbers"
         + ("." if num_images == NUM_TESTED else f", which are of {NUM_TESTED} others and do not compare."),
@@ -106,7 +103,7 @@ def _table_1(out: Path, protocol: str) -> str:
         "its own.",
     }[protocol]
     heading = {"report": "Table 1", "report-in-range": "Within the range"}[protocol]
-    against = ["better than the report"] if protocol == "report" else []
+    against = ["better than the report"] * is_compared
     return f"## {heading}\n\n{about}\n\n{_table(['network', 'numbers', *SHOWN.values(), *against], rows)}"
 
 
@@ -186,7 +183,7 @@ def _costs(out: Path) -> str:
                 + ("" if epochs_in_words(stages) == _recipe_epochs(experiment) else " (not the recipe's)"),
                 f"{cost['seconds_per_epoch']:.0f} s",
                 f"{cost['pictures_per_second']:.1f}",
-                f"{cost['device']}, {cost['threads']} threads" if cost["device"] == "cpu" else cost["device"],
+                f"cpu, {_count(cost['threads'], 'thread')}" if cost["device"] == "cpu" else cost["device"],
             ]
         )
     if not rows:
@@ -213,6 +210,10 @@ def _all_rows(folder: Path) -> list[dict[str, float]]:
 
 def _recipe_epochs(experiment: Experiment) -> str:
     return epochs_in_words(resolve_stages(experiment.recipe, experiment.overrides))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def epochs_in_words(stages: Sequence[RunSettings]) -> str:

@@ -122,7 +122,10 @@ def _check_same(run: Run, settings: RunSettings, data: Path) -> None:
 def _check_encoders(wanted: Sequence[RunSettings]) -> None:
     """Find every encoder's weights now, not when its turn comes after hours."""
     for encoder in {it.model.encoder for it in wanted if it.model.network == "encoder-decoder"}:
-        build_encoder(encoder)
+        try:
+            build_encoder(encoder)
+        except LeadlineError as error:
+            raise LeadlineError(f"{error}: --encoder-weights.{encoder.name} FILE") from error
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -136,9 +139,11 @@ def _train(run: Run, stages: Sequence[RunSettings], data: Path, recipe: str, sho
     name = run.folder.name
     try:
         if run.status is Status.NEW:
-            logger.info("training %s: %s epochs", name, epochs_in_words(stages))
+            logger.info("training %s (epochs: %s)", name, epochs_in_words(stages))
             train_stages(stages, data, run.folder, recipe, show_progress)
-        elif run.status is not Status.DONE:
+        elif run.status is Status.DONE:
+            logger.info("%s is trained already", run.folder)
+        else:
             logger.info("resuming %s", name)
             resume_stages(run.folder, show_progress)
     except Interrupted as error:
