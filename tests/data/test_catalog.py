@@ -134,6 +134,24 @@ def test_what_is_no_set_lists_the_known_kinds(tmp_path: Path, name: str) -> None
     assert all(f"{kind.wanted} ({kind_name})" in message for kind_name, kind in DATASETS.items())
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gone.mat", "nothing is there"),
+        ("scan.zip", "it is an archive; unpack it and name the folder"),
+        ("scan/keyframes/depth", "but {root}/scan is one (polycam); name that"),
+        ("scan/keyframes/depth/1.png", "but {root}/scan is one (polycam); name that"),
+        ("beside", "but {root}/beside/index is one (folder); name that"),
+    ],
+)
+def test_a_path_beside_a_set_is_told_what_to_name(tmp_path: Path, name: str, told: str) -> None:
+    write(tmp_path / "scan.zip", "")
+    write(tmp_path / "scan" / "keyframes" / "depth" / "1.png", "")
+    write(tmp_path / "beside" / "index" / "index.csv", "")
+    message = refusal(lambda: open_dataset(tmp_path / name))
+    assert message == f"no data set at {tmp_path / name}: {told.format(root=tmp_path)}"
+
+
 def test_an_index_goes_before_everything_else(tmp_path: Path) -> None:
     synthesize(tmp_path / "kitti", 2, 0, 8, 8)
     assert isinstance(open_dataset(lay_out_beside(tmp_path / "kitti")), FolderDataset)

@@ -75,7 +75,7 @@ def test_official_leaves_out_pictures_that_have_no_part() -> None:
 
 
 def test_official_needs_official_parts() -> None:
-    with pytest.raises(LeadlineError, match="names no official split; add an official_split column, or split by scene"):
+    with pytest.raises(LeadlineError, match="no official split: score with --split all or scene/test, train with"):
         make_splits(Listed(list("abcd"), [""] * 4), "official")
 
 

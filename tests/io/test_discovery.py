@@ -22,11 +22,9 @@ def test_a_folder_is_searched_to_the_bottom_in_natural_order(tmp_path):
 
 
 def test_a_data_set_s_depth_maps_are_no_pictures(tmp_path):
-    touched(tmp_path, "set/index.csv", "set/rgb/1.jpg", "set/depth/1.png", "photos/depth/2.png")
-    assert [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])] == [
-        "photos/depth/2.png",
-        "set/rgb/1.jpg",
-    ]
+    wanted = touched(tmp_path, "set/rgb/1.jpg")
+    touched(tmp_path, "set/index.csv", "set/depth/1.png")
+    assert find_images([tmp_path]) == wanted
 
 
 def test_every_suffix_is_found(tmp_path):
@@ -40,6 +38,19 @@ def test_its_own_results_are_left_out_unless_named(tmp_path):
     assert find_images([tmp_path]) == [picture]
     assert find_images([f"{tmp_path}/*.*"]) == [picture]
     assert find_images([tmp_path, color, depth]) == [picture, color, depth]
+
+
+def test_a_captures_maps_are_passed_over_unless_named(tmp_path, caplog):
+    photo, second = touched(tmp_path, "scan/keyframes/images/1.jpg", "frame_00001.jpg")
+    depth, sure = touched(tmp_path, "scan/keyframes/depth/1.png", "scan/keyframes/confidence/1.png")
+    touched(tmp_path, "depth_00001.png", "conf_00001.png")
+    in_depth_of, _ = touched(tmp_path, "depth of field.jpg", "depth/1_depth.png")  # the latter our own
+    assert find_images([tmp_path]) == [in_depth_of, second, photo]
+    assert f"{tmp_path}: passed over 4 maps of depth or confidence, such as " in caplog.text
+    assert find_images([depth.parent, sure]) == [depth, sure]
+    photo.unlink()
+    with pytest.raises(LeadlineError, match="no pictures in .* but 2 maps of depth or confidence"):
+        find_images([tmp_path / "scan"])
 
 
 def test_a_named_file_needs_no_known_ending(tmp_path):

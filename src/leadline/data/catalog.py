@@ -3,16 +3,17 @@
 Nothing heavy is imported until a data set is opened, so that the command line can answer at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from leadline.errors import LeadlineError, brief
 from leadline.geometry import checked
-from leadline.io import or_nearest, restore_folder
+from leadline.io import natural_order, or_nearest, restore_folder
 
 if TYPE_CHECKING:
+    from leadline.data.datasets.base import FrameDataset
     from leadline.data.sample import DepthDataset
 
 
@@ -22,6 +23,7 @@ class Kind(NamedTuple):
     wanted: str  # what a path of this kind holds, for the error
     is_at: Callable[[Path], bool]  # whether a path is of this kind; looks at few names and opens no file
     opener: str  # "module:callable" of `leadline.data.datasets`, imported when a data set of this kind is opened
+    is_capture: bool = False  # whether it is a place that someone went through, of which a folder may hold several
 
     def open(self, path: Path) -> "DepthDataset":
         """Open the data set at a path of this kind."""
@@ -39,6 +41,9 @@ def _is_nyu(path: Path) -> bool:
     return (path.is_file() and path.suffix == ".mat") or (path / "nyu_depth_v2_labeled.mat").exists()
 
 
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+_MAX_ABOVE = 3
+"""How many folders above a path may be the data set that was meant."""
 _SCANNET_EXPORT = ("color", "depth", "pose")
 
 
@@ -95,14 +100,16 @@ DATASETS: dict[str, Kind] = {
         _holds("TrainSplit.txt", "TestSplit.txt", "*/TrainSplit.txt", "*/TestSplit.txt"),
         "seven_scenes:SevenScenesDataset",
     ),
-    "record3d": Kind(".r3d, EXR_RGBD, metadata and rgbd", _is_record3d, "record3d:Record3dDataset"),
-    "stray": Kind("rgb.mp4, odometry.csv", _holds("odometry.csv", "*/odometry.csv"), "stray:StrayDataset"),
-    "arkitscenes": Kind("lowres_depth, highres_depth", _is_arkitscenes, "arkitscenes:ArkitScenesDataset"),
-    "polycam": Kind("keyframes/depth", _holds("keyframes/depth"), "polycam:PolycamDataset"),
-    "3d-scanner-app": Kind(
-        "frame_00000.json, depth_00000.png", _holds("depth_[0-9]*.png"), "scanner3d:ScannerAppDataset"
+    "record3d": Kind(".r3d, EXR_RGBD, metadata and rgbd", _is_record3d, "record3d:Record3dDataset", is_capture=True),
+    "stray": Kind(
+        "rgb.mp4, odometry.csv", _holds("odometry.csv", "*/odometry.csv"), "stray:StrayDataset", is_capture=True
     ),
-    "nerfstudio": Kind("transforms.json", _holds("transforms.json"), "nerfstudio:NerfstudioDataset"),
+    "arkitscenes": Kind("lowres_depth, highres_depth", _is_arkitscenes, "arkitscenes:ArkitScenesDataset"),
+    "polycam": Kind("keyframes/depth", _holds("keyframes/depth"), "polycam:PolycamDataset", is_capture=True),
+    "3d-scanner-app": Kind(
+        "frame_00000.json, depth_00000.png", _holds("depth_[0-9]*.png"), "scanner3d:ScannerAppDataset", is_capture=True
+    ),
+    "nerfstudio": Kind("transforms.json", _holds("transforms.json"), "nerfstudio:NerfstudioDataset", is_capture=True),
     "colmap": Kind(
         "stereo/depth_maps of COLMAP", _holds("stereo/depth_maps", "dense/stereo/depth_maps"), "colmap:ColmapDataset"
     ),
@@ -114,7 +121,7 @@ DATASETS: dict[str, Kind] = {
     "replica": Kind(
         "results, traj.txt", _holds("results/depth*.png", "*/results/depth*.png"), "replica:ReplicaDataset"
     ),
-    "rosbag": Kind("a .bag file, or metadata.yaml of ROS 2", _is_rosbag, "rosbag:RosbagDataset"),
+    "rosbag": Kind("a .bag file, or metadata.yaml of ROS 2", _is_rosbag, "rosbag:RosbagDataset", is_capture=True),
     "scannet": Kind("color, depth, pose, or a .sens file", _is_scannet, "scannet:open_scannet"),
 }
 """Every kind of data set (docs/reference/data-sets.md), in the order in which a path is compared with them."""
@@ -124,20 +131,54 @@ DATASETS: dict[str, Kind] = {
 def open_dataset(path: Path) -> "DepthDataset":
     """Open the data set at a path: a folder with an `index.csv`, or a public data set in its makers' layout.
 
+    A folder of several captures is one data set, each of them a scene.
+
     Args:
-        path: folder, or NYU's .mat file.
+        path: folder, or a file where that is what the makers write (NYU's .mat, .r3d, .sens, .bag).
 
     Raises:
         LeadlineError: if there is no data set of a known kind, or it is broken.
     """
     restore_folder(path)
     try:
-        kind = next((kind for kind in DATASETS.values() if kind.is_at(path)), None)
+        kind = _kind_of(path, DATASETS.values())
+        captures = [] if kind else _captures_below(path)
+        reason = "" if kind or captures else _reason(path)
     except OSError as error:  # a folder below may not be read, or is gone meanwhile
         raise LeadlineError(f"{path} cannot be looked through ({brief(error)}): name the data set's folder") from error
     if kind:
         return kind.open(path)
+    if captures:
+        from leadline.data.datasets.captures import CapturesDataset
+
+        return CapturesDataset(path, [cast("FrameDataset", kind.open(capture)) for kind, capture in captures])
+    raise LeadlineError(f"no data set at {path}: {reason}")
+
+
+def _kind_of(path: Path, kinds: Iterable[Kind]) -> Kind | None:
+    return next((kind for kind in kinds if kind.is_at(path)), None)
+
+
+def _captures_below(path: Path) -> list[tuple[Kind, Path]]:
+    """The captures that a folder holds, each with its kind."""
+    kinds = [kind for kind in DATASETS.values() if kind.is_capture]
+    found = [(_kind_of(child, kinds), child) for child in _children(path)]
+    return [(kind, child) for kind, child in found if kind]
+
+
+def _children(path: Path) -> list[Path]:
+    children = sorted(path.iterdir(), key=natural_order) if path.is_dir() else []
+    return [child for child in children if not child.name.startswith(".")]
+
+
+def _reason(path: Path) -> str:
+    """Why a path is no data set, and what to name instead."""
     if not path.exists():
-        raise LeadlineError(f"no data set at {path}: nothing is there{or_nearest(path)}")
-    known = "; ".join(f"{kind.wanted} ({name})" for name, kind in DATASETS.items())
-    raise LeadlineError(f"no data set at {path}: wanted a folder that holds {known}")
+        return f"nothing is there{or_nearest(path)}"
+    if path.suffix.lower() in _ARCHIVES:
+        return "it is an archive; unpack it and name the folder"
+    near = {kind: name for name, kind in DATASETS.items() if kind.is_capture or name == "folder"}
+    for place in [*_children(path), *path.resolve().parents[:_MAX_ABOVE]]:
+        if kind := _kind_of(place, near):
+            return f"but {place} is one ({near[kind]}); name that"
+    return f"wanted a folder that holds {'; '.join(f'{kind.wanted} ({name})' for name, kind in DATASETS.items())}"

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from leadline.data.catalog import open_dataset
 from leadline.data.datasets.base import FrameDataset, Pose
+from leadline.data.datasets.captures import CapturesDataset
 from leadline.data.datasets.folder import FolderDataset
 from leadline.data.datasets.poses import turned_pose, turns_upright
 from leadline.data.sample import DepthDataset, Sample
@@ -27,6 +28,10 @@ from leadline.io import atomic_folder, require_only, write_depth_png
 _INDEX, _INFO, _POSES = "index.csv", "dataset.toml", "poses.csv"
 _POSE_COLUMNS = ("id", "time_s", "tx", "ty", "tz", "qx", "qy", "qz", "qw")
 _JPEG_QUALITY = 95
+
+
+_WithPoses = FrameDataset | CapturesDataset
+_WithFiles = _WithPoses | FolderDataset
 
 
 class Thinning(NamedTuple):
@@ -111,17 +116,17 @@ def _is_later(dataset: DepthDataset, last: int, index: int, thinning: Thinning) 
 
 
 def _time_s(dataset: DepthDataset, index: int) -> float | None:
-    return dataset.time_s(index) if isinstance(dataset, FrameDataset) else None
+    return dataset.time_s(index) if isinstance(dataset, _WithPoses) else None
 
 
 def _pose(dataset: DepthDataset, index: int) -> Pose | None:
-    return dataset.pose(index) if isinstance(dataset, FrameDataset) else None
+    return dataset.pose(index) if isinstance(dataset, _WithPoses) else None
 
 
 def _write_picture(dataset: DepthDataset, index: int, folder: Path) -> tuple[dict[str, object], dict[str, object]]:
     """Write one picture and its depth; its row of the index and, where anything is known, of the poses."""
     sample, pose = dataset[index], _pose(dataset, index)
-    up = dataset.up if isinstance(dataset, FrameDataset) else None
+    up = dataset.up_of(index) if isinstance(dataset, _WithPoses) else None
     turns = 0 if pose is None or up is None else turns_upright(pose, up)
     name = "/".join(part for part in sample.id.split("/") if part not in ("", ".", ".."))
     rgb = _write_rgb(dataset, index, sample.image, turns, folder, name)
@@ -137,7 +142,7 @@ def _write_picture(dataset: DepthDataset, index: int, folder: Path) -> tuple[dic
 
 
 def _write_rgb(dataset: DepthDataset, index: int, image: Tensor, turns: int, folder: Path, name: str) -> str:
-    stored = dataset.picture_file(index) if isinstance(dataset, FrameDataset | FolderDataset) else None
+    stored = dataset.picture_file(index) if isinstance(dataset, _WithFiles) else None
     copied = stored is not None and not turns
     target = folder / "rgb" / f"{name}{stored.suffix if copied and stored is not None else '.jpg'}"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,10 @@ def split_official(dataset: DepthDataset, seed: int, validation: float) -> Split
         [index for index, part in enumerate(dataset.official_splits) if part == wanted] for wanted in PARTS
     )
     if not train and not test:
-        raise LeadlineError("this data set names no official split; add an official_split column, or split by scene")
+        raise LeadlineError(
+            "this data set names no official split: score with --split all or scene/test, train with "
+            "--data.split scene, or add an official_split column to its index"
+        )
     val = makers_val or _take_scenes(dataset, train, seed, round(validation * len(train)))
     return {"train": sorted(set(train) - set(val)), "val": val, "test": test}
 

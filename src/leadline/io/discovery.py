@@ -2,12 +2,15 @@
 
 import difflib
 import glob
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from leadline.errors import LeadlineError
+
+logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"),
@@ -23,9 +26,9 @@ VIDEO_SUFFIXES = (
 CONTACT_SHEET = "contact_sheet.png"
 """Name of the sheet of many pictures."""
 
-INDEX, DEPTH_FOLDER = "index.csv", "depth"
-"""Of a folder data set: its list, and where its depth maps are."""
-
+_MAP_FOLDER = re.compile(r"(lowres_|highres_)?depths?|confidence|conf", re.IGNORECASE)
+_MAP_NAME = re.compile(r"(depth|conf|confidence)[_-]?\d+\.\w+", re.IGNORECASE)
+"""Folders and files that hold, beside a capture's pictures, its depth and how sure that is."""
 _OUTPUT_ENDINGS = ("_depth.png", "_color.png", "_uncertainty.png", CONTACT_SHEET, "_depth.mkv", "_side.mp4")
 
 
@@ -52,15 +55,20 @@ def _refuse_folder(error: OSError) -> None:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        passed_over = {DEPTH_FOLDER} if INDEX in names else set()  # depth maps of a data set are no photos
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in passed_over]
+        folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def is_picture_below(path: PurePath) -> bool:
-    """Whether a path below a folder names a picture: not hidden, and not one of our own results."""
+    """Whether a path below a folder names a picture: not hidden, none of our own results and no map of a capture."""
     hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden and not path.name.endswith(_OUTPUT_ENDINGS)
+    is_ours = path.name.endswith(_OUTPUT_ENDINGS)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden and not is_ours and not _is_map(path)
+
+
+def _is_map(path: PurePath) -> bool:
+    """Whether the name of a file below a folder says that it holds depth or confidence."""
+    return bool(_MAP_NAME.fullmatch(path.name)) or any(_MAP_FOLDER.fullmatch(part) for part in path.parts[:-1])
 
 
 def is_video(path: str | Path) -> bool:
@@ -69,10 +77,11 @@ def is_video(path: str | Path) -> bool:
 
 
 def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
-    """The files that one argument stands for, in natural order; its own outputs left out unless named."""
+    """The files that one argument stands for, in natural order; outputs and captures' maps left out unless named."""
     path = Path(given)
     if os.path.isdir(path):
         found = [file for file in _files_below(path) if file.suffix.lower() in suffixes]
+        found = _without_maps(path, found)
     elif os.path.exists(path):
         return [path]
     elif not glob.has_magic(str(given)):
@@ -85,6 +94,21 @@ def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
     if not kept:
         raise _nothing_found(given, len(found), suffixes)
     return sorted(kept, key=natural_order)
+
+
+def _without_maps(folder: Path, found: list[Path]) -> list[Path]:
+    """The files that are no maps of a capture; says how many those are, where there are others."""
+    maps = [file for file in found if _is_map(file.relative_to(folder)) and not file.name.endswith(_OUTPUT_ENDINGS)]
+    if not maps:
+        return found
+    if len(maps) == len(found):
+        raise LeadlineError(
+            f"no pictures in {folder} but {len(maps)} maps of depth or confidence, by their names such as {maps[0]}: "
+            f"name their own folder or a file to use them as pictures"
+        )
+    logger.warning("%s: passed over %d maps of depth or confidence, such as %s", folder, len(maps), maps[0])
+    passed_over = set(maps)
+    return [file for file in found if file not in passed_over]
 
 
 def _nothing_found(given: Path | str, num_outputs: int, suffixes: Sequence[str]) -> LeadlineError:
@@ -100,9 +124,9 @@ def find_images(paths: Sequence[Path | str], suffixes: Sequence[str] = IMAGE_SUF
     """Expand files, folders and patterns into picture files, or into others.
 
     A file that is named stands for itself, whatever its ending. A folder stands for the pictures in it and in
-    the folders below (of a data set not those in depth/), a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and
-    folders that match; hidden ones are passed over, and so are names such as NAME_depth.png, which are our own
-    results.
+    the folders below, a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and folders that match; hidden ones
+    are passed over, and so are names such as NAME_depth.png, which are our own results. So are, in folders, a
+    capture's maps: what lies in depth/ or confidence/, or is called depth_00001.png.
 
     Args:
         paths: files, folders and patterns.

@@ -10,6 +10,9 @@ import torch
 from layout_files import refusal
 
 from leadline.data.catalog import open_dataset
+from leadline.data.conversion import convert
+from leadline.data.datasets.base import FrameDataset
+from leadline.data.datasets.captures import CapturesDataset
 from leadline.data.datasets.poses import pose_of_matrix, turned_pose, turns_upright
 from leadline.data.sample import Sample
 
@@ -217,6 +220,38 @@ def test_a_folder_of_stray_captures_is_a_set_too(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path)
     assert dataset.ids == ["a/000000", "a/000001", "b/000000", "b/000001"] and dataset.scenes == ["a", "a", "b", "b"]
     assert float(dataset[3].image[1, -1, 0]) == pytest.approx(20 / 255, abs=0.05)
+
+
+def test_a_folder_of_captures_is_a_set_of_their_scenes(tmp_path: Path) -> None:
+    for name in ("scan 2", "scan 10"):
+        files.write_polycam(tmp_path / name)
+    files.write_nerfstudio(tmp_path / "walk")
+    (tmp_path / "notes.txt").write_text("none")
+    dataset = open_dataset(tmp_path)
+    assert dataset.ids[:3] == ["scan 2/5000000", "scan 2/5500000", "scan 10/5000000"]
+    assert dataset.ids[4:] == ["walk/images/frame_0", "walk/images/frame_1"]
+    assert dataset.scenes == ["scan 2"] * 2 + ["scan 10"] * 2 + ["walk"] * 2
+    sample, own = dataset[5], open_dataset(tmp_path / "walk")[1]
+    assert sample.id == "walk/images/frame_1" and torch.equal(sample.depth_m, own.depth_m)
+    assert torch.equal(dataset.ground_truth(5).depth_m, own.depth_m)
+
+
+def test_a_folder_of_captures_is_converted_with_each_ones_poses_and_up(tmp_path: Path) -> None:
+    files.write_polycam(tmp_path / "all" / "scan")
+    files.write_stray(tmp_path / "all" / "side" / "room")  # a wrapper, which is a folder of captures of that kind
+    assert convert(tmp_path / "all", tmp_path / "out") == 7
+    converted = open_dataset(tmp_path / "out")
+    assert [converted[index].image.shape for index in (0, 2)] == [(3, 48, 64), (3, 64, 48)]  # the latter turned
+    assert len((tmp_path / "out" / "poses.csv").read_text().splitlines()) == 8
+
+
+def test_a_capture_beside_what_was_unpacked_from_it_is_refused(tmp_path: Path) -> None:
+    files.write_polycam(tmp_path / "scan")
+    scan = open_dataset(tmp_path / "scan")
+    assert isinstance(scan, FrameDataset)
+    assert refusal(lambda: CapturesDataset(tmp_path, [scan, scan])) == (
+        f"{tmp_path} holds scan 2 times: move all but one of them away"
+    )
 
 
 def test_arkitscenes_laser_depth_goes_first(tmp_path: Path) -> None:

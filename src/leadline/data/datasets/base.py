@@ -123,6 +123,10 @@ class FrameDataset(ABC):
         """
         return None
 
+    def up_of(self, index: int) -> tuple[float, float, float] | None:
+        """The direction that is up in the world of a picture's pose; None where poses do not tell."""
+        return self.up
+
     def picture_file(self, index: int) -> Path | None:
         """The file that is the picture as it is stored; None where the picture lies in a container."""
         path = self._rgb_path(self._frames[index])
