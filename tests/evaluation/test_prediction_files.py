@@ -132,6 +132,12 @@ def test_mistakes_are_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_a_map_on_its_side_is_refused(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
+    np.save(tmp_path / f"{first.id}.npy", ramp(first).T)
+    with pytest.raises(LeadlineError, match="turn it as the depth is"):
+        estimate(tmp_path, dataset)
+
+
 def test_colours_are_not_depth(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
     Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id}.png")
     with pytest.raises(LeadlineError, match=r"must have one channel, got shape \(6, 8, 3\); store depth"):

@@ -100,6 +100,8 @@ class FilesScorer:
                 f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
             )
         stored = read_stored_depth(path)
+        if height != width and stored.known.shape == (width, height):
+            raise LeadlineError(f"{path} has {height}×{width} pixels, wanted {width}×{height}: turn it as the depth is")
         depth, uncertainty = _at_size(self._without_holes(stored.known), height, width), stored.uncertainty_m
         spread = None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
         return ImageEstimate(depth, spread)
