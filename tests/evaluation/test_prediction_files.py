@@ -51,6 +51,22 @@ def test_each_format_is_read_in_metres(dataset: DepthDataset, first: Sample, tmp
     np.testing.assert_allclose(estimate(tmp_path, dataset).values[0, 0], ramp(first), atol=5.1e-4)
 
 
+@pytest.mark.parametrize(("times", "told"), [(100, "100"), (0.01, "0.01"), (5, None), (np.nan, None)])
+def test_values_in_another_unit_are_told_once(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture, times: float, told: str
+) -> None:
+    for index in range(2):
+        np.save(tmp_path / f"{dataset.ids[index]}.npy", (dataset[index].depth_m[0] * times).numpy())
+    scorer = FilesScorer(tmp_path, dataset)
+    for index in range(2):
+        scorer.open_image(dataset, index)
+    messages = [
+        f"{tmp_path}: values of {first.id} are {told} times the true metres (median): in another unit, or no metres? "
+        "Say scale or output in predictions.toml"
+    ]
+    assert caplog.messages == (messages if told else [])
+
+
 def test_the_scale_and_the_kind_of_answer_are_taken_from_the_folder(
     dataset: DepthDataset, first: Sample, tmp_path: Path
 ) -> None:

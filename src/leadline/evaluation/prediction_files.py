@@ -1,5 +1,6 @@
 """Predictions made elsewhere, read from a folder: a file for each picture, named as the picture is."""
 
+import logging
 import os
 from collections import Counter
 from pathlib import Path
@@ -17,10 +18,14 @@ from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
 from leadline.io import DEPTH_READERS, as_record, read_stored_depth, read_toml
 
+logger = logging.getLogger(__name__)
+
 FILES = "files:"
 """A model's name begins so where it is a folder of predictions."""
 INFO = "predictions.toml"
 MILLIMETRES = 0.001
+ANOTHER_UNIT = 8.0
+"""Metres that are so many times the true ones, or so many times less, are taken to be in another unit."""
 
 
 def is_folder_of_maps(model: str | Path) -> bool:
@@ -77,6 +82,7 @@ class FilesScorer:
         self._stem_of = max(namings, key=lambda naming: sum(self._find(stem) is not None for stem in naming.values()))
         self._times = Counter(self._stem_of.values())
         self._ids = ids
+        self._unit_told = False
 
     def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
         """Decode a stored map and its ground truth; the image itself is not opened. See `Scorer`.
@@ -86,7 +92,19 @@ class FilesScorer:
         """
         truth = dataset.ground_truth(index)
         estimate = self._read(self._ids[index], *truth.depth_m.shape[-2:])
+        if self.output is Output.METRES and not self._unit_told:
+            self._tell_unit(self._ids[index], estimate.values[0] / truth.depth_m, truth.valid)
         return ScoredImage(truth, lambda flip: estimate)
+
+    def _tell_unit(self, name: str, ratio: Tensor, valid: Tensor) -> None:
+        times = ratio[valid & ratio.isfinite()].median().item()  # NaN where there is none
+        if times > ANOTHER_UNIT or times < 1 / ANOTHER_UNIT:
+            self._unit_told = True
+            logger.warning(
+                "%s: values of %s are %.3g times the true metres (median): in another unit, or no metres? Say scale or "
+                "output in %s",
+                *(self.folder, name, times, INFO),
+            )
 
     def _read(self, name: str, height: int, width: int) -> ImageEstimate:
         stem = self._stem_of[name]
