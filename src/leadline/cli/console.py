@@ -114,8 +114,10 @@ def print_table(header: Sequence[str], *rows: Iterable[str]) -> None:
     turned = [list(column) for column in zip(*upright, strict=True)]
     console = _console()
     for cells in (upright, turned):
-        if _total(map(_widest_line, zip(*cells, strict=True))) <= console.width:
-            return console.print(_table(cells, [_widest_line(column) for column in zip(*cells, strict=True)]))
+        for title_width in (cell_len, _widest_word):  # a header is broken between words sooner than a table is turned
+            widths = [_widest_line(column, title_width) for column in zip(*cells, strict=True)]
+            if _total(widths) <= console.width:
+                return console.print(_table(cells, widths))
     least = [max(map(_widest_word, column)) for column in zip(*upright, strict=True)]
     whole_names = [_widest_line([row[0] for row in upright]), *least[1:]]  # of rows, on one line each
     for widths in (whole_names, least):
@@ -231,15 +233,15 @@ def _total(widths: Iterable[int]) -> int:
     return sum(found) + GAP * (len(found) - 1)
 
 
-def _widest_line(column: Iterable[str]) -> int:
-    """Letters of the widest line of a column, whose header may be broken between words."""
-    from rich.cells import cell_len
-
-    title, *cells = column
-    return max([_widest_word(title), *(cell_len(line) for cell in cells for line in cell.splitlines())])
-
-
 def _widest_word(cell: str) -> int:
     from rich.cells import cell_len
 
     return max(map(cell_len, cell.split()), default=0)
+
+
+def _widest_line(column: Iterable[str], title_width: Callable[[str], int] = _widest_word) -> int:
+    """Letters of the widest line of a column, whose header may be broken between words."""
+    from rich.cells import cell_len
+
+    title, *cells = column
+    return max([title_width(title), *(cell_len(line) for cell in cells for line in cell.splitlines())])
