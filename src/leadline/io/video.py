@@ -83,7 +83,7 @@ class Display:
 
     def stretches(self, frame: Any) -> bool:
         """Whether a frame is of another shape than the first, so that it changes on its way to the first's size."""
-        return abs(frame.width / frame.height / self._aspect - 1) > SAME_ASPECT
+        return bool(abs(frame.width / frame.height / self._aspect - 1) > SAME_ASPECT)
 
     def given(self, camera: GivenCamera | None) -> GivenCamera | None:
         """A given camera, which is of frames that are not reduced, for those that are shown."""
