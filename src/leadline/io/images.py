@@ -340,6 +340,7 @@ def _largest_number(image: Image.Image, high: float) -> float:
 
 _told_of_bits: set[int] = set()
 _told_of_dark: list[str] = []
+_told_of_black: list[str] = []
 
 
 def _tell_of_bits(bits: int, found: str) -> None:
@@ -480,5 +481,10 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) ->
         focal_px *= max(image.size) / max(size_in_file)
     width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
     rgb = _to_array(image if turn is None else image.transpose(turn))
+    if rgb.dtype == np.uint8 and rgb.max() == 1 and not _told_of_black:
+        _told_of_black.append(name)
+        logger.warning(
+            "%s holds 0 and 1 alone of 255, which is black: shares that were not multiplied by 255, or a mask?", name
+        )
     rgb = rgb if code is None else as_srgb(rgb, code, name)
     return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1], lens_from_xmp(xmp))
