@@ -21,6 +21,7 @@ from leadline.errors import LeadlineError, brief
 from leadline.geometry import Camera, CameraSource, Lens
 from leadline.io.color_codes import ColorCode, as_srgb, color_code
 from leadline.io.exif import focal_px_from_exif, lens_from_xmp
+from leadline.io.hdr import TRANSFERS
 from leadline.io.png import find_chunk
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Picture(NamedTuple):
     full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
     turned_from: tuple[int, int] | None = None  # height and width before EXIF's orientation; None if it changed nothing
     lens: Lens | None = None  # as its XMP block tells, of a panorama; None if it says nothing of that
+    hdr: str = ""  # the HDR that `rgb` was tone-mapped from, "PQ" or "HLG"; "" if it was none
 
     @property
     def camera(self) -> Camera | None:
@@ -487,4 +489,6 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) ->
             "%s holds 0 and 1 alone of 255, which is black: shares that were not multiplied by 255, or a mask?", name
         )
     rgb = rgb if code is None else as_srgb(rgb, code, name)
-    return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1], lens_from_xmp(xmp))
+    hdr = "" if code is None else TRANSFERS.get(code.transfer, "")
+    turned_from = None if turn is None else size_in_file[::-1]
+    return Picture(rgb, focal_px, (height, width), turned_from, lens_from_xmp(xmp), hdr)
