@@ -525,6 +525,13 @@ def test_every_pictures_camera_is_looked_at(root: Path):
     assert "100.0 to 200.0 px: 43.6 to 77.3 degrees" in "\n".join(report.lines())
 
 
+def test_a_depth_map_for_its_own_picture_is_found(root: Path):
+    rows = read_rows(root)
+    rows[2]["rgb"] = rows[2]["depth"]
+    write_rows(root, rows)
+    assert f"picture that is its own depth map: {rows[2]['depth']}" in check_folder(root).problems
+
+
 def test_one_camera_for_pictures_of_two_sizes_is_found(root: Path):
     name = root / read_rows(root)[1]["rgb"]
     with Image.open(name) as picture:
