@@ -11,6 +11,7 @@ from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     FolderDataset,
     FolderInfo,
+    choose_intrinsics,
     read_dataset_toml,
     read_depth,
     read_index,
@@ -18,6 +19,7 @@ from leadline.data.datasets.folder import (
 )
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
+from leadline.io.images import Picture
 
 NYU = Path(__file__).parents[3] / ".." / "shared" / "data" / "nyu-v2-labelled"
 needs_nyu = pytest.mark.skipif(not NYU.is_dir(), reason="the labelled NYU pictures are not beside the repository")
@@ -252,6 +254,13 @@ def test_distances_at_half_the_size_follow_the_camera_of_the_image(tmp_path: Pat
     # At half the size: focal length 1, centre (1.5 + 0.5) / 2 - 0.5 = 0.5 across and 0 down.
     expected = 1 / np.sqrt([[1.25, 1.25], [2.25, 2.25]])
     np.testing.assert_allclose(FolderDataset(tmp_path)[0].depth_m[0], expected, rtol=1e-6)
+
+
+def test_the_camera_of_the_file_follows_a_picture_that_was_read_smaller() -> None:
+    picture = Picture(np.zeros((24, 32, 3), np.uint8), None, full_size=(48, 64))
+    row = {"id": "a", "fx": "60", "fy": "60", "cx": "31.5", "cy": "23.5"}
+    matrix = choose_intrinsics(row, FolderInfo(), picture)
+    assert matrix.tolist() == [[30, 0, 15.5], [0, 30, 11.5], [0, 0, 1]]
 
 
 def test_distances_along_rays_without_a_camera_are_refused(tmp_path: Path) -> None:

@@ -378,8 +378,10 @@ def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -
     Raises:
         LeadlineError: as `row_camera`, or if that camera cannot have taken the picture.
     """
+    height, width = picture.full_size  # that of the file, which the camera is of
+    stored = stored_camera(row, info, (width, height))
     height, width = picture.rgb.shape[:2]
-    camera = choose_camera(data_set=stored_camera(row, info, (width, height)), exif=picture.camera)
+    camera = choose_camera(data_set=stored and stored.resized(width, height), exif=picture.camera)
     return UNKNOWN_INTRINSICS.clone() if camera is None else torch.from_numpy(camera.matrix)
 
 
@@ -442,7 +444,7 @@ class FolderDataset:
     def _tell_of_sizes(self, row: dict[str, str], picture: Picture) -> None:
         if self.info.intrinsics is None or row_camera(row, self.info) is not self.info.intrinsics:
             return
-        height, width = picture.rgb.shape[:2]
+        height, width = picture.full_size
         before, self._sizes = self._sizes, self._sizes | {(width, height)}
         if len(before) == 1 and (problem := one_camera_problem((*before, (width, height)))):
             logger.warning("%s: %s", self.root, problem)
