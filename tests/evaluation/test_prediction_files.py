@@ -154,6 +154,29 @@ def test_a_map_on_its_side_is_refused(dataset: DepthDataset, first: Sample, tmp_
         estimate(tmp_path, dataset)
 
 
+@pytest.mark.parametrize(("size", "told"), [((24, 24), 1), ((12, 32), 1), ((12, 16), 0), ((7, 9), 0)])
+def test_maps_of_another_aspect_are_told_once(
+    dataset: DepthDataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, size: tuple[int, int], told: int
+) -> None:
+    for index in range(2):
+        np.save(tmp_path / f"{dataset.ids[index]}.npy", np.full(size, 2.5))
+    scorer = FilesScorer(tmp_path, dataset)
+    for index in range(2):
+        scorer.open_image(dataset, index)
+    height, width = size
+    said = f"{dataset.ids[0]}.npy has {width}×{height} pixels, and its truth 96×72: taken for the whole image, squeezed"
+    assert [said in message for message in caplog.messages] == [True] * told
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 96)])
+def test_a_number_or_a_row_is_no_map(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    np.save(tmp_path / f"{first.id}.npy", np.full(size, 2.5))
+    with pytest.raises(LeadlineError, match="wanted a map of about 96×72: write one value for each pixel"):
+        estimate(tmp_path, dataset)
+
+
 def test_colours_are_not_depth(dataset: DepthDataset, first: Sample, tmp_path: Path) -> None:
     Image.new("RGB", (8, 6)).save(tmp_path / f"{first.id}.png")
     with pytest.raises(LeadlineError, match=r"must have one channel, got shape \(6, 8, 3\); store depth"):

@@ -1,10 +1,13 @@
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from leadline.backends.base import Estimate, Image
 from leadline.data.datasets.folder import FolderDataset
+from leadline.errors import LeadlineError
 from leadline.evaluation.scale_from_data import MAX_SAMPLES, measure_data, measure_images
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
@@ -37,6 +40,17 @@ def test_values_are_taken_beside_valid_depth_in_the_order_of_the_images(rooms: P
         depth_m = sample.depth_m[0, :, 2:]
         np.testing.assert_allclose(values, 2.0 * float(sample.intrinsics[0, 0]) / 100)
         np.testing.assert_allclose(metres, depth_m[sample.valid[0, :, 2:]].numpy())
+
+
+def test_an_image_that_cannot_be_read_is_told_and_the_others_are_measured(rooms: Path, tmp_path: Path) -> None:
+    dataset = FolderDataset(shutil.copytree(rooms, tmp_path / "rooms"))
+    dataset.picture_file(1).write_bytes(b"x" * 100)
+    told: list[str] = []
+    assert len(measure_images(TwoMetres(Output.METRES), dataset, [0, 1, 2], told.append)) == 2
+    (line,) = told
+    assert line.startswith(f"picture {dataset.ids[1]}: ") and "is no picture that can be read" in line
+    with pytest.raises(LeadlineError, match="is no picture that can be read"):
+        measure_images(TwoMetres(Output.METRES), dataset, [0, 1, 2])
 
 
 def test_without_a_unit_fewer_pixels_serve_and_negative_values_too(rooms: Path) -> None:

@@ -206,6 +206,15 @@ def test_weights_that_one_file_cannot_hold_are_told_before_the_work(
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.onnx", "onnx"), ("hf:some/model", "hf"), ("calibrated", "calibrated")])
+def test_what_is_no_leadline_model_is_told_by_its_kind(tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / "calibrated").mkdir()
+    (tmp_path / "calibrated" / "calibrated.json").write_text("{}")
+    model = name if kind == "hf" else tmp_path / name
+    with pytest.raises(LeadlineError, match=f"is no leadline model but of the kind '{kind}'"):
+        export(model, tmp_path / "b.onnx")
+
+
 def test_another_suffix_and_a_missing_package_are_told_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,8 @@ def test_a_field_of_view_that_is_none_is_refused(fov_deg):
         (Camera(fx=500, fy=500, cx=319.5, cy=239.5, width=1280, height=960), r"very corner of .* about 640×480"),
         (Camera(fx=500, fy=500, cx=325, cy=253, width=1280, height=960), r"very corner of .* about 651×507"),
         (Camera(fx=500, fy=500, cx=478, cy=359, width=640, height=480), r"very corner of .* about 957×719"),
+        (Camera(fx=500, fy=500, cx=239.5, cy=319.5, width=640, height=480), r"middle of an image of 480×640 pixels"),
+        (Camera(fx=500, fy=500, cx=325.6, cy=253.7, width=480, height=640), r"middle of an image of 640×480 pixels"),
         (Camera(fx=500, fy=500, cx=320, cy=100, width=640, height=480), r"\(320, 100\) is not within the middle half"),
         (Camera(fx=500, fy=500, cx=320, cy=240, width=640, height=480, skew=-200), r"skew of -200 px .* at most 5% of"),
     ],

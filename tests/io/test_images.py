@@ -287,6 +287,17 @@ def test_grey_that_may_be_of_14_bits_is_told_once(
     assert "a.png: its numbers end at 16383 of 65535: taken for a dark picture of 16 bits; if a camera of 14" in message
 
 
+@pytest.mark.parametrize(("highest", "told"), [(0, 0), (1, 1), (2, 0)])
+def test_bytes_of_0_and_1_are_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, highest: int, told: int
+) -> None:
+    monkeypatch.setattr(image_module, "_told_of_black", [])
+    path = saved(tmp_path / "a.png", np.array([[0, highest]], np.uint8))
+    for _ in range(2):
+        assert read_image(path).rgb[0, :, 0].tolist() == [0, highest]
+    assert [f"{path} holds 0 and 1 alone of 255" in message for message in caplog.messages] == [True] * told
+
+
 @pytest.mark.parametrize("bits", [10, 12])
 def test_significant_bits_tell_the_range_where_the_numbers_keep_to_it(tmp_path: Path, bits: int) -> None:
     values = np.array([[0, 2**bits // 4, 2**bits - 1]], np.uint16)

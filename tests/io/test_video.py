@@ -123,6 +123,25 @@ def test_covers_are_never_the_film(kind: str) -> None:
     assert main_video(SimpleNamespace(streams=Streams(video=[cover]))) is None
 
 
+@pytest.mark.parametrize(
+    ("size", "said"), [((WIDTH // 2, HEIGHT // 2), ""), ((HEIGHT, WIDTH), "has 2 frames of another shape")]
+)
+def test_frames_that_change_their_shape_in_mid_clip_are_said(size: tuple[int, int], said: str, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        film = add_film(out, "mjpeg")
+        film.pix_fmt = "yuvj420p"
+        for time, (width, height) in enumerate([(WIDTH, HEIGHT), size, size]):
+            encoder = av.CodecContext.create("mjpeg", "w")
+            encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = width, height, "yuvj420p", MS
+            frame = av.VideoFrame.from_ndarray(np.zeros((height, width, 3), np.uint8), format="rgb24")
+            for packet in [*encoder.encode(frame.reformat(format="yuvj420p")), *encoder.encode(None)]:
+                packet.stream, packet.pts, packet.dts, packet.time_base = film, 33 * time, 33 * time, MS
+                out.mux(packet)
+    _, frames, reader = read(tmp_path / "a.mkv")
+    assert [frame.shape[:2] for frame in frames] == [(HEIGHT, WIDTH)] * 3
+    assert reader.wrong.startswith(said) and bool(reader.wrong) == bool(said)
+
+
 def test_frames_of_one_time_are_a_tick_apart(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as out:

@@ -249,6 +249,13 @@ def test_a_picture_divided_twice_is_refused(flat_model: DepthModel) -> None:
     assert predict(np.zeros((4, 4, 3)), flat_model, focal_px=4).depth_m.shape == (4, 4)  # a lens behind its cap
 
 
+def test_shares_in_bytes_are_refused(flat_model: DepthModel) -> None:
+    shares = np.linspace(0, 1, 48).reshape(4, 4, 3)
+    with pytest.raises(LeadlineError, match="of 0 and 1 alone, which is black: multiply shares by 255"):
+        predict(shares.astype(np.uint8), flat_model)
+    assert predict((shares * 2).astype(np.uint8), flat_model, focal_px=4).depth_m.shape == (4, 4)
+
+
 def test_an_open_file_is_no_picture(flat_model: DepthModel, photo: Path) -> None:
     with photo.open("rb") as file, pytest.raises(LeadlineError, match="got a BufferedReader: convert it"):
         predict(file, flat_model)  # type: ignore[arg-type]

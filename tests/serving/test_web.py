@@ -2,7 +2,9 @@
 
 import signal
 import socket
+import struct
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -77,6 +79,16 @@ def test_the_camera_can_be_told(client: Any, picture: Path) -> None:
     assert "focal 200 px (given)" in ask(client, picture, focal_px="200")[-1]
     assert "focal 48 px (given)" in ask(client, picture, fov_deg=" 90 ")[-1]
     assert "focal 70 px (given)" in ask(client, picture, focal_px="70,4")[-1]  # a decimal comma
+
+
+def test_hdr_is_told(client: Any, picture: Path) -> None:
+    whole, body = picture.read_bytes(), b"cICP" + bytes([9, 16, 0, 1])  # BT.2020, PQ
+    place = whole.index(b"IDAT") - 4
+    chunk = struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body))
+    hdr = picture.with_name("hdr.png")
+    hdr.write_bytes(whole[:place] + chunk + whole[place:])
+    said = "The photo's HDR (PQ) is tone-mapped to SDR."
+    assert said in ask(client, hdr)[-1] and said not in ask(client, picture)[-1]
 
 
 def test_points_are_typed_as_pairs() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from leadline.cli.console import OUT, Runtime, run_by
+from leadline.cli.console import EXIT_USAGE, OUT, Runtime, print_error, run_by
 from leadline.errors import LeadlineError
 
 NOT_KEPT = (
@@ -101,15 +101,18 @@ def calibrate(
 
     picture, distances = (None, None, *paths)[-2:] if not lengths else (paths[0], None)
     ends = [(_point(start), _point(end), metres) for start, end, metres in lengths]
+    unread: list[str] = []
     found = run_calibration(
         model, out,
         distances=distances, picture=picture, lengths=known_lengths(picture, ends), data=data, split=split,
-        focal_px=focal_px, fov_deg=fov, camera=intrinsics,
+        focal_px=focal_px, fov_deg=fov, camera=intrinsics, on_unread=unread.append,
     )  # fmt: skip
     print(f"{found}; " + (f"written to {out}" if found.helps else "nothing written"))
     if not found.helps:
         print(NOT_KEPT, file=sys.stderr)
-    return 0
+    for error in unread:
+        print_error(error)
+    return EXIT_USAGE if unread else 0
 
 
 def _point(text: str) -> tuple[float, float]:

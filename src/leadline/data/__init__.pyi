@@ -2,6 +2,7 @@ from .catalog import DATASETS as DATASETS
 from .catalog import open_dataset as open_dataset
 from .conversion import Thinning as Thinning
 from .conversion import convert as convert
+from .datasets.base import same_view as same_view
 from .download import download_nyu as download_nyu
 from .joined import is_from_beside as is_from_beside
 from .joined import joins as joins

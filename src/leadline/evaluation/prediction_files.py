@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from leadline.data import DepthDataset
+from leadline.data import DepthDataset, same_view
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
@@ -82,7 +82,7 @@ class FilesScorer:
         self._stem_of = max(namings, key=lambda naming: sum(self._find(stem) is not None for stem in naming.values()))
         self._times = Counter(self._stem_of.values())
         self._ids = ids
-        self._unit_told = False
+        self._unit_told = self._shape_told = False
 
     def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
         """Decode a stored map and its ground truth; the image itself is not opened. See `Scorer`.
@@ -118,11 +118,31 @@ class FilesScorer:
                 f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
             )
         stored = read_stored_depth(path)
-        if height != width and stored.known.shape == (width, height):
-            raise LeadlineError(f"{path} has {height}×{width} pixels, wanted {width}×{height}: turn it as the depth is")
+        self._look_at_shape(path, stored.known.shape, (height, width))
         depth, uncertainty = _at_size(self._without_holes(stored.known), height, width), stored.uncertainty_m
         spread = None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
         return ImageEstimate(depth, spread)
+
+    def _look_at_shape(self, path: Path, size: tuple[int, ...], wanted: tuple[int, int]) -> None:
+        """Refuse what is no map of that picture; say of the first one that is squeezed.
+
+        Args:
+            path: the file.
+            size: its height and width.
+            wanted: those of the ground truth.
+        """
+        got, shape = f"{path} has {size[1]}×{size[0]} pixels", f"{wanted[1]}×{wanted[0]}"
+        if size != wanted and size == wanted[::-1]:
+            raise LeadlineError(f"{got}, wanted {shape}: turn it as the depth is")
+        if 1 in size and 1 not in wanted:
+            raise LeadlineError(f"{got}, wanted a map of about {shape}: write one value for each pixel")
+        if not self._shape_told and not same_view(size, wanted):
+            self._shape_told = True
+            logger.warning(
+                "%s, and its truth %s: taken for the whole image, squeezed, and stretched back; if it was cut or "
+                "padded, undo that",
+                *(got, shape),
+            )
 
     def _without_holes(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Values in the unit that is scored, NaN where there is none, so that a resize mixes nothing with a hole."""

@@ -1,6 +1,6 @@
 """`calibrate`: a model's scale, fitted to known distances or to labelled images, and the model that has it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def calibrate(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     camera: CameraLike | None = None,
+    on_unread: Callable[[str], object] | None = None,
 ) -> Calibration:
     """Fit a scale, or a scale and a shift, to distances or labelled images, and write the model that has them.
 
@@ -51,6 +52,7 @@ def calibrate(
         focal_px: of the images of `distances`, as `predict`.
         fov_deg: likewise.
         camera: likewise.
+        on_unread: is told in a line why an image of `data` is passed over; None: the first such ends all.
 
     Returns:
         The calibration; `helps` tells whether it was written.
@@ -78,7 +80,7 @@ def calibrate(
     else:
         from leadline.evaluation.scale_from_data import measure_data  # known distances need no PyTorch
 
-        groups = measure_data(backend, model, data, split)
+        groups = measure_data(backend, model, data, split, on_unread)
         measured = f"{len(groups)} pictures of {data.resolve().name}"
     found = fit_calibration(groups, measured, backend.output, fewest)
     if found.helps:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from leadline._version import __version__
-from leadline.backends import ERROR, FOCAL, PREFIX, compile_network, open_session, read_network, save_network
+from leadline.backends import ERROR, FOCAL, PREFIX, compile_network, find_kind, open_session, read_network, save_network
 from leadline.errors import LeadlineError
 from leadline.export.int8 import filled_network
 from leadline.export.network import trace
@@ -87,6 +87,11 @@ def export(model: str | Path, out: str | Path, precision: Precision = "float32")
             import_module(package)
     except ImportError as error:
         raise LeadlineError(f'export needs {error.name}: pip install "leadline[{extra}]"') from error
+    if (kind := find_kind(model)[0]) != "leadline":
+        raise LeadlineError(
+            f"{model} is no leadline model but of the kind {kind!r}, wanted a bundled model, a checkpoint or a run: of "
+            "a calibrated one, export the model that it refers to and calibrate the file"
+        )
     depth_model = load_model(model)
     settings = depth_model.settings
     depth_model.settings = settings.model_copy(update={"edge_radius_px": 0.0})

@@ -245,6 +245,12 @@ class Camera:
         shares = (self.cx + 0.5) / self.width, (self.cy + 0.5) / self.height
         is_within = low <= min(shares) and max(shares) <= high
         is_in_corner = max(shares) < low + _CORNER_SHARE or min(shares) > high - _CORNER_SHARE
+        if is_within and self._axis_lies_on_its_side():
+            return (
+                f"the optical axis at ({self.cx:g}, {self.cy:g}) is in the middle of an image of "
+                f"{self.height}×{self.width} pixels, and this one is {self.width}×{self.height}: change cx and cy, fx "
+                f"and fy, or turn the image as its camera saw it"
+            )
         if is_within and not is_in_corner:
             return ""
         where = f"the optical axis at ({self.cx:g}, {self.cy:g}) is "
@@ -260,6 +266,12 @@ class Camera:
             f"of its images into the camera file, and roi for a part cut out of them"
         )
 
+    def _axis_lies_on_its_side(self) -> bool:
+        """Whether the optical axis is in the middle of the image with its sides changed, which are far from equal."""
+        beside = abs(self.cx - (self.height - 1) / 2), abs(self.cy - (self.width - 1) / 2)
+        is_middle = beside[0] <= _OFF_MIDDLE * self.height and beside[1] <= _OFF_MIDDLE * self.width
+        return is_middle and abs(self.width - self.height) > _UNEQUAL_SIDES * max(self.width, self.height)
+
     def _normalised_corners(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x = (np.array([-0.5, self.width - 0.5, -0.5, self.width - 0.5]) - self.cx) / self.fx
         y = (np.array([-0.5, -0.5, self.height - 0.5, self.height - 0.5]) - self.cy) / self.fy
@@ -269,6 +281,10 @@ class Camera:
 _CHECK = "check the unit"
 _CORNER_SHARE = 0.02
 """An axis as near as this to a corner of the middle half is that of an image of half the size, or 1.5 times it."""
+_OFF_MIDDLE = 0.04
+"""How far from the middle calibrations find the axis at the most, mostly, as a share of the side."""
+_UNEQUAL_SIDES = 0.2
+"""Share of the longer side by which the shorter one is less, before axes in the middle of the two are told apart."""
 _MOST_SHARE = 3.2
 """Numbers below are shares of a side: 100 times less than pixels, and less than lenses have millimetres."""
 _LEAST_FULL_MM = 12.0

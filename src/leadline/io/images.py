@@ -21,6 +21,7 @@ from leadline.errors import LeadlineError, brief
 from leadline.geometry import Camera, CameraSource, Lens
 from leadline.io.color_codes import ColorCode, as_srgb, color_code
 from leadline.io.exif import focal_px_from_exif, lens_from_xmp
+from leadline.io.hdr import TRANSFERS
 from leadline.io.png import find_chunk
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Picture(NamedTuple):
     full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
     turned_from: tuple[int, int] | None = None  # height and width before EXIF's orientation; None if it changed nothing
     lens: Lens | None = None  # as its XMP block tells, of a panorama; None if it says nothing of that
+    hdr: str = ""  # the HDR that `rgb` was tone-mapped from, "PQ" or "HLG"; "" if it was none
 
     @property
     def camera(self) -> Camera | None:
@@ -340,6 +342,7 @@ def _largest_number(image: Image.Image, high: float) -> float:
 
 _told_of_bits: set[int] = set()
 _told_of_dark: list[str] = []
+_told_of_black: list[str] = []
 
 
 def _tell_of_bits(bits: int, found: str) -> None:
@@ -480,5 +483,12 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) ->
         focal_px *= max(image.size) / max(size_in_file)
     width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
     rgb = _to_array(image if turn is None else image.transpose(turn))
+    if rgb.dtype == np.uint8 and rgb.max() == 1 and not _told_of_black:
+        _told_of_black.append(name)
+        logger.warning(
+            "%s holds 0 and 1 alone of 255, which is black: shares that were not multiplied by 255, or a mask?", name
+        )
     rgb = rgb if code is None else as_srgb(rgb, code, name)
-    return Picture(rgb, focal_px, (height, width), None if turn is None else size_in_file[::-1], lens_from_xmp(xmp))
+    hdr = "" if code is None else TRANSFERS.get(code.transfer, "")
+    turned_from = None if turn is None else size_in_file[::-1]
+    return Picture(rgb, focal_px, (height, width), turned_from, lens_from_xmp(xmp), hdr)

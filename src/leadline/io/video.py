@@ -21,6 +21,8 @@ MAX_DECODED_PIXELS = 134_217_728
 """Clips of larger frames are refused: several are in memory at a time while they are decoded."""
 MAX_PIXEL_ASPECT = 4
 """The widest pixels that a known format has are three times as wide as high; other numbers are mistakes."""
+SAME_ASPECT = 0.02
+"""How far the aspects of two frames may differ, as a share: the sides of smaller ones are rounded to whole pixels."""
 LENGTH_IN_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")
 """Containers whose beginning says how long they are; for others FFmpeg looks at the end, or guesses."""
 
@@ -64,7 +66,7 @@ class Display:
             share = sqrt(max_pixels / (width * height))
             full, (width, height) = f"{width}×{height}", (max(1, int(width * share)), max(1, int(height * share)))
             self.notes.append(f"its frames of {full} pixels are reduced to {width}×{height}")
-        self._size = width, height
+        self._size, self._aspect = (width, height), first.width / first.height
         if first.color_trc in TRANSFERS:
             self.notes.append(f"its HDR ({TRANSFERS[first.color_trc]}) is tone-mapped to SDR")
 
@@ -78,6 +80,10 @@ class Display:
         else:
             shown = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
         return np.ascontiguousarray(_turned(shown, frame.side_data.get(_MATRIX)))
+
+    def stretches(self, frame: Any) -> bool:
+        """Whether a frame is of another shape than the first, so that it changes on its way to the first's size."""
+        return bool(abs(frame.width / frame.height / self._aspect - 1) > SAME_ASPECT)
 
     def given(self, camera: GivenCamera | None) -> GivenCamera | None:
         """A given camera, which is of frames that are not reduced, for those that are shown."""
@@ -200,6 +206,7 @@ class ClipReader:
             LeadlineError: if no frame can be decoded, or their times do not rise.
         """
         display, last, told = None, None, None
+        num_stretched = 0
         for frame in self._decoded():
             # Streams without a container tell no times, old containers of new codecs wrong ones.
             if frame.pts is None or (told is not None and frame.pts < told):
@@ -211,12 +218,14 @@ class ClipReader:
             if display is None:
                 display = Display(self._video, frame, self._max_pixels)
                 self.notes, self.wrong = display.notes, display.wrong
+            num_stretched += display.stretches(frame)
             yield Shot(frame, display)
         damage = self._cut_short() or self._ends_within() or self._damage()
         if display is None:
             raise LeadlineError(f"{self.path} {damage or 'holds no frame'}")
-        if damage:
-            self.wrong = "; ".join(filter(None, (self.wrong, f"{damage}; what came is written")))
+        shape = f"has {num_stretched} frames of another shape than its first, which are stretched: cut it there"
+        told_of = [self.wrong, shape if num_stretched else "", f"{damage}; what came is written" if damage else ""]
+        self.wrong = "; ".join(filter(None, told_of))
 
     def num_packets(self) -> int:
         """How many frames can be read, without decoding one; the reader is at its end then."""

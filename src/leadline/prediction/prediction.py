@@ -177,6 +177,11 @@ def as_picture(picture: AnyPicture, max_pixels: Count) -> Picture:
             f"a picture must be float in [0, 1], got one up to {rgb.max():.2g}, which is black: was it divided by 255 "
             f"twice?"
         )
+    if rgb.dtype == np.uint8 and rgb.max() == 1:
+        raise LeadlineError(
+            "a picture must be 8-bit from 0 to 255, got one of 0 and 1 alone, which is black: multiply shares by 255 "
+            "before they become whole numbers"
+        )
     # A copy: the caller may fill its own array with the next image.
     return Picture(rgb.astype(np.uint8 if rgb.dtype == np.uint8 else np.float32), None, rgb.shape[:2])
 

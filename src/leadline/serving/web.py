@@ -20,7 +20,7 @@ from PIL import Image
 from leadline.backends import FEW_IMAGES, Backend
 from leadline.errors import LeadlineError, brief
 from leadline.geometry import CameraSource
-from leadline.io import item_error, require_decodable, write_mesh_glb
+from leadline.io import item_error, read_image, require_decodable, write_mesh_glb
 from leadline.prediction import FORMATS, Measurement, Point, at_size, open_metric_backend, predict, require_inside
 from leadline.serving.guard import MAX_UPLOAD_BYTES, Guard
 from leadline.serving.look import CSS, SCRIPT, TITLE, LinkPreview, theme
@@ -280,18 +280,14 @@ def _predict(
         return NOTHING
     with _mistakes_shown(path):
         require_decodable(Path(path), MAX_PIXELS_IN_FILE)
-        prediction = predict(
-            path,
-            backend,
-            fov_deg=_number(fov_deg),
-            focal_px=_number(focal_px),
-            max_pixels=MAX_PIXELS,
-            tiled=tiled,
-        )
+        picture = read_image(Path(path), MAX_PIXELS)
+        prediction = predict(picture, backend, fov_deg=_number(fov_deg), focal_px=_number(focal_px), tiled=tiled)
     shown = show(_short(Path(path).stem), prediction)
     words = [describe(prediction), HINT]
     if prediction.camera is None or prediction.camera.source is CameraSource.ASSUMED:
         words.insert(1, ASSUMED)
+    if picture.hdr:
+        words.append(f"The photo's HDR ({picture.hdr}) is tone-mapped to SDR.")
     surface = _empty_folder(folder) / f"{shown.name}.glb"
     try:
         it = prediction

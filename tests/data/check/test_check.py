@@ -525,6 +525,21 @@ def test_every_pictures_camera_is_looked_at(root: Path):
     assert "100.0 to 200.0 px: 43.6 to 77.3 degrees" in "\n".join(report.lines())
 
 
+def test_a_depth_map_for_its_own_picture_is_found(root: Path):
+    rows = read_rows(root)
+    rows[2]["rgb"] = rows[2]["depth"]
+    write_rows(root, rows)
+    assert f"picture that is its own depth map: {rows[2]['depth']}" in check_folder(root).problems
+
+
+def test_one_camera_for_pictures_of_two_sizes_is_found(root: Path):
+    name = root / read_rows(root)[1]["rgb"]
+    with Image.open(name) as picture:
+        picture.resize((200, 150)).save(name)
+    (problem,) = check_folder(root).problems
+    assert "one camera for pictures of several sizes (160×120 and 200×150) is right for one at most" in problem
+
+
 @pytest.mark.parametrize("ending", ["jpg", "png"])
 def test_cameras_from_exif_are_counted(root: Path, ending: str):
     (root / "dataset.toml").write_text("depth_scale = 0.001\n")

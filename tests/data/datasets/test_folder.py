@@ -11,6 +11,7 @@ from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     FolderDataset,
     FolderInfo,
+    choose_intrinsics,
     read_dataset_toml,
     read_depth,
     read_index,
@@ -18,6 +19,7 @@ from leadline.data.datasets.folder import (
 )
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError
+from leadline.io.images import Picture
 
 NYU = Path(__file__).parents[3] / ".." / "shared" / "data" / "nyu-v2-labelled"
 needs_nyu = pytest.mark.skipif(not NYU.is_dir(), reason="the labelled NYU pictures are not beside the repository")
@@ -130,6 +132,24 @@ def test_missing_column_is_named(tmp_path: Path, header: str, lacks: str) -> Non
     assert f"lacks the column {lacks};" in refusal_of_index(tmp_path)
 
 
+def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    write_set(tmp_path, rows="a,rgb.png,depth.png,300,600", header="id,rgb,depth,fx,fx")
+    assert "has the column 'fx' 2 times" in refusal_of_index(tmp_path)
+
+
+def test_one_camera_for_pictures_of_two_sizes_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = "a,a.png,a_d.png,,,,\nb,b.png,b_d.png,,,,\nc,b.png,b_d.png,30,30,19.5,14.5"
+    write_set(tmp_path, rows=rows, header="id,rgb,depth,fx,fy,cx,cy", toml="intrinsics = [20.0, 20.0, 15.5, 11.5]\n")
+    for name, size in (("a", (24, 32)), ("b", (30, 40))):
+        Image.fromarray(np.full((*size, 3), 90, np.uint8)).save(tmp_path / f"{name}.png")
+        Image.fromarray(np.full(size, 2000, np.uint16)).save(tmp_path / f"{name}_d.png")
+    dataset = FolderDataset(tmp_path)
+    for index, num_told in ((0, 0), (2, 0), (0, 0), (1, 1), (0, 1), (1, 1)):
+        dataset[index]
+        assert len(caplog.messages) == num_told
+    assert "one camera for pictures of several sizes (32×24 and 40×30)" in caplog.messages[0]
+
+
 @pytest.mark.parametrize("row", ["b,rgb.png,", ",rgb.png,depth.png", "b,rgb.png"])
 def test_empty_cell_names_its_line(tmp_path: Path, row: str) -> None:
     write_set(tmp_path, rows=f"a,rgb.png,depth.png\n{row}")
@@ -234,6 +254,13 @@ def test_distances_at_half_the_size_follow_the_camera_of_the_image(tmp_path: Pat
     # At half the size: focal length 1, centre (1.5 + 0.5) / 2 - 0.5 = 0.5 across and 0 down.
     expected = 1 / np.sqrt([[1.25, 1.25], [2.25, 2.25]])
     np.testing.assert_allclose(FolderDataset(tmp_path)[0].depth_m[0], expected, rtol=1e-6)
+
+
+def test_the_camera_of_the_file_follows_a_picture_that_was_read_smaller() -> None:
+    picture = Picture(np.zeros((24, 32, 3), np.uint8), None, full_size=(48, 64))
+    row = {"id": "a", "fx": "60", "fy": "60", "cx": "31.5", "cy": "23.5"}
+    matrix = choose_intrinsics(row, FolderInfo(), picture)
+    assert matrix.tolist() == [[30, 0, 15.5], [0, 30, 11.5], [0, 0, 1]]
 
 
 def test_distances_along_rays_without_a_camera_are_refused(tmp_path: Path) -> None:

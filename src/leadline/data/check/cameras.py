@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from leadline.data.datasets.folder import FolderInfo, row_camera, stored_camera
+from leadline.data.datasets.folder import FolderInfo, one_camera_problem, row_camera, stored_camera
 from leadline.errors import LeadlineError
 from leadline.geometry import fov_deg_from_focal
 
@@ -34,6 +34,7 @@ def look_at_cameras(
     known_px: list[float] = []
     exif_px: list[float] = []
     num_unknown, impossible = 0, []
+    of_toml: list[tuple[int, int]] = []
     for row, focal_px, size in zip(rows, exif_focals_px, sizes, strict=True):
         try:
             values = row_camera(row, info)
@@ -42,6 +43,8 @@ def look_at_cameras(
         except LeadlineError as error:
             impossible.append(str(error))
             continue
+        if size is not None and values is not None and values is info.intrinsics:
+            of_toml.append(size)
         if values is not None:
             known_px.append(values[0])
         elif focal_px is not None:
@@ -49,8 +52,8 @@ def look_at_cameras(
         else:
             num_unknown += 1
     more = f"; and {len(impossible) - 1} more such" if len(impossible) > 1 else ""
-    problems = (impossible[0] + more,) if impossible else ()
-    return Cameras((*known_px, *exif_px), len(exif_px), num_unknown, problems)
+    problems = [impossible[0] + more] if impossible else [one_camera_problem(of_toml)]
+    return Cameras((*known_px, *exif_px), len(exif_px), num_unknown, tuple(filter(None, problems)))
 
 
 def focal_line(cameras: Cameras, sizes: Mapping[tuple[int, int], int]) -> str:

@@ -254,6 +254,8 @@ def _header_problems(rows: Sequence[Row], headers: Sequence[_Header]) -> list[st
         for fault, name in faults:
             if isinstance(fault, str):
                 named.setdefault(fault, []).append(name)
+        if row["rgb"] == row["depth"]:
+            named.setdefault("picture that is its own depth map", []).append(row["rgb"])
         if not any(isinstance(fault, str) for fault, _ in faults) and not _is_sound(header):
             named.setdefault("depth map of another size than its picture", []).append(row["depth"])
     return [_listing(fault, names) for fault, names in named.items()]

@@ -1,8 +1,9 @@
 """Any RGB-D set in a folder: an `index.csv`, an optional `dataset.toml`, pictures and depth maps."""
 
 import csv
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ from leadline.io import (
     read_stored_depth,
     read_toml,
 )
+
+logger = logging.getLogger(__name__)
 
 REQUIRED_COLUMNS = ("id", "rgb", "depth")
 CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
@@ -103,18 +106,22 @@ def read_index(root: Path) -> list[dict[str, str]]:
         root: the folder of the data set.
 
     Raises:
-        LeadlineError: if the index is missing, empty, lacks a column or repeats an id.
+        LeadlineError: if the index is missing, empty, lacks a column, or repeats one or an id.
     """
     path = root / "index.csv"
     if not path.is_file():
         raise LeadlineError(f"no data set at {root}: wanted an index.csv with the columns id, rgb, depth")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows, names = list(reader), reader.fieldnames or []
     except (OSError, ValueError, csv.Error) as error:
         raise LeadlineError(f"{path} is not a CSV file: {brief(error)}") from error
     if not rows:
         raise LeadlineError(f"{path} lists no pictures: wanted a header line and a line for each picture")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:  # csv would take the last
+        raise LeadlineError(f"{path} has the column {twice[0]!r} {names.count(twice[0])} times: leave one of them")
     missing = [name for name in REQUIRED_COLUMNS if name not in rows[0]]
     if missing:
         raise LeadlineError(f"{path} lacks the column {', '.join(missing)}; wanted id, rgb, depth")
@@ -133,8 +140,8 @@ def read_index(root: Path) -> list[dict[str, str]]:
             )
     if len({row["id"] for row in rows}) < len(rows):
         ids = [row["id"] for row in rows]
-        twice = next(name for name in ids if ids.count(name) > 1)
-        raise LeadlineError(f"{path} repeats the id {twice!r}; each id must stand for one picture")
+        repeated = next(name for name in ids if ids.count(name) > 1)
+        raise LeadlineError(f"{path} repeats the id {repeated!r}; each id must stand for one picture")
     return rows
 
 
@@ -341,6 +348,22 @@ def stored_camera(row: dict[str, str], info: FolderInfo, size: tuple[int, int]) 
         raise LeadlineError(f"{where}: {error}") from error
 
 
+def one_camera_problem(sizes: Iterable[tuple[int, int]]) -> str:
+    """What to say if `intrinsics` of dataset.toml, which are those of one size, stand for pictures of several; else "".
+
+    Args:
+        sizes: width and height of each picture that has no camera of its own.
+    """
+    several = list(dict.fromkeys(sizes))
+    if len(several) < 2:
+        return ""
+    listed = " and ".join(f"{width}×{height}" for width, height in several[:2])
+    return (
+        f"dataset.toml, intrinsics: one camera for pictures of several sizes ({listed}) is right for one at most: "
+        "give fx, fy, cx, cy of each in index.csv"
+    )
+
+
 def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -> Tensor:
     """The camera of one picture: its columns of the index, else `dataset.toml`, else the picture's EXIF block.
 
@@ -355,8 +378,10 @@ def choose_intrinsics(row: dict[str, str], info: FolderInfo, picture: Picture) -
     Raises:
         LeadlineError: as `row_camera`, or if that camera cannot have taken the picture.
     """
+    height, width = picture.full_size  # that of the file, which the camera is of
+    stored = stored_camera(row, info, (width, height))
     height, width = picture.rgb.shape[:2]
-    camera = choose_camera(data_set=stored_camera(row, info, (width, height)), exif=picture.camera)
+    camera = choose_camera(data_set=stored and stored.resized(width, height), exif=picture.camera)
     return UNKNOWN_INTRINSICS.clone() if camera is None else torch.from_numpy(camera.matrix)
 
 
@@ -375,6 +400,7 @@ class FolderDataset:
         self.root = root
         self.info = read_dataset_toml(root)
         self._rows = read_index(root)
+        self._sizes: set[tuple[int, int]] = set()  # that `intrinsics` stood for so far, until it is told
 
     @property
     def ids(self) -> list[str]:
@@ -412,7 +438,16 @@ class FolderDataset:
         picture = read_image(self.root / row["rgb"])
         truth = _as_tensors(*read_ground_truth(self.root, row, self.info, picture))
         intrinsics = choose_intrinsics(row, self.info, picture)
+        self._tell_of_sizes(row, picture)
         return Sample(image_tensor(picture.rgb), *truth, intrinsics, row["id"], row.get("scene") or "")
+
+    def _tell_of_sizes(self, row: dict[str, str], picture: Picture) -> None:
+        if self.info.intrinsics is None or row_camera(row, self.info) is not self.info.intrinsics:
+            return
+        height, width = picture.full_size
+        before, self._sizes = self._sizes, self._sizes | {(width, height)}
+        if len(before) == 1 and (problem := one_camera_problem((*before, (width, height)))):
+            logger.warning("%s: %s", self.root, problem)
 
     def picture_file(self, index: int) -> Path:
         """The file of a picture."""
