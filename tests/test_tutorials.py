@@ -1,10 +1,12 @@
 """The commands of tutorials, run one after the other as they stand there.
 
 Robotics runs whole; the researcher's with fewer, smaller images and small models of the bundled names, because
-`base` and `fast` score for minutes. Those of the others train; tests/test_docs.py checks that they are understood.
+`base` and `fast` score for minutes, and so the captures', which train for one epoch. Those of the student train longer;
+tests/test_docs.py checks that they are understood.
 """
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -57,3 +59,19 @@ def test_the_commands_for_researchers_run(tmp_path: Path, monkeypatch: pytest.Mo
             assert main(shlex.split(line)[1:]) == 0, line
     assert {path.name for path in (tmp_path / "scores" / "base").iterdir()} >= {"metrics.json", "per_image.csv"}
     assert (tmp_path / "compared" / "compare.md").is_file() and (tmp_path / "report.html").is_file()
+
+
+@pytest.mark.usefixtures("small_models")
+def test_the_commands_for_captures_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("av", reason="needs the extra video")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples", target_is_directory=True)
+    size = "--count 24 --height 240 --width 320"
+    typed = [line.replace(size, "--count 12 --height 72 --width 96") for line in commands("captures")]
+    assert size in commands("captures")[0] and len(typed) == 10
+    for line in typed:
+        if line.startswith("leadline data check"):
+            runpy.run_path(str(ROOT / "examples" / "phone_captures.py"))["main"](Path("rooms"), Path("captures"))
+        assert main(shlex.split(line.replace("--epochs 3", "--epochs 1 --data.workers 0"))[1:]) == 0, line
+    assert {path.name for path in (tmp_path / "scores").iterdir()} == {"before", "calibrated", "mine"}
+    assert (tmp_path / "compared" / "compare.md").is_file() and list((tmp_path / "depth").iterdir())

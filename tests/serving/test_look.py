@@ -98,6 +98,7 @@ def test_a_mistake_takes_nothing_away_and_everyone_can_read_the_page(
         page.wait("document.querySelector('#photo input[type=file]')")
         page.choose_file("#photo input[type=file]", tmp_path / "no.jpg")
         wait_for_problem(page, "no.jpg is no picture that can be read")
+        page.wait("document.querySelector('#photo input[type=file]') && !document.querySelector('#photo img')")
         assert seen(page) == second and grave_violations(page) == []
         assert page.run("document.documentElement.scrollWidth <= innerWidth")
 

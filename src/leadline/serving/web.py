@@ -35,6 +35,12 @@ MAX_PIXELS_IN_FILE = 120_000_000
 KEPT_S, CLEARED_EVERY_S = 45 * 60, 5 * 60
 """How long visitors' files and predictions are kept, and how often the older ones are looked for: gone within the hour.
 """
+UNREADABLE = 'class="unreadable"'
+EMPTIED = f"(told, photo) => (told ?? '').includes('{UNREADABLE}') ? null : photo"
+"""Takes away a file that is no image, of which the browser would show its broken sign.
+
+Done there: a component that the server has answered is made anew, without the `preprocess` given to it.
+"""
 HINT = "Click a point in the depth to measure it; click a second one to measure the distance between the two."
 EXAMPLES = sorted(Path(__file__).with_name("examples").glob("*.jpg"))
 FILE_KINDS = {
@@ -214,7 +220,8 @@ def _connect(it: SimpleNamespace, ask: Callable[..., Answer], write: Callable[..
     gr.on([], write, [it.shown, it.formats], it.files, api_name="files")
 
     def look(shown: ViewState | None, path: str | None, *given: Any) -> tuple[Any, ...]:
-        return _or_kept(lambda: _surface_apart(ask(_chosen(path), *given)), shown, 7)
+        *answered, told = _or_kept(lambda: _surface_apart(ask(_chosen(path), *given)), shown, 7)
+        return (*answered, told if path is None or _is_readable(path) else f"<div {UNREADABLE}>{told}</div>")
 
     def measure(shown: ViewState | None, event: gr.SelectData) -> tuple[Any, ...]:
         return _or_kept(lambda: _measure(shown, event.index), shown, 3)
@@ -231,6 +238,7 @@ def _connect(it: SimpleNamespace, ask: Callable[..., Answer], write: Callable[..
     for start in (it.picture.input, tried.then, it.predict.click, it.fov_deg.submit, it.focal_px.submit):
         looked = start(look, [it.shown, *asked], answer, show_progress_on=it.depth, **one_by_one, **at_last)
         looked.then(lambda made: made or gr.skip(), it.made, it.surface, api_visibility="private", queue=False)
+        looked.then(None, [it.problem, it.picture], it.picture, js=EMPTIED, api_visibility="private")
     measured = [it.shown, it.depth, it.words, it.problem]
     quietly = {"api_visibility": "private", "show_progress": "hidden"}
     it.depth.select(measure, it.shown, measured, **quietly)
@@ -243,6 +251,15 @@ def _chosen(path: str | None) -> str:
         if path is None:
             raise LeadlineError("there is no photo: choose one")
         return path
+
+
+def _is_readable(path: str) -> bool:
+    """Whether a file's head is that of an image that the page takes."""
+    try:
+        require_decodable(Path(path), MAX_PIXELS_IN_FILE)
+    except LeadlineError:
+        return False
+    return True
 
 
 def _surface_apart(answer: Answer) -> tuple[Any, ...]:
