@@ -1,12 +1,13 @@
 """The command line: arguments in, one workflow call, a printed table out; nothing else."""
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any
 
-from cyclopts import App, CycloptsError, Group, MissingArgumentError, UnknownOptionError
+from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, UnknownOptionError
 
 from leadline._version import __version__
 from leadline.cli.app import app as serve_app
@@ -78,6 +79,9 @@ app.register_install_completion_command(
 )
 
 INTERRUPTED = 130
+NUMBERS: dict[Any, str] = {float: "a number such as 0.4", int: "a whole number such as 4"}
+"""What the arguments of a type are, in a user's words."""
+LEADING_NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,6 +124,20 @@ class StderrHandler(logging.Handler):
         print(self.format(record), file=sys.stderr)
 
 
+def number_error(error: CoercionError) -> LeadlineError:
+    """Say in a user's words that a number was wanted, and which one was likely meant."""
+    assert error.token is not None
+    given, wanted = error.token.value, NUMBERS[error.target_type]
+    name = error.token.keyword or (error.argument.name.lstrip("-").upper() if error.argument else "a value")
+    found = LEADING_NUMBER.match(given)
+    hint = ""
+    if error.target_type is float and found and "," in given and not given[found.end() :].strip():
+        hint = f": a decimal comma; write {found[0].strip().replace(',', '.')}"
+    elif found and found.end() < len(given):
+        hint = ": leave the unit out (lengths are in metres, angles in degrees, times in seconds)"
+    return LeadlineError(f"{name}: wanted {wanted}, got {given!r}{hint}")
+
+
 def to_user_error(error: Exception) -> Exception:
     """What pydantic says as one line; what is missing or unknown with the command's help; any other error as it is."""
     from pydantic import ValidationError
@@ -127,6 +145,8 @@ def to_user_error(error: Exception) -> Exception:
     command = " ".join(["leadline", *(getattr(error, "command_chain", None) or ())])
     if isinstance(error, UnknownOptionError):
         return LeadlineError(f"{error} '{command} --help' lists the options")
+    if isinstance(error, CoercionError) and error.token and error.target_type in NUMBERS:
+        return number_error(error)
     if isinstance(error, MissingArgumentError) and error.argument and not error.tokens_so_far and not error.keyword:
         name, left = error.argument.name, error.unused_tokens or ()
         meant = f"did you mean {f'{name} {left[0]}'!r}?" if len(left) == 1 else f"'{command} --help' describes it"
