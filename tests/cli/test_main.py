@@ -60,6 +60,8 @@ def test_train_evaluate_predict_figure(
     ("arguments", "message"),
     [
         (["predikt"], 'Did you mean "predict"'),
+        (["check", "rooms"], "unknown command 'check': did you mean 'leadline data check'?"),
+        (["convert", "a.r3d", "--out", "x"], "did you mean 'leadline data convert'?"),
         (["compare", "default", "--data", "nowhere"], "needs at least 2 models, got default; name another"),
         (["predict"], "no pictures given"),
         (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),

@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any
 
-from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, UnknownOptionError
+from cyclopts import (
+    App,
+    CoercionError,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+)
 
 from leadline._version import __version__
 from leadline.cli.app import app as serve_app
 from leadline.cli.bench import bench
-from leadline.cli.camera import calibrate, measure
+from leadline.cli.camera import LENGTH_WANTED, calibrate, measure
 from leadline.cli.cluster import cluster
 from leadline.cli.console import EXIT_USAGE, example, print_error
 from leadline.cli.data import data_app
@@ -145,12 +153,19 @@ def to_user_error(error: Exception) -> Exception:
     command = " ".join(["leadline", *(getattr(error, "command_chain", None) or ())])
     if isinstance(error, UnknownOptionError):
         return LeadlineError(f"{error} '{command} --help' lists the options")
+    if isinstance(error, UnknownCommandError) and error.unused_tokens and not error.command_chain:
+        word = error.unused_tokens[0]
+        if word in data_app and not word.startswith("-"):
+            return LeadlineError(f"unknown command {word!r}: did you mean 'leadline data {word}'?")
     if isinstance(error, CoercionError) and error.token and error.target_type in NUMBERS:
         return number_error(error)
     if isinstance(error, MissingArgumentError) and error.argument and not error.tokens_so_far and not error.keyword:
         name, left = error.argument.name, error.unused_tokens or ()
         meant = f"did you mean {f'{name} {left[0]}'!r}?" if len(left) == 1 else f"'{command} --help' describes it"
         return LeadlineError(f"{command} needs {name}: {meant}")
+    if isinstance(error, MissingArgumentError) and error.keyword == "--length":
+        got = " ".join(error.tokens_so_far)
+        return LeadlineError(f"{LENGTH_WANTED}; got {got or 'nothing'}")
     reason = error.__cause__ or error.__context__
     if isinstance(error, CycloptsError) and isinstance(reason, ValidationError):
         from leadline.training import format_validation_error
