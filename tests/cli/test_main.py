@@ -1,5 +1,6 @@
 """Each command: its exit code, its files, and one line for every mistake."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -212,3 +213,16 @@ def test_completion_is_installed_by_one_command(
     script = "".join(path.read_text() for path in tmp_path.rglob("leadline"))
     assert "--skip-existing" in script and "reproduce" in script
     assert "leadline" in (tmp_path / ".bashrc").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a broken pipe is no BrokenPipeError there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_error(unbuffered: str, photos: Path, tiny_checkpoint: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "leadline", "measure", photos / "rgb.jpg", "3,4", "--model", tiny_checkpoint]
+    told = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    )
+    os.close(writing)
+    assert (told.returncode, told.stderr) == (1, "")

@@ -1,6 +1,7 @@
 """The command line: arguments in, one workflow call, a printed table out; nothing else."""
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -87,6 +88,8 @@ app.register_install_completion_command(
 )
 
 INTERRUPTED = 130
+READER_LEFT = 1
+"""As rich has it, which prints the tables."""
 NUMBERS: dict[Any, str] = {float: "a number such as 0.4", int: "a whole number such as 4"}
 """What the arguments of a type are, in a user's words."""
 LEADING_NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?")
@@ -99,8 +102,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after the program's name; the process's own if None.
 
     Returns:
-        The exit code: 0, or 2 after a mistake by the user, which is one line on stderr.
+        The exit code: 0, 2 after a mistake by the user, which is one line on stderr, 130 after Ctrl-C, or 1 if who
+        read the output, such as `head`, has left.
     """
+    code = run(arguments)
+    return READER_LEFT if reader_left() else code
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run a command and say its error, if any, in a line; give the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal cannot show
@@ -110,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result: Any = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         return result if isinstance(result, int) else 0
     except (LeadlineError, CycloptsError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and reader_left("\n"):  # else an encoder's pipe
+            return READER_LEFT
         print_error(to_user_error(error))
         return EXIT_USAGE
     except ModuleNotFoundError as error:
@@ -122,6 +134,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as error:
         print_error(error)
         return INTERRUPTED
+
+
+def reader_left(probe: str = "") -> bool:
+    """Whether nobody reads stdout any more; what is still to be written then goes nowhere, without a word.
+
+    Args:
+        probe: what to write to find out; stdout that is not buffered keeps nothing that a flush would fail on.
+    """
+    if not isinstance(sys.stdout, TextIOWrapper) or sys.stdout.closed:
+        return False
+    try:
+        sys.stdout.write(probe)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return True
+    return False
 
 
 class StderrHandler(logging.Handler):
