@@ -67,6 +67,8 @@ def test_train_evaluate_predict_figure(
         (["predict"], "no pictures given"),
         (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["predict", "x.jpg", "--format", "colour"], "did you mean 'color'"),
+        (["predict", "x.jpg", "--format", "cloud"], "unknown format 'cloud': a cloud is ply, or points (as glTF)"),
+        (["predict", "x.jpg", "--format", "obj"], "unknown format 'obj': a surface is glb"),
         (["predict", "x.jpg", "--intrinsics", "nowhere.txt"], "no camera file at nowhere.txt"),
         (["predict", "x.jpg", "--fov", "200"], "lies between 0 and 180 degrees, got 200"),
         (
