@@ -68,3 +68,14 @@ def test_help_says_where_a_point_s_place_is_found(command: str, capsys: pytest.C
     assert main([command, "--help"]) == 0
     words = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "image viewer" in words and "click" in words and "leadline app" in words
+
+
+def test_a_folder_to_calibrate_on_is_told_to_be_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = fails(capsys, "calibrate", tmp_path, "--out", tmp_path / "c")
+    assert f"labelled images are given as --data {tmp_path}" in line
+
+
+@pytest.mark.parametrize("words", ["60 180 250 180 1.6", "60,180 250,180"])
+def test_a_length_says_what_it_is_made_of(words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = fails(capsys, "calibrate", "a.jpg", "--length", *words.split(), "--out", tmp_path / "c")
+    assert "wants X,Y X,Y METRES: two points, each with a comma" in line

@@ -1,5 +1,6 @@
 """Each command: its exit code, its files, and one line for every mistake."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,12 +61,24 @@ def test_train_evaluate_predict_figure(
     ("arguments", "message"),
     [
         (["predikt"], 'Did you mean "predict"'),
+        (["check", "rooms"], "unknown command 'check': did you mean 'leadline data check'?"),
+        (["convert", "a.r3d", "--out", "x"], "did you mean 'leadline data convert'?"),
         (["compare", "default", "--data", "nowhere"], "needs at least 2 models, got default; name another"),
         (["predict"], "no pictures given"),
         (["predict", "nowhere.jpg"], "nowhere.jpg does not exist"),
         (["predict", "x.jpg", "--format", "colour"], "did you mean 'color'"),
+        (["predict", "x.jpg", "--format", "cloud"], "unknown format 'cloud': a cloud is ply, or points (as glTF)"),
+        (["predict", "x.jpg", "--format", "obj"], "unknown format 'obj': a surface is glb"),
         (["predict", "x.jpg", "--intrinsics", "nowhere.txt"], "no camera file at nowhere.txt"),
         (["predict", "x.jpg", "--fov", "200"], "lies between 0 and 180 degrees, got 200"),
+        (
+            ["predict", "x.jpg", "--camera-height", "0,35"],
+            "wanted a number such as 0.4, got '0,35': a decimal comma",
+        ),
+        (["predict", "x.jpg", "--fov", "63deg"], "--fov: wanted a number such as 0.4, got '63deg': leave the unit out"),
+        (["predict", "x.jpg", "--fov", "wide"], "--fov: wanted a number such as 0.4, got 'wide'"),
+        (["calibrate", "x.jpg", "--length", "1,2", "3,4", "1.6m", "--out", "y"], "got '1.6m': leave the unit out"),
+        (["data", "convert", "x", "--every", "0,4", "--out", "y"], "--every: wanted a number such as 0.4, got '0,4'"),
         (["measure", "x.jpg"], "wanted X,Y of one point for its depth or of two for their distance, got 0"),
         (["measure", "x.jpg", "3,4", "5;6"], "a point is two numbers, X,Y, such as 320,240; got '5;6'"),
         (["measure", "x.jpg", "3,4"], "x.jpg does not exist"),
@@ -202,3 +215,16 @@ def test_completion_is_installed_by_one_command(
     script = "".join(path.read_text() for path in tmp_path.rglob("leadline"))
     assert "--skip-existing" in script and "reproduce" in script
     assert "leadline" in (tmp_path / ".bashrc").read_text()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a broken pipe is no BrokenPipeError there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_is_no_error(unbuffered: str, photos: Path, tiny_checkpoint: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "leadline", "measure", photos / "rgb.jpg", "3,4", "--model", tiny_checkpoint]
+    told = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    )
+    os.close(writing)
+    assert (told.returncode, told.stderr) == (1, "")

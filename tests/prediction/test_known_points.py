@@ -139,3 +139,21 @@ def test_a_doubtful_floor_scales_less(height_m: float, scale: float) -> None:
     found = CameraHeight(height_m).apply(floor_and_wall(0.1), PICTURE, (120, 160), Output.METRES)
     assert isinstance(found.anchoring, FloorScale) and found.anchoring.scale == pytest.approx(scale, rel=0.01)
     assert found.anchoring.floor.camera_height_m == pytest.approx(scale, rel=0.01)
+
+
+def test_a_height_in_centimetres_is_doubted_aloud() -> None:
+    told = str(CameraHeight(35.0).apply(floor_and_wall(0.01), PICTURE, (120, 160), Output.METRES).anchoring)
+    assert "is more than a model errs by: check that all is in metres" in told
+    told = str(CameraHeight(0.35).apply(floor_and_wall(0.01), PICTURE, (120, 160), Output.METRES).anchoring)
+    assert "model errs" not in told
+
+
+@pytest.mark.parametrize(("unit", "doubted"), [(1.0, False), (100.0, True), (1000.0, True)])
+def test_points_in_another_unit_are_doubted_aloud(unit: float, doubted: bool, tmp_path: Path) -> None:
+    prediction = floor_and_wall(0.01)  # the wall is at 5 m
+    PilImage.new("RGB", (160, 120)).save(tmp_path / "a.png")
+    rows = (f"{x},{y},{6 * unit}\n" for x in (10, 80, 150) for y in (5, 30, 50))
+    (tmp_path / "points.csv").write_text("".join(rows))
+    listed = ListedPoints.read(tmp_path / "points.csv", [tmp_path / "a.png"])
+    told = str(listed.apply(prediction, tmp_path / "a.png", (120, 160), Output.METRES).anchoring)
+    assert ("check that all is in metres" in told) is doubted, told

@@ -189,3 +189,8 @@ def test_a_length_without_extent_is_refused(tmp_path: Path) -> None:
         measure_points(Flat(), lengths, camera_from_options(focal_px=100))
     with pytest.raises(LeadlineError, match="a length is a positive number of metres, got -1"):
         known_lengths(tmp_path / "a.png", [((30, 50), (40, 50), -1.0)])
+
+
+def test_a_length_in_centimetres_is_doubted_aloud() -> None:
+    assert "a factor of 100 is more than a model errs by" in str(fit_scale(logs(100.0), "1 distance", fewest=1))
+    assert "model errs" not in str(fit_scale(logs(1.6), "1 distance", fewest=1))

@@ -14,6 +14,8 @@ NOT_KEPT = (
     "distances, and check their x,y and the focal length (--focal-px)"
 )
 
+LENGTH_WANTED = "--length wants X,Y X,Y METRES: two points, each with a comma, and the metres, as in 60,180 250,180 1.6"
+
 
 def measure(
     image: Path,
@@ -89,6 +91,12 @@ def calibrate(
         intrinsics: camera file instead of both (docs/guides/camera.md).
     """
     lengths = length or []
+    for given in lengths:
+        if not ("," in given[0] and "," in given[1]):
+            raise LeadlineError(f"{LENGTH_WANTED}; got {' '.join(map(str, given[:2]))}")
+    folder = next((path for path in paths if path.is_dir()), None)
+    if folder is not None:
+        raise LeadlineError(f"{folder} is a folder: labelled images are given as --data {folder}, else name files")
     if len(paths) > 2 or (len(paths) == 0) == (data is None) or (lengths and (len(paths) != 1 or data is not None)):
         got = " ".join(map(str, paths)) or "neither"
         raise LeadlineError(

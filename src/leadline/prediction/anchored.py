@@ -5,6 +5,16 @@ from enum import StrEnum
 
 from leadline.geometry import Floor
 
+MAX_FACTOR = 4.0
+"""No model of metres errs by more than this factor, or less than one over it: another unit is likelier."""
+
+
+def unit_doubt(factor: float) -> str:
+    """What to add to a line on a factor that is no error of a model; empty for one that may be."""
+    if 1 / MAX_FACTOR <= factor <= MAX_FACTOR:
+        return ""
+    return f"; a factor of {factor:.3g} is more than a model errs by: check that all is in metres (35 cm is 0.35)"
+
 
 class Correction(StrEnum):
     """What known distances make of a prediction."""
@@ -30,15 +40,17 @@ class Anchoring:
     """Mean absolute relative error at the other points as predicted; None for values without a unit."""
     error_after: float | None = None
     """The same of what the points give when each is left out; None if nothing could be left out."""
+    factor: float = 1.0
+    """What the prediction was multiplied by, as a median, where the model and the points both are in metres."""
 
     def __str__(self) -> str:
         """One line: what was done, from how many points, and what it is worth."""
         wrong = f" ({self.num_wrong} of them wrong)" if self.num_wrong else ""
         points = f"{self.correction} from {self.num_points} known point{'s' * (self.num_points > 1)}{wrong}"
         if self.error_after is None:
-            return f"{points}, not checked: nothing could be left out"
+            return f"{points}, not checked: nothing could be left out{unit_doubt(self.factor)}"
         before = "" if self.error_before is None else f", without {self.error_before:.1%}"
-        return f"{points}, error left out {self.error_after:.1%}{before}"
+        return f"{points}, error left out {self.error_after:.1%}{before}{unit_doubt(self.factor)}"
 
 
 @dataclass(frozen=True)
@@ -52,4 +64,4 @@ class FloorScale:
 
     def __str__(self) -> str:
         """The factor, and the floor that it is from."""
-        return f"times {self.scale:.3f} by the floor: {self.floor}"
+        return f"times {self.scale:.3f} by the floor: {self.floor}{unit_doubt(self.scale)}"

@@ -207,6 +207,10 @@ FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
 """Each format's file name ending, and what writes it, given the path and the prediction."""
 IN_SPACE = ("normals", "floor", "ply", "points", "glb")
 """Those that hold points in space."""
+_CLOUDS = "a cloud is ply, or points (as glTF)"
+MEANT = dict.fromkeys(("cloud", "pointcloud", "point-cloud", "pcd", "las", "xyz"), _CLOUDS)
+MEANT |= dict.fromkeys(("mesh", "obj", "stl", "gltf", "surface"), "a surface is glb")
+"""What people call formats that have another name here."""
 
 _ENDINGS = [ending for ending, _ in FORMATS.values()]
 AMBIGUOUS_WORDS = {one.removesuffix(other) for one in _ENDINGS for other in _ENDINGS if one.endswith(other)} - {""}
@@ -225,6 +229,8 @@ def check_formats(formats: Sequence[str], together: Sequence[str] = ()) -> None:
     """
     for name in formats:
         if name not in (*FORMATS, *together):
+            if name.lower() in MEANT:
+                raise LeadlineError(f"unknown format {name!r}: {MEANT[name.lower()]}")
             raise unknown_name("format", name, [*FORMATS, *together])
     if "exr" in formats:
         require_openexr()

@@ -16,6 +16,7 @@ from leadline.backends import Backend
 from leadline.errors import LeadlineError
 from leadline.geometry import Output
 from leadline.io import GivenCamera, read_image
+from leadline.prediction.anchored import unit_doubt
 from leadline.prediction.known_distances import KnownDistance
 from leadline.prediction.measurement import at_size, depth_at, distance_between, ray, require_inside
 from leadline.prediction.prediction import MAX_PIXELS, predict_image
@@ -70,11 +71,12 @@ class Calibration:
         fitted = f"scale {self.scale:.3f}"
         if self.space is not Output.METRES:
             fitted = f"scale {self.scale:.4g} and shift {self.shift:.4g} of its {self.space}"
+        doubt = unit_doubt(self.scale) if self.space is Output.METRES else ""
         after = "not checked, as nothing could be left out"
         if self.error_after is not None:
             after = f"median error on what was left out {self.error_after:.1%}"
         before = "" if self.error_before is None else f", without it {self.error_before:.1%}"
-        return f"{fitted} {'' if self.helps else 'not '}kept: {after}{before} ({self.measured})"
+        return f"{fitted} {'' if self.helps else 'not '}kept: {after}{before} ({self.measured}){doubt}"
 
 
 def fit_calibration(
