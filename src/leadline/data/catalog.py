@@ -3,6 +3,7 @@
 Nothing heavy is imported until a data set is opened, so that the command line can answer at once.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +42,7 @@ def _is_nyu(path: Path) -> bool:
     return (path.is_file() and path.suffix == ".mat") or (path / "nyu_depth_v2_labeled.mat").exists()
 
 
+_CAPTURE_FILES = (".r3d", ".bag")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
 _MAX_ABOVE = 3
 """How many folders above a path may be the data set that was meant."""
@@ -167,8 +169,12 @@ def _captures_below(path: Path) -> list[tuple[Kind, Path]]:
 
 
 def _children(path: Path) -> list[Path]:
-    children = sorted(path.iterdir(), key=natural_order) if path.is_dir() else []
-    return [child for child in children if not child.name.startswith(".")]
+    """What a folder holds that may be a capture: folders, and files of the endings that captures have."""
+    if not path.is_dir():
+        return []
+    with os.scandir(path) as entries:  # a folder of photos holds thousands that are none
+        names = [it.name for it in entries if it.name.lower().endswith(_CAPTURE_FILES) or it.is_dir()]
+    return sorted((path / name for name in names if not name.startswith(".")), key=natural_order)
 
 
 def _reason(path: Path) -> str:
