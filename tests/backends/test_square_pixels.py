@@ -44,3 +44,12 @@ def test_square_pixels_are_left_alone(fy: float | None) -> None:
     camera = None if fy is None else Camera(fx=50.0, fy=fy, cx=31.5, cy=11.5, width=64, height=24)
     estimate_square(IMAGE, camera, ask)
     assert ask.image is IMAGE and ask.camera is camera
+
+
+def test_nothing_of_a_narrowed_image_is_thrown_away() -> None:
+    ask = Recorder()
+    camera = Camera(fx=25.0, fy=50.0, cx=31.5, cy=11.5, width=64, height=24)
+    found = estimate_square(IMAGE, camera, ask)
+    assert ask.image.shape == (24, 128, 3) and ask.camera is not None
+    assert (ask.camera.fx, ask.camera.fy, ask.camera.cx, ask.camera.width) == (50, 50, 63.5, 128)
+    assert found.values.shape == (1, 24, 64)

@@ -47,10 +47,13 @@ def test_a_mirror_turns_the_centre_over() -> None:
     assert VGA.mirrored().mirrored() == VGA
 
 
-def test_square_pixels_keep_the_width() -> None:
-    square = VGA.squared()
+def test_square_pixels_keep_the_finer_side() -> None:
+    square = VGA.squared()  # 500 and 400 px
     assert (square.width, square.height, square.fx, square.fy) == (640, 600, 500.0, 500.0)
     assert square.cy == pytest.approx(200.5 * 1.25 - 0.5)
+    narrow = VGA.resized(320, 600).squared()  # 250 and 500 px: all columns again, and no row fewer
+    assert (narrow.width, narrow.height, narrow.fx, narrow.fy) == (640, 600, 500.0, 500.0)
+    assert narrow.cx == pytest.approx(VGA.cx)
 
 
 def test_the_best_known_camera_is_chosen() -> None:

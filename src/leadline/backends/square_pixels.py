@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.backends.base import Estimate
-from leadline.geometry import Camera, resize, resize_depth
+from leadline.geometry import Camera, enlarge, resize_depth
 
 
 def estimate_square(
@@ -30,6 +30,6 @@ def estimate_square(
     if camera is None or camera.has_square_pixels:
         return answer(image, camera)
     square = camera.squared()
-    values, error_maps = answer(resize(image, square.height, square.width), square)
+    values, error_maps = answer(enlarge(image, square.height, square.width), square)
     height, width = image.shape[:2]
     return Estimate(np.stack([resize_depth(each, height, width) for each in values]), error_maps)

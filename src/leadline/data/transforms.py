@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional as F
 from leadline.data.intrinsics import crop_intrinsics, mirror_intrinsics, resize_intrinsics
 from leadline.data.sample import Sample
 from leadline.data.settings import AugmentSettings
-from leadline.geometry import size_with_area
+from leadline.geometry import enlarge, size_with_area
 
 CHANNEL_ORDERS = tuple(permutations(range(3)))
 
@@ -33,11 +33,12 @@ def to_working_size(sample: Sample, area_px: int, multiple_px: int = 1) -> Sampl
 
 
 def to_square_pixels(sample: Sample) -> Sample:
-    """Bring a sample to square pixels, as every backend sees images; its width stays. Unknown ones are square."""
+    """Bring a sample to square pixels, as every backend sees images. Unknown ones are square."""
     if sample.camera is None or sample.camera.has_square_pixels:
         return sample
     square = sample.camera.squared()
-    return _resized(sample, (square.height, square.width))
+    pixels = enlarge(sample.image.permute(1, 2, 0).numpy(), square.height, square.width)
+    return _resized(sample, (square.height, square.width))._replace(image=torch.from_numpy(pixels).permute(2, 0, 1))
 
 
 def at_most(sample: Sample, area_px: float) -> Sample:

@@ -168,9 +168,10 @@ class Camera:
         return replace(self, cx=self.width - 1 - self.cx, skew=-self.skew, lens=lens)
 
     def squared(self) -> Self:
-        """The camera of the image after it was brought to square pixels: its height follows, its width stays."""
-        resized = self.resized(self.width, max(1, round(self.height * self.fx / self.fy)))
-        return replace(resized, fy=self.fx)  # rounding the height left less than half a pixel
+        """The camera of the image after it was brought to square pixels: the side that was squeezed more is enlarged."""
+        focal_px = max(self.fx, self.fy)
+        resized = self.resized(round(self.width * focal_px / self.fx), round(self.height * focal_px / self.fy))
+        return replace(resized, fx=focal_px, fy=focal_px)  # rounding a side left less than half a pixel
 
     def without_lens(self, image: NDArray[Any]) -> tuple[Self, NDArray[Any], NDArray[np.bool_]]:
         """The camera and the image as a pinhole of the same matrix would have taken it.
