@@ -32,8 +32,8 @@ from .points import on_surface as on_surface
 from .points import point_cloud as point_cloud
 from .points import vertices_of as vertices_of
 from .resizing import MIN_SIDE_PX as MIN_SIDE_PX
-from .resizing import enlargement as enlargement
 from .resizing import enlarge as enlarge
+from .resizing import enlargement as enlargement
 from .resizing import resize as resize
 from .resizing import resize_depth as resize_depth
 from .resizing import size_with_area as size_with_area
