@@ -168,7 +168,7 @@ class Camera:
         return replace(self, cx=self.width - 1 - self.cx, skew=-self.skew, lens=lens)
 
     def squared(self) -> Self:
-        """The camera of the image after it was brought to square pixels: the side that was squeezed more is enlarged."""
+        """The camera of the image after it was brought to square pixels; the squeezed side is enlarged."""
         focal_px = max(self.fx, self.fy)
         resized = self.resized(round(self.width * focal_px / self.fx), round(self.height * focal_px / self.fy))
         return replace(resized, fx=focal_px, fy=focal_px)  # rounding a side left less than half a pixel
