@@ -279,7 +279,7 @@ def cloud(depth_m: np.ndarray, rgb: np.ndarray) -> dict[str, np.ndarray]:
     """Points of a camera of 20 pixels about (7.5, 5.5), NaN where there is no depth, and their packed colours."""
     rows, columns = np.indices(depth_m.shape)
     z = np.where(depth_m > 0, depth_m, np.nan).astype("<f4")
-    x, y = ((px - centre) * z / PCD_FOCAL_PX for px, centre in ((columns, 7.5), (rows, 5.5)))
+    x, y = (((px - centre) * z / PCD_FOCAL_PX).astype("<f4") for px, centre in ((columns, 7.5), (rows, 5.5)))
     return {"x": x, "y": y, "z": z, "_": np.full(depth_m.shape, 77), "rgb": packed_colours(rgb).view("<f4")}
 
 

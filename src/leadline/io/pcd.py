@@ -23,7 +23,7 @@ MAX_POINTS = 50_000_000
 _MAX_HEADER_BYTES = 16_384
 _MOST_UNPACKED = 88
 """Bytes that one byte of LZF can become: three stand for 264 at the most."""
-_COLUMNS = ("rgb", "rgba")
+_COLOURS = ("rgb", "rgba")
 _TYPES = {f"{kind}{size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)} | {
     "F4": "<f4",
     "F8": "<f8",
@@ -89,7 +89,7 @@ def read_pcd(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
     """
     header = read_pcd_header(path)
     try:
-        places = [[field.name for field in header.fields].index(name) for name in names]
+        places = [_place(header, name) for name in names]
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size - file.seek(header.num_bytes)
             columns = _READERS[header.data](file, header, places, size)
@@ -101,6 +101,13 @@ def read_pcd(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
         raise LeadlineError(f"{path} cannot be read: {brief(error)}") from error
     except ValueError as error:
         raise LeadlineError(f"{path} is no whole PCD file ({brief(error)}): save the cloud again") from error
+
+
+def _place(header: PcdHeader, name: str) -> int:
+    found = [field.name for field in header.fields if field.num_values == 1]
+    if name not in found:
+        raise ValueError(f"it has {' '.join(found) or 'no fields'}, wanted {name}")
+    return [field.name for field in header.fields].index(name)
 
 
 def _parsed(file: BinaryIO) -> PcdHeader:
@@ -127,6 +134,9 @@ def _parsed(file: BinaryIO) -> PcdHeader:
 
 def _fields(entries: dict[str, list[str]]) -> tuple[PcdField, ...]:
     names = entries.get("FIELDS", [])
+    for key in _USUAL:
+        if len(entries.get(key, names)) != len(names):
+            raise ValueError(f"{key} has {len(entries[key])} words, wanted {len(names)} as FIELDS")
     sizes, types, counts = (entries.get(key, [usual] * len(names)) for key, usual in _USUAL.items())
     kinds = [kind + size for kind, size in zip(types, sizes, strict=True)]
     if unknown := set(kinds) - set(_TYPES):
@@ -161,9 +171,10 @@ def _from_text(file: BinaryIO, header: PcdHeader, places: list[int], size: int) 
 def _of_text(field: PcdField, numbers: NDArray[np.float64]) -> NDArray[Any]:
     """Numbers as their field's type; colours that were written as whole numbers, as those.
 
-    A packed colour as a float is below 1e-37 or, with an alpha, above 1e37, so that neither is taken for the other.
+    The bits of a colour as a float are below 1e-37 or, with an alpha of 255, below -1e37: none is taken for the other.
     """
-    whole = field.name in _COLUMNS and bool(((numbers >= 1) & (numbers < 2**32)).any())
+    is_packed = field.name in _COLOURS and field.dtype.kind == "f"
+    whole = is_packed and bool(((numbers >= 1) & (numbers < 2**32)).any())
     with np.errstate(invalid="ignore", over="ignore"):
         return numbers.astype("<u4" if whole else field.dtype)
 
