@@ -1,9 +1,13 @@
 """PCD files, the Point Cloud Library's: points with named fields, as a grid where they are of an image.
 
 After the library's description of version 0.7 and its own code (`io/src/pcd_io.cpp`, commit 1fdb038 of 2026-08). Three
-kinds of DATA: numbers as text; records as they lie in memory; and LZF-compressed, all of one field before the
-next. What one would not guess: `_` names padding, which takes room in text and records and none in the compressed form;
-compressed files end in some 4,000 zeros; and `rgb` is declared F in text, too, where newer writers put a whole number.
+kinds of DATA: numbers as text; records as they lie in memory; and LZF-compressed, all of one field before the next.
+What one would not guess: `_` names padding, which takes room in text and records and none in the compressed form;
+compressed files end in some 4,000 zeros; SIZE, TYPE, COUNT and VIEWPOINT may be missing, and FIELDS be named COLUMNS.
+
+`rgb` has bits, whatever TYPE says: text has them as a whole number (TYPE U) today, and had them as a float before, in
+which opaque colours are "nan" and five digits lose the lowest byte. The description's own example has whole numbers
+below TYPE F. As a float64 opaque reds of 128 to 191 grow by 64, so that columns are viewed here, never converted.
 """
 
 import os
@@ -104,10 +108,10 @@ def read_pcd(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
 
 
 def _place(header: PcdHeader, name: str) -> int:
-    found = [field.name for field in header.fields if field.num_values == 1]
-    if name not in found:
-        raise ValueError(f"it has {' '.join(found) or 'no fields'}, wanted {name}")
-    return [field.name for field in header.fields].index(name)
+    single = {field.name: place for place, field in enumerate(header.fields) if field.num_values == 1}
+    if name not in single:
+        raise ValueError(f"it has {' '.join(single) or 'no fields'}, wanted {name}")
+    return single[name]
 
 
 def _parsed(file: BinaryIO) -> PcdHeader:
@@ -212,8 +216,8 @@ def _from_lzf(file: BinaryIO, header: PcdHeader, places: list[int], size: int) -
 def unpack_lzf(packed: bytes, size: int) -> bytes:
     """Unpack LZF by the filter of HDF5 that h5py brings.
 
-    The filter does not tell where it ended: bytes that nobody can know are packed behind the others and have to come
-    out as the last ones.
+    The filter does not tell where it ended, and answers memory as it was beyond: bytes that nobody can know are packed
+    behind the others and have to come out as the last ones.
 
     Args:
         packed: the compressed bytes.

@@ -1,20 +1,22 @@
 """Organised point clouds (.pcd) of the Point Cloud Library and ROS: every file an image with its depth.
 
 WIDTH×HEIGHT points with x, y, z in metres and packed colours, 0x00RRGGBB, as the library's grabbers and ROS write the
-clouds of a Kinect or RealSense. The library's description does not say in which axes points are; its tools take them
-in the camera's (x right, y down, z forward) and VIEWPOINT as the camera's pose (`tools/transform_from_viewpoint.cpp`,
-commit 1fdb038 of 2026-08), and so are 109 of the 110 organised clouds with colour that it publishes. The other one has
-been given that tool's half turn (x right, y up, z backward) and is turned back. Grabbers write one VIEWPOINT into all
-files, which tells no motion: it counts as a pose where positions differ.
+clouds of a Kinect or RealSense. The description does not say in which axes points are; the library's tools take them in
+the camera's (x right, y down, z forward) and VIEWPOINT as the camera's pose (`tools/transform_from_viewpoint.cpp`,
+commit 1fdb038 of 2026-08), and so are 109 of the 110 organised clouds with colour in PointCloudLibrary/data (commit
+5c26bdd of 2014-07). The other one has been given half a turn (x right, y up, z backward) that nothing in it tells, and
+is turned back. Grabbers write one VIEWPOINT into all files, half a turn in some, which tells no motion: it counts as a
+pose where positions differ.
 
-No camera is stored: it is the pinhole whose rays the points lie on, to 0.0001 pixels in the published clouds, each
-cloud's own (their centres differ by half a pixel). Where there is no depth colours are kept by some writers and are
-black in others' clouds.
+No camera is stored: it is the pinhole whose rays the points lie on, to 0.02 pixels in those clouds, and each cloud's
+own, since their centres differ by half a pixel. Where there is no depth most of them have their colours nevertheless;
+one has NaN, which becomes black.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +44,7 @@ class _Cloud(NamedTuple):
 
     rgb: NDArray[np.uint8]  # (H, W, 3)
     depth_m: NDArray[np.float32]  # (H, W), 0 where there is none
-    camera: Pinhole | None  # None where there is no depth
+    camera: Pinhole | None  # None where there is no depth, or in one row or column only
 
 
 class PcdDataset(FrameDataset):
@@ -57,8 +59,8 @@ class PcdDataset(FrameDataset):
 
     def __init__(self, root: Path) -> None:
         """Read the headers; no point is read yet."""
-        paths = sorted(root.glob("*.pcd"), key=natural_order)
-        headers = {path.stem: read_pcd_header(path) for path in paths}
+        paths = sorted(root.glob("[!.]*.pcd"), key=natural_order)
+        headers = {path.stem: read_pcd_header(path) for path in paths if path.is_file()}
         self._viewpoints = {name: header.viewpoint for name, header in headers.items()}
         self._last: tuple[str, _Cloud] | None = None
         lacks = {name: _lack(header) for name, header in headers.items()}
@@ -70,10 +72,12 @@ class PcdDataset(FrameDataset):
 
     def pose(self, index: int) -> Pose | None:
         """Where the camera was; see `FrameDataset.pose`."""
-        if len({viewpoint[:3] for viewpoint in self._viewpoints.values()}) == 1:
+        viewpoint = self._viewpoints[self._frames[index].id]
+        position_m, (w, *xyz) = viewpoint[:3], viewpoint[3:]
+        moves = len({each[:3] for each in self._viewpoints.values()}) > 1
+        if not (moves and any((w, *xyz)) and all(map(isfinite, viewpoint))):
             return None
-        x, y, z, *wxyz = self._viewpoints[self._frames[index].id]
-        return pose_of_quaternion([*wxyz[1:], wxyz[0]], [x, y, z]) if any(wxyz) else None
+        return pose_of_quaternion([*xyz, w], position_m)
 
     def picture_file(self, index: int) -> None:
         """None: pictures lie in the clouds."""
@@ -125,18 +129,21 @@ def _read_cloud(path: Path) -> _Cloud:
     packed = columns[colour].view("<u4")
     packed = np.where(packed == _NOT_A_NUMBER, 0, packed)
     rgb = np.stack([packed >> shift for shift in (16, 8, 0)], axis=-1).astype(np.uint8)
-    points = np.stack([columns[name] for name in "xyz"]).astype(np.float64)
+    with np.errstate(over="ignore"):
+        points = np.array([columns[name].astype(np.float32) for name in "xyz"], np.float64)
     known = np.isfinite(points).all(axis=0) & (points[2] != 0)
     if known.any() and np.median(points[2][known]) < 0:  # x right, y up, z backward
         points[1:] *= -1
     valid = known & (points[2] > 0)
     depth_m = np.where(valid, points[2], 0).astype(np.float32)
-    return _Cloud(rgb, depth_m, _pinhole(path, points, valid) if valid.any() else None)
+    return _Cloud(rgb, depth_m, _pinhole(path, points, valid))
 
 
-def _pinhole(path: Path, points: NDArray[np.float64], valid: NDArray[np.bool_]) -> Pinhole:
-    """The camera by least squares from where each point is in the picture."""
+def _pinhole(path: Path, points: NDArray[np.float64], valid: NDArray[np.bool_]) -> Pinhole | None:
+    """The camera by least squares from where each point is in the picture; None where too few tell it."""
     rows, columns = np.nonzero(valid)
+    if not rows.size or np.ptp(rows) == 0 or np.ptp(columns) == 0:
+        return None
     x, y, z = points[:, rows, columns]
     fx, cx, off_x_px = _line(x / z, columns)
     fy, cy, off_y_px = _line(y / z, rows)
