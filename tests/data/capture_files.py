@@ -252,3 +252,96 @@ def write_replica(root: Path) -> Path:
         {"camera": {"w": 16, "h": 12, "fx": 9, "fy": 9, "cx": 7.5, "cy": 5.5, "scale": 6553.5}},
     )
     return root
+
+
+PCD_FOCAL_PX = 20.0
+PCD_HEADER = """# .PCD v0.7 - Point Cloud Data file format
+VERSION 0.7
+FIELDS {fields}
+SIZE {sizes}
+TYPE {types}
+COUNT {counts}
+WIDTH {width}
+HEIGHT {height}
+VIEWPOINT {viewpoint}
+POINTS {points}
+DATA {data}
+"""
+PCD_FIELDS = {"x": "<f4", "y": "<f4", "z": "<f4", "_": "4u1", "rgb": "<f4"}
+
+
+def packed_colours(rgb: np.ndarray) -> np.ndarray:
+    """0x00RRGGBB."""
+    return (rgb.astype("<u4") << np.array([16, 8, 0], "<u4")).sum(-1, dtype="<u4")
+
+
+def cloud(depth_m: np.ndarray, rgb: np.ndarray) -> dict[str, np.ndarray]:
+    """Points of a camera of 20 pixels about (7.5, 5.5), NaN where there is no depth, and their packed colours."""
+    rows, columns = np.indices(depth_m.shape)
+    z = np.where(depth_m > 0, depth_m, np.nan).astype("<f4")
+    x, y = (((px - centre) * z / PCD_FOCAL_PX).astype("<f4") for px, centre in ((columns, 7.5), (rows, 5.5)))
+    return {"x": x, "y": y, "z": z, "_": np.full(depth_m.shape, 77), "rgb": packed_colours(rgb).view("<f4")}
+
+
+def lzf(content: bytes) -> bytes:
+    """As the Point Cloud Library packs them."""
+    import h5py
+
+    with h5py.File(BytesIO(), "w") as file:
+        shape = (len(content),)
+        values = file.create_dataset(
+            "v", shape, np.uint8, np.frombuffer(content, np.uint8), chunks=shape, compression="lzf"
+        )
+        file.flush()
+        skipped, packed = values.id.read_direct_chunk((0,))
+    assert not skipped
+    return bytes(packed)
+
+
+def pcd_header(fields: dict[str, str], size: tuple[int, int], data: str, viewpoint: str = "0 0 0 1 0 0 0") -> bytes:
+    """What stands before the points; `size` is height and width."""
+    kinds = [np.dtype(kind) for kind in fields.values()]
+    words = {
+        "fields": fields,
+        "sizes": (kind.base.itemsize for kind in kinds),
+        "types": (kind.base.kind.upper() for kind in kinds),
+        "counts": (int(np.prod(kind.shape)) for kind in kinds),
+    }
+    lines = {name: " ".join(map(str, each)) for name, each in words.items()}
+    height, width = size
+    return PCD_HEADER.format(
+        **lines, width=width, height=height, viewpoint=viewpoint, points=width * height, data=data
+    ).encode()
+
+
+def write_pcd(
+    path: Path, columns: dict[str, np.ndarray], data: str = "binary", viewpoint: str = "0 0 0 1 0 0 0"
+) -> Path:
+    """A cloud as the library writes it: padding `_` in records, none elsewhere; zeros behind compressed points."""
+    kept = {name: PCD_FIELDS[name] for name in columns if data == "binary" or name != "_"}
+    head = pcd_header(kept, columns["z"].shape, data, viewpoint)
+    table = np.zeros(columns["z"].shape, [(name, kind) for name, kind in kept.items()])
+    for name in kept:
+        table[name] = columns[name][..., None] if table[name].ndim > 2 else columns[name]
+    if data == "binary":
+        body = table.tobytes()
+    elif data == "ascii":
+        numbers = [table[name].view("<u4") if name == "rgb" else table[name] for name in kept]
+        body = "\n".join(
+            " ".join(f"{value:.8g}" if value.dtype.kind == "f" else f"{value}" for value in point)
+            for point in zip(*(each.ravel() for each in numbers), strict=True)
+        ).encode()
+    else:
+        whole = b"".join(table[name].tobytes() for name in kept)
+        packed = lzf(whole)
+        body = struct.pack("<II", len(packed), len(whole)) + packed + bytes(4000)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(head + body)
+    return path
+
+
+def write_pcds(root: Path, num: int = 2, data: str = "binary_compressed") -> Path:
+    """A folder of clouds."""
+    for number in range(num):
+        write_pcd(root / f"frame_{number}.pcd", cloud(metres(), colours(ROWS, COLUMNS, number)), data)
+    return root

@@ -45,6 +45,7 @@ MAKERS_FILES = {
     "replica": ["room0/traj.txt", "room0/results/frame000000.jpg", "room0/results/depth000000.png"],
     "rosbag": ["metadata.yaml", "room_0.db3"],
     "scannet": [f"scene0000_00/{name}" for name in ("color/0.jpg", "depth/0.png", "pose/0.txt")],
+    "pcd": ["frame_0.pcd", "frame_1.pcd"],
 }
 """Some of the files by which a person would know each kind."""
 

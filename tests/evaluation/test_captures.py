@@ -1,4 +1,4 @@
-"""Captures as data of evaluation and training: their depth has another size than its images."""
+"""Captures as data of evaluation and training: the depth of most has another size than its images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +18,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "stray": files.write_stray,
     "polycam": files.write_polycam,
     "nerfstudio": files.write_nerfstudio,
+    "pcd": files.write_pcds,
     "sens": lambda path: files.write_sens(path.with_suffix(".sens")),
 }
 COPIED = ("record3d", "polycam", "nerfstudio")

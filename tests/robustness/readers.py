@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from capture_files import write_pcds
 from PIL import Image
 
 from leadline.backends.onnx_file import WORDS, FileInfo, read_info
@@ -107,6 +108,9 @@ def build_readers(root: Path) -> dict[str, Reader]:
     readers["points.csv"] = Reader(points, partial(read_distances, points), True)
     readers["protocol"] = Reader(protocol, partial(get_protocol, str(protocol)), True)
     readers["recipe"] = Reader(recipe, partial(resolve_stages, str(recipe)), True)
+    for kind in ("ascii", "binary", "binary_compressed"):
+        cloud = write_pcds(root / kind, 1, kind) / "frame_0.pcd"
+        readers[f"pcd {kind}"] = Reader(cloud, lambda cloud=cloud: open_dataset(cloud.parent)[0])
     clip = _clip(root / "clip.mp4")
     readers["video"] = Reader(clip, partial(_play, clip))
     return readers

@@ -125,6 +125,7 @@ DATASETS: dict[str, Kind] = {
     ),
     "rosbag": Kind("a .bag file, or metadata.yaml of ROS 2", _is_rosbag, "rosbag:RosbagDataset", is_capture=True),
     "scannet": Kind("color, depth, pose, or a .sens file", _is_scannet, "scannet:open_scannet"),
+    "pcd": Kind("organised clouds, .pcd", _holds("[!.]*.pcd"), "pcd:PcdDataset", is_capture=True),
 }
 """Every kind of data set (docs/reference/data-sets.md), in the order in which a path is compared with them."""
 

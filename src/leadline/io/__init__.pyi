@@ -47,6 +47,9 @@ from .mesh import MAX_TRIANGLES as MAX_TRIANGLES
 from .mesh import write_mesh_glb as write_mesh_glb
 from .mesh import write_ply as write_ply
 from .mesh import write_points_glb as write_points_glb
+from .pcd import PcdHeader as PcdHeader
+from .pcd import read_pcd as read_pcd
+from .pcd import read_pcd_header as read_pcd_header
 from .pfm import read_pfm as read_pfm
 from .pfm import write_pfm as write_pfm
 from .png import encode_png as encode_png
