@@ -132,11 +132,15 @@ def test_the_camera_height_scales_the_image() -> None:
     assert "camera 0.40 m above the floor" in str(found.anchoring)
 
 
-@pytest.mark.parametrize(("height_m", "scale"), [(exp(-1.5), exp(-1.3636)), (exp(0.5), exp(0.3333)), (1.0, 1.0)])
-def test_a_doubtful_floor_scales_less(height_m: float, scale: float) -> None:
-    # An error of 0.1 is 0.2 for the floor, 0.04 squared. The logarithm -1.5 may be of a spread of 0.2 and 0.6, 0.4
-    # squared: it keeps 0.4 / 0.44. That of 0.5 may be of one of 0.2 and 0.2, 0.08 squared: it keeps 0.08 / 0.12.
-    found = CameraHeight(height_m).apply(floor_and_wall(0.1), PICTURE, (120, 160), Output.METRES)
+@pytest.mark.parametrize(
+    ("height_m", "expected_error", "scale"),
+    [(exp(-1.2), 0.1, exp(-0.9647)), (exp(0.4), 0.1, exp(0.1802)), (1.0, 0.1, 1.0), (exp(0.4), 0.3, exp(0.2610))],
+)
+def test_a_doubtful_floor_scales_less(height_m: float, expected_error: float, scale: float) -> None:
+    # An error of 0.1 is 0.2 for the floor, with 0.25 at the most 1 / (25 + 16) squared. The logarithm -1.2 may be of a
+    # spread of 0.1 and 0.3, 0.1 squared: it keeps 0.1 / 0.1244. That of 0.4 of 0.1 and 0.1, 0.02 / 0.0444. An error of
+    # 0.3 is 1 / (2.778 + 16) = 0.05325 for the floor and 0.09 and 0.01 for the scale: of 0.4 it keeps 0.1 / 0.15325.
+    found = CameraHeight(height_m).apply(floor_and_wall(expected_error), PICTURE, (120, 160), Output.METRES)
     assert isinstance(found.anchoring, FloorScale) and found.anchoring.scale == pytest.approx(scale, rel=0.01)
     assert found.anchoring.floor.camera_height_m == pytest.approx(scale, rel=0.01)
 

@@ -20,11 +20,12 @@ from leadline.prediction.known_distances import KnownDistance, names_pictures, r
 from leadline.prediction.measurement import require_inside
 from leadline.prediction.result import Prediction
 
-FLOOR_ERROR = 2.0
-"""Relative error of the height of a predicted floor, in expected errors of a pixel: it is off, and askew."""
-SCALE_SD, SCALE_SHARE = 0.2, 0.4
-"""Standard deviation of the logarithm of a prediction's true factor, before the floor is looked at; and at the least,
-as a share of what the floor says: a floor that is far off comes of a scale that is, not of an error of the floor."""
+FLOOR_ERROR, FLOOR_SD = 2.0, 0.25
+"""Relative error of the height of a predicted floor, which is off and askew: in expected errors of a pixel, and where
+those are large, since they are of the scale then, at the most."""
+SCALE_SHARE = 0.25
+"""Standard deviation of the logarithm of a prediction's true factor at the least, as a share of what the floor says: a
+floor that is far off comes of a scale that is. (All three by research/LOG.md, "The height of the camera".)"""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
@@ -216,9 +217,9 @@ class CameraHeight:
 def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction:
     """Scale a prediction towards where the camera is at a known height above its floor.
 
-    A predicted floor errs too, by `FLOOR_ERROR`. The logarithm of the factor is the best guess from what the floor says
-    and from `SCALE_SD`, how far predictions are off at all: what the floor says times the share of the variance that is
-    not the floor's own error. Without an expected error it counts whole.
+    A predicted floor errs too, by `FLOOR_ERROR` and `FLOOR_SD`. The logarithm of the factor is the best guess from what
+    the floor says and from how far off the prediction expects to be: what the floor says times the share of the variance
+    that is not the floor's own error. Without an expected error it counts whole.
 
     Args:
         prediction: in metres.
@@ -228,17 +229,24 @@ def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction
         LeadlineError: if no floor is found, or the camera is unknown.
     """
     floor = find_floor(prediction.depth_m, prediction.valid, prediction.intrinsics)
-    exponent, doubt = log(camera_height_m / floor.camera_height_m), 0.0
-    if prediction.uncertainty_m is not None:
-        doubt = FLOOR_ERROR * float(np.median((prediction.uncertainty_m / prediction.depth_m)[prediction.valid]))
-    spread = hypot(SCALE_SD, SCALE_SHARE * exponent)
-    scale = exp(exponent * spread**2 / (spread**2 + doubt**2))
+    exponent = log(camera_height_m / floor.camera_height_m)
+    scale = exp(exponent * _share_of_floor(prediction, exponent))
     return replace(
         prediction,
         depth_m=prediction.depth_m * np.float32(scale),
         uncertainty_m=None if prediction.uncertainty_m is None else prediction.uncertainty_m * np.float32(scale),
         anchoring=FloorScale(scale, replace(floor, camera_height_m=floor.camera_height_m * scale)),
     )
+
+
+def _share_of_floor(prediction: Prediction, exponent: float) -> float:
+    """How much of the logarithm that the floor says counts, 0 to 1."""
+    if prediction.uncertainty_m is None:
+        return 1.0
+    error = float(np.median((prediction.uncertainty_m / prediction.depth_m)[prediction.valid]))
+    of_floor = 1 / hypot(1 / max(FLOOR_ERROR * error, 1e-9), 1 / FLOOR_SD)
+    of_scale = hypot(error, SCALE_SHARE * exponent)
+    return of_scale**2 / (of_scale**2 + of_floor**2)
 
 
 def read_anchor(
