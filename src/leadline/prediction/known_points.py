@@ -218,8 +218,8 @@ def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction
     """Scale a prediction towards where the camera is at a known height above its floor.
 
     A predicted floor errs too, by `FLOOR_ERROR` and `FLOOR_SD`. The logarithm of the factor is the best guess from what
-    the floor says and from how far off the prediction expects to be: what the floor says times the share of the variance
-    that is not the floor's own error. Without an expected error it counts whole.
+    the floor says and from how far off the prediction expects to be: what the floor says times the share of the
+    variance that is not the floor's own error. Without an expected error it counts whole.
 
     Args:
         prediction: in metres.
