@@ -191,16 +191,17 @@ def correction(
     levels = _levels(log_depth)
     nums = [max(2, round(_NODES * side / max(size))) for side in size]
     y, x = (np.linspace(0, (side - 1) / max(size), num) for side, num in zip(size, nums, strict=True))
-    smooth, rough = _on_grid(field, x, y, levels)
+    smooth, rough = (np.diff(part, axis=0, prepend=0).astype(np.float32) for part in _on_grid(field, x, y, levels))
     step = levels[1] - levels[0]
     height = (log_depth - np.float32(levels[0])) * np.float32(1 / step)
     freedom = np.ones(size, np.float32) if freedom is None else freedom
-    root, result = np.sqrt(freedom), np.zeros(size, np.float32)
-    for number in range(len(levels)):
-        share = np.maximum(1 - np.abs(height - np.float32(number)), 0)  # linear between the two levels around
-        result += share * (enlarged(smooth[number], size) + root * enlarged(rough[number], size))
-    lean = np.float32(LEAN) * (log_depth + freedom)
-    return lean + root * result + np.float32(field.factor_sd**2 * field.pull.sum())
+    root, both = np.sqrt(freedom), np.zeros(size, np.float32)
+    for number, layers in enumerate(zip(smooth, rough, strict=True)):  # what each level adds, linearly from that below
+        more, rougher = (enlarged(layer, size) for layer in layers)
+        both += np.clip(height - np.float32(number - 1), 0, 1) * (more + root * rougher)
+    factor = np.float32(field.factor_sd**2 * field.pull.sum())
+    result: NDArray[np.float32] = factor + np.float32(LEAN) * (log_depth + freedom) + root * both
+    return result
 
 
 def _levels(log_depth: NDArray[np.float32]) -> Floats:
@@ -210,7 +211,7 @@ def _levels(log_depth: NDArray[np.float32]) -> Floats:
     return np.linspace(low, max(high, low + 1e-3), num)
 
 
-def _on_grid(field: ScaleField, x: Floats, y: Floats, levels: Floats) -> list[NDArray[np.float32]]:
+def _on_grid(field: ScaleField, x: Floats, y: Floats, levels: Floats) -> list[Floats]:
     """Smooth and rough part of freedom 1 at nodes (levels, rows, columns): each is a product over the coordinates."""
     freedom = field.places[:, 3]
     apart = [np.abs(axis[:, None] - field.places[:, number]) for number, axis in enumerate((x, y, levels))]
@@ -219,7 +220,7 @@ def _on_grid(field: ScaleField, x: Floats, y: Floats, levels: Floats) -> list[ND
     parts = []
     for (across, down, deep), variance in ((smooth, SMOOTH_SD**2 * np.sqrt(freedom)), (rough, ROUGH_SD**2 * freedom)):
         weighted = down[None] * (deep * (variance * field.pull))[:, None]  # (levels, rows, N)
-        parts.append((weighted @ across.T).astype(np.float32))
+        parts.append(weighted @ across.T)
     return parts
 
 
