@@ -199,9 +199,9 @@ def correction(
     for number, layers in enumerate(zip(smooth, rough, strict=True)):  # what each level adds, linearly from that below
         more, rougher = (enlarged(layer, size) for layer in layers)
         both += np.clip(height - np.float32(number - 1), 0, 1) * (more + root * rougher)
-    factor = np.float32(field.factor_sd**2 * field.pull.sum())
-    result: NDArray[np.float32] = factor + np.float32(LEAN) * (log_depth + freedom) + root * both
-    return result
+    both *= root
+    both += np.float32(LEAN) * (log_depth + freedom) + np.float32(field.factor_sd**2 * field.pull.sum())
+    return both
 
 
 def _levels(log_depth: NDArray[np.float32]) -> Floats:
