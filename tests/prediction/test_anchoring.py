@@ -97,12 +97,13 @@ def test_points_where_nothing_is_predicted_are_refused() -> None:
 
 
 def test_the_field_is_larger_where_a_larger_error_is_expected() -> None:
-    sides = np.broadcast_to(np.where(np.arange(SIZE[1]) < 32, 0.05, 0.45), SIZE)
+    sides = np.broadcast_to(np.where(np.arange(SIZE[1]) < 32, 0.1, 0.4), SIZE)
     prediction = predicted(np.full(SIZE, 2.0))
     prediction = replace(prediction, uncertainty_m=(2 * sides).astype(np.float32))
-    xy = np.array([[12.0, 24], [52, 24], [12, 10], [52, 10]])
-    points = KnownPoints(xy, 2 * np.exp([-0.3, 0.3, -0.3, 0.3]), np.zeros(4, bool))
-    found = np.log(anchor_to_points(prediction, points, SIZE).depth_m / 2)
+    lean = np.where(np.arange(SIZE[1]) < 32, -0.008, -0.032)  # -.02 times the freedom: .1 / .25 and .4 / .25
+    residuals = lean[[12, 52]] + [-0.3, 0.3]
+    points = KnownPoints(np.array([[12.0, 24], [52, 24]]), 2 * np.exp(residuals), np.zeros(2, bool))
+    found = np.log(anchor_to_points(prediction, points, SIZE).depth_m / 2) - lean
     assert -0.3 < found[24, 12] < 0 < found[24, 52] < 0.3 and found[24, 52] > 0.003 - found[24, 12]
 
 

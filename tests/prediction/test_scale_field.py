@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from leadline.prediction.scale_field import Pooled, _extent, correction, enlarged, fit_field, places_of, pool, spread_at
+from leadline.prediction.scale_field import (
+    Pooled,
+    _extent,
+    correction,
+    covariance,
+    enlarged,
+    expected,
+    fit_field,
+    places_of,
+    pool,
+    spread_at,
+)
 
 SIZE = (60, 80)
 
@@ -82,8 +93,9 @@ def test_nodes_reach_from_edge_to_edge() -> None:
 def test_the_field_goes_farther_where_it_is_freer() -> None:
     rows, columns = np.array([30, 30]), np.array([20, 60])
     places = places_of(columns, rows, np.zeros(2), SIZE, np.array([0.5, 2.0]))
-    field = fit_field(Pooled(places, np.array([-0.2, 0.2])))  # their median, 0, leaves nothing to the factor
-    tight, free = np.abs(field.at(places))
+    lean = expected(places)
+    field = fit_field(Pooled(places, lean + [-0.2, 0.2]))
+    tight, free = np.abs(field.at(places) - lean)
     assert tight < free < 0.2
     freedom = np.where(np.arange(SIZE[1]) < 40, 0.5, 2.0).astype(np.float32) * np.ones(SIZE, np.float32)
     found = correction(field, np.zeros(SIZE, np.float32), freedom)
@@ -102,5 +114,27 @@ def test_the_field_goes_as_far_as_what_is_left_out_bears_out() -> None:
 
 def test_points_that_contradict_each_other_give_next_to_no_field() -> None:
     places = places_of(np.array([10, 12, 60, 62]), np.array([10, 12, 40, 42]), np.zeros(4), SIZE)
-    contradicting, agreeing = (fit_field(Pooled(places, 0.1 * np.array(it))) for it in ([1, -1, 1, -1], [1, 1, 1, 1]))
-    assert np.abs(contradicting.at(places)).max() < 0.01 < 0.09 < agreeing.at(places).min()
+    lean = expected(places)
+    contradicting, agreeing = (
+        fit_field(Pooled(places, lean + 0.1 * np.array(it))) for it in ([1, -1, 1, -1], [1, 1, 1, 1])
+    )
+    assert np.abs(contradicting.at(places) - lean).max() < 0.01 < 0.09 < (agreeing.at(places) - lean).min()
+
+
+def test_what_is_far_or_unsure_is_expected_to_be_nearer_than_predicted() -> None:
+    log_depth = np.array([-0.5, 0, 0, 1])  # from the image's middle depth
+    places = places_of(np.arange(4.0), np.arange(4.0), log_depth, SIZE, np.array([0.5, 1, 2, 3]))
+    assert expected(places) == pytest.approx([0, -0.02, -0.04, -0.08])
+    known = Pooled(places, expected(places))  # as was expected: nothing is added
+    assert fit_field(known).at(places) == pytest.approx(expected(places), abs=1e-12)
+    assert fit_field(known).left_out == pytest.approx(expected(places), abs=1e-12)
+
+
+def test_the_smooth_part_grows_with_the_root_of_the_freedom_and_the_rough_part_with_all_of_it() -> None:
+    here, far = (places_of(np.array([x]), np.zeros(1), np.zeros(1), SIZE, 4.0) for x in (0.0, 80 * 0.29))
+    at_once = 0.15**2 + 4 * 0.18**2 + 16 * 0.115**2
+    assert covariance(here, here, 0.15)[0, 0] == pytest.approx(at_once)
+    apart = np.sqrt(3) * 0.29 / 0.07  # one reach of the smooth part is 4.14 of the rough one
+    smooth, rough = np.exp(-0.5), (1 + apart) * np.exp(-apart)
+    together = 0.15**2 + 4 * 0.18**2 * smooth + 16 * 0.115**2 * rough
+    assert covariance(here, far, 0.15)[0, 0] == pytest.approx(together)

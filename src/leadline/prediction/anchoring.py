@@ -36,11 +36,10 @@ WORTH_IT, EXACT = 0.95, 1e-4
 FEW, DOUBT = 5, 2.5
 """The error at few points left out is itself uncertain, and larger than with all of them, and a field goes no farther
 than they bear out: of metres it may have a share larger by DOUBT over their number, FEW at the least."""
-FREEDOM_POWER = 0.75
-"""The field's spread grows with the expected error, to this power."""
 TRUSTED, FAR_OFF = 0.5, 0.25
 """Points of less trust and a larger relative error are taken to be wrong; at smaller errors the field is."""
 _FOLDS = 10
+_MIDDLE_STEP = 64  # of so many pixels one tells the middle depth
 _SPREAD_NODES = 16  # along the longer side, at which the field's spread is worked out
 
 
@@ -94,9 +93,11 @@ def anchor_to_points(
         prediction = _by_line(values, spots, output)
     depth_m = prediction.depth_m
     spots = spots.kept(depth_m[spots.rows, spots.columns] > 0)  # NaN is not
-    log_depth = np.log(np.where(prediction.valid & (depth_m > 0), depth_m, 1)).astype(np.float32)
+    usable = prediction.valid & (depth_m > 0)
+    middle_m = float(np.median(depth_m[usable][::_MIDDLE_STEP])) if usable.any() else 1.0
+    log_depth = np.log(np.where(usable, depth_m / np.float32(middle_m), 1)).astype(np.float32)
     freedom = _freedom(prediction)
-    points = _as_points(log_depth, freedom, spots)
+    points = _as_points(log_depth, freedom, spots, middle_m)
     field = fit_field(points)
     told = _told_from_metres(points, field) if output is Output.METRES else _told_from_values(values, spots, output)
     anchoring = _choose(told, points, field, Correction.FACTOR if output is Output.METRES else Correction.LINE)
@@ -131,20 +132,20 @@ def _by_line(prediction: Prediction, spots: _Spots, output: Output) -> Predictio
 
 
 def _freedom(prediction: Prediction) -> NDArray[np.float32]:
-    """How far the field may go at each pixel: a power of the expected error as a multiple of the image's mean."""
+    """How far the field may go at each pixel: the expected error as a multiple of the image's mean."""
     freedom = np.ones(prediction.valid.shape, np.float32)
     if prediction.uncertainty_m is None:
         return freedom
     usable = prediction.valid & (prediction.depth_m > 0) & (prediction.uncertainty_m > 0)
     relative = prediction.uncertainty_m[usable] / prediction.depth_m[usable]
-    freedom[usable] = (relative / relative.mean()) ** FREEDOM_POWER if relative.size else 1
+    freedom[usable] = relative / relative.mean() if relative.size else 1
     return freedom
 
 
-def _as_points(log_depth: NDArray[np.float32], freedom: NDArray[np.float32], spots: _Spots) -> Pooled:
+def _as_points(log_depth: NDArray[np.float32], freedom: NDArray[np.float32], spots: _Spots, middle_m: float) -> Pooled:
     predicted = log_depth[spots.rows, spots.columns].astype(np.float64)
     places = places_of(spots.columns, spots.rows, predicted, log_depth.shape, freedom[spots.rows, spots.columns])
-    return pool(places, np.log(spots.metres) - predicted)
+    return pool(places, np.log(spots.metres / middle_m) - predicted)
 
 
 def _told_from_metres(points: Pooled, field: ScaleField) -> dict[Correction, Floats]:
@@ -170,7 +171,8 @@ def _told_from_values(prediction: Prediction, spots: _Spots, output: Output) -> 
         out = np.arange(num) % _FOLDS == fold
         scale, shift = fit_line([Measured(values[~out], spots.metres[~out])], output)
         log_depth = np.log(to_metres((scale * values + shift).astype(np.float32), output)).astype(np.float64)
-        places = places_of(spots.columns, spots.rows, log_depth, prediction.valid.shape)
+        from_middle = log_depth - np.nanmedian(log_depth)
+        places = places_of(spots.columns, spots.rows, from_middle, prediction.valid.shape)
         residuals = np.log(spots.metres) - log_depth
         kept = ~out & np.isfinite(residuals)
         field = fit_field(Pooled(places[kept], residuals[kept]))
