@@ -56,7 +56,10 @@ def test_a_code_that_files_may_have_and_none_has_is_a_note() -> None:
 @pytest.mark.parametrize(
     ("farthest", "shown"),
     [
-        (10000, "10000 in dataset.toml leaves out nothing and looks like millimetres: give metres (depth_max_m = 10), or none"),
+        (
+            10000,
+            "10000 in dataset.toml leaves out nothing and looks like millimetres: give metres (depth_max_m = 10)",
+        ),
         (0.01, "0.01 in dataset.toml leaves no depth, the nearest is 0.5 m: give the farthest that counts"),
     ],
 )

@@ -165,7 +165,7 @@ def check_folder(root: Path) -> DataCheck:
         num_scenes=len({row.get("scene") for row in rows} - {None, ""}),
         splits=Counter(row["official_split"] for row in rows if row.get("official_split")),
         problems=tuple(problems),
-        notes=(*([note] if note else []), *notes, *more_notes),
+        notes=(*([note] if note else []), *notes, *more_notes, *cameras.notes),
     )
 
 
