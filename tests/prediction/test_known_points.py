@@ -157,3 +157,16 @@ def test_points_in_another_unit_are_doubted_aloud(unit: float, doubted: bool, tm
     listed = ListedPoints.read(tmp_path / "points.csv", [tmp_path / "a.png"])
     told = str(listed.apply(prediction, tmp_path / "a.png", (120, 160), Output.METRES).anchoring)
     assert ("check that all is in metres" in told) is doubted, told
+
+
+def test_the_end_of_16_bits_is_no_known_distance(tmp_path: Path) -> None:
+    values = np.zeros((24, 32), np.uint16)
+    values[::4, ::4] = 2000
+    values[0, 0] = 65535
+    PilImage.fromarray(values).save(tmp_path / "a.png")
+    known = MappedPoints(tmp_path / "a.png")
+    assert known.points(tmp_path / "a.jpg", (24, 32)).metres.max() == pytest.approx(65.535)
+    values[values == 0] = 65535
+    PilImage.fromarray(values).save(tmp_path / "a.png")
+    with pytest.raises(LeadlineError, match=r"a\.png holds 65535 at 721 pixels, .*: write 0 where nothing is known"):
+        known.points(tmp_path / "a.jpg", (24, 32))

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from leadline.geometry import Floor
 
-MAX_FACTOR = 4.0
+MAX_FACTOR = 3.0
 """No model of metres errs by more than this factor, or less than one over it: another unit is likelier."""
 
 

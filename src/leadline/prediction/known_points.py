@@ -25,6 +25,9 @@ FLOOR_ERROR = 2.0
 SCALE_SD, SCALE_SHARE = 0.2, 0.4
 """Standard deviation of the logarithm of a prediction's true factor, before the floor is looked at; and at the least,
 as a share of what the floor says: a floor that is far off comes of a scale that is, not of an error of the floor."""
+MAX_OF_16_BITS = 65535
+MAX_FULL_SHARE = 0.01
+"""Share of a sparse map's pixels that may be at the end of their range: more of them mean that nothing is known."""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
@@ -133,6 +136,12 @@ class MappedPoints(AnyKnown):
         if values.ndim != 2:
             raise LeadlineError(f"{file} is no depth map: wanted one channel, got shape {values.shape}")
         scale = 0.001 if values.dtype.kind in "ui" else 1.0
+        num_full = int((values == MAX_OF_16_BITS).sum()) if values.dtype == np.uint16 else 0
+        if num_full > MAX_FULL_SHARE * values.size:
+            raise LeadlineError(
+                f"{file} holds {MAX_OF_16_BITS} at {num_full} pixels, the largest number of 16 bits, which would be "
+                f"known distances of 65.5 m: write 0 where nothing is known"
+            )
         usable = np.isfinite(values) & (values > 0) & (True if valid is None else valid)
         (height, width), (rows, columns) = full_size, values.shape
         if abs(height * columns / width - rows) > max(1.0, rows / height):
