@@ -535,3 +535,11 @@ def test_a_file_is_opened_once(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", lambda *args, **more: opened.append(args) or real(*args, **more))
     read_image(tmp_path / "a.jpg", before_pixels=lambda pixels: None)
     assert len(opened) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    for look in (read_image, image_module.upright_size, image_module.decode_image, image_module.require_decodable):
+        with pytest.raises(LeadlineError, match=r"a\.png is a pipe or a device, wanted a picture"):
+            look(tmp_path / "a.png")

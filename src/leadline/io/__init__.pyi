@@ -74,4 +74,5 @@ from .video import ClipReader as ClipReader
 from .video import Shot as Shot
 from .video import pyav as pyav
 from .video_frames import FrameFinder as FrameFinder
+from .wholeness import is_current as is_current
 from .wholeness import is_whole as is_whole

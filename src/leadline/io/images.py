@@ -90,7 +90,9 @@ def _require_file(path: Path) -> None:
         raise LeadlineError(f"{path} does not exist: check the path")
     if not os.access(path, os.R_OK):
         raise LeadlineError(f"{path} may not be read: no permission; change it with chmod or copy the file")
-    if path.is_file() and path.stat().st_size == 0:
+    if not os.path.isfile(path):  # to open a pipe is to wait until somebody writes into it
+        raise LeadlineError(f"{path} is a pipe or a device, wanted a picture: copy what it gives into a file")
+    if path.stat().st_size == 0:
         raise LeadlineError(f"{path} is empty (0 bytes): copy or download it again")
 
 
