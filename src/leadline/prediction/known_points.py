@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError
 from leadline.geometry import Output, find_floor
 from leadline.io import ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
-from leadline.prediction.anchored import Anchoring, FloorScale
+from leadline.prediction.anchored import CHECK_METRES, Anchoring, FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
 from leadline.prediction.known_distances import KnownDistance, names_pictures, read_distances
 from leadline.prediction.measurement import require_inside
@@ -36,8 +36,8 @@ class AnyKnown(ABC):
     """What brings predictions to known points, whatever the model's values mean."""
 
     any_output = True
-    metric = True
-    """Whether the points are in metres, not in a unit of their own."""
+    remedy = CHECK_METRES
+    """What to do if the points are far from the metres of the model."""
 
     def camera(self, path: Path) -> GivenCamera | None:
         """The camera of an image, where the points come with one."""
@@ -58,11 +58,11 @@ class AnyKnown(ABC):
     def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
         """Bring a prediction to its points; see `anchor_to_points`."""
         found = anchor_to_points(prediction, self.points(path, full_size), full_size, output)
-        if not (self.metric and output is Output.METRES and isinstance(found.anchoring, Anchoring)):
+        if output is not Output.METRES or not isinstance(found.anchoring, Anchoring):
             return found
         seen = found.valid & prediction.valid & (prediction.depth_m > 0)
         factor = float(np.median(found.depth_m[seen] / prediction.depth_m[seen])) if seen.any() else 1.0
-        return replace(found, anchoring=replace(found.anchoring, factor=factor))
+        return replace(found, anchoring=replace(found.anchoring, factor=factor, remedy=self.remedy))
 
 
 @dataclass(frozen=True)
@@ -168,11 +168,11 @@ class MappedPoints(AnyKnown):
 
 @dataclass(frozen=True)
 class ColmapPoints(AnyKnown):
-    """Points that a COLMAP reconstruction sees in its images, in its unit, with its cameras."""
+    """Points that a COLMAP reconstruction sees in its images, with its cameras; its unit is taken for metres."""
 
     folder: Path
     views: dict[str, ColmapView]
-    metric = False
+    remedy = "scale the reconstruction to metres first (colmap model_aligner)"
 
     @classmethod
     def read(cls, folder: Path) -> "ColmapPoints":
