@@ -1,4 +1,4 @@
-"""The exceptions that are leadline's own: a mistake that the user can mend, and a training that was interrupted."""
+"""The exceptions that are leadline's own, a mistake that the user can mend and a stopped training; words they share."""
 
 import difflib
 from collections.abc import Iterable
@@ -56,6 +56,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], above: str = "") ->
     listed = ", ".join(above + choice for choice in choices[:20]) + (" …" if len(choices) > 20 else "")
     remedy = f"did you mean {above + near[0]!r}?" if near else f"choose from {listed}"
     return LeadlineError(f"unknown {kind} {shown(above + name)}: {remedy}")
+
+
+def counted(number: int, what: str) -> str:
+    """Such as "1 image" and "2 images"."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def shown(value: object) -> str:

@@ -99,3 +99,40 @@ def test_evaluations_of_one_model_are_told_apart_by_their_folders(
     assert main(["compare", str(tmp_path / "before"), str(tmp_path / "after"), *scored]) == 0
     words = " ".join(capsys.readouterr().out.split())
     assert words.startswith(f"{tmp_path / 'after'} (second) against {tmp_path / 'before'} (first): 8 pictures")
+
+
+def test_a_broken_image_is_left_out_of_every_model_that_is_compared(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(rooms, tmp_path / "rooms")
+    other = shutil.copytree(tiny_checkpoint, tmp_path / "other")
+    scored = ["--split", "all", "--protocol", "metric", "--data"]
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    assert main(["evaluate", str(tiny_checkpoint), *scored, str(rooms), "--out", str(whole)]) == 0
+    (broken / "rgb" / "00031.png").write_text("no picture")
+    assert main(["evaluate", str(tiny_checkpoint), *scored, str(broken), "--out", str(rest)]) == 2
+    capsys.readouterr()
+    for pair in [(whole, other), (whole, rest), (rest, whole), (tiny_checkpoint, other)]:
+        assert main(["compare", *map(str, pair), *scored, str(broken), "--out", str(tmp_path / "compared")]) == 2
+        told = capsys.readouterr()
+        (line,) = (line for line in told.err.splitlines() if line.startswith("leadline: "))
+        assert "00031.png is no picture" in line
+        assert "31 pictures of rooms all" in told.out and "1 left out of both, broken: 00031." in told.out
+    words = [str(tiny_checkpoint), *scored, str(broken), "--out"]
+    assert main(["report", *words, str(tmp_path / "page.html")]) == 2
+    assert "31; 1 broken ones left out" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert main(["figure", *words, str(tmp_path / "sheets")]) == 2
+    assert capsys.readouterr().err.count("00031.png is no picture") == 2
+
+
+def test_a_report_has_the_same_images_of_every_model(
+    rooms: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = tmp_path / "answers"
+    assert main(["predict", *map(str, sorted((rooms / "rgb").glob("*.png"))), "--model", str(tiny_checkpoint),
+                 "--format", "npz", "--out", str(answers)]) == 0  # fmt: skip
+    next(answers.glob("00031*")).unlink()
+    words = ["--data", str(rooms), "--split", "all", "--protocol", "metric", "--out", str(tmp_path / "page.html")]
+    assert main(["report", str(tiny_checkpoint), f"files:{answers}", *words]) == 2
+    assert "holds no prediction of" in capsys.readouterr().err
+    assert "31; 1 broken ones left out" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -327,3 +327,44 @@ def test_a_disparity_of_0_has_a_depth_only_where_a_shift_is_forgiven(
         report = evaluate(f"files:{tmp_path}", data=rooms, split=str(tmp_path / "only.txt"), protocol=rules)
         shares[Path(rules).stem] = report.hole_share
     assert shares == {"median": num_farthest / (72 * 96), "aligned": 0}
+
+
+@pytest.mark.parametrize(
+    ("per_metre", "said"), [(256, "256 per metre, as KITTI's? Say scale = 0.00390625"), (5000, "TUM's"), (1000, "")]
+)
+def test_whole_numbers_of_a_known_unit_are_told(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture, per_metre: int, said: str
+) -> None:
+    values = (first.depth_m[0] * per_metre).numpy().astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / f"{first.id}.png")
+    estimate(tmp_path, dataset)
+    assert [said in message for message in caplog.messages] == [True] * bool(said)
+    caplog.clear()
+    (tmp_path / "predictions.toml").write_text(f"scale = {1 / per_metre}")
+    estimate(tmp_path, dataset)
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(("code", "dtype"), [(65535, np.uint16), (65504, np.float16), (1e10, np.float32)])
+def test_values_that_may_mean_nothing_are_told(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture, code: float, dtype: type
+) -> None:
+    values = (first.depth_m[0].numpy() * (1000 if dtype is np.uint16 else 1)).astype(dtype)
+    values[:, : values.shape[1] // 4] = code
+    np.save(tmp_path / f"{first.id}.npy", values)
+    estimate(tmp_path, dataset)
+    (message,) = caplog.messages
+    assert f"25.0% of the values of {first.id} are {code:.10g}, " in message and "write 0 or NaN" in message
+
+
+def test_one_of_two_files_of_a_picture_is_scored_and_told(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for ending in (".npz", "_depth.png"):  # as `leadline predict` leaves them
+        {**WRITERS, **ENDINGS_OF_OURS}[ending](tmp_path / f"{first.id}{ending}", first.depth_m[0].numpy())
+    estimate(tmp_path, dataset)
+    assert caplog.messages == []
+    WRITERS[".tiff"](tmp_path / f"{first.id}.tiff", first.depth_m[0].numpy())
+    estimate(tmp_path, dataset)
+    (message,) = caplog.messages
+    assert f"{first.id}.npz is scored, {first.id}.tiff beside it not" in message

@@ -103,3 +103,18 @@ def test_openvino_counts_pixels_right_in_bfloat16(size: tuple[int, int]) -> None
     found = network({"picture": picture.numpy(), FOCAL: torch.tensor([focal_px]).numpy()})[0]
     expected = run(GREY, settings, picture, focal_px)
     torch.testing.assert_close(torch.from_numpy(found), expected, rtol=0.02, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("focal_px", "brightest", "has_metres"),
+    [(95.0, 1.0, True), (None, 1.1, True), (95.0, 255.0, False), (0.0, 1.0, False), (-95.0, 1.0, False)]
+    + [(float("inf"), 1.0, False)],
+)
+def test_an_impossible_focal_length_and_a_picture_up_to_255_have_no_metres(
+    focal_px: float | None, brightest: float, has_metres: bool
+) -> None:
+    picture = brightest * torch.linspace(0.5, 1, 3 * 60 * 80).reshape(1, 3, 60, 80)
+    answer = run(GREY, model(focal_px=95.0).settings, picture, focal_px)
+    assert bool(answer.isfinite().all()) is has_metres and bool(answer.isnan().all()) is not has_metres
+    answer = run(GREY, model().settings, picture, None)
+    assert bool(answer.isfinite().all()) is (brightest < 2)

@@ -120,3 +120,12 @@ def test_a_file_spelled_in_two_ways_comes_once(tmp_path: Path) -> None:
     (picture,) = touched(tmp_path, "a.jpg")
     (tmp_path / "x").mkdir()
     assert find_images([picture, tmp_path / "x" / ".." / "a.jpg", tmp_path]) == [picture]
+
+
+def test_a_folder_named_like_an_image_and_a_dead_link_are_items_of_their_own(tmp_path):
+    (tmp_path / "b.jpg").mkdir()
+    (tmp_path / "c.jpg").symlink_to("nowhere.jpg")
+    wanted = [*touched(tmp_path, "a.jpg"), tmp_path / "b.jpg", tmp_path / "c.jpg"]
+    assert find_images(wanted) == wanted  # as a shell's pattern names them; each is told when it is read
+    (inner,) = touched(tmp_path, "b.jpg/1.png")
+    assert find_images([tmp_path / "b.jpg"]) == [inner]

@@ -102,3 +102,22 @@ def test_panoramas_are_told_by_google_s_block():
         lens = lens_from_xmp(block)
         assert lens is not None and lens.model is LensModel.PANORAMA and str(lens).endswith(" panorama")
     assert lens_from_xmp(b"") is None and lens_from_xmp(b'GPano:ProjectionType="rectilinear"') is None
+
+
+@pytest.mark.parametrize(("size", "known"), [((4000, 1700), True), ((9000, 3000), False), ((1500, 7000), False)])
+def test_a_panorama_has_no_focal_length(size: tuple[int, int], known: bool):
+    shot = {"ExifImageWidth": size[0], "ExifImageHeight": size[1]}
+    for tags in ({}, shot):
+        assert (focal_px_from_exif(exif(FocalLengthIn35mmFilm=26, **tags), size) is not None) is known
+
+
+def test_a_strip_cut_out_of_a_picture_keeps_its_focal_length():
+    tags = {"ExifImageWidth": 4000, "ExifImageHeight": 3000}
+    block = exif(FocalLengthIn35mmFilm=26, **tags)
+    assert focal_px_from_exif(block, (4000, 1000)) == focal_px_from_exif(block, (4000, 3000))
+
+
+def test_the_phones_own_focal_length_is_no_35_mm_equivalent():
+    assert focal_px_from_exif(exif(FocalLengthIn35mmFilm=4, FocalLength=4.25), (4000, 3000)) is None
+    known = exif(FocalLengthIn35mmFilm=4, FocalLength=4.2, FocalPlaneXResolution=25400.0)
+    assert focal_px_from_exif(known, (4000, 3000)) == pytest.approx(4200.0)

@@ -287,15 +287,19 @@ def test_grey_that_may_be_of_14_bits_is_told_once(
     assert "a.png: its numbers end at 16383 of 65535: taken for a dark picture of 16 bits; if a camera of 14" in message
 
 
-@pytest.mark.parametrize(("highest", "told"), [(0, 0), (1, 1), (2, 0)])
-def test_bytes_of_0_and_1_are_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, highest: int, told: int
-) -> None:
-    monkeypatch.setattr(image_module, "_told_of_black", [])
-    path = saved(tmp_path / "a.png", np.array([[0, highest]], np.uint8))
-    for _ in range(2):
+def test_bytes_of_0_and_1_are_refused(tmp_path: Path) -> None:
+    for highest in (0, 2):  # the former is of a lens behind its cap
+        path = saved(tmp_path / "a.png", np.array([[0, highest]], np.uint8))
         assert read_image(path).rgb[0, :, 0].tolist() == [0, highest]
-    assert [f"{path} holds 0 and 1 alone of 255" in message for message in caplog.messages] == [True] * told
+    for picture in (np.array([[0, 1]], np.uint8), np.ones((4, 4, 3), np.uint8)):
+        with pytest.raises(LeadlineError, match=r"a\.png must be 8-bit .* 0 and 1 alone, which is black: multiply"):
+            read_image(saved(tmp_path / "a.png", picture))
+
+
+def test_shares_divided_twice_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tiff", np.full((4, 4), 255 / 255 / 255, np.float32))
+    with pytest.raises(LeadlineError, match=r"a\.tiff must be float .* up to 0\.0039, which is black"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("bits", [10, 12])
@@ -531,3 +535,11 @@ def test_a_file_is_opened_once(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", lambda *args, **more: opened.append(args) or real(*args, **more))
     read_image(tmp_path / "a.jpg", before_pixels=lambda pixels: None)
     assert len(opened) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    for look in (read_image, image_module.upright_size, image_module.decode_image, image_module.require_decodable):
+        with pytest.raises(LeadlineError, match=r"a\.png is a pipe or a device, wanted a picture"):
+            look(tmp_path / "a.png")

@@ -1,3 +1,4 @@
+import os
 import shutil
 import threading
 import time
@@ -115,6 +116,19 @@ def test_results_that_are_cut_short_are_not_skipped(photo: Path, tmp_path: Path,
         assert again() == 1, result
         assert result.read_bytes() == whole
         assert again() == 0
+
+
+def test_results_of_an_older_image_or_of_another_camera_are_not_skipped(
+    photo: Path, tmp_path: Path, tiny_model: DepthModel
+) -> None:
+    def num_predicted(**options: object) -> int:
+        jobs = predict_files([photo], tmp_path, tiny_model, formats=["npz"], skip_existing=True, **options)  # type: ignore[arg-type]
+        return len([result for result in jobs if not result.error])
+
+    assert [num_predicted(focal_px=focal_px) for focal_px in (300.0, 300.0, 310.0, 310.0)] == [1, 0, 1, 0]
+    assert num_predicted() == 0  # nothing is said of the camera
+    os.utime(photo, ns=(2**62, 2**62))
+    assert num_predicted() == 1
 
 
 def test_no_result_takes_anothers_place(tmp_path: Path) -> None:

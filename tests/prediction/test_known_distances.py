@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from leadline.errors import LeadlineError
-from leadline.prediction.known_distances import read_distances
+from leadline.prediction.known_distances import known_lengths, read_distances
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -69,3 +69,21 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "points.csv", tmp_path, tmp_path / "nowhere.csv"):
         with pytest.raises(LeadlineError, match="cannot be read as lines of x,y,metres"):
             read_distances(path)
+
+
+@pytest.mark.parametrize("text", ["0.15,0.2,1.2\n0.5,0.5,1.1\n", "0,0,1\n1,0.5,1\n", "0.1,0.2,0.5,0.2,1.2\n"])
+def test_shares_of_the_sides_are_no_pixels(tmp_path: Path, text: str) -> None:
+    with pytest.raises(LeadlineError, match="from 0 to 1, wanted pixels: they look like shares of the image's sides"):
+        read_distances(written(tmp_path, text), tmp_path / "a.png")
+
+
+def test_the_corner_of_an_image_is_in_pixels(tmp_path: Path) -> None:
+    points = [it.point for it in read_distances(written(tmp_path, "0,0,1\n1,1,1\n"), tmp_path / "a.png")]
+    assert points == [(0, 0), (1, 1)]
+    assert len(read_distances(written(tmp_path, "0.5,0.5,1\n40,2,1\n"), tmp_path / "a.png")) == 2
+
+
+def test_lengths_between_shares_are_refused() -> None:
+    with pytest.raises(LeadlineError, match="points from 0 to 1, wanted pixels"):
+        known_lengths(None, [((0.1, 0.2), (0.8, 0.2), 1.0)])
+    assert len(known_lengths(None, [((1.0, 0.0), (8.0, 0.0), 1.0)])) == 1

@@ -152,7 +152,7 @@ def test_a_height_in_centimetres_is_doubted_aloud() -> None:
     assert "model errs" not in told
 
 
-@pytest.mark.parametrize(("unit", "doubted"), [(1.0, False), (100.0, True), (1000.0, True)])
+@pytest.mark.parametrize(("unit", "doubted"), [(1.0, False), (3.28, True), (100.0, True), (1000.0, True)])
 def test_points_in_another_unit_are_doubted_aloud(unit: float, doubted: bool, tmp_path: Path) -> None:
     prediction = floor_and_wall(0.01)  # the wall is at 5 m
     PilImage.new("RGB", (160, 120)).save(tmp_path / "a.png")
@@ -161,3 +161,27 @@ def test_points_in_another_unit_are_doubted_aloud(unit: float, doubted: bool, tm
     listed = ListedPoints.read(tmp_path / "points.csv", [tmp_path / "a.png"])
     told = str(listed.apply(prediction, tmp_path / "a.png", (120, 160), Output.METRES).anchoring)
     assert ("check that all is in metres" in told) is doubted, told
+
+
+def test_the_end_of_16_bits_is_no_known_distance(tmp_path: Path) -> None:
+    values = np.zeros((24, 32), np.uint16)
+    values[::4, ::4] = 2000
+    values[0, 0] = 65535
+    PilImage.fromarray(values).save(tmp_path / "a.png")
+    known = MappedPoints(tmp_path / "a.png")
+    assert known.points(tmp_path / "a.jpg", (24, 32)).metres.max() == pytest.approx(65.535)
+    values[values == 0] = 65535
+    PilImage.fromarray(values).save(tmp_path / "a.png")
+    with pytest.raises(LeadlineError, match=r"a\.png holds 65535 at 721 pixels, .*: write 0 where nothing is known"):
+        known.points(tmp_path / "a.jpg", (24, 32))
+
+
+@pytest.mark.parametrize(("unit", "doubted"), [(1.0, False), (0.1, True)])
+def test_a_reconstruction_in_a_unit_of_its_own_is_doubted_aloud(unit: float, doubted: bool) -> None:
+    prediction = floor_and_wall(0.01)  # the wall is at 5 m
+    matrix = np.array([[100, 0, 79.5], [0, 100, 59.5], [0, 0, 1.0]])
+    xy = np.array([[x, y] for x in (10.0, 80.0, 150.0) for y in (5.0, 30.0, 50.0)])
+    view = ColmapView(CameraFile(matrix, (120, 160)), xy, np.full(len(xy), 6 * unit), np.eye(4))
+    known = ColmapPoints(Path("model"), {"a.jpg": view})
+    told = str(known.apply(prediction, PICTURE, (120, 160), Output.METRES).anchoring)
+    assert ("scale the reconstruction to metres first (colmap model_aligner)" in told) is doubted, told

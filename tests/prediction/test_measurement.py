@@ -118,3 +118,11 @@ def test_resized_points_keep_their_place() -> None:
 def test_one_point_or_two(points: list[tuple[float, float]], flat_model: DepthModel) -> None:
     with pytest.raises(LeadlineError, match=f"one point for its depth or two for their distance, got {len(points)}"):
         measure("nowhere.jpg", *points, model=flat_model)
+
+
+def test_shares_of_the_sides_are_no_points(flat_model: DepthModel) -> None:
+    image = np.full((48, 64, 3), 90, np.uint8)
+    for points in ([(0.5, 0.5)], [(0.0, 1.0), (0.25, 1.0)]):
+        with pytest.raises(LeadlineError, match="points from 0 to 1, wanted pixels: they look like shares"):
+            measure(image, *points, model=flat_model, focal_px=50)
+    assert measure(image, (1, 0), model=flat_model, focal_px=50).metres > 0

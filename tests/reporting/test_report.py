@@ -39,7 +39,7 @@ def test_a_mistake_writes_nothing(rooms: Path, tiny_checkpoint: Path, tmp_path: 
 def test_two_models_of_one_name_are_refused_before_either_is_scored(
     rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leadline.reporting.report.evaluate_protocols", lambda *_, **__: pytest.fail("scored"))
+    monkeypatch.setattr("leadline.reporting.report.evaluate_models", lambda *_, **__: pytest.fail("scored"))
     folders = [tmp_path / name / "answers" for name in ("mine", "yours")]
     for folder in folders:
         folder.mkdir(parents=True)
@@ -53,7 +53,7 @@ def test_two_models_of_one_name_are_refused_before_either_is_scored(
 def test_a_page_or_sheets_that_cannot_be_written_cost_no_evaluation(
     rooms: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leadline.reporting.report.evaluate_protocols", lambda *_, **__: pytest.fail("scored"))
+    monkeypatch.setattr("leadline.reporting.report.evaluate_models", lambda *_, **__: pytest.fail("scored"))
     monkeypatch.setattr("leadline.reporting.sheets.evaluate", lambda *_, **__: pytest.fail("scored"))
     with pytest.raises(LeadlineError, match="is a folder, wanted a file to write"):
         write_report([str(tiny_checkpoint)], rooms, "all", "report", tmp_path)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from leadline.cli.console import LIST, OUT, Names, counted, print_table, print_text
-from leadline.errors import LeadlineError
+from leadline.cli.console import LIST, OUT, Names, print_table, print_text
+from leadline.errors import LeadlineError, counted
 
 if TYPE_CHECKING:
     import torch

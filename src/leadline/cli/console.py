@@ -178,11 +178,6 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def counted(number: int, what: str) -> str:
-    """Such as "1 image" and "2 images"."""
-    return f"{number} {what}{'s' * (number != 1)}"
-
-
 def depths(near_m: float, median_m: float, far_m: float) -> str:
     """Near, median and far of an image, as its line has them."""
     return f"near {near_m:5.2f} m  median {median_m:5.2f} m  far {far_m:5.2f} m"

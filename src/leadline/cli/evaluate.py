@@ -1,6 +1,7 @@
 """The commands that score models: evaluate, compare, report, figure."""
 
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +12,13 @@ from leadline.cli.console import (
     EXIT_USAGE,
     OUT,
     Runtime,
-    counted,
     print_error,
     print_table,
     print_text,
     require_packages,
     run_by,
 )
+from leadline.errors import counted
 
 MAX_NAME = 14
 """Letters of a model's name that heads a column."""
@@ -82,9 +83,7 @@ def evaluate(
     if out is not None:
         save_report(report, out)
         print(f"metrics.json and per_image.csv written to {out}")
-    for error in report.unread.values():
-        print_error(error)
-    return EXIT_USAGE if report.unread else 0
+    return _told_of(report.unread.values())
 
 
 def compare(
@@ -96,6 +95,8 @@ def compare(
     out: Annotated[Path | None, OUT] = None,
 ) -> int:
     """Compare models with the first one, image by image, with 95 % confidence intervals.
+
+    An image that one of them cannot be scored on is told, and left out of all (exit code 2).
 
     Args:
         models: as for evaluate; or folders that evaluate --out has written.
@@ -118,6 +119,7 @@ def compare(
         split=split,
         protocol=protocol,
         processes=processes,
+        skip_unread=True,
         show_progress=sys.stderr.isatty(),
     )
     for comparison in comparisons:
@@ -135,7 +137,7 @@ def compare(
         write_csv(out / "compare.csv", comparisons)
         draw_comparisons(out / "compare.png", comparisons)
         print(f"compare.md, compare.csv and compare.png written to {out}")
-    return 0
+    return _told_of(dict.fromkeys(line for comparison in comparisons for line in comparison.unread.values()))
 
 
 def report(
@@ -164,8 +166,9 @@ def report(
     from leadline.reporting import write_report
 
     names = models or ("default",)
-    print(write_report(names, data, split, protocol, out, rows, processes, sys.stderr.isatty()))
-    return 0
+    unread: list[str] = []
+    print(write_report(names, data, split, protocol, out, rows, processes, sys.stderr.isatty(), unread.append))
+    return _told_of(unread)
 
 
 def figure(
@@ -193,9 +196,17 @@ def figure(
     require_packages("matplotlib")
     from leadline.reporting import draw_sheets
 
-    for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty()):
+    unread: list[str] = []
+    for path in draw_sheets(model, data, split, protocol, out, rows, sys.stderr.isatty(), unread.append):
         print(path)
-    return 0
+    return _told_of(unread)
+
+
+def _told_of(unread: Collection[str]) -> int:
+    """Print a line for each image that could not be scored; the exit code."""
+    for line in unread:
+        print_error(line)
+    return EXIT_USAGE if unread else 0
 
 
 def _metrics_rows(averagings: dict[str, dict[str, float]]) -> list[list[str]]:

@@ -74,7 +74,8 @@ def predict(
         camera_height: metres of the camera above the floor, which then fixes the scale of the image.
         tile: also predict large images tile by tile, for finer detail; several times slower.
         seconds: how long to record a camera or a stream, instead of until Ctrl-C.
-        skip_existing: resume an interrupted run: skip images and videos whose results all exist and are whole.
+        skip_existing: resume an interrupted run: skip images and videos whose results all exist, are whole and no
+            older than they.
         rerun: show image, depth, points and camera in the rerun viewer; --rerun FILE.rrd saves a recording instead.
     """
     from leadline.io import camera_from_options
@@ -196,10 +197,11 @@ def _predict_stream(source: str, out: Path, log: Any, **options: Any) -> int:
 
 
 def _predict_video(path: Path, stem: Path, skip_existing: bool, log: Any, **options: Any) -> int:
-    from leadline.io import is_whole
+    from leadline.io import is_current
     from leadline.prediction.video import clip_paths, predict_video
 
-    if skip_existing and all(is_whole(it) for it in clip_paths(stem, options["formats"], str(path)).values()):
+    results = clip_paths(stem, options["formats"], str(path)).values()
+    if skip_existing and all(is_current(it, path) for it in results):
         print(f"{path.name}: its results are already there")
         return 0
     clip = predict_video(path, stem, on_prediction=log and log.clip(path.name), **options)

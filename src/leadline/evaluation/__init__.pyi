@@ -10,6 +10,7 @@ from .comparison import compare as compare
 from .comparison import read_scores as read_scores
 from .evaluation import Evaluation as Evaluation
 from .evaluation import evaluate as evaluate
+from .evaluation import evaluate_models as evaluate_models
 from .evaluation import evaluate_protocols as evaluate_protocols
 from .evaluation import reports as reports
 from .metrics import METRICS as METRICS

@@ -6,7 +6,7 @@ means do not.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -48,6 +48,8 @@ class Scores:
     """Hash of the true depth; "" where unknown."""
     hole_share: float = 0.0
     """`Evaluation.hole_share`: of the pixels to be scored, those left out for want of a prediction."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """`Evaluation.unread`: by their ids, the pictures that could not be scored, and why."""
 
     def __post_init__(self) -> None:
         """Refuse lists of different lengths (ValueError) and an id that comes twice (LeadlineError)."""
@@ -70,6 +72,17 @@ class Scores:
             protocol_digest=report.protocol_digest,
             data_digest=report.data_digest,
             hole_share=report.hole_share,
+            unread=report.unread,
+        )
+
+    def without(self, ids: Collection[str]) -> "Scores":
+        """Leave pictures out."""
+        kept = [name not in ids for name in self.ids]
+        return replace(
+            self,
+            ids=list(compress(self.ids, kept)),
+            rows=list(compress(self.rows, kept)),
+            scenes=list(compress(self.scenes, kept)),
         )
 
     def with_scenes(self, dataset: DepthDataset) -> "Scores":
@@ -99,6 +112,7 @@ def read_scores(folder: Path) -> Scores:
         ids = [line["id"] for line in lines]
         rows = [{name: float(line[name]) for name in METRICS} for line in lines]
         num_images, words["hole_share"] = about["num_images"], float(about.get("hole_share", 0))
+        words["unread"] = {name: str(why) for name, why in about.get("unread", {}).items()}
     except (FileNotFoundError, NotADirectoryError) as error:
         wanted = "metrics.json and per_image.csv, as leadline evaluate --out writes them"
         raise LeadlineError(f"no evaluation at {folder}: wanted {wanted}") from error
@@ -173,6 +187,8 @@ class Comparison:
     """Hash of the true depth; "" where unknown."""
     hole_shares: tuple[float, float] = (0.0, 0.0)
     """`Scores.hole_share` of the first model, and of the other."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """By their ids, the pictures that one of the two could not be scored on, left out of both: why, in a line each."""
 
 
 @checked
@@ -182,6 +198,7 @@ def compare(
     split: str = "official/test",
     protocol: str = "nyu-eigen",
     processes: Count = 1,
+    skip_unread: bool = False,
     show_progress: bool = False,
 ) -> list[Comparison]:
     """Compare models with the first one, image by image, with 95 % intervals.
@@ -192,6 +209,8 @@ def compare(
         split: as `leadline.evaluate`.
         protocol: as `leadline.evaluate`.
         processes: how many share the images.
+        skip_unread: whether to go on past images that cannot be scored, which `Comparison.unread` names; else the
+            first one is an error.
         show_progress: draw a progress bar.
 
     Returns:
@@ -211,7 +230,13 @@ def compare(
         if (Path(model) / "metrics.json").is_file():
             return read_scores(Path(model))
         result = evaluate(
-            model, data=data, split=split, protocol=protocol, processes=processes, show_progress=show_progress
+            model,
+            data=data,
+            split=split,
+            protocol=protocol,
+            processes=processes,
+            skip_unread=skip_unread,
+            show_progress=show_progress,
         )
         return Scores.of_report(result)
 
@@ -245,6 +270,8 @@ def compare_scores(first: Scores, *others: Scores) -> list[Comparison]:
 
 def _compare_two(first: Scores, other: Scores) -> Comparison:
     _require_alike(first, other)
+    unread = {**first.unread, **other.unread}
+    first, other = first.without(unread), other.without(unread)
     places = {name: place for place, name in enumerate(other.ids)}
     order = [places[name] for name in first.ids]
     before, after = _matrix(first), _matrix(other)[order]
@@ -273,6 +300,7 @@ def _compare_two(first: Scores, other: Scores) -> Comparison:
         protocol_digest=first.protocol_digest or other.protocol_digest,
         data_digest=first.data_digest or other.data_digest,
         hole_shares=(first.hole_share, other.hole_share),
+        unread=unread,
     )
 
 
@@ -284,6 +312,8 @@ def _units(ids: list[str], scenes: list[str]) -> tuple[str, list[str]]:
 
 
 def _require_alike(first: Scores, other: Scores) -> None:
+    if set(first.unread) != set(other.unread):  # then the hashes are of the truth of different pictures
+        first, other = replace(first, data_digest=""), replace(other, data_digest="")
     for key, digest in {"data": "data_digest", "split": "data_digest", "protocol": "protocol_digest"}.items():
         # Names say little where hashes tell: the same pictures lie in folders of many names.
         if getattr(first, digest) and getattr(other, digest):
@@ -292,7 +322,7 @@ def _require_alike(first: Scores, other: Scores) -> None:
         if wanted != got:
             raise LeadlineError(f"{first.model} has the {key} {wanted!r}, {other.model} {got!r}; evaluate both alike")
     for one, two in ((first, other), (other, first)):
-        lacking = sorted(set(one.ids) - set(two.ids))
+        lacking = sorted(set(one.ids) - set(two.ids) - set(two.unread))
         if lacking:
             raise LeadlineError(
                 f"the scores of {two.model} lack {len(lacking)} of the {len(one.ids)} pictures of {one.model}, "

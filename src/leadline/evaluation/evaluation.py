@@ -100,7 +100,7 @@ class Evaluation:
             "split": self.split,
             "protocol": self.protocol,
             "num_images": len(self.ids),
-            **({"num_unread": len(self.unread)} if self.unread else {}),
+            **({"num_unread": len(self.unread), "unread": self.unread} if self.unread else {}),
             "per_image": self.per_image,
             "pooled": self.pooled,
             **known,
@@ -207,21 +207,77 @@ def evaluate_protocols(
     """
     rules = [get_protocol(name) for name in protocols]
     dataset = open_dataset(Path(data))
-    chosen = select(dataset, split, **trained_division(model, Path(data), dataset, split))
+    by, rows = _score(model, Path(data), dataset, split, rules, processes, cluster, details, skip_unread, show_progress)
+    return reports(by, Path(data), dataset, split, rules, rows)
+
+
+def evaluate_models(
+    models: Sequence[str | Path],
+    *,
+    data: str | Path,
+    split: str,
+    protocol: str,
+    processes: int = 1,
+    details: bool = False,
+    show_progress: bool = False,
+) -> list[Evaluation]:
+    """Score models on the same pictures: one that cannot be scored for one of them is left out of all.
+
+    Args:
+        models: each as `evaluate`.
+        data: as `evaluate`.
+        split: as `evaluate`.
+        protocol: as `evaluate`.
+        processes: as `evaluate`.
+        details: as `evaluate_protocols`.
+        show_progress: draw a progress bar for each.
+
+    Returns:
+        A report for each model, in their order, all with the same `unread`.
+
+    Raises:
+        LeadlineError: as `evaluate`.
+    """
+    rules = [get_protocol(protocol)]
+    dataset = open_dataset(Path(data))
+    scored = [
+        _score(model, Path(data), dataset, split, rules, processes, False, details, True, show_progress)
+        for model in models
+    ]
+    broken = {row.index: row for _, rows in scored for row in rows if isinstance(row, UnreadImage)}
+    return [
+        reports(by, Path(data), dataset, split, rules, [broken.get(row.index, row) for row in rows])[0]
+        for by, rows in scored
+    ]
+
+
+def _score(
+    model: str | Path,
+    data: Path,
+    dataset: DepthDataset,
+    split: str,
+    rules: Sequence[Protocol],
+    processes: int,
+    cluster: bool,
+    details: bool,
+    skip_unread: bool,
+    show_progress: bool,
+) -> tuple[ScoredBy, list[ImageResult]]:
+    """What a model is called and what ran it, and its score of each picture of a split, in any order."""
+    chosen = select(dataset, split, **trained_division(model, data, dataset, split))
     processes = min(processes, len(chosen))
     scorer = open_scorer(model, dataset) if processes == 1 and not cluster else None
     with tqdm(desc="evaluate", unit="picture", total=len(chosen), disable=not show_progress, leave=False) as bar:
         if cluster:
-            by, rows = score_on_cluster(str(model), Path(data), chosen, rules, details, skip_unread, bar.update)
-        elif scorer:
-            by, rows = ScoredBy(scorer.name, scorer.runtime), []
-            for row in score_images(scorer, dataset, chosen, rules, details, skip_unread):
-                rows.append(row)
-                bar.update()
-        else:
-            shared = (str(model), Path(data), chosen, rules, processes)
-            by, rows = score_in_processes(*shared, details, skip_unread, bar.update)
-    return reports(by, Path(data), dataset, split, rules, rows)
+            return score_on_cluster(str(model), data, chosen, rules, details, skip_unread, bar.update)
+        if scorer is None:
+            shared = (str(model), data, chosen, rules, processes)
+            return score_in_processes(*shared, details, skip_unread, bar.update)
+        rows: list[ImageResult] = []
+        for row in score_images(scorer, dataset, chosen, rules, details, skip_unread):
+            rows.append(row)
+            bar.update()
+        return ScoredBy(scorer.name, scorer.runtime), rows
 
 
 def reports(

@@ -16,7 +16,7 @@ from leadline.data import DepthDataset, same_view
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
-from leadline.io import DEPTH_READERS, as_record, read_stored_depth, read_toml
+from leadline.io import DEPTH_READERS, StoredDepth, as_record, read_stored_depth, read_toml
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,14 @@ INFO = "predictions.toml"
 MILLIMETRES = 0.001
 ANOTHER_UNIT = 8.0
 """Metres that are so many times the true ones, or so many times less, are taken to be in another unit."""
+PER_METRE = {256: "KITTI's", 5000: "TUM's", 512: "Taskonomy's"}
+"""Steps a metre of whole numbers, and whose they are: as millimetres they would be less than `ANOTHER_UNIT` off."""
+SAME_UNIT = 0.05
+"""How far, as a share, the median may be from the true one in a unit for that to be named."""
+FAR_CODES = {65535: "the largest number of 16 bits", 65504: "the largest number of 16-bit floats", 1e10: "Blender's"}
+"""Stored values by which files say that there is nothing; as depth they would outweigh all others."""
+MIN_CODE_SHARE = 0.01
+"""Share of a map's pixels from which on such a value is worth a word."""
 
 
 def is_folder_of_maps(model: str | Path) -> bool:
@@ -79,10 +87,10 @@ class FilesScorer:
         ids = dataset.ids
         namings = [dict(zip(ids, names, strict=True)) for names in (ids, getattr(dataset, "stems", ids))]
         # One for all: the id of a picture may be the name of another's file.
-        self._stem_of = max(namings, key=lambda naming: sum(self._find(stem) is not None for stem in naming.values()))
+        self._stem_of = max(namings, key=lambda naming: sum(bool(self._find(stem)) for stem in naming.values()))
         self._times = Counter(self._stem_of.values())
         self._ids = ids
-        self._unit_told = self._shape_told = False
+        self._told: set[str] = set()  # what one word is enough of
 
     def open_image(self, dataset: DepthDataset, index: int) -> ScoredImage:
         """Decode a stored map and its ground truth; the image itself is not opened. See `Scorer`.
@@ -90,26 +98,49 @@ class FilesScorer:
         Raises:
             LeadlineError: if there is no file of that image, or it is broken.
         """
-        truth = dataset.ground_truth(index)
-        estimate = self._read(self._ids[index], *truth.depth_m.shape[-2:])
-        if self.output is Output.METRES and not self._unit_told:
-            self._tell_unit(self._ids[index], estimate.values[0] / truth.depth_m, truth.valid)
+        truth, name = dataset.ground_truth(index), self._ids[index]
+        path = self._path(name)
+        stored = read_stored_depth(path)
+        estimate = self._estimate(path, stored, *truth.depth_m.shape[-2:])
+        if self.output is Output.METRES:
+            self._tell_codes(name, stored.known)
+            is_whole = stored.known.dtype.kind in "ui" and self.info.scale is None
+            self._tell_unit(name, estimate.values[0] / truth.depth_m, truth.valid, is_whole)
         return ScoredImage(truth, lambda flip: estimate)
 
-    def _tell_unit(self, name: str, ratio: Tensor, valid: Tensor) -> None:
-        times = ratio[valid & ratio.isfinite()].median().item()  # NaN where there is none
-        if times > ANOTHER_UNIT or times < 1 / ANOTHER_UNIT:
-            self._unit_told = True
-            logger.warning(
-                "%s: values of %s are %.3g times the true metres (median): in another unit, or no metres? Say scale or "
-                "output in %s",
-                *(self.folder, name, times, INFO),
-            )
+    def _tell(self, kind: str, said: str) -> None:
+        """Say a thing of the first map that it is true of."""
+        if kind not in self._told:
+            self._told.add(kind)
+            logger.warning(said)
 
-    def _read(self, name: str, height: int, width: int) -> ImageEstimate:
+    def _tell_unit(self, name: str, ratio: Tensor, valid: Tensor, is_whole: bool) -> None:
+        times = ratio[valid & ratio.isfinite()].median().item()  # NaN where there is none
+        steps = [each for each in PER_METRE if is_whole and abs(times * MILLIMETRES**-1 / each - 1) < SAME_UNIT]
+        said = f"{self.folder}: values of {name} are {times:.3g} times the true metres (median)"
+        if steps:
+            (per_metre,) = steps
+            unit = f"{per_metre} per metre, as {PER_METRE[per_metre]}"
+            self._tell("unit", f"{said}: are they {unit}? Say scale = {1 / per_metre:.6g} in {INFO}")
+        elif times > ANOTHER_UNIT or times < 1 / ANOTHER_UNIT:
+            self._tell("unit", f"{said}: in another unit, or no metres? Say scale or output in {INFO}")
+
+    def _tell_codes(self, name: str, stored: NDArray[Any]) -> None:
+        for code, whose in FAR_CODES.items():
+            share = float((stored.astype(np.float64) == code).mean())
+            if share >= MIN_CODE_SHARE:
+                said = f"{self.folder}: {share:.1%} of the values of {name} are {code:.10g}, {whose}"
+                self._tell("code", f"{said}, and scored as depth: if it means that there is none, write 0 or NaN")
+
+    def _path(self, name: str) -> Path:
+        """The file of a picture.
+
+        Raises:
+            LeadlineError: if there is none, or it is that of several.
+        """
         stem = self._stem_of[name]
-        path = self._find(stem)
-        if path is None:
+        found = self._find(stem)
+        if not found:
             raise LeadlineError(
                 f"{self.folder} holds no prediction of {name!r}: wanted {stem} with one of {', '.join(ENDINGS)}"
             )
@@ -117,7 +148,12 @@ class FilesScorer:
             raise LeadlineError(
                 f"{self.folder}: {self._times[stem]} pictures are named {stem}: name predictions by id, as {name!r}"
             )
-        stored = read_stored_depth(path)
+        others = [path.name for path in found[1:] if not path.name.endswith(_OF_PREDICT)]
+        if others:
+            self._tell("twice", f"{found[0]} is scored, {', '.join(others)} beside it not: keep one of each picture")
+        return found[0]
+
+    def _estimate(self, path: Path, stored: StoredDepth, height: int, width: int) -> ImageEstimate:
         self._look_at_shape(path, stored.known.shape, (height, width))
         depth, uncertainty = _at_size(self._without_holes(stored.known), height, width), stored.uncertainty_m
         spread = None if uncertainty is None else _at_size(uncertainty.astype(np.float32), height, width)
@@ -136,13 +172,9 @@ class FilesScorer:
             raise LeadlineError(f"{got}, wanted {shape}: turn it as the depth is")
         if 1 in size and 1 not in wanted:
             raise LeadlineError(f"{got}, wanted a map of about {shape}: write one value for each pixel")
-        if not self._shape_told and not same_view(size, wanted):
-            self._shape_told = True
-            logger.warning(
-                "%s, and its truth %s: taken for the whole image, squeezed, and stretched back; if it was cut or "
-                "padded, undo that",
-                *(got, shape),
-            )
+        if not same_view(size, wanted):
+            said = f"{got}, and its truth {shape}: taken for the whole image, squeezed, and stretched back"
+            self._tell("shape", f"{said}; if it was cut or padded, undo that")
 
     def _without_holes(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """Values in the unit that is scored, NaN where there is none, so that a resize mixes nothing with a hole."""
@@ -152,11 +184,14 @@ class FilesScorer:
         is_value = np.isfinite(values) & (values > 0 if self.output is Output.METRES else True)
         return np.where(is_value, values, np.float32(np.nan))
 
-    def _find(self, stem: str) -> Path | None:
+    def _find(self, stem: str) -> list[Path]:
+        """The files of that name, best first."""
         paths = (self.folder / f"{stem}{ending}" for ending in ENDINGS)
-        return next((path for path in paths if path.is_file()), None)
+        return [path for path in paths if path.is_file()]
 
 
+_OF_PREDICT = (".npz", ".exr", ".pfm", "_depth.png", ".geometric.bin")
+"""Endings of what `leadline predict` writes of one image, all of one content."""
 _OURS = (".npz", ".npy", ".exr", ".pfm", "_depth.png")
 ENDINGS = (*_OURS, *(ending for ending in DEPTH_READERS if ending not in _OURS))
 """What a file's name ends with after the image's, best first."""
@@ -169,4 +204,5 @@ def _read_info(folder: Path) -> FilesInfo:
 
 def _at_size(values: NDArray[np.float32], height: int, width: int) -> Tensor:
     """(1, 1, height, width): brought there bilinearly, as every prediction of another size than its ground truth."""
-    return torch.from_numpy(resize_depth(values, height, width))[None, None]
+    brought = np.require(resize_depth(values, height, width), requirements="W")
+    return torch.from_numpy(brought)[None, None]

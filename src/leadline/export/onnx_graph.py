@@ -12,6 +12,8 @@ from leadline.export.network import ANSWER, IR_VERSION, OPSET, WORKING
 from leadline.geometry import MAX_RESIZED, MIN_SIDE_PX
 from leadline.models import ModelSettings
 
+BRIGHTEST = 2.0
+"""Pictures in [0, 1] end at 1, or a little above after a resize; others are up to 255."""
 PICTURE, DEPTH = "picture", "depth_m"
 """Names of the file's input and output; the second input is `FOCAL`."""
 WITHIN = "network/"
@@ -59,6 +61,7 @@ def _before(settings: ModelSettings) -> str:
         f"usual_area = Constant <value = double[1] {{{settings.height * settings.width}}}> ()",
         *_size_with_area("usual", settings.multiple_px),
         *(_unknown_focal() if settings.focal_px is None else _known_focal(settings)),
+        *_refusal(),
         "own_height, own_width = Split <axis=0, num_outputs=2> (size)",
         "new_height, new_width = Split <axis=0, num_outputs=2> (look_size)",
         *_averaging("down", "own_height", "new_height"),
@@ -76,7 +79,24 @@ def _before(settings: ModelSettings) -> str:
 
 
 def _unknown_focal() -> list[str]:
-    return ["look_size = Identity (usual_size)", "scale = Constant <value = float[1] {1.0}> ()"]
+    return [
+        "look_size = Identity (usual_size)",
+        "possible_scale = Constant <value = float[1] {1.0}> ()",
+        "is_impossible = Constant <value = bool[1] {0}> ()",
+    ]
+
+
+def _refusal() -> list[str]:
+    """A graph raises no error: what has no metres are NaN, of pictures up to 255 and of a focal length of 0."""
+    return [
+        f"brightest = ReduceMax <keepdims=0> ({PICTURE})",
+        f"brightest_seen = Constant <value = float {{{BRIGHTEST!r}}}> ()",
+        "is_too_bright = Greater (brightest, brightest_seen)",
+        "has_no_metres = Or (is_too_bright, is_impossible)",
+        "zero_metres = Constant <value = float[1] {0.0}> ()",
+        "none = Div (zero_metres, zero_metres)",
+        "scale = Where (has_no_metres, none, possible_scale)",
+    ]
 
 
 def _known_focal(settings: ModelSettings) -> list[str]:
@@ -98,7 +118,11 @@ def _known_focal(settings: ModelSettings) -> list[str]:
         *_size_with_area("look", settings.multiple_px),
         *_focal_ratio("look"),
         "scale_or_one = Where (unknown, one, look_ratio)",
-        f"scale = Cast <to={_FLOAT32}> (scale_or_one)",
+        f"possible_scale = Cast <to={_FLOAT32}> (scale_or_one)",
+        "no_length = Constant <value = double[1] {0.0}> ()",
+        "is_none = LessOrEqual (focal, no_length)",
+        f"is_endless = IsInf ({FOCAL})",
+        "is_impossible = Or (is_none, is_endless)",
     ]
 
 

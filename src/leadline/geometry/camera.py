@@ -196,6 +196,20 @@ class Camera:
         values, inside = resample(image, seen_x * self.fx + self.skew * seen_y + self.cx, seen_y * self.fy + self.cy)
         return replace(self, lens=None), values, inside
 
+    @property
+    def resize_note(self) -> str:
+        """What to say if the axis is at the same share of both sides, as after a resize, and not in the middle."""
+        across, down = (self.cx + 0.5) / self.width, (self.cy + 0.5) / self.height
+        share = (across + down) / 2
+        if abs(across - down) >= _SAME_SHARE or abs(share - 0.5) <= _OFF_CENTRE:
+            return ""
+        where = f"at {100 * share:.0f} % of both sides of {self.width}×{self.height} pixels"
+        other = f"{2 * share * self.width:.0f}×{2 * share * self.height:.0f}"
+        return (
+            f"the optical axis ({self.cx:g}, {self.cy:g}) is {where}: if the intrinsics are of images of about "
+            f"{other}, metres are {2 * share:.2g} times what they should be"
+        )
+
     def plausible(self) -> Self:
         """The camera itself, if it can have taken an image of its size.
 
@@ -282,6 +296,8 @@ class Camera:
 _CHECK = "check the unit"
 _CORNER_SHARE = 0.02
 """An axis as near as this to a corner of the middle half is that of an image of half the size, or 1.5 times it."""
+_SAME_SHARE, _OFF_CENTRE = 0.02, 0.07
+"""Shares of an image's sides that are taken for the same, and for those of no image that was kept whole."""
 _OFF_MIDDLE = 0.04
 """How far from the middle calibrations find the axis at the most, mostly, as a share of the side."""
 _UNEQUAL_SIDES = 0.2

@@ -39,6 +39,7 @@ from .images import exif_focal_px as exif_focal_px
 from .images import read_image as read_image
 from .images import read_image_bytes as read_image_bytes
 from .images import require_decodable as require_decodable
+from .images import require_light as require_light
 from .images import upright_size as upright_size
 from .json_files import format_json as format_json
 from .json_files import parse_json as parse_json
@@ -76,4 +77,5 @@ from .video import ClipReader as ClipReader
 from .video import Shot as Shot
 from .video import pyav as pyav
 from .video_frames import FrameFinder as FrameFinder
+from .wholeness import is_current as is_current
 from .wholeness import is_whole as is_whole

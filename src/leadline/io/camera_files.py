@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 CameraLike = Camera | CameraFile | str | Path | ArrayLike
 """A camera, a camera file, or a pinhole matrix (3, 3) in pixels."""
 
-_SAME_SHARE, _OFF_CENTRE = 0.02, 0.07
-"""Shares of an image's sides that are taken for the same, and for those of no image that was kept whole."""
 _told: list[Camera] = []
 
 GivenCamera = Callable[[int, int], Camera]
@@ -167,23 +165,15 @@ def fit_camera(stored: CameraFile, height: int, width: int, undistort: bool = Fa
     if stored.window is not None:
         camera = camera.cropped(*stored.window)
     if stored.size is None:
-        _tell_of_resize(camera)
+        _tell(camera)
     return replace(camera, lens=stored.lens, undistort=undistort).resized(width, height)
 
 
-def _tell_of_resize(camera: Camera) -> None:
-    """Say it of a camera without a size whose axis is at the same share of both sides, as after a resize."""
-    across, down = (camera.cx + 0.5) / camera.width, (camera.cy + 0.5) / camera.height
-    share = (across + down) / 2
-    if abs(across - down) < _SAME_SHARE and abs(share - 0.5) > _OFF_CENTRE and camera not in _told:
+def _tell(camera: Camera) -> None:
+    """Say it of a camera without a size that seems to be of images of another one."""
+    if (note := camera.resize_note) and camera not in _told:
         _told.append(camera)
-        logger.warning(
-            "leadline: note: the optical axis (%g, %g) is at %.0f %% of both sides of %d×%d pixels: if the intrinsics "
-            "are of images of about %.0f×%.0f, metres are %.2g times what they should be: write width and height into "
-            "the camera file",
-            *(camera.cx, camera.cy, 100 * share, camera.width, camera.height),
-            *(2 * share * camera.width, 2 * share * camera.height, 2 * share),
-        )
+        logger.warning("leadline: note: %s: write width and height into the camera file", note)
 
 
 def _tree(text: str) -> Any:

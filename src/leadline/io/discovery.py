@@ -82,7 +82,9 @@ def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
     if os.path.isdir(path):
         found = [file for file in _files_below(path) if file.suffix.lower() in suffixes]
         found = _without_maps(path, found)
-    elif os.path.exists(path):
+        if not found and path.suffix.lower() in suffixes:
+            return [path]  # one of many that a shell's pattern stands for, and to be told as such
+    elif os.path.exists(path) or os.path.islink(path):
         return [path]
     elif not glob.has_magic(str(given)):
         raise LeadlineError(f"{path} does not exist: check the path")

@@ -19,6 +19,10 @@ _MM_PER_UNIT = {
 }  # EXIF's FocalPlaneResolutionUnit: inch, cm, mm, micrometre
 
 
+_LEAST_FILM_MM = 7.0
+"""Numbers below are no 35 mm equivalent but a phone's own focal length in its place: nobody builds such lenses."""
+_STITCHED_ASPECT = 2.5
+"""No camera shoots pictures with sides so unequal: it stitched several, and its focal length is of none of them."""
 _SAME_ASPECT = 0.02
 """How far the aspects of two sizes may differ, as a share: a thumbnail's sides are rounded to whole pixels."""
 _PANORAMA = re.compile(rb"GPano:ProjectionType\s*(?:=\s*[\"']|>)\s*(\w+)")
@@ -39,7 +43,8 @@ def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int]) -> float | None:
     It comes from the 35 mm equivalent, which EXIF defines by the diagonal, or else from the focal length in
     millimetres, the sensor's pixels per unit and the digital zoom, which only the 35 mm equivalent has in it. Those are
     of the picture as it was shot, whose size EXIF remembers: one of the same shape was resized since; of another shape,
-    it was cut if it has kept a side's length, and else nobody knows what was done to it.
+    it was cut if it has kept a side's length, and else nobody knows what was done to it. One that was shot several
+    times as wide as high is a panorama, which no focal length is of.
 
     Args:
         exif: the picture's EXIF block.
@@ -54,7 +59,10 @@ def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int]) -> float | None:
         return _positive(tags.get(tag))
 
     shot = sorted((number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight)))
-    focal_px = number(ExifTags.Base.FocalLengthIn35mmFilm) * hypot(*(shot if shot[0] else size)) / _FILM_DIAGONAL_MM
+    if (whole := shot if shot[0] else sorted(size))[1] > _STITCHED_ASPECT * whole[0]:
+        return None
+    film_mm = number(ExifTags.Base.FocalLengthIn35mmFilm)
+    focal_px = film_mm * hypot(*whole) / _FILM_DIAGONAL_MM if film_mm >= _LEAST_FILM_MM else 0.0
     if not focal_px:
         mm_per_unit = _MM_PER_UNIT.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)), _MM_PER_UNIT[2])
         focal_px = number(ExifTags.Base.FocalLength) * number(ExifTags.Base.FocalPlaneXResolution) / mm_per_unit

@@ -90,7 +90,9 @@ def _require_file(path: Path) -> None:
         raise LeadlineError(f"{path} does not exist: check the path")
     if not os.access(path, os.R_OK):
         raise LeadlineError(f"{path} may not be read: no permission; change it with chmod or copy the file")
-    if path.is_file() and path.stat().st_size == 0:
+    if not os.path.isfile(path):  # to open a pipe is to wait until somebody writes into it
+        raise LeadlineError(f"{path} is a pipe or a device, wanted a picture: copy what it gives into a file")
+    if path.stat().st_size == 0:
         raise LeadlineError(f"{path} is empty (0 bytes): copy or download it again")
 
 
@@ -342,7 +344,6 @@ def _largest_number(image: Image.Image, high: float) -> float:
 
 _told_of_bits: set[int] = set()
 _told_of_dark: list[str] = []
-_told_of_black: list[str] = []
 
 
 def _tell_of_bits(bits: int, found: str) -> None:
@@ -365,6 +366,28 @@ def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
         raise LeadlineError(
             f"{name} has colours of a kind that cannot be read ({image.mode}): save it as RGB"
         ) from error
+
+
+def require_light(rgb: NDArray[Any], name: str) -> None:
+    """Refuse a picture that only a wrong unit makes black; one of nothing but 0 is of a lens behind its cap.
+
+    Args:
+        rgb: uint8, or float in [0, 1], (H, W, 3).
+        name: what to call it in a refusal.
+
+    Raises:
+        LeadlineError: if it holds 0 and 1 alone of 255, or shares that were divided by 255 twice.
+    """
+    highest = rgb.max(initial=0)
+    if rgb.dtype == np.uint8 and highest == 1:
+        raise LeadlineError(
+            f"{name} must be 8-bit from 0 to 255, got one of 0 and 1 alone, which is black: multiply shares by 255 "
+            "before they become whole numbers (or is it a mask?)"
+        )
+    if rgb.dtype != np.uint8 and 0 < highest <= 1 / 255:
+        raise LeadlineError(
+            f"{name} must be float in [0, 1], got one up to {highest:.2g}, which is black: was it divided by 255 twice?"
+        )
 
 
 def _require_unsigned(image: Image.Image, name: str) -> None:
@@ -483,11 +506,8 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) ->
         focal_px *= max(image.size) / max(size_in_file)
     width, height = size_in_file if turn is None or orientation < _FIRST_ON_ITS_SIDE else size_in_file[::-1]
     rgb = _to_array(image if turn is None else image.transpose(turn))
-    if rgb.dtype == np.uint8 and rgb.max() == 1 and not _told_of_black:
-        _told_of_black.append(name)
-        logger.warning(
-            "%s holds 0 and 1 alone of 255, which is black: shares that were not multiplied by 255, or a mask?", name
-        )
+    if rgb.dtype == np.uint8 or decoded.image.mode == "F":  # of 16 bits some cameras fill the lower ones alone
+        require_light(rgb, name)
     rgb = rgb if code is None else as_srgb(rgb, code, name)
     hdr = "" if code is None else TRANSFERS.get(code.transfer, "")
     turned_from = None if turn is None else size_in_file[::-1]

@@ -173,6 +173,8 @@ class ClipReader:
             LeadlineError: if it is missing, no video, has no frames, or too large ones.
         """
         av = pyav()
+        if path.is_dir():
+            raise LeadlineError(f"{path} is a folder, wanted a video: name a file in it")
         if not path.is_file():
             raise LeadlineError(f"{path} does not exist: check the path")
         try:

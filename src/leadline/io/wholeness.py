@@ -28,6 +28,19 @@ def is_whole(path: Path) -> bool:
         return False
 
 
+def is_current(path: Path, source: Path) -> bool:
+    """Whether a result is whole and no older than the file that it was made of.
+
+    Args:
+        path: the result.
+        source: the image or video.
+    """
+    try:
+        return is_whole(path) and path.stat().st_mtime_ns >= source.stat().st_mtime_ns
+    except OSError:  # the source is to be told as missing
+        return False
+
+
 def _is_whole_png(file: BinaryIO, path: Path) -> bool:
     file.seek(0)
     begins = file.read(len(_PNG_SIGNATURE)) == _PNG_SIGNATURE

@@ -5,15 +5,24 @@ from enum import StrEnum
 
 from leadline.geometry import Floor
 
-MAX_FACTOR = 4.0
+MAX_FACTOR = 3.0
 """No model of metres errs by more than this factor, or less than one over it: another unit is likelier."""
 
 
-def unit_doubt(factor: float) -> str:
-    """What to add to a line on a factor that is no error of a model; empty for one that may be."""
+CHECK_METRES = "check that all is in metres (35 cm is 0.35)"
+"""What to do about such a factor, where people told the metres."""
+
+
+def unit_doubt(factor: float, remedy: str = CHECK_METRES) -> str:
+    """What to add to a line on a factor that is no error of a model; empty for one that may be.
+
+    Args:
+        factor: what a prediction in metres was multiplied by.
+        remedy: what to do if it is too large or too small.
+    """
     if 1 / MAX_FACTOR <= factor <= MAX_FACTOR:
         return ""
-    return f"; a factor of {factor:.3g} is more than a model errs by: check that all is in metres (35 cm is 0.35)"
+    return f"; a factor of {factor:.3g} is more than a model errs by: {remedy}"
 
 
 class Correction(StrEnum):
@@ -41,16 +50,19 @@ class Anchoring:
     error_after: float | None = None
     """The same of what the points give when each is left out; None if nothing could be left out."""
     factor: float = 1.0
-    """What the prediction was multiplied by, as a median, where the model and the points both are in metres."""
+    """What the prediction was multiplied by, as a median, where the model's values are in metres."""
+    remedy: str = CHECK_METRES
+    """What to do if that is no error of a model."""
 
     def __str__(self) -> str:
         """One line: what was done, from how many points, and what it is worth."""
         wrong = f" ({self.num_wrong} of them wrong)" if self.num_wrong else ""
         points = f"{self.correction} from {self.num_points} known point{'s' * (self.num_points > 1)}{wrong}"
+        doubt = unit_doubt(self.factor, self.remedy)
         if self.error_after is None:
-            return f"{points}, not checked: nothing could be left out{unit_doubt(self.factor)}"
+            return f"{points}, not checked: nothing could be left out{doubt}"
         before = "" if self.error_before is None else f", without {self.error_before:.1%}"
-        return f"{points}, error left out {self.error_after:.1%}{before}{unit_doubt(self.factor)}"
+        return f"{points}, error left out {self.error_after:.1%}{before}{doubt}"
 
 
 @dataclass(frozen=True)

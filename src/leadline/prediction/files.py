@@ -21,10 +21,11 @@ from leadline.io import (
     GivenCamera,
     camera_from_options,
     ensure_overwritable,
-    is_whole,
+    is_current,
     item_error,
     read_image,
     require_target,
+    upright_size,
 )
 from leadline.prediction.anchored import FloorScale
 from leadline.prediction.contact_sheet import SheetRow, write_contact_sheet
@@ -39,6 +40,8 @@ P = TypeVar("P", bound=PurePath)
 LARGE_PIXELS = 20_000_000
 """Beyond, a picture is alone from reading to writing: several at once fill the memory."""
 
+SAME_CAMERA = 1e-3
+"""How far, as a share, focal lengths of a stored prediction and of this run may be apart."""
 MAX_SHEET_ROWS = 40
 SHEET_AREA_PX = 320 * 240
 
@@ -199,8 +202,9 @@ def predict_files(
         camera: the camera that took every picture, its file or its matrix, instead of both.
         max_pixels: larger pictures are read smaller.
         max_triangles: of each surface; a finer one is simplified.
-        skip_existing: pass over pictures whose results are all there and, as far as their ends tell, whole. Without
-            formats there is nothing to be there, and all are predicted.
+        skip_existing: pass over pictures whose results are all there, whole as far as their ends tell, no older than
+            the picture and, as far as an NPZ tells, of the camera that is given now. Without formats there is nothing
+            to be there, and all are predicted.
         tiled: whether tiles add details, see `predict`.
         undistort: whether the lens' distortion is removed first, see `predict`.
         anchor: known distances, or a known height of the camera, to bring each prediction to.
@@ -219,7 +223,7 @@ def predict_files(
     backend = open_anchored_backend(model, anchor, len(paths))
     files = list(map(_ImageFile, paths, output_stems(paths, out)))
     if skip_existing:
-        files = [file for file in files if not _all_there(output_paths(file.stem, formats))]
+        files = [file for file in files if not _is_done(file, output_paths(file.stem, formats), given)]
     source = _ImageFiles(files, backend, given, max_pixels, tiled, anchor)
     small = _Sheet()
     sinks: list[Sink[_ImageFile]] = [_Files(formats, max_triangles)]
@@ -240,9 +244,23 @@ def open_anchored_backend(model: AnyModel, anchor: Anchor | None, num_images: fl
     return (open_backend if anchor and anchor.any_output else open_metric_backend)(model, num_images)
 
 
-def _all_there(results: Sequence[Path]) -> bool:
-    """Whether there are any results to wait for, and all are there and whole."""
-    return bool(results) and all(map(is_whole, results))
+def _is_done(file: _ImageFile, results: Sequence[Path], given: GivenCamera | None) -> bool:
+    """Whether there are any results to wait for, and all are what this run would write, as far as they tell."""
+    if not results or not all(is_current(result, file.path) for result in results):
+        return False
+    stored = next((result for result in results if result.suffix == ".npz"), None)
+    return given is None or stored is None or _is_of(stored, given, file.path)
+
+
+def _is_of(stored: Path, given: GivenCamera, path: Path) -> bool:
+    """Whether a stored prediction is by the camera that is given for its image."""
+    try:
+        width, height = upright_size(path)
+        with np.load(stored, allow_pickle=False) as arrays:
+            (rows, columns), matrix = arrays["valid"].shape, arrays["intrinsics"]
+        return np.allclose(matrix, given(height, width).resized(columns, rows).matrix, rtol=SAME_CAMERA, atol=1)
+    except (LeadlineError, OSError, KeyError, ValueError):  # of the image, which is to be told, or of the file
+        return False
 
 
 def output_stems(paths: Sequence[Path], out: Path) -> list[Path]:

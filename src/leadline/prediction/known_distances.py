@@ -12,6 +12,10 @@ from leadline.io import IMAGE_SUFFIXES
 ALONG_AXIS, FROM_CAMERA = "metres", "distance_m"
 """Names of the last column: depth along the optical axis; or straight from the camera, as a tape or a laser has it."""
 WANTED = "x,y,metres or picture,x,y,metres"
+AS_SHARES = (
+    "wanted pixels: they look like shares of the image's sides: multiply x by its width in pixels and y by its height"
+)
+"""The end of a refusal of points that `look_like_shares`."""
 _POINT, _LENGTH = ("x", "y", ALONG_AXIS), ("x", "y", "x2", "y2", ALONG_AXIS)
 _BY_NUMBER = {len(columns): columns for rest in (_POINT, _LENGTH) for columns in (rest, ("picture", *rest))}
 """What the cells of a line without a header are, by how many there are."""
@@ -49,7 +53,17 @@ def read_distances(path: Path, picture: Path | None = None) -> list[KnownDistanc
     if ("picture" in columns) == (picture is not None):
         remedy = "do not name one beside the file" if picture else "name the picture before the file"
         raise LeadlineError(f"{path} holds {','.join(columns)}: {remedy}")
-    return [_known(path, number, header or _alike(columns, row), row, picture) for number, row in rows]
+    known = [_known(path, number, header or _alike(columns, row), row, picture) for number, row in rows]
+    ends = [end for it in known for end in (it.point, it.end) if end is not None]
+    if look_like_shares(ends):
+        raise LeadlineError(f"{path} holds points from 0 to 1, {AS_SHARES}")
+    return known
+
+
+def look_like_shares(points: Sequence[Point]) -> bool:
+    """Whether points seem to be told in shares of an image's sides instead of pixels."""
+    values = [float(value) for point in points for value in point]
+    return all(0 <= value <= 1 for value in values) and not all(value.is_integer() for value in values)
 
 
 def names_pictures(path: Path) -> bool:
@@ -118,8 +132,10 @@ def known_lengths(picture: Path | None, lengths: Sequence[tuple[Point, Point, fl
     """Lengths in a picture, each as its two ends and its metres.
 
     Raises:
-        LeadlineError: if one is not positive.
+        LeadlineError: if one is not positive, or their ends seem to be shares of the sides.
     """
+    if lengths and look_like_shares([end for *ends, _ in lengths for end in ends]):
+        raise LeadlineError(f"points from 0 to 1, {AS_SHARES}")
     for *_, metres in lengths:
         if not 0 < metres < inf:
             raise LeadlineError(f"a length is a positive number of metres, got {metres:g}")

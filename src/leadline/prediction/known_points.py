@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError
 from leadline.geometry import Output, find_floor
 from leadline.io import ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
-from leadline.prediction.anchored import Anchoring, FloorScale
+from leadline.prediction.anchored import CHECK_METRES, Anchoring, FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
 from leadline.prediction.known_distances import KnownDistance, names_pictures, read_distances
 from leadline.prediction.measurement import require_inside
@@ -26,6 +26,9 @@ those are large, since they are of the scale then, at the most."""
 SCALE_SHARE = 0.25
 """Standard deviation of the logarithm of a prediction's true factor at the least, as a share of what the floor says: a
 floor that is far off comes of a scale that is. (All three by research/LOG.md, "The height of the camera".)"""
+MAX_OF_16_BITS = 65535
+MAX_FULL_SHARE = 0.01
+"""Share of a sparse map's pixels that may be at the end of their range: more of them mean that nothing is known."""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
@@ -34,8 +37,8 @@ class AnyKnown(ABC):
     """What brings predictions to known points, whatever the model's values mean."""
 
     any_output = True
-    metric = True
-    """Whether the points are in metres, not in a unit of their own."""
+    remedy = CHECK_METRES
+    """What to do if the points are far from the metres of the model."""
 
     def camera(self, path: Path) -> GivenCamera | None:
         """The camera of an image, where the points come with one."""
@@ -56,11 +59,11 @@ class AnyKnown(ABC):
     def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
         """Bring a prediction to its points; see `anchor_to_points`."""
         found = anchor_to_points(prediction, self.points(path, full_size), full_size, output)
-        if not (self.metric and output is Output.METRES and isinstance(found.anchoring, Anchoring)):
+        if output is not Output.METRES or not isinstance(found.anchoring, Anchoring):
             return found
         seen = found.valid & prediction.valid & (prediction.depth_m > 0)
         factor = float(np.median(found.depth_m[seen] / prediction.depth_m[seen])) if seen.any() else 1.0
-        return replace(found, anchoring=replace(found.anchoring, factor=factor))
+        return replace(found, anchoring=replace(found.anchoring, factor=factor, remedy=self.remedy))
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,12 @@ class MappedPoints(AnyKnown):
         if values.ndim != 2:
             raise LeadlineError(f"{file} is no depth map: wanted one channel, got shape {values.shape}")
         scale = 0.001 if values.dtype.kind in "ui" else 1.0
+        num_full = int((values == MAX_OF_16_BITS).sum()) if values.dtype == np.uint16 else 0
+        if num_full > MAX_FULL_SHARE * values.size:
+            raise LeadlineError(
+                f"{file} holds {MAX_OF_16_BITS} at {num_full} pixels, the largest number of 16 bits, which would be "
+                f"known distances of 65.5 m: write 0 where nothing is known"
+            )
         usable = np.isfinite(values) & (values > 0) & (True if valid is None else valid)
         (height, width), (rows, columns) = full_size, values.shape
         if abs(height * columns / width - rows) > max(1.0, rows / height):
@@ -160,11 +169,11 @@ class MappedPoints(AnyKnown):
 
 @dataclass(frozen=True)
 class ColmapPoints(AnyKnown):
-    """Points that a COLMAP reconstruction sees in its images, in its unit, with its cameras."""
+    """Points that a COLMAP reconstruction sees in its images, with its cameras; its unit is taken for metres."""
 
     folder: Path
     views: dict[str, ColmapView]
-    metric = False
+    remedy = "scale the reconstruction to metres first (colmap model_aligner)"
 
     @classmethod
     def read(cls, folder: Path) -> "ColmapPoints":

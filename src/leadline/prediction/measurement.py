@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError
 from leadline.geometry import checked, known_camera
 from leadline.io import CameraLike, GivenCamera
+from leadline.prediction.known_distances import AS_SHARES, look_like_shares
 from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.prediction import MAX_PIXELS, AnyModel, AnyPicture, as_picture, predict
 from leadline.prediction.result import Prediction
@@ -61,6 +62,8 @@ def measure(
     """
     if len(points) not in (1, 2):
         raise LeadlineError(f"wanted one point for its depth or two for their distance, got {len(points)}")
+    if look_like_shares(points):
+        raise LeadlineError(f"points from 0 to 1, {AS_SHARES}")
     shot = as_picture(picture, MAX_PIXELS)
     for point in points:
         require_inside(point, shot.full_size)

@@ -11,7 +11,7 @@ from PIL import Image
 from leadline.backends import Backend, Estimate, estimate_square, open_backend, require_metres
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource, Count, checked, choose_camera, with_lens
-from leadline.io import CameraLike, GivenCamera, Picture, as_seen, camera_from_options, read_image
+from leadline.io import CameraLike, GivenCamera, Picture, as_seen, camera_from_options, read_image, require_light
 from leadline.prediction.older_names import with_intrinsics
 from leadline.prediction.result import Prediction
 from leadline.prediction.tiling import tiled_depth
@@ -172,16 +172,7 @@ def as_picture(picture: AnyPicture, max_pixels: Count) -> Picture:
         raise LeadlineError("a picture must be (H, W, 3) as an array or (3, H, W) as a tensor; convert it to RGB")
     if rgb.dtype != np.uint8 and not (rgb.dtype.kind == "f" and bool(((rgb >= 0) & (rgb <= 1)).all())):
         raise LeadlineError(f"a picture must be 8-bit, or float in [0, 1]; got {rgb.dtype} outside of it")
-    if rgb.dtype != np.uint8 and 0 < rgb.max() <= 1 / 255:
-        raise LeadlineError(
-            f"a picture must be float in [0, 1], got one up to {rgb.max():.2g}, which is black: was it divided by 255 "
-            f"twice?"
-        )
-    if rgb.dtype == np.uint8 and rgb.max() == 1:
-        raise LeadlineError(
-            "a picture must be 8-bit from 0 to 255, got one of 0 and 1 alone, which is black: multiply shares by 255 "
-            "before they become whole numbers"
-        )
+    require_light(rgb, "a picture")
     # A copy: the caller may fill its own array with the next image.
     return Picture(rgb.astype(np.uint8 if rgb.dtype == np.uint8 else np.float32), None, rgb.shape[:2])
 

@@ -53,6 +53,7 @@ def notes(comparison: Comparison) -> list[str]:
         NOTES[comparison.resampled],
         f"With only {comparison.num_resampled} to draw from, the intervals are too narrow." if few else "",
         _left_out(comparison) if comparison.left_out else "",
+        _unread(comparison) if comparison.unread else "",
         _holes(comparison) if any(comparison.hole_shares) else "",
     ]
     return [note for note in found if note]
@@ -60,11 +61,18 @@ def notes(comparison: Comparison) -> list[str]:
 
 def _left_out(comparison: Comparison) -> str:
     names, (num_first, num_other) = comparison.left_out, comparison.num_unscored
-    more = ", …" if len(names) > NUM_SHOWN else ""
     return (
         f"{len(names)} left out for a score that is no number ({num_first} of {comparison.first}, "
-        f"{num_other} of {comparison.other}): {', '.join(names[:NUM_SHOWN])}{more}."
+        f"{num_other} of {comparison.other}): {_listed(names)}."
     )
+
+
+def _unread(comparison: Comparison) -> str:
+    return f"{len(comparison.unread)} left out of both, broken: {_listed(list(comparison.unread))}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:NUM_SHOWN]) + (", …" if len(names) > NUM_SHOWN else "")
 
 
 def _holes(comparison: Comparison) -> str:

@@ -1,11 +1,11 @@
 """An evaluation as one HTML page: numbers, where the models fail, the first model's best and worst pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from leadline._version import __version__
 from leadline.data import open_dataset
-from leadline.evaluation import Evaluation, evaluate_protocols, get_protocol, open_scorer
+from leadline.evaluation import Evaluation, evaluate_models, get_protocol, open_scorer
 from leadline.io import require_target
 from leadline.reporting.html import Page, ScoredModel, require_distinct, write_html
 from leadline.reporting.protocol_text import protocol_rules
@@ -21,8 +21,11 @@ def write_report(
     num_rows: int = 3,
     processes: int = 1,
     show_progress: bool = False,
+    on_unread: Callable[[str], object] = lambda line: None,
 ) -> Path:
     """Evaluate models and write what was found as one file that needs no network.
+
+    A picture that cannot be scored for one of them is left out of all.
 
     Args:
         models: as `leadline.evaluation.evaluation.evaluate`, each once.
@@ -33,6 +36,7 @@ def write_report(
         num_rows: best, median and worst pictures of the first model, so many of each.
         processes: as `evaluate`.
         show_progress: draw progress bars.
+        on_unread: is called with one line for each picture that is left out.
 
     Returns:
         The file.
@@ -45,18 +49,15 @@ def write_report(
     if len(models) > 1:
         dataset = open_dataset(Path(data))
         require_distinct([open_scorer(model, dataset).name for model in models])
-    reports = [
-        evaluate_protocols(
-            model,
-            data=data,
-            split=split,
-            protocols=[protocol],
-            processes=processes,
-            details=True,
-            show_progress=show_progress,
-        )[0]
-        for model in models
-    ]
+    reports = evaluate_models(
+        models,
+        data=data,
+        split=split,
+        protocol=protocol,
+        processes=processes,
+        details=True,
+        show_progress=show_progress,
+    )
     first, rules = reports[0], get_protocol(protocol)
     chosen = rank_pictures(first, num_rows)
     page = Page(
@@ -71,6 +72,8 @@ def write_report(
         },
     )
     write_html(out, page)
+    for line in first.unread.values():
+        on_unread(line)
     return out
 
 
@@ -79,7 +82,7 @@ def _facts(report: Evaluation) -> list[tuple[str, str]]:
         ("data", report.data),
         ("split", report.split),
         ("protocol", report.protocol),
-        ("pictures", str(len(report.ids))),
+        ("pictures", f"{len(report.ids)}{f'; {len(report.unread)} broken ones left out' if report.unread else ''}"),
         ("protocol's hash", report.protocol_digest),
         ("data's hash", report.data_digest),
         ("leadline", __version__),

@@ -2,7 +2,7 @@
 
 import csv
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from leadline.data import DepthDataset, open_dataset
@@ -31,6 +31,7 @@ def draw_sheets(
     out: Path,
     num_rows: int = 4,
     show_progress: bool = False,
+    on_unread: Callable[[str], object] = lambda line: None,
 ) -> list[Path]:
     """Evaluate a model and draw its best, median and worst pictures by relative error, and an even sample.
 
@@ -42,6 +43,7 @@ def draw_sheets(
         out: folder for the sheets, `metrics.json` and `per_image.csv`.
         num_rows: pictures on a sheet.
         show_progress: draw a progress bar.
+        on_unread: is called with one line for each picture that cannot be scored and is left out.
 
     Returns:
         The sheets.
@@ -52,7 +54,9 @@ def draw_sheets(
     if num_rows < 1:
         raise LeadlineError(f"a sheet needs at least one row, got {num_rows}")
     require_target(out, folder=True)
-    report = evaluate(model, data=data, split=split, protocol=protocol, show_progress=show_progress)
+    report = evaluate(model, data=data, split=split, protocol=protocol, skip_unread=True, show_progress=show_progress)
+    for line in report.unread.values():
+        on_unread(line)
     save_report(report, out)
     step = max(1, len(report.ids) // num_rows)
     choices = {**rank_pictures(report, num_rows), "sample": report.ids[::step][:num_rows]}

@@ -589,3 +589,17 @@ def test_whatever_fails_one_picture_the_others_are_looked_at(root: Path, monkeyp
     (problem,) = report.problems
     assert Path(read_rows(root)[2]["depth"]).name in problem and "MemoryError" in problem
     assert report.num_sampled == NUM - 1
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("depth_invalid = [0, 65.535]", "depth_invalid in dataset.toml: no pixel of the 20 depth maps looked at"),
+        ("depth_max_m = 10000", "depth_max_m = 10000 in dataset.toml leaves out nothing"),
+        ("depth_max_m = 0.01", "depth_max_m = 0.01 in dataset.toml leaves no depth"),
+    ],
+)
+def test_limits_of_another_unit_are_a_problem(root: Path, line: str, shown: str):
+    before = [each for each in (root / "dataset.toml").read_text().splitlines() if "depth_invalid" not in each]
+    (root / "dataset.toml").write_text("\n".join([*before, line]))
+    assert [shown in problem for problem in check_folder(root).problems].count(True) == 1

@@ -7,6 +7,7 @@ import torch
 from PIL import ExifTags, Image
 
 from depth_writers import WRITERS
+from leadline.data.check.check import check_folder
 from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     FolderDataset,
@@ -655,3 +656,25 @@ def test_cameras_that_cannot_have_taken_the_picture_are_refused(header: str, row
     info = FolderInfo(intrinsics=tuple(map(float, toml[14:-1].split(",")))) if toml else FolderInfo()
     with pytest.raises(LeadlineError, match=said):
         stored_camera(values, info, (400, 300))
+
+
+@pytest.mark.parametrize("is_column", [False, True])
+def test_a_camera_of_larger_images_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, is_column: bool
+) -> None:
+    camera = "40,40,21.5,14"  # of images of 44×29
+    more = f",{camera}" if is_column else ""
+    write_set(
+        tmp_path,
+        rows=f"a,rgb.png,depth.png{more}\nb,rgb.png,depth.png{more}",
+        header="id,rgb,depth" + ",fx,fy,cx,cy" * is_column,
+        toml="" if is_column else f"intrinsics = [{camera}]",
+    )
+    Image.new("RGB", (33, 22), "grey").save(tmp_path / "rgb.png")
+    Image.fromarray(np.full((22, 33), 2000, np.uint16)).save(tmp_path / "depth.png")
+    dataset = FolderDataset(tmp_path)
+    assert len(dataset[0].depth_m) == len(dataset[1].depth_m) == 1
+    (message,) = caplog.messages
+    assert message.startswith(f"{tmp_path}: id a: the optical axis (21.5, 14) is at 66 % of both sides of 33×22")
+    (note,) = [each for each in check_folder(tmp_path).notes if "optical axis" in each]
+    assert "images of about 44×29, metres are 1.3 times what they should be; and 1 more such" in note

@@ -15,6 +15,7 @@ class Cameras(NamedTuple):
     num_exif: int  # pictures whose focal length is from EXIF alone
     num_unknown: int
     problems: tuple[str, ...]  # a sentence each
+    notes: tuple[str, ...]  # likewise, of what may be right
 
 
 def look_at_cameras(
@@ -33,13 +34,13 @@ def look_at_cameras(
     """
     known_px: list[float] = []
     exif_px: list[float] = []
-    num_unknown, impossible = 0, []
+    num_unknown, impossible, resized = 0, [], []
     of_toml: list[tuple[int, int]] = []
     for row, focal_px, size in zip(rows, exif_focals_px, sizes, strict=True):
         try:
             values = row_camera(row, info)
-            if size is not None:
-                stored_camera(row, info, size)
+            if size is not None and (camera := stored_camera(row, info, size)) and camera.resize_note:
+                resized.append(f"id {row['id']}: {camera.resize_note}")
         except LeadlineError as error:
             impossible.append(str(error))
             continue
@@ -51,9 +52,16 @@ def look_at_cameras(
             exif_px.append(focal_px)
         else:
             num_unknown += 1
-    more = f"; and {len(impossible) - 1} more such" if len(impossible) > 1 else ""
-    problems = [impossible[0] + more] if impossible else [one_camera_problem(of_toml)]
-    return Cameras((*known_px, *exif_px), len(exif_px), num_unknown, tuple(filter(None, problems)))
+    problems = _first_of(impossible) or [one_camera_problem(of_toml)]
+    return Cameras(
+        (*known_px, *exif_px), len(exif_px), num_unknown, tuple(filter(None, problems)), tuple(_first_of(resized))
+    )
+
+
+def _first_of(found: Sequence[str]) -> list[str]:
+    """The first one with the number of the others; empty if there is none."""
+    more = f"; and {len(found) - 1} more such" if len(found) > 1 else ""
+    return [found[0] + more] if found else []
 
 
 def focal_line(cameras: Cameras, sizes: Mapping[tuple[int, int], int]) -> str:

@@ -20,6 +20,7 @@ from leadline.data.check.alignment import Edges, describe_misalignment, find_edg
 from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
 from leadline.data.check.depths import DepthStatistics, depth_lines, summarise_depth, unit_note, unit_problem
 from leadline.data.check.far_values import FarValues, far_problems, find_far_values
+from leadline.data.check.limits import LeftOut, find_left_out, limit_problems
 from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
     REQUIRED_COLUMNS,
@@ -111,6 +112,7 @@ class _Look(NamedTuple):
 
     view: View
     far: FarValues
+    left_out: LeftOut
     step: int  # what the stored numbers are multiples of; 0 where there are none
 
 
@@ -148,10 +150,11 @@ def check_folder(root: Path) -> DataCheck:
     unit = unit_problem(depth.median_m, info, step) if depth else None
     note = unit_note(depth.median_m, info, step) if depth else None
     far, notes = far_problems([look.far for look in looks.values()], info) if not unit else ([], [])
+    limits, more_notes = limit_problems([look.left_out for look in looks.values()], info)
     picture_sizes = _count_sizes([header.picture for header in headers])
     sizes = [None if isinstance(header.picture, str) else header.picture for header in headers]
     cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], sizes)
-    problems += [*([unit] if unit else []), *far, *cameras.problems]
+    problems += [*([unit] if unit else []), *far, *limits, *cameras.problems]
     return DataCheck(
         num_pictures=len(rows),
         num_sampled=len(looks),
@@ -162,7 +165,7 @@ def check_folder(root: Path) -> DataCheck:
         num_scenes=len({row.get("scene") for row in rows} - {None, ""}),
         splits=Counter(row["official_split"] for row in rows if row.get("official_split")),
         problems=tuple(problems),
-        notes=(*([note] if note else []), *notes),
+        notes=(*([note] if note else []), *notes, *more_notes, *cameras.notes),
     )
 
 
@@ -280,7 +283,7 @@ def _look(root: Path, row: Row, info: FolderInfo) -> _Look | str:
         depth_m = along_axis(root, row, info, picture, stored_m)
         far = find_far_values(stored, stored_m, valid, info)
         step = int(np.gcd.reduce(stored[valid].astype(np.int64), initial=0)) if stored.dtype.kind in "ui" else 1
-        return _Look(view_of(picture.rgb, depth_m, valid), far, step)
+        return _Look(view_of(picture.rgb, depth_m, valid), far, find_left_out(stored, info), step)
     except Exception as error:  # the others are still to be looked at
         return item_error(root / row["depth"], error)
 

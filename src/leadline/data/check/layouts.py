@@ -80,7 +80,7 @@ def check_dataset(path: Path) -> DataCheck:
         picture_sizes=Counter(each.picture for each in seen.values()),
         depth_sizes=Counter(each.depth for each in seen.values()),
         depth=depth,
-        cameras=Cameras(focals_px, 0, len(seen) - len(focals_px), ()),
+        cameras=Cameras(focals_px, 0, len(seen) - len(focals_px), (), ()),
         num_scenes=len({*dataset.scenes} - {""}),
         splits=Counter(part for part in dataset.official_splits if part),
         problems=tuple(problems),

@@ -401,6 +401,7 @@ class FolderDataset:
         self.info = read_dataset_toml(root)
         self._rows = read_index(root)
         self._sizes: set[tuple[int, int]] = set()  # that `intrinsics` stood for so far, until it is told
+        self._has_told_of_resize = False
 
     @property
     def ids(self) -> list[str]:
@@ -439,6 +440,7 @@ class FolderDataset:
         truth = _as_tensors(*read_ground_truth(self.root, row, self.info, picture))
         intrinsics = choose_intrinsics(row, self.info, picture)
         self._tell_of_sizes(row, picture)
+        self._tell_of_resize(row, picture)
         return Sample(image_tensor(picture.rgb), *truth, intrinsics, row["id"], row.get("scene") or "")
 
     def _tell_of_sizes(self, row: dict[str, str], picture: Picture) -> None:
@@ -448,6 +450,15 @@ class FolderDataset:
         before, self._sizes = self._sizes, self._sizes | {(width, height)}
         if len(before) == 1 and (problem := one_camera_problem((*before, (width, height)))):
             logger.warning("%s: %s", self.root, problem)
+
+    def _tell_of_resize(self, row: dict[str, str], picture: Picture) -> None:
+        height, width = picture.full_size
+        camera = stored_camera(row, self.info, (width, height))
+        if len(self._sizes) > 1 and row_camera(row, self.info) is self.info.intrinsics:
+            return  # which is told as such
+        if camera is not None and camera.resize_note and not self._has_told_of_resize:
+            self._has_told_of_resize = True
+            logger.warning("%s: id %s: %s", self.root, row["id"], camera.resize_note)
 
     def picture_file(self, index: int) -> Path:
         """The file of a picture."""

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from leadline._version import __version__
 from leadline.data import image_tensor
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, counted
 from leadline.evaluation.speed.phases import Phases, open_phases
 from leadline.evaluation.speed.results import END_TO_END, PEAK_SIDE, PHASES, Benchmark, Entry
 from leadline.io import Picture, read_image, write_depth_png
@@ -269,7 +269,7 @@ def _write(out: Path, values: NDArray[np.float32]) -> None:
 def _processor() -> str:
     """The processor's name where the system tells it, and how many cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{_cpu_name() or platform.machine()} ({cores} core{'s' * (cores != 1)})"
+    return f"{_cpu_name() or platform.machine()} ({counted(cores or 1, 'core')})"
 
 
 def _cpu_name() -> str:

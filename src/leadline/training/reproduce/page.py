@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from leadline.errors import counted
 from leadline.evaluation import METRICS, ranking_value
 from leadline.io import atomic_file
 from leadline.reporting import compare_curves
@@ -183,7 +184,7 @@ def _costs(out: Path) -> str:
                 + ("" if epochs_in_words(stages) == _recipe_epochs(experiment) else " (not the recipe's)"),
                 f"{cost['seconds_per_epoch']:.0f} s",
                 f"{cost['pictures_per_second']:.1f}",
-                f"cpu, {_count(cost['threads'], 'thread')}" if cost["device"] == "cpu" else cost["device"],
+                f"cpu, {counted(cost['threads'], 'thread')}" if cost["device"] == "cpu" else cost["device"],
             ]
         )
     if not rows:
@@ -210,10 +211,6 @@ def _all_rows(folder: Path) -> list[dict[str, float]]:
 
 def _recipe_epochs(experiment: Experiment) -> str:
     return epochs_in_words(resolve_stages(experiment.recipe, experiment.overrides))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def epochs_in_words(stages: Sequence[RunSettings]) -> str:
