@@ -83,7 +83,8 @@ def test_many_are_counted_below_their_lines_and_the_last_line_says_what_is_where
     assert not any(line.endswith(" left") for line in told), "the count goes when all is done"
     text = "".join(told)
     assert f"4 of 4 images written to {out} as depth, npz (" in text
-    assert f"recording written to {recording}: open it with 'rerun {recording}'" in text and recording.is_file()
+    where = f"recording written to {recording}: open it with 'rerun {recording}'".replace(" ", "")
+    assert where in text.replace(" ", "") and recording.is_file()  # a long path is wrapped where a space was
     (out / "grey.npz").unlink()
     terminal = Terminal(columns=120)
     assert terminal.run(*words, "--skip-existing") == 0
