@@ -37,8 +37,7 @@ def to_square_pixels(sample: Sample) -> Sample:
     if sample.camera is None or sample.camera.has_square_pixels:
         return sample
     square = sample.camera.squared()
-    pixels = enlarge(sample.image.permute(1, 2, 0).numpy(), square.height, square.width)
-    return _resized(sample, (square.height, square.width))._replace(image=torch.from_numpy(pixels).permute(2, 0, 1))
+    return _resized(sample, (square.height, square.width), _enlarged)
 
 
 def at_most(sample: Sample, area_px: float) -> Sample:
@@ -207,7 +206,10 @@ def _size(sample: Sample) -> tuple[int, int]:
     return sample.image.shape[-2], sample.image.shape[-1]
 
 
-def _resized(sample: Sample, size: tuple[int, int]) -> Sample:
+def _resized(
+    sample: Sample, size: tuple[int, int], resample: Callable[[Tensor, tuple[int, int]], Tensor] | None = None
+) -> Sample:
+    """A sample of another size, its image by `resample`, `_averaged` unless another is given."""
     old = _size(sample)
     if size == old == tuple(sample.depth_m.shape[-2:]):
         return sample
@@ -215,7 +217,7 @@ def _resized(sample: Sample, size: tuple[int, int]) -> Sample:
     if size == old:
         return sample._replace(depth_m=depth_m, valid=valid)
     return sample._replace(
-        image=_averaged(sample.image, size).clamp(0, 1),
+        image=(resample or _averaged)(sample.image, size).clamp(0, 1),
         depth_m=depth_m,
         valid=valid,
         intrinsics=resize_intrinsics(sample.intrinsics, old, size),
@@ -270,6 +272,11 @@ def _averaged(image: Tensor, size: tuple[int, int]) -> Tensor:
     """As `leadline.geometry.resizing.resize`, of an image (3, H, W)."""
     resized: Tensor = F.resize(image, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)
     return resized
+
+
+def _enlarged(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `leadline.geometry.resizing.enlarge`, of an image (3, H, W)."""
+    return torch.from_numpy(enlarge(image.permute(1, 2, 0).numpy(), *size)).permute(2, 0, 1)
 
 
 def _nearest(tensor: Tensor, size: tuple[int, int]) -> Tensor:

@@ -23,13 +23,7 @@ def resize(image: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
         float32 (height, width) or (height, width, C): each pixel a mean of old ones, whose weights fall linearly to
         where its neighbours' centres are, or the old pixels' if those are further apart.
     """
-    if image.ndim == 3:
-        return np.stack([resize(image[..., channel], height, width) for channel in range(image.shape[2])], axis=-1)
-    values = image.astype(np.float32) / np.float32(255) if image.dtype == np.uint8 else image
-    if values.shape == (height, width):
-        return values
-    resized = Image.fromarray(np.ascontiguousarray(values, np.float32))
-    return np.asarray(resized.resize((width, height), Image.Resampling.BILINEAR))
+    return _resampled(image, height, width, Image.Resampling.BILINEAR)
 
 
 def enlarge(image: NDArray[Any], height: int, width: int) -> NDArray[np.float32]:
@@ -43,10 +37,18 @@ def enlarge(image: NDArray[Any], height: int, width: int) -> NDArray[np.float32]
     Returns:
         float32 (height, width, C) in [0, 1], by Lanczos' windowed sinc of three lobes.
     """
+    return _resampled(image, height, width, Image.Resampling.LANCZOS).clip(0, 1)
+
+
+def _resampled(image: NDArray[Any], height: int, width: int, kernel: Image.Resampling) -> NDArray[np.float32]:
+    if image.ndim == 3:
+        channels = [_resampled(image[..., channel], height, width, kernel) for channel in range(image.shape[2])]
+        return np.stack(channels, axis=-1)
     values = image.astype(np.float32) / np.float32(255) if image.dtype == np.uint8 else image
-    channels = [Image.fromarray(np.ascontiguousarray(values[..., number])) for number in range(values.shape[2])]
-    enlarged = [np.asarray(each.resize((width, height), Image.Resampling.LANCZOS)) for each in channels]
-    return np.stack(enlarged, axis=-1).clip(0, 1)
+    if values.shape == (height, width):
+        return values
+    resized = Image.fromarray(np.ascontiguousarray(values, np.float32))
+    return np.asarray(resized.resize((width, height), kernel))
 
 
 def resize_depth(depth_m: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
