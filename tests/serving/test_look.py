@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from axe import grave_violations
 from chromium import CHROMIUM, Page, browser
 
+from leadline.serving import web
 from leadline.serving.look import with_preview
 from leadline.serving.web import EXAMPLES, served_page
 
@@ -111,6 +113,21 @@ def test_a_link_to_the_page_says_what_it_is(address: str) -> None:
         assert len(found) == 1 and re.search("leadline|metres", found[0])
     assert not re.search(r'<meta [^>]*content="[^"]*gradio', page, re.IGNORECASE)
     assert page.index('charset="utf-8"') < 1024  # where browsers look for it
+
+
+def test_the_examples_can_be_tried_long_after_the_page_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # as it was, for the page above, at the end
+    monkeypatch.setattr(web, "KEPT_S", -1)
+    monkeypatch.setattr(web, "CLEARED_EVERY_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with web.served_page("fast", "127.0.0.1", port) as address:
+        time.sleep(0.2)
+        parts = httpx.get(f"{address}config").json()["components"]
+        (examples,) = [part["props"]["samples"] for part in parts if part["type"] == "dataset"]
+        assert len(examples) == len(EXAMPLES)
+        for (example,), path in zip(examples, EXAMPLES, strict=True):
+            assert httpx.get(f"{address}gradio_api/file={example['path']}").content == path.read_bytes()
 
 
 def test_only_the_preview_is_another() -> None:

@@ -166,13 +166,17 @@ def test_old_files_of_visitors_go_and_newer_ones_stay(tmp_path: Path) -> None:
 def test_what_visitors_leave_is_cleared_while_the_page_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "KEPT_S", -1)
     monkeypatch.setattr(app, "CLEARED_EVERY_S", 0.01)
-    (tmp_path / "a.png").write_text("a")
+    (tmp_path / "gradio").mkdir()
+    own = [tmp_path / "gradio" / "example.png", tmp_path / "gradio"]
+    own[0].write_text("a")
     with app._clearing(tmp_path):
+        (tmp_path / "gradio" / "a.png").write_text("a")
+        (tmp_path / "answer").mkdir()
         for _ in range(500):
-            if not list(tmp_path.iterdir()):
+            if len(list(tmp_path.rglob("*"))) == 2:
                 break
             time.sleep(0.01)
-    assert not list(tmp_path.iterdir())
+    assert sorted(tmp_path.rglob("*"), reverse=True) == own
 
 
 def test_what_nobody_expected_is_told_with_its_kind(

@@ -5,7 +5,7 @@ import os
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from html import escape
@@ -36,6 +36,11 @@ KEPT_S, CLEARED_EVERY_S = 45 * 60, 5 * 60
 """How long visitors' files and predictions are kept, and how often the older ones are looked for: gone within the hour.
 """
 UNREADABLE = 'class="unreadable"'
+TRIED = """(number) => {
+  const examples = window.gradio_config.components.find((part) => part.type === "dataset");
+  return examples.props.samples[number][0];
+}"""
+"""The example of that number, as the photo. Asked of the server, two chosen at once would come in any order."""
 EMPTIED = f"(told, photo) => (told ?? '').includes('{UNREADABLE}') ? null : photo"
 """Takes away a file that is no image, of which the browser would show its broken sign.
 
@@ -234,7 +239,7 @@ def _connect(it: SimpleNamespace, ask: Callable[..., Answer], write: Callable[..
 
     answer = [it.shown, it.depth, it.error, it.words, it.files, it.surface, it.made, it.problem]
     at_last = {"api_visibility": "private", "trigger_mode": "always_last"}  # else a choice made too soon is passed over
-    tried = it.examples.click(lambda sample: sample[0], it.examples, it.picture, queue=False, **at_last)
+    tried = it.examples.click(None, it.examples, it.picture, js=TRIED, api_visibility="private")
     for start in (it.picture.input, tried.then, it.predict.click, it.fov_deg.submit, it.focal_px.submit):
         looked = start(look, [it.shown, *asked], answer, show_progress_on=it.depth, **one_by_one, **at_last)
         looked.then(lambda made: made or gr.skip(), it.made, it.surface, api_visibility="private", queue=False)
@@ -399,12 +404,12 @@ def _empty_folder(folder: Path) -> Path:
 
 @contextmanager
 def _clearing(folder: Path) -> Iterator[None]:
-    """As long as the context lasts, remove visitors' files that are too old."""
-    over = Event()
+    """As long as the context lasts, remove visitors' files that are too old; what is there by now is the page's own."""
+    over, own = Event(), frozenset(folder.rglob("*"))
 
     def clear() -> None:
         while not over.wait(CLEARED_EVERY_S):
-            clear_old(folder, KEPT_S)
+            clear_old(folder, KEPT_S, own)
 
     thread = Thread(target=clear, daemon=True)
     thread.start()
@@ -415,9 +420,15 @@ def _clearing(folder: Path) -> Iterator[None]:
         thread.join()
 
 
-def clear_old(folder: Path, age_s: float) -> None:
-    """Remove the files below a folder that were made more than `age_s` ago, and the folders that are then empty."""
-    for path in sorted(folder.rglob("*"), reverse=True):  # a folder after what is in it
+def clear_old(folder: Path, age_s: float, own: Collection[Path] = ()) -> None:
+    """Remove the files below a folder that were made more than `age_s` ago, and the folders that are then empty.
+
+    Args:
+        folder: where to look.
+        age_s: how old a file must be.
+        own: files and folders that stay: the examples that every visitor is shown.
+    """
+    for path in sorted(set(folder.rglob("*")) - set(own), reverse=True):  # a folder after what is in it
         with suppress(OSError):  # gradio clears its own at the same time
             if time.time() - path.lstat().st_ctime > age_s:
                 path.rmdir() if path.is_dir() else path.unlink()
