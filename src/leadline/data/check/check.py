@@ -20,6 +20,7 @@ from leadline.data.check.alignment import Edges, describe_misalignment, find_edg
 from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
 from leadline.data.check.depths import DepthStatistics, depth_lines, summarise_depth, unit_note, unit_problem
 from leadline.data.check.far_values import FarValues, far_problems, find_far_values
+from leadline.data.check.inverted import describe_inverted, downward_trend
 from leadline.data.check.limits import LeftOut, find_left_out, limit_problems
 from leadline.data.datasets.base import same_view
 from leadline.data.datasets.folder import (
@@ -105,6 +106,7 @@ class View(NamedTuple):
     valid_share: float
     is_constant: bool
     edges: Edges | None
+    downward_trend: float | None
 
 
 class _Look(NamedTuple):
@@ -295,7 +297,8 @@ def view_of(image: np.ndarray, depth_m: np.ndarray, valid: np.ndarray) -> View:
     values_m = depth_m[valid]
     is_constant = bool(values_m.size and values_m.min() == values_m.max())
     some = values_m[:: values_m.size // VALUES_PER_PICTURE + 1]
-    return View(some, float(valid.mean()), is_constant, find_edges(rgb, depth_m, valid))
+    trend = downward_trend(depth_m, valid)
+    return View(some, float(valid.mean()), is_constant, find_edges(rgb, depth_m, valid), trend)
 
 
 def view_problems(views: Mapping[str, View]) -> Iterator[str]:
@@ -308,6 +311,8 @@ def view_problems(views: Mapping[str, View]) -> Iterator[str]:
         yield _listing(f"depth map of one value only ({len(constant)} of {len(views)} looked at)", constant)
     if misaligned := describe_misalignment([view.edges for view in views.values() if view.edges]):
         yield misaligned
+    elif inverted := describe_inverted([view.downward_trend for view in views.values()]):
+        yield inverted
 
 
 def view_depths(views: Mapping[str, View]) -> DepthStatistics | None:
