@@ -99,7 +99,8 @@ class Record3dDataset(FrameDataset):
         for number, depth in sorted((int(match[1]), match[0]) for match in found):
             rgb = depth.replace("depth/", "rgb/").replace(".exr", ".jpg").replace(".depth", ".jpg")
             time_s = times_s[number] if number < len(times_s) else (number / rate if rate else None)
-            yield Frame(f"{capture}/{number}", capture, "", rgb, depth, time_s)
+            if rgb in self._names:
+                yield Frame(f"{capture}/{number}", capture, "", rgb, depth, time_s)
 
     def _read_metadata(self, name: str) -> dict[str, Any]:
         try:

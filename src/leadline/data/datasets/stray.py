@@ -88,6 +88,8 @@ def _read_odometry(path: Path) -> Iterator[list[float]]:
     except (OSError, UnicodeDecodeError) as error:
         raise LeadlineError(f"{path} cannot be read: copy the capture again") from error
     for number, line in enumerate(lines, start=2):
+        if not line.strip():
+            continue
         try:
             values = [float(word) for word in line.split(",")]
         except ValueError as error:
