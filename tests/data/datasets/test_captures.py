@@ -1,8 +1,10 @@
 """Captures in their makers' layouts: what is the same in all of them, once for each."""
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import capture_files as files
 import numpy as np
@@ -404,3 +406,67 @@ def test_arkitscenes_larger_pictures_do_where_the_small_ones_were_not_downloaded
     for name in ("", "_intrinsics"):
         (folder / f"lowres_wide{name}").rename(folder / f"vga_wide{name}")
     assert len(open_dataset(tmp_path / "videos")) == 3 and open_dataset(tmp_path / "videos")[0].camera is not None
+
+
+def test_lost_tracking_told_in_zeros_or_nan_is_no_pose(tmp_path: Path) -> None:
+    root = files.write_record3d_export(tmp_path / "room")
+    edited(root / "EXR_RGBD" / "metadata.json", poses=[[0] * 7] * 4)
+    assert open_dataset(root).pose(0) is None
+    stray = files.write_stray(tmp_path / "stray", 2)
+    lines = ["", "100, 000000, 0, 0, 0, nan, nan, nan, nan", "100.1, 000001, 0, 0, 0, 0, 0, 0, 1"]
+    (stray / "odometry.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert open_dataset(stray).pose(0) is None and open_dataset(stray).pose(1).tolist() == np.eye(4).tolist()
+
+
+def test_lists_of_record3d_that_are_null_are_as_if_missing(tmp_path: Path) -> None:
+    root = files.write_record3d_export(tmp_path / "room")
+    path = root / "EXR_RGBD" / "metadata.json"
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    files.dump(path, {**tree, "poses": None, "frameTimestamps": None})
+    dataset = open_dataset(root)
+    assert dataset.pose(0) is None and dataset.time_s(2) == 3 / 60
+
+
+def test_confidence_of_another_size_than_its_depth_is_one_line(tmp_path: Path) -> None:
+    lzfse = pytest.importorskip("liblzfse", reason="needs LZFSE")
+    path = files.write_r3d(tmp_path / "room.r3d")
+    folder = tmp_path / "unpacked"
+    with ZipFile(path) as file:
+        file.extractall(folder)
+    (folder / "rgbd" / "0.conf").write_bytes(lzfse.compress(bytes(48)))
+    assert "0.conf must be 12×16 as its depth map is, got 3×16" in refusal(lambda: open_dataset(folder)[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content", "reason"),
+    [
+        ("stray", "odometry.csv", b"a\nnan, nan, 0, 0, 0, 0, 0, 0, 1\n", "line 2: wanted a time and a frame's number"),
+        ("3d-scanner-app", "frame_00000.json", b'{"intrinsics": ["a",0,0,0,0,0,0,0,0]}', "must hold 9 numbers"),
+        (
+            "replica",
+            "cam_params.json",
+            b'{"camera": {"fx": 9, "fy": 9, "cx": 7, "cy": 5, "w": 16, "h": 12, "scale": 0}}',
+            "scale is steps of depth a metre and positive, got 0",
+        ),
+    ],
+)
+def test_impossible_numbers_are_one_line(tmp_path: Path, kind: str, name: str, content: bytes, reason: str) -> None:
+    assert reason in broken(CAPTURES[kind][0](tmp_path / "room"), name, content)
+
+
+def test_an_empty_trajectory_tells_no_pose(tmp_path: Path) -> None:
+    folder = files.write_arkitscenes(tmp_path / "videos")
+    (folder / "lowres_wide.traj").write_bytes(b"")
+    assert open_dataset(tmp_path / "videos").pose(0) is None
+
+
+def test_steps_of_depth_are_those_that_a_sens_file_tells(tmp_path: Path) -> None:
+    path = files.write_sens(tmp_path / "room.sens")
+    thousand = struct.pack("<f", 1000)
+    data = path.read_bytes()
+    assert data.count(thousand) == 1
+    path.write_bytes(data.replace(thousand, struct.pack("<f", 4000)))
+    dataset = open_dataset(path)
+    assert dataset.metres_per_unit == 1 / 4000 and float(dataset[0].depth_m.max()) == pytest.approx(1.5 / 4)
+    path.write_bytes(data.replace(thousand, struct.pack("<f", 0)))
+    assert "tells 0 steps of depth a metre" in refusal(lambda: open_dataset(path))

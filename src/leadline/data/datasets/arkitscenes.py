@@ -126,7 +126,7 @@ def _time_s(path: Path) -> float:
 def _read_trajectory(path: Path) -> tuple[NDArray[np.float64], list[Pose]]:
     """Times in seconds and, for each, the pose."""
     try:
-        lines = np.loadtxt(path, ndmin=2)
+        lines = np.loadtxt(path, ndmin=2) if path.stat().st_size else np.empty((0, 7))
         if lines.shape[1] != 7:
             raise ValueError(f"{lines.shape[1]} columns")
     except (OSError, ValueError, IndexError) as error:

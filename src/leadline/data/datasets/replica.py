@@ -7,6 +7,7 @@ else fx = fy = 600 about the middle.
 """
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ def _read_camera(root: Path) -> tuple[Pinhole, float, tuple[int, int]]:
     camera = read_object(path).get("camera")
     names = ("fx", "fy", "cx", "cy", "scale", "w", "h")
     fx, fy, cx, cy, steps, width, height = number_of(path, camera if isinstance(camera, dict) else {}, *names)
+    if not 0 < steps < inf:
+        raise LeadlineError(f"{path}: scale is steps of depth a metre and positive, got {steps:g}: download it again")
     return (fx, fy, cx, cy), steps, (int(width), int(height))
 
 

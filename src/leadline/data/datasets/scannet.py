@@ -111,7 +111,6 @@ class SensDataset(FrameDataset):
     """
 
     any_resolution = True
-    metres_per_unit = MILLIMETRES
     up = UP
 
     def __init__(self, root: Path) -> None:
@@ -126,6 +125,7 @@ class SensDataset(FrameDataset):
             Frame(f"{root.stem}/{number}", root.stem, "", root.name, root.name, place.time_s)
             for number, place in enumerate(self._places)
         )
+        self.metres_per_unit = 1 / self._head.steps_per_metre
         super().__init__(root, frames, "frames of ScanNet")
 
     def pose(self, index: int) -> Pose | None:
@@ -197,6 +197,8 @@ def _read_head(file: BinaryIO, path: Path) -> _Head:
     file.seek(length, 1)  # the sensor's name
     matrices = _unpack(file, "<64f")  # intrinsics and extrinsics of colour, then of depth
     colour, depth, *sizes, steps, num_frames = _unpack(file, "<ii4IfQ")
+    if not 0 < steps < np.inf:
+        raise LeadlineError(f"{path} tells {steps:g} steps of depth a metre, wanted a positive number")
     if (colour, depth) != (_JPEG, _ZLIB):
         raise LeadlineError(f"{path} packs colour and depth as {colour} and {depth}, wanted JPEG (2) and zlib (1)")
     return _Head(matrices[:16], (sizes[0], sizes[1]), (sizes[2], sizes[3]), steps, num_frames)
