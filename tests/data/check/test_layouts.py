@@ -80,3 +80,8 @@ def test_confidence_above_millimetres_is_found_in_a_capture(tmp_path: Path) -> N
         files.save(path, files.millimetres() | (np.arange(16, dtype=np.uint16) % 8) << 13)
     (problem,) = check_dataset(root).problems
     assert "values look like Android's DEPTH16" in problem
+
+
+def test_units_that_are_nearly_as_likely_are_told_as_well(tmp_path: Path) -> None:
+    (problem,) = check_dataset(write_tum(tmp_path, 1000, 0.01)).problems
+    assert "values look like 256 per metre" in problem and "0.001 (millimetres: 1.5" in problem

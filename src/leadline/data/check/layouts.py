@@ -29,6 +29,7 @@ from leadline.data.check.depths import (
     USUAL_DEPTHS_M,
     DepthStatistics,
     likely_units,
+    or_else,
 )
 from leadline.data.check.far_values import FarValues, far_problems, find_far_values
 from leadline.data.datasets.folder import FolderInfo
@@ -143,10 +144,11 @@ def _unit_problem(depth: DepthStatistics, near_m: float, metres_per_unit: float 
     if metres_per_unit is None:
         return f"{found}: is the capture in another unit than metres?"
     likely = likely_units(depth.median_m / metres_per_unit, 1, USUAL_DEPTHS_M)
-    units = [unit for unit, _ in likely if abs(unit.scale / metres_per_unit - 1) > 1e-3]
-    if not units:
+    others = [fit for fit in likely if abs(fit[0].scale / metres_per_unit - 1) > 1e-3]
+    if not others:
         return f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre"
+    (unit, _), *more = others
     return (
-        f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre: values look like {units[0].name}; "
-        f"list the files in an index.csv and set depth_scale = {units[0].scale:.6g} in dataset.toml"
+        f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre: values look like {unit.name}; "
+        f"list the files in an index.csv and set depth_scale = {unit.scale:.6g} in dataset.toml{or_else(more)}"
     )
