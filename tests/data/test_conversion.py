@@ -112,3 +112,9 @@ def test_a_set_is_not_written_over_itself_nor_thinned_backwards(tmp_path: Path) 
     synthesize(tmp_path / "rooms", 1, 0, 24, 32)
     assert "is the capture itself" in refusal(lambda: convert(tmp_path / "rooms", tmp_path / "rooms"))
     assert "from 0 on, got -1" in refusal(lambda: convert(tmp_path / "rooms", tmp_path / "out", Thinning(every_s=-1)))
+
+
+@pytest.mark.parametrize("thinning", [Thinning(motion_m=float("nan")), Thinning(every_s=float("inf"))])
+def test_what_no_picture_can_be_apart_is_refused(tmp_path: Path, thinning: Thinning) -> None:
+    root = files.write_polycam(tmp_path / "room")
+    assert "seconds and metres from 0 on, got " in refusal(lambda: convert(root, tmp_path / "out", thinning))

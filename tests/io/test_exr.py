@@ -68,16 +68,23 @@ COLOURS = {name: numbers(start).astype(np.float16) for start, name in enumerate(
         [("rgba", COLOURS), ("rgba.depth", {"depth.R": numbers(5)})],
         [("", {**COLOURS, "depth.Z": numbers(5)})],
         [("", {"ViewLayer.Combined.R": numbers(), "ViewLayer.Depth.V": numbers(5), "ViewLayer.Depth.A": numbers()})],
+        [("", {"View.Denoising Depth.Z": numbers(1), "View.Mist.Z": numbers(2), "View.Depth.Z": numbers(5)})],
         [("", {"N.X": numbers(1), "N.Y": numbers(2), "N.Z": numbers(3), "deep.Z": numbers(5)})],
         [("", {"R": numbers(5), "G": numbers(5), "B": numbers(5), "A": numbers()})],
     ],
-    ids=["part-z", "part-v", "part-below", "layer", "blender", "normals", "grey"],
+    ids=["part-z", "part-v", "part-below", "layer", "blender", "denoising", "normals", "grey"],
 )
 def test_depth_is_found_among_parts_layers_and_colours(
     parts: list[tuple[str, dict[str, np.ndarray]]], tmp_path: Path
 ) -> None:
     write_parts(tmp_path / "a.exr", *parts)
     np.testing.assert_array_equal(read_exr(tmp_path / "a.exr"), numbers(5))
+
+
+def test_a_mist_pass_is_no_depth(tmp_path: Path) -> None:
+    write_parts(tmp_path / "a.exr", ("", {"View.Mist.Z": numbers()}))
+    with pytest.raises(LeadlineError, match=r"a\.exr holds .*: wanted depth in a channel named Z"):
+        read_exr(tmp_path / "a.exr")
 
 
 def test_colours_that_differ_are_no_depth(tmp_path: Path) -> None:

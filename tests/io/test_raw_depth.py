@@ -97,3 +97,9 @@ def test_a_dense_map_of_colmap_is_read_as_it_was_written(tmp_path: Path) -> None
     write_colmap(tmp_path / "a.geometric.bin", np.asfortranarray(depth_m), depth_m != 3)
     assert (tmp_path / "a.geometric.bin").read_bytes().startswith(b"00000003&00000002&00000001&")
     assert read_colmap(tmp_path / "a.geometric.bin").tolist() == [[1, 2, 0], [4, 0, 6]]
+
+
+def test_of_several_hdf5_arrays_the_one_named_depth_is_meant(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["colors"], file["depth"] = np.zeros((2, 3, 3), np.uint8), DEPTH_M
+    assert read_hdf5(tmp_path / "a.hdf5").tolist() == DEPTH_M.tolist()

@@ -59,3 +59,18 @@ def test_a_map_without_a_pixel_is_refused(tmp_path, shape):
     np.save(tmp_path / "a.npy", np.zeros(shape, np.float32))
     with pytest.raises(LeadlineError, match=r"a\.npy holds no pixel"):
         read_stored_depth(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("mask", [np.array([[1, 0]], np.uint8), np.array([[255, 0]]), np.array([[[True], [False]]])])
+def test_a_mask_of_any_numbers_counts(tmp_path, mask):
+    np.savez(tmp_path / "a.npz", depth_m=metres([1.0, 2.0])[..., None], valid=mask)
+    assert read_stored_depth(tmp_path / "a.npz").valid.tolist() == [[True, False]]
+
+
+def test_a_mask_of_another_shape_and_another_unit_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", depth_m=metres([1.0, 2.0]), valid=np.array([True]))
+    with pytest.raises(LeadlineError, match=r"valid must be a mask of \(1, 2\) as its depth is, got bool \(1,\)"):
+        read_stored_depth(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", depth=metres([1000.0, 2000.0]), unit=np.array("millimetre"))
+    with pytest.raises(LeadlineError, match="holds depth in millimetre, wanted metre"):
+        read_stored_depth(tmp_path / "b.npz")

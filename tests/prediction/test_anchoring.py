@@ -27,7 +27,7 @@ def scene() -> np.ndarray:
 
 def known(truth: np.ndarray, num: int, from_camera: bool = False, seed: int = 0) -> KnownPoints:
     generator = np.random.default_rng(seed)
-    rows, columns = generator.integers(0, SIZE[0], num), generator.integers(0, SIZE[1], num)
+    rows, columns = np.divmod(generator.choice(SIZE[0] * SIZE[1], num, replace=False), SIZE[1])
     xy = np.stack([columns, rows], axis=1).astype(float)
     return KnownPoints(xy, truth[rows, columns].copy(), np.full(num, from_camera))
 
@@ -116,3 +116,10 @@ def test_few_points_may_leave_out_a_larger_error(num: int, kind: Correction) -> 
     assert _choose(told | {Correction.FIELD: np.full(num, 0.14)}, points, field, Correction.FACTOR).correction is kind
     far_off = told | {Correction.FIELD: np.full(num, 0.15)}
     assert _choose(far_off, points, field, Correction.FACTOR).correction is Correction.NONE
+
+
+def test_a_point_that_is_listed_twice_bears_out_nothing() -> None:
+    thrice = KnownPoints(np.array([[10.0, 20.0]] * 3), np.array([1.5, 2.0, 9.0]), np.zeros(3, bool))
+    found = anchor_to_points(predicted(scene()), thrice, SIZE)
+    assert str(found.anchoring) == "one factor from 1 known point, not checked: nothing could be left out"
+    assert found.depth_m[20, 10] == pytest.approx(2.0, rel=1e-5)

@@ -87,3 +87,11 @@ def test_lengths_between_shares_are_refused() -> None:
     with pytest.raises(LeadlineError, match="points from 0 to 1, wanted pixels"):
         known_lengths(None, [((0.1, 0.2), (0.8, 0.2), 1.0)])
     assert len(known_lengths(None, [((1.0, 0.0), (8.0, 0.0), 1.0)])) == 1
+
+
+@pytest.mark.parametrize("header", ["X,Y,Metres", "x,y,meters", "Image,x,y,meters"])
+def test_names_of_columns_may_be_spelled_otherwise(tmp_path: Path, header: str) -> None:
+    named = header.startswith("Image")
+    path = written(tmp_path, f"{header}\n{'a.jpg,' if named else ''}10,20,1.5\n")
+    (found,) = read_distances(path, None if named else Path("a.jpg"))
+    assert (found.picture.name, found.point, found.metres) == ("a.jpg", (10, 20), 1.5)

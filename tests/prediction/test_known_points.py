@@ -185,3 +185,20 @@ def test_a_reconstruction_in_a_unit_of_its_own_is_doubted_aloud(unit: float, dou
     known = ColmapPoints(Path("model"), {"a.jpg": view})
     told = str(known.apply(prediction, PICTURE, (120, 160), Output.METRES).anchoring)
     assert ("scale the reconstruction to metres first (colmap model_aligner)" in told) is doubted, told
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.array([1e10], np.float32), r"holds 1e\+?10 at 721 pixels, which would be known distances of 1e\+10 m"),
+        (np.array([2**31 - 1], np.int32), "holds 2147483647 at 721 pixels, the largest number of 32 bits, which"),
+        (np.array([255], np.uint8), "holds 255 at 721 pixels, the largest number of 8 bits, which .* of 0.255 m"),
+    ],
+)
+def test_a_code_for_nothing_here_is_no_known_distance(values: np.ndarray, said: str, tmp_path: Path) -> None:
+    sparse = np.full((24, 32), values[0], values.dtype)
+    sparse[::4, ::4] = 2
+    sparse[0, 0] = values[0]
+    np.save(tmp_path / "a.npy", sparse)
+    with pytest.raises(LeadlineError, match=said):
+        MappedPoints(tmp_path / "a.npy").points(tmp_path / "a.jpg", (24, 32))

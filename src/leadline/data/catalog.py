@@ -77,7 +77,7 @@ def _is_rosbag(path: Path) -> bool:
 
 def _is_scannet(path: Path) -> bool:
     exported = any(all((scene / name).is_dir() for name in _SCANNET_EXPORT) for scene in (path, *path.glob("*")))
-    return exported or _ends_with(".sens")(path) or any(path.glob("*.sens"))
+    return exported or _ends_with(".sens")(path) or _holds("*.sens", "*/*.sens")(path)
 
 
 DATASETS: dict[str, Kind] = {
@@ -113,7 +113,9 @@ DATASETS: dict[str, Kind] = {
     ),
     "nerfstudio": Kind("transforms.json", _holds("transforms.json"), "nerfstudio:NerfstudioDataset", is_capture=True),
     "colmap": Kind(
-        "stereo/depth_maps of COLMAP", _holds("stereo/depth_maps", "dense/stereo/depth_maps"), "colmap:ColmapDataset"
+        "stereo/depth_maps of COLMAP",
+        _holds("stereo/depth_maps", "dense/stereo/depth_maps", "dense/*/stereo/depth_maps"),
+        "colmap:ColmapDataset",
     ),
     "hypersim": Kind(
         "images/scene_cam_00_geometry_hdf5",

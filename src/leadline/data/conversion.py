@@ -4,6 +4,7 @@ import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,8 +69,9 @@ def convert(source: Path, out: Path, thinning: Thinning = KEEP_ALL) -> int:
             unknown.
         OSError: if `out` cannot be written.
     """
-    if min(thinning) < 0:
-        raise LeadlineError(f"--every and --motion are seconds and metres from 0 on, got {min(thinning):g}")
+    if not all(0 <= least < inf for least in thinning):
+        got = " and ".join(f"{least:g}" for least in thinning)
+        raise LeadlineError(f"--every and --motion are seconds and metres from 0 on, got {got}")
     if out.resolve() == source.resolve():
         raise LeadlineError(f"{out} is the capture itself, which would be lost: write to another folder")
     require_only(out, {_INDEX, _INFO, _POSES, "rgb", "depth"})

@@ -84,6 +84,10 @@ _IS_DEPTH: tuple[Callable[[_Channel], bool], ...] = (
 """What tells that a channel is depth, best first."""
 
 
+_OTHERS = {"mist", "denoising depth"}
+"""Passes of Blender whose channel is named Z as well: a share of the farthest, and what its denoiser is given."""
+
+
 def _channels(file: Any) -> Iterator[_Channel]:
     for part in file.parts:
         paths = {name: f"{part.name() or ''}.{name}".lower().split(".") for name in part.channels}
@@ -94,11 +98,12 @@ def _channels(file: Any) -> Iterator[_Channel]:
 
 
 def _depth_among(path: Path, channels: list[_Channel]) -> _Channel:
+    candidates = [it for it in channels if _OTHERS.isdisjoint(it.names)]
     for is_depth in _IS_DEPTH:
-        found = [it for it in channels if is_depth(it)]
+        found = [it for it in candidates if is_depth(it)]
         if found:
             return min(found, key=lambda it: len(it.names))
-    colours = [it for it in channels if it.names[-1] != "a"]  # beside a lone channel or colours it is a mask
+    colours = [it for it in candidates if it.names[-1] != "a"]  # beside a lone channel or colours it is a mask
     if colours and all(_alike(it.pixels, colours[0].pixels) for it in colours[1:]):
         return colours[0]
     held = ", ".join(".".join(it.names).lstrip(".") for it in channels)

@@ -1,7 +1,8 @@
 """Depth in other programs' plain files: a few words of header, then numbers. Each reader gives them as they are stored.
 
 Sources: COLMAP's documentation of its dense maps (format.rst, 2025) and `read_array` of its scripts; the SDK of MPI
-Sintel's depth (`sintel_io.py`, 2015); Netpbm's page on PGM (2016); Hypersim's readme (2024).
+Sintel's depth (`sintel_io.py`, 2015); Netpbm's page on PGM (2016); Hypersim's readme (2024); BlenderProc's writer
+(`depth` beside `colors` and others).
 """
 
 import re
@@ -16,6 +17,7 @@ from leadline.io.atomic import atomic_file
 
 _SINTEL_TAG = 202021.25
 _PGM_HEADER = re.compile(rb"(P[25])\s(?:\s|#[^\n]*\n)*(\d+)\s(?:\s|#[^\n]*\n)*(\d+)\s(?:\s|#[^\n]*\n)*(\d+)\s")
+_HDF5_NAMES = ("dataset", "depth")
 _COLMAP_HEADER = re.compile(rb"(\d{1,8})&(\d{1,8})&(\d{1,8})&")
 
 
@@ -99,7 +101,7 @@ def read_pgm(path: Path) -> NDArray[Any]:
 
 
 def read_hdf5(path: Path) -> NDArray[Any]:
-    """Read the array `dataset` of an HDF5 file, as Hypersim has it, or its only array.
+    """Read the array `dataset` of an HDF5 file, as Hypersim has it, or `depth`, as BlenderProc, or its only array.
 
     Raises:
         LeadlineError: if the file is missing, broken, or it is not clear which array is meant.
@@ -109,9 +111,11 @@ def read_hdf5(path: Path) -> NDArray[Any]:
     try:
         with h5py.File(path) as file:
             arrays = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
-            name = "dataset" if "dataset" in arrays else next(iter(arrays), "")
-            if not arrays or (name != "dataset" and len(arrays) > 1):
-                raise LeadlineError(f"{path} holds {', '.join(arrays) or 'no array'}, wanted one named dataset")
+            name = next((name for name in _HDF5_NAMES if name in arrays), next(iter(arrays), ""))
+            if not arrays or (name not in _HDF5_NAMES and len(arrays) > 1):
+                raise LeadlineError(
+                    f"{path} holds {', '.join(arrays) or 'no array'}, wanted one named {' or '.join(_HDF5_NAMES)}"
+                )
             return np.asarray(arrays[name])
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())

@@ -16,6 +16,7 @@ from leadline.io.pfm import read_pfm
 from leadline.io.raw_depth import read_colmap, read_hdf5, read_pgm, read_sintel
 from leadline.io.tiff import read_float_tiff
 
+_METRE = "metre"
 _UNCERTAINTY_NAMES = ("uncertainty_m", "uncertainty")
 
 
@@ -46,8 +47,7 @@ def read_stored_depth(path: Path) -> StoredDepth:
         LeadlineError: if the file is missing, broken or holds more than one map.
     """
     stored = DEPTH_READERS.get(path.suffix.lower(), _read_picture)(path)
-    if stored.values.ndim == 3 and stored.values.shape[-1] == 1:
-        stored = stored._replace(values=stored.values[..., 0])
+    stored = stored._replace(values=_one_channel(stored.values))
     for values in (stored.values,) if stored.uncertainty_m is None else (stored.values, stored.uncertainty_m):
         if values.dtype.kind not in "uif":
             raise LeadlineError(f"{path} must have one channel of numbers, got {values.dtype} {values.shape}")
@@ -58,21 +58,39 @@ def read_stored_depth(path: Path) -> StoredDepth:
     return stored
 
 
+def _one_channel(values: NDArray[Any]) -> NDArray[Any]:
+    """(H, W) of (H, W, 1); anything else as it is."""
+    return values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+
+
 def _read_arrays(path: Path) -> StoredDepth:
-    """`depth_m` (or the only array) and, where they are there, a mask `valid` and the uncertainty."""
+    """`depth_m` (or the only array) and, where they are there, a mask `valid` and the uncertainty.
+
+    Raises:
+        LeadlineError: if the file is broken, says that its unit is another than metres, or its mask is of another shape
+            than its depth.
+    """
     try:
         arrays = read_npz_arrays(path)
-        values = arrays[_depth_among(list(arrays))]
-        valid = arrays.get("valid")
-        masks = valid is not None and valid.dtype == np.bool_ and valid.shape == values.shape
+        values = _one_channel(arrays[_depth_among(list(arrays))])
         uncertainty = next((arrays[name] for name in _UNCERTAINTY_NAMES if name in arrays), None)
     except (LeadlineError, KeyError) as error:
         raise LeadlineError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
-    return StoredDepth(values, valid if masks else None, uncertainty)
+    unit = str(arrays.get("unit", _METRE))
+    if unit != _METRE:
+        raise LeadlineError(f"{path} holds depth in {unit}, wanted {_METRE}: convert it first")
+    if "valid" not in arrays:
+        return StoredDepth(values, None, uncertainty)
+    valid = _one_channel(arrays["valid"])
+    if valid.shape != values.shape or valid.dtype.kind not in "buif":
+        raise LeadlineError(
+            f"{path}: valid must be a mask of {values.shape} as its depth is, got {valid.dtype} {valid.shape}"
+        )
+    return StoredDepth(values, valid != 0, uncertainty)
 
 
 def _depth_among(names: Sequence[str]) -> str:
-    others = [name for name in names if name not in (*_UNCERTAINTY_NAMES, "valid")]
+    others = [name for name in names if name not in (*_UNCERTAINTY_NAMES, "valid", "unit")]
     if "depth_m" not in names and len(others) != 1:
         raise KeyError(f"it holds {', '.join(names) or 'nothing'}")
     return "depth_m" if "depth_m" in names else others[0]

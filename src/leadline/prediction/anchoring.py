@@ -105,7 +105,7 @@ def anchor_to_points(
 
 
 def _look_up(prediction: Prediction, known: KnownPoints, full_size: tuple[int, int]) -> _Spots:
-    """The points that have a value in the prediction."""
+    """The points that have a value in the prediction; of few, those at one pixel are one: each bears out the others."""
     size = np.array(prediction.valid.shape)
     places = (known.xy[:, ::-1] + 0.5) * (size / full_size) - 0.5  # outer edges stay outer edges
     rows, columns = np.rint(places).astype(np.intp).clip(0, size - 1).T
@@ -119,7 +119,15 @@ def _look_up(prediction: Prediction, known: KnownPoints, full_size: tuple[int, i
         raise LeadlineError(
             f"none of the {len(metres)} known points has a depth in the prediction: name points of things that it shows"
         )
-    return _Spots(rows, columns, metres).kept(usable)
+    spots = _Spots(rows, columns, metres).kept(usable)
+    return _merged(spots, size[1]) if len(spots.metres) <= MAX_POINTS else spots
+
+
+def _merged(spots: _Spots, width: int) -> _Spots:
+    """One point a pixel, with the median distance."""
+    pixels, which = np.unique(spots.rows * width + spots.columns, return_inverse=True)
+    metres = np.array([np.median(spots.metres[which == place]) for place in range(len(pixels))])
+    return _Spots(*np.divmod(pixels, width), metres)
 
 
 def _by_line(prediction: Prediction, spots: _Spots, output: Output) -> Prediction:

@@ -16,6 +16,7 @@ AS_SHARES = (
     "wanted pixels: they look like shares of the image's sides: multiply x by its width in pixels and y by its height"
 )
 """The end of a refusal of points that `look_like_shares`."""
+_SPELLINGS = {"meters": ALONG_AXIS, "image": "picture"}
 _POINT, _LENGTH = ("x", "y", ALONG_AXIS), ("x", "y", "x2", "y2", ALONG_AXIS)
 _BY_NUMBER = {len(columns): columns for rest in (_POINT, _LENGTH) for columns in (rest, ("picture", *rest))}
 """What the cells of a line without a header are, by how many there are."""
@@ -96,7 +97,7 @@ def _header(path: Path, first: list[str]) -> tuple[str, ...]:
     try:
         float(first[-1])
     except ValueError:
-        names = tuple(name.strip() for name in first)
+        names = tuple(_SPELLINGS.get(name, name) for name in (name.strip().lower() for name in first))
         known = {"x", "y", FROM_CAMERA if FROM_CAMERA in names else ALONG_AXIS}
         if len(set(names)) < len(names) or set(names) - {"picture"} not in (known, known | {"x2", "y2"}):
             raise LeadlineError(f"{path} has the columns {','.join(names)}: wanted {WANTED}") from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import exp, hypot, log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,10 @@ those are large, since they are of the scale then, at the most."""
 SCALE_SHARE = 0.25
 """Standard deviation of the logarithm of a prediction's true factor at the least, as a share of what the floor says: a
 floor that is far off comes of a scale that is. (All three by research/LOG.md, "The height of the camera".)"""
-MAX_OF_16_BITS = 65535
+FARTHEST_M = 1000.0
+"""No sensor measures farther: Blender stores 1e10 where nothing was hit."""
 MAX_FULL_SHARE = 0.01
-"""Share of a sparse map's pixels that may be at the end of their range: more of them mean that nothing is known."""
+"""Share of a sparse map's pixels that may be beyond, or at the end of their range: more mean that nothing is known."""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
@@ -137,13 +139,8 @@ class MappedPoints(AnyKnown):
         if values.ndim != 2:
             raise LeadlineError(f"{file} is no depth map: wanted one channel, got shape {values.shape}")
         scale = 0.001 if values.dtype.kind in "ui" else 1.0
-        num_full = int((values == MAX_OF_16_BITS).sum()) if values.dtype == np.uint16 else 0
-        if num_full > MAX_FULL_SHARE * values.size:
-            raise LeadlineError(
-                f"{file} holds {MAX_OF_16_BITS} at {num_full} pixels, the largest number of 16 bits, which would be "
-                f"known distances of 65.5 m: write 0 where nothing is known"
-            )
         usable = np.isfinite(values) & (values > 0) & (True if valid is None else valid)
+        _refuse_codes(file, values[usable], scale, values.size)
         (height, width), (rows, columns) = full_size, values.shape
         if abs(height * columns / width - rows) > max(1.0, rows / height):
             raise LeadlineError(
@@ -165,6 +162,19 @@ class MappedPoints(AnyKnown):
         if found is None:
             raise LeadlineError(f"{self.place} holds no depth map of {path.name}: wanted {files[0].name} or the like")
         return found
+
+
+def _refuse_codes(file: Path, values: NDArray[Any], metres_per_unit: float, num_pixels: int) -> None:
+    """Refuse a map whose numbers for "nothing here" would be known distances."""
+    largest = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else np.inf
+    codes = values[(values == largest) | (values > FARTHEST_M / metres_per_unit)]
+    if len(codes) > MAX_FULL_SHARE * num_pixels:
+        code = codes.max()
+        what = f", the largest number of {8 * values.itemsize} bits," if code == largest else ""
+        raise LeadlineError(
+            f"{file} holds {code:.10g} at {len(codes)} pixels{what or ','} which would be known distances of "
+            f"{code * metres_per_unit:.3g} m: write 0 where nothing is known"
+        )
 
 
 @dataclass(frozen=True)

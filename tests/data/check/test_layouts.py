@@ -51,3 +51,37 @@ def test_a_sequence_of_tums_form_in_another_unit_is_noticed(tmp_path: Path, step
 
 def test_a_folder_of_nothing_known_is_one_line(tmp_path: Path) -> None:
     assert "no data set at" in refusal(lambda: check_dataset(tmp_path))
+
+
+def write_far(root: Path, far: int) -> Path:
+    """A scene of ScanNet whose depth has a number in its first four rows."""
+    files.write_scannet(root)
+    for path in (root / "depth").iterdir():
+        values = files.millimetres()
+        values[:4] = far
+        files.save(path, values)
+    return root
+
+
+def test_a_code_for_nothing_there_is_found_in_a_capture(tmp_path: Path) -> None:
+    (problem,) = check_dataset(write_far(tmp_path / "room", 65535)).problems
+    assert "33.5% of the valid pixels have the value 65535, the largest number of 16 bits (65.535 m)" in problem
+    assert "the next is 1.5 m: if it means no depth, leadline data convert it and set depth_max_m = 2" in problem
+
+
+def test_a_wall_far_behind_a_captures_things_is_only_noted(tmp_path: Path) -> None:
+    report = check_dataset(write_far(tmp_path / "room", 4000))
+    assert report.problems == () and len(report.notes) == 1 and "the value 4000 (4 m)" in report.notes[0]
+
+
+def test_confidence_above_millimetres_is_found_in_a_capture(tmp_path: Path) -> None:
+    root = files.write_scannet(tmp_path / "room")
+    for path in (root / "depth").iterdir():
+        files.save(path, files.millimetres() | (np.arange(16, dtype=np.uint16) % 8) << 13)
+    (problem,) = check_dataset(root).problems
+    assert "values look like Android's DEPTH16" in problem
+
+
+def test_units_that_are_nearly_as_likely_are_told_as_well(tmp_path: Path) -> None:
+    (problem,) = check_dataset(write_tum(tmp_path, 1000, 0.01)).problems
+    assert "values look like 256 per metre" in problem and "0.001 (millimetres: 1.5" in problem

@@ -1,7 +1,10 @@
 """Captures in their makers' layouts: what is the same in all of them, once for each."""
 
+import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import capture_files as files
 import numpy as np
@@ -283,3 +286,187 @@ def test_quarter_turns_bring_up_to_the_top(up: tuple[int, int], turns: int) -> N
 
 def test_a_matrix_that_is_no_rotation_is_no_pose() -> None:
     assert pose_of_matrix(np.zeros(16)) is None and pose_of_matrix(np.eye(4)[:3]) is not None
+
+
+def edited(path: Path, **values: object) -> None:
+    """Change a JSON file; None takes a name away."""
+    tree = {**json.loads(path.read_text(encoding="utf-8")), **values}
+    files.dump(path, {name: value for name, value in tree.items() if value is not None})
+
+
+def test_frames_whose_picture_is_missing_are_left_out(tmp_path: Path) -> None:
+    root = files.write_record3d_export(tmp_path / "room")
+    (root / "EXR_RGBD" / "rgb" / "3.jpg").unlink()
+    assert open_dataset(root).ids == ["room/0", "room/1"]
+
+
+def test_an_empty_line_of_odometry_is_passed_over(tmp_path: Path) -> None:
+    root = files.write_stray(tmp_path / "room")
+    path = root / "odometry.csv"
+    path.write_text(path.read_text(encoding="utf-8") + "\n \n", encoding="utf-8")
+    assert len(open_dataset(root)) == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"K": [0.8, 0, 0, 0, 0.8, 0, 0.5, 0.5, 1]}, "no camera has a focal length of 0.8 px"),
+        ({"w": 48, "h": 64}, "is of 48×64 pixels, another aspect than its picture of 64×48"),
+    ],
+)
+def test_a_camera_that_its_picture_cannot_have_is_refused(
+    tmp_path: Path, changed: dict[str, object], reason: str
+) -> None:
+    root = files.write_record3d_export(tmp_path / "room")
+    edited(root / "EXR_RGBD" / "metadata.json", **changed)
+    assert reason in refusal(lambda: open_dataset(root)[0])
+
+
+def test_scannets_camera_is_of_the_sensor_where_colour_was_made_smaller(tmp_path: Path) -> None:
+    root = files.write_scannet(tmp_path / "room")
+    np.savetxt(root / "intrinsic" / "intrinsic_color.txt", [[1170, 0, 647.5, 0], [0, 1171, 483.5, 0], *np.eye(4)[2:]])
+    fx, fy = 1170 * 64 / 1296, 1171 * 48 / 968
+    matrix = open_dataset(root)[0].intrinsics
+    np.testing.assert_allclose(matrix, [[fx, 0, 31.5], [0, fy, 23.5], [0, 0, 1]], rtol=1e-6)
+
+
+def test_scannets_colour_may_be_png(tmp_path: Path) -> None:
+    root = files.write_scannet(tmp_path / "room")
+    for path in list((root / "color").iterdir()):
+        files.save(path.with_suffix(".png"), files.colours())
+        path.unlink()
+    assert open_dataset(root).ids == ["room/0", "room/1", "room/10"]
+
+
+@pytest.mark.parametrize("below", ["", "scene{}/"], ids=["beside", "folders"])
+def test_all_sens_files_of_a_folder_are_a_set(tmp_path: Path, below: str) -> None:
+    for number in range(2):
+        path = tmp_path / f"{below.format(number)}scene{number}.sens"
+        path.parent.mkdir(exist_ok=True)
+        files.write_sens(path)
+    dataset = open_dataset(tmp_path)
+    assert dataset.ids == ["scene0/0", "scene0/1", "scene1/0", "scene1/1"]
+    assert dataset.scenes == ["scene0", "scene0", "scene1", "scene1"] and dataset[3].id == "scene1/1"
+
+
+@pytest.mark.parametrize("changed", [{"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True}])
+def test_nerfstudios_fisheyes_are_no_pinholes(tmp_path: Path, changed: dict[str, object]) -> None:
+    root = files.write_nerfstudio(tmp_path / "room")
+    edited(root / "transforms.json", **changed)
+    assert "undistort the pictures and their depth first" in refusal(lambda: open_dataset(root))
+
+
+def test_an_angle_of_view_tells_nerfs_focal_length(tmp_path: Path) -> None:
+    root = files.write_nerfstudio(tmp_path / "room")
+    edited(root / "transforms.json", fl_x=None, fl_y=None, cx=None, cy=None, camera_angle_x=2 * np.arctan(32 / 40))
+    matrix = open_dataset(root)[0].intrinsics
+    np.testing.assert_allclose(matrix, [[40, 0, 31.5], [0, 40, 23.5], [0, 0, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"integer_depth_scale": 0}, "integer_depth_scale is metres a step and positive, got 0"),
+        ({"frames": ["a"]}, "a frame has names and values in braces, got 'a'"),
+    ],
+)
+def test_impossible_values_of_nerfstudio_are_one_line(tmp_path: Path, changed: dict[str, object], reason: str) -> None:
+    root = files.write_nerfstudio(tmp_path / "room")
+    edited(root / "transforms.json", **changed)
+    assert reason in refusal(lambda: open_dataset(root))
+
+
+@pytest.mark.parametrize("matrix", [[[1, 0], [0, 1]], [[1], [2, 3]], "words", [["a"] * 4] * 4])
+def test_a_pose_that_is_no_matrix_is_one_line(tmp_path: Path, matrix: object) -> None:
+    root = files.write_nerfstudio(tmp_path / "room")
+    frames = json.loads((root / "transforms.json").read_text(encoding="utf-8"))["frames"]
+    edited(root / "transforms.json", frames=[{**frames[0], "transform_matrix": matrix}])
+    assert "transform_matrix of images/frame_0 is no 4×4 numbers" in refusal(lambda: open_dataset(root).pose(0))
+
+
+def test_the_workspace_of_colmaps_automatic_reconstruction_is_read(tmp_path: Path) -> None:
+    files.write_colmap(tmp_path / "dense" / "0")
+    assert open_dataset(tmp_path).ids == ["left/0", "left/1"]
+    files.write_colmap(tmp_path / "dense" / "1")
+    assert "holds the models 0, 1, each in axes of its own" in refusal(lambda: open_dataset(tmp_path))
+
+
+def test_replicas_camera_is_of_the_rendered_size(tmp_path: Path) -> None:
+    root = files.write_replica(tmp_path / "rooms")
+    (root / "cam_params.json").unlink()
+    path = root / "room0" / "results"
+    files.save(path / "frame000000.jpg", files.colours(340, 600))
+    files.save(path / "depth000000.png", np.ones((340, 600), np.uint16))
+    matrix = open_dataset(root)[0].intrinsics
+    np.testing.assert_allclose(matrix, [[300, 0, 299.5], [0, 300, 169.5], [0, 0, 1]], rtol=1e-6)
+
+
+def test_arkitscenes_larger_pictures_do_where_the_small_ones_were_not_downloaded(tmp_path: Path) -> None:
+    folder = files.write_arkitscenes(tmp_path / "videos")
+    for name in ("", "_intrinsics"):
+        (folder / f"lowres_wide{name}").rename(folder / f"vga_wide{name}")
+    assert len(open_dataset(tmp_path / "videos")) == 3 and open_dataset(tmp_path / "videos")[0].camera is not None
+
+
+def test_lost_tracking_told_in_zeros_or_nan_is_no_pose(tmp_path: Path) -> None:
+    root = files.write_record3d_export(tmp_path / "room")
+    edited(root / "EXR_RGBD" / "metadata.json", poses=[[0] * 7] * 4)
+    assert open_dataset(root).pose(0) is None
+    stray = files.write_stray(tmp_path / "stray", 2)
+    lines = ["", "100, 000000, 0, 0, 0, nan, nan, nan, nan", "100.1, 000001, 0, 0, 0, 0, 0, 0, 1"]
+    (stray / "odometry.csv").write_text("\n".join(lines), encoding="utf-8")
+    assert open_dataset(stray).pose(0) is None and open_dataset(stray).pose(1).tolist() == np.eye(4).tolist()
+
+
+def test_lists_of_record3d_that_are_null_are_as_if_missing(tmp_path: Path) -> None:
+    root = files.write_record3d_export(tmp_path / "room")
+    path = root / "EXR_RGBD" / "metadata.json"
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    files.dump(path, {**tree, "poses": None, "frameTimestamps": None})
+    dataset = open_dataset(root)
+    assert dataset.pose(0) is None and dataset.time_s(2) == 3 / 60
+
+
+def test_confidence_of_another_size_than_its_depth_is_one_line(tmp_path: Path) -> None:
+    lzfse = pytest.importorskip("liblzfse", reason="needs LZFSE")
+    path = files.write_r3d(tmp_path / "room.r3d")
+    folder = tmp_path / "unpacked"
+    with ZipFile(path) as file:
+        file.extractall(folder)
+    (folder / "rgbd" / "0.conf").write_bytes(lzfse.compress(bytes(48)))
+    assert "0.conf must be 12×16 as its depth map is, got 3×16" in refusal(lambda: open_dataset(folder)[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content", "reason"),
+    [
+        ("stray", "odometry.csv", b"a\nnan, nan, 0, 0, 0, 0, 0, 0, 1\n", "line 2: wanted a time and a frame's number"),
+        ("3d-scanner-app", "frame_00000.json", b'{"intrinsics": ["a",0,0,0,0,0,0,0,0]}', "must hold 9 numbers"),
+        (
+            "replica",
+            "cam_params.json",
+            b'{"camera": {"fx": 9, "fy": 9, "cx": 7, "cy": 5, "w": 16, "h": 12, "scale": 0}}',
+            "scale is steps of depth a metre and positive, got 0",
+        ),
+    ],
+)
+def test_impossible_numbers_are_one_line(tmp_path: Path, kind: str, name: str, content: bytes, reason: str) -> None:
+    assert reason in broken(CAPTURES[kind][0](tmp_path / "room"), name, content)
+
+
+def test_an_empty_trajectory_tells_no_pose(tmp_path: Path) -> None:
+    folder = files.write_arkitscenes(tmp_path / "videos")
+    (folder / "lowres_wide.traj").write_bytes(b"")
+    assert open_dataset(tmp_path / "videos").pose(0) is None
+
+
+def test_steps_of_depth_are_those_that_a_sens_file_tells(tmp_path: Path) -> None:
+    path = files.write_sens(tmp_path / "room.sens")
+    thousand = struct.pack("<f", 1000)
+    data = path.read_bytes()
+    assert data.count(thousand) == 1
+    path.write_bytes(data.replace(thousand, struct.pack("<f", 4000)))
+    dataset = open_dataset(path)
+    assert dataset.metres_per_unit == 1 / 4000 and float(dataset[0].depth_m.max()) == pytest.approx(1.5 / 4)
+    path.write_bytes(data.replace(thousand, struct.pack("<f", 0)))
+    assert "tells 0 steps of depth a metre" in refusal(lambda: open_dataset(path))

@@ -678,3 +678,16 @@ def test_a_camera_of_larger_images_is_told_once(
     assert message.startswith(f"{tmp_path}: id a: the optical axis (21.5, 14) is at 66 % of both sides of 33×22")
     (note,) = [each for each in check_folder(tmp_path).notes if "optical axis" in each]
     assert "images of about 44×29, metres are 1.3 times what they should be; and 1 more such" in note
+
+
+def test_paths_that_windows_wrote_are_found(tmp_path: Path) -> None:
+    root = write_set(tmp_path, "a,colour\\rgb.png,.\\depth.png")
+    (root / "colour").mkdir()
+    (root / "rgb.png").rename(root / "colour" / "rgb.png")
+    assert FolderDataset(root)[0].depth_m[0, 0, 1] == 1.0
+
+
+def test_a_file_whose_name_has_a_backslash_stays_itself(tmp_path: Path) -> None:
+    write_set(tmp_path, "a,a\\b.png,depth.png")
+    (tmp_path / "rgb.png").rename(tmp_path / "a\\b.png")
+    assert read_index(tmp_path)[0]["rgb"] == "a\\b.png"

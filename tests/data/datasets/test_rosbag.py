@@ -64,11 +64,22 @@ class Bag:
         )
         self.put(topic, message, time_s)
 
-    def info(self, topic: str, time_s: float, offset: int = 0, binning: int = 0) -> None:
+    def info(self, topic: str, time_s: float, offset: int = 0, binning: int = 0, scale: int = 1) -> None:
+        """K and P are of pictures `scale` times as wide and high; P is a tenth longer."""
         roi = self.type("sensor_msgs/msg/RegionOfInterest")(offset, offset, 0, 0, False)
-        matrices = np.array([50, 0, 32, 0, 51, 24, 0, 0, 1.0]), np.eye(3).ravel(), np.zeros(12)
+        camera = np.array([[50.0, 0, 32], [0, 51, 24], [0, 0, 1 / scale]]) * scale
+        projection = np.pad(camera * [[1.1], [1.1], [1]] - [[0, 0, 2], [0, 0, 0], [0, 0, 0]], ((0, 0), (0, 1)))
+        matrices = camera.ravel(), np.eye(3).ravel(), projection.ravel()
         message = self.type("sensor_msgs/msg/CameraInfo")(
-            self.header(time_s, OPTICAL), 48, 64, "plumb_bob", np.zeros(5), *matrices, binning, binning, roi
+            self.header(time_s, OPTICAL),
+            48 * scale,
+            64 * scale,
+            "plumb_bob",
+            np.zeros(5),
+            *matrices,
+            binning,
+            binning,
+            roi,
         )
         self.put(topic, message, time_s)
 
@@ -149,6 +160,26 @@ def test_the_camera_of_a_part_of_the_sensor_binned_is_the_pictures(tmp_path: Pat
         bag.image(COLOUR, 1.0, files.colours(), "rgb8")
         bag.image(DEPTH, 1.0, np.full((48, 64), 900, np.uint16), "mono16")
     assert open_dataset(bag.path)[0].intrinsics.tolist() == [[25, 0, 10.75], [0, 25.5, 6.75], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("kind", ["ros1", "ros2"])
+def test_rectified_images_have_the_camera_of_p(tmp_path: Path, kind: str) -> None:
+    bag = Bag(tmp_path, kind)
+    with bag.writer:
+        bag.info("/camera/rgb/camera_info", 1.0)
+        bag.image("/camera/rgb/image_rect_color", 1.0, files.colours(), "rgb8")
+        bag.image("/camera/depth_registered/image_raw", 1.0, np.full((48, 64), 900, np.uint16), "16UC1")
+    fx, fy, cx, cy = 55, 1.1 * 51, 1.1 * 32 - 2, 1.1 * 24
+    np.testing.assert_allclose(open_dataset(bag.path)[0].intrinsics, [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], rtol=1e-6)
+
+
+def test_the_camera_of_larger_images_follows_those_that_were_made_smaller(tmp_path: Path) -> None:
+    bag = Bag(tmp_path, "ros1")
+    with bag.writer:
+        bag.info("/camera/color/camera_info", 1.0, scale=2)
+        bag.image(COLOUR, 1.0, files.colours(), "rgb8")
+        bag.image(DEPTH, 1.0, np.full((48, 64), 900, np.uint16), "16UC1")
+    assert open_dataset(bag.path)[0].intrinsics.tolist() == [[50, 0, 31.75], [0, 51, 23.75], [0, 0, 1]]  # 64.5 / 2 - .5
 
 
 def test_depth_of_another_frame_is_refused_with_the_remedy(tmp_path: Path) -> None:

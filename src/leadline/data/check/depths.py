@@ -122,7 +122,7 @@ def unit_problem(median_m: float, info: FolderInfo, step: int = 1) -> str | None
     (unit, there_m), *others = likely
     then = f"the median would be {there_m:.3g} m"
     said = f"{found}: values look like {unit.name}: set depth_scale = {unit.scale:.6g} in dataset.toml ({then})"
-    return said + _or_else(others)
+    return said + or_else(others)
 
 
 def unit_note(median_m: float, info: FolderInfo, step: int = 1) -> str | None:
@@ -151,7 +151,7 @@ def unit_note(median_m: float, info: FolderInfo, step: int = 1) -> str | None:
     whose = unit.whose or unit.name
     what = "far for a room" if is_far else "nearer than most depth cameras see"
     said = f"a median of {median_m:.3g} m is {what}; with depth_scale = {unit.scale:.6g} ({whose}) it is"
-    return f"{said} {there_m:.3g} m{_or_else(others)}"
+    return f"{said} {there_m:.3g} m{or_else(others)}"
 
 
 def likely_units(median: float, step: int, span_m: tuple[float, float]) -> list[tuple[Unit, float]]:
@@ -172,7 +172,7 @@ def likely_units(median: float, step: int, span_m: tuple[float, float]) -> list[
     return sorted(fits, key=unlikely)
 
 
-def _or_else(others: Sequence[tuple[Unit, float]]) -> str:
+def or_else(others: Sequence[tuple[Unit, float]]) -> str:
     """The other units that rooms could be stored in, the likeliest three."""
     low, high = USUAL_DEPTHS_M
     usual = [f"{unit.scale:.6g} ({unit.name}: {there_m:.3g} m)" for unit, there_m in others if low <= there_m <= high]

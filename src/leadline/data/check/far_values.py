@@ -87,15 +87,16 @@ def _confidence_pairs(stored: NDArray[Any], valid: NDArray[np.bool_]) -> tuple[i
     return left.size, int(apart.sum()), int(agreeing.sum())
 
 
-def far_problems(maps: Sequence[FarValues], info: FolderInfo) -> tuple[list[str], list[str]]:
+def far_problems(maps: Sequence[FarValues], info: FolderInfo, is_folder: bool = True) -> tuple[list[str], list[str]]:
     """Problems and notes, a sentence each.
 
     Args:
         maps: of each depth map.
         info: what they were read with, the scale filled in.
+        is_folder: whether there is a dataset.toml to say it in; else only once the data set is converted.
     """
     found = _confidence_problem(maps, info)
-    problems, notes = ([found], []) if found else _top_value(maps)
+    problems, notes = ([found], []) if found else _top_value(maps, is_folder)
     num_infinite, num_pixels = sum(one.num_infinite for one in maps), sum(one.num_pixels for one in maps)
     if num_infinite:
         top = max(one.top_infinite for one in maps)
@@ -115,7 +116,7 @@ def _confidence_problem(maps: Sequence[FarValues], info: FolderInfo) -> str | No
     )
 
 
-def _top_value(maps: Sequence[FarValues]) -> tuple[list[str], list[str]]:
+def _top_value(maps: Sequence[FarValues], is_folder: bool) -> tuple[list[str], list[str]]:
     """A value that stands alone beyond all others, or depths beyond everything."""
     num_valid = sum(one.num_valid for one in maps)
     top_m, stored = max(((one.top_m, one.top_stored) for one in maps), default=(0.0, 0.0))
@@ -126,10 +127,15 @@ def _top_value(maps: Sequence[FarValues]) -> tuple[list[str], list[str]]:
     stands_alone = below_m > 0 and top_m >= MIN_GAP * below_m and share >= MIN_SHARE
     if stands_alone or (stored in CODES and share >= MIN_CODE_SHARE):
         shown = ", ".join(filter(None, [f"{stored:.10g}", CODES.get(stored)]))
+        nearer = f"depth_max_m = {max(1, ceil(below_m))}"
+        remedy = (
+            f"set depth_invalid = [0, {stored:.10g}] in dataset.toml, or {nearer}"
+            if is_folder
+            else (f"leadline data convert it and set {nearer} in the dataset.toml there")
+        )
         said = (
             f"{share:.1%} of the valid pixels have the value {shown} ({top_m:.5g} m); the next is {below_m:.4g} m: if "
-            f"it means no depth, set depth_invalid = [0, {stored:.10g}] in dataset.toml, or depth_max_m = "
-            f"{max(1, ceil(below_m))}"
+            f"it means no depth, {remedy}"
         )
         return ([said], []) if stored in CODES or top_m > FARTHEST_M else ([], [said])
     beyond = sum(one.num_beyond for one in maps) / num_valid

@@ -4,9 +4,10 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leadline.data.catalog import DATASETS, open_dataset
 from leadline.data.check.cameras import Cameras
@@ -28,7 +29,10 @@ from leadline.data.check.depths import (
     USUAL_DEPTHS_M,
     DepthStatistics,
     likely_units,
+    or_else,
 )
+from leadline.data.check.far_values import FarValues, far_problems, find_far_values
+from leadline.data.datasets.folder import FolderInfo
 from leadline.data.sample import DepthDataset
 from leadline.errors import LeadlineError
 from leadline.io import item_error
@@ -44,6 +48,7 @@ class _Seen(NamedTuple):
     depth: Size
     focal_px: float | None
     view: View
+    far: FarValues
 
 
 def check_dataset(path: Path) -> DataCheck:
@@ -71,8 +76,8 @@ def check_dataset(path: Path) -> DataCheck:
     problems += view_problems(views)
     depth = view_depths(views)
     near_m = _nearest_m(views)
-    if depth and (unit := _unit_problem(depth, near_m, getattr(dataset, "metres_per_unit", None))):
-        problems.append(unit)
+    unit = _unit_problem(depth, near_m, _metres_per_unit(dataset)) if depth else None
+    far, notes = ([unit], []) if unit else far_problems([each.far for each in seen.values()], _info(dataset), False)
     focals_px = tuple(each.focal_px for each in seen.values() if each.focal_px is not None)
     return DataCheck(
         num_pictures=len(dataset),
@@ -83,8 +88,8 @@ def check_dataset(path: Path) -> DataCheck:
         cameras=Cameras(focals_px, 0, len(seen) - len(focals_px), (), ()),
         num_scenes=len({*dataset.scenes} - {""}),
         splits=Counter(part for part in dataset.official_splits if part),
-        problems=tuple(problems),
-        notes=(),
+        problems=(*problems, *far),
+        notes=tuple(notes),
     )
 
 
@@ -93,12 +98,29 @@ def _look(dataset: DepthDataset, index: int) -> _Seen | str:
     try:
         sample = dataset[index]
         picture, depth = ((tensor.shape[-1], tensor.shape[-2]) for tensor in (sample.image, sample.depth_m))
-        view = view_of(sample.image.permute(1, 2, 0).numpy(), sample.depth_m[0].numpy(), sample.valid[0].numpy())
-        return _Seen(picture, depth, sample.camera.focal_px if sample.camera else None, view)
+        depth_m, valid = sample.depth_m[0].numpy(), sample.valid[0].numpy()
+        view = view_of(sample.image.permute(1, 2, 0).numpy(), depth_m, valid)
+        far = find_far_values(_as_stored(depth_m, _metres_per_unit(dataset)), depth_m, valid, _info(dataset))
+        return _Seen(picture, depth, sample.camera.focal_px if sample.camera else None, view, far)
     except LeadlineError as error:
         return str(error)
     except Exception as error:  # the others are still to be looked at
         return item_error(f"picture {dataset.ids[index]}", error)
+
+
+def _metres_per_unit(dataset: DepthDataset) -> float | None:
+    """Of the whole numbers that depth is stored in; None where it is stored in metres."""
+    return getattr(dataset, "metres_per_unit", None)
+
+
+def _info(dataset: DepthDataset) -> FolderInfo:
+    """What a layout's depth is read with, as a folder would say it."""
+    return FolderInfo(depth_scale=_metres_per_unit(dataset) or 1.0)
+
+
+def _as_stored(depth_m: NDArray[np.float32], metres_per_unit: float | None) -> NDArray[Any]:
+    """The numbers that a layout's files hold."""
+    return depth_m if metres_per_unit is None else np.rint(depth_m / metres_per_unit).astype(np.int64)
 
 
 def _nearest_m(views: dict[str, View]) -> float:
@@ -122,10 +144,11 @@ def _unit_problem(depth: DepthStatistics, near_m: float, metres_per_unit: float 
     if metres_per_unit is None:
         return f"{found}: is the capture in another unit than metres?"
     likely = likely_units(depth.median_m / metres_per_unit, 1, USUAL_DEPTHS_M)
-    units = [unit for unit, _ in likely if abs(unit.scale / metres_per_unit - 1) > 1e-3]
-    if not units:
+    others = [fit for fit in likely if abs(fit[0].scale / metres_per_unit - 1) > 1e-3]
+    if not others:
         return f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre"
+    (unit, _), *more = others
     return (
-        f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre: values look like {units[0].name}; "
-        f"list the files in an index.csv and set depth_scale = {units[0].scale:.6g} in dataset.toml"
+        f"{found} for this layout, which has {1 / metres_per_unit:g} steps a metre: values look like {unit.name}; "
+        f"list the files in an index.csv and set depth_scale = {unit.scale:.6g} in dataset.toml{or_else(more)}"
     )

@@ -2,10 +2,11 @@
 
 From the repository's `DATA.md`, its readmes and `tenFpsDataLoader.py` (apple/ARKitScenes, commit 7283761 of 2024-09):
 VIDEO or VIDEO/VIDEO_frames holds `lowres_wide/VIDEO_TIME.png` (256×192) with `lowres_depth` (16-bit millimetres, 0 = no
-depth) and `confidence` (0 to 2), or `wide` (1920×1440) with `highres_depth` (rendered from the laser scanner's mesh);
-`lowres_wide_intrinsics/VIDEO_TIME.pincam` is "width height fx fy cx cy", its time up to 1 ms off. `lowres_wide.traj`
-has time, rotation vector and translation of the world to the camera, ten a second, whose axes are x right, y down, z
-forward; the world's z is up. Depth and picture are of one camera. The laser's depth is taken where both are there.
+depth) and `confidence` (0 to 2), or `vga_wide` (640×480) where that was downloaded instead of `lowres_wide`, or `wide`
+(1920×1440) with `highres_depth` (rendered from the laser scanner's mesh); `lowres_wide_intrinsics/VIDEO_TIME.pincam` is
+"width height fx fy cx cy", its time up to 1 ms off. `lowres_wide.traj` has time, rotation vector and translation of the
+world to the camera, ten a second, whose axes are x right, y down, z forward; the world's z is up. Depth and picture are
+of one camera. The laser's depth is taken where both are there.
 """
 
 from collections.abc import Iterator
@@ -33,7 +34,11 @@ class _Kind(NamedTuple):
     confidence: str
 
 
-_KINDS = (_Kind("wide", "highres_depth", ""), _Kind("lowres_wide", "lowres_depth", "confidence"))
+_KINDS = (
+    _Kind("wide", "highres_depth", ""),
+    _Kind("lowres_wide", "lowres_depth", "confidence"),
+    _Kind("vga_wide", "lowres_depth", "confidence"),
+)
 
 
 class ArkitScenesDataset(FrameDataset):
@@ -69,7 +74,7 @@ class ArkitScenesDataset(FrameDataset):
 
     def _read_depth(self, frame: Frame) -> tuple[NDArray[Any], NDArray[Any]]:
         depth = self.root / frame.depth
-        (confidence,) = (kind.confidence for kind in _KINDS if kind.depth == depth.parent.name)
+        confidence = next(kind.confidence for kind in _KINDS if kind.depth == depth.parent.name)
         return read_lidar(depth, depth.parents[1] / confidence / depth.name if confidence else None)
 
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
@@ -121,7 +126,7 @@ def _time_s(path: Path) -> float:
 def _read_trajectory(path: Path) -> tuple[NDArray[np.float64], list[Pose]]:
     """Times in seconds and, for each, the pose."""
     try:
-        lines = np.loadtxt(path, ndmin=2)
+        lines = np.loadtxt(path, ndmin=2) if path.stat().st_size else np.empty((0, 7))
         if lines.shape[1] != 7:
             raise ValueError(f"{lines.shape[1]} columns")
     except (OSError, ValueError, IndexError) as error:

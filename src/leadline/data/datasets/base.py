@@ -147,9 +147,21 @@ class FrameDataset(ABC):
         fx, fy, cx, cy = pinhole
         columns, rows = self._camera_size(frame) or (width, height)
         camera = Camera(fx=fx, fy=fy, cx=cx, cy=cy, width=columns, height=rows, source=CameraSource.DATA_SET)
-        return torch.from_numpy(
-            (camera if (columns, rows) == (width, height) else camera.resized(width, height)).matrix
-        )
+        if not same_view((rows, columns), (height, width)):
+            raise LeadlineError(
+                f"{self.root}: the camera of {frame.id} is of {columns}×{rows} pixels, another aspect than its picture "
+                f"of {width}×{height}: export the capture again"
+            )
+        if (columns, rows) != (width, height):
+            camera = camera.resized(width, height)
+        return torch.from_numpy((self._judged(camera, frame) if self.any_resolution else camera).matrix)
+
+    def _judged(self, camera: Camera, frame: Frame) -> Camera:
+        """The camera that a capture's files tell, which anybody may have changed, if there can be such a one."""
+        try:
+            return camera.plausible()
+        except LeadlineError as error:
+            raise LeadlineError(f"{self.root}: the camera of {frame.id} is not that of its picture: {error}") from error
 
     def _camera_size(self, frame: Frame) -> tuple[int, int] | None:
         """Width and height of the pictures that `_intrinsics` is for; None: of this one."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose
 from leadline.data.datasets.folder import FolderInfo, read_depth
+from leadline.errors import LeadlineError
 from leadline.io import read_colmap_model
 
 _DEPTH = FolderInfo(depth_scale=1.0)
@@ -24,17 +25,18 @@ class ColmapDataset(FrameDataset):
     """The images that have a dense map. Ids are their names without ending.
 
     Args:
-        root: holds images, sparse and stereo; or `dense`, which does.
+        root: holds images, sparse and stereo; or `dense`, which does; or `dense/0`, as COLMAP's automatic
+            reconstruction leaves it.
 
     Raises:
-        LeadlineError: if there is no dense map, or the model is broken.
+        LeadlineError: if there is no dense map, there are several models, or the model is broken.
     """
 
     any_resolution = True
 
     def __init__(self, root: Path) -> None:
         """Read the model; no picture is decoded yet."""
-        folder = root if (root / "stereo").is_dir() else root / "dense"
+        folder = _workspace(root)
         self._views = read_colmap_model(folder)
         super().__init__(folder, _frames(folder, sorted(self._views)), "stereo/depth_maps/NAME.geometric.bin of COLMAP")
 
@@ -52,6 +54,14 @@ class ColmapDataset(FrameDataset):
     def _camera_size(self, frame: Frame) -> tuple[int, int] | None:
         size = self._views[_name(frame)].camera.size
         return None if size is None else (size[1], size[0])
+
+
+def _workspace(root: Path) -> Path:
+    found = [path for path in (root, root / "dense", *sorted(root.glob("dense/*"))) if (path / "stereo").is_dir()]
+    if len(found) > 1 and found[0].parent == root / "dense":
+        several = ", ".join(path.name for path in found)
+        raise LeadlineError(f"{root / 'dense'} holds the models {several}, each in axes of its own: name one of them")
+    return found[0] if found else root
 
 
 def _name(frame: Frame) -> str:

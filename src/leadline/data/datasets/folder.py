@@ -34,6 +34,7 @@ REQUIRED_COLUMNS = ("id", "rgb", "depth")
 CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
 COLUMNS = (*REQUIRED_COLUMNS, "mask", "raw_depth", "scene", "official_split", *CAMERA_COLUMNS)
 """All that an index may have. `raw_depth`, which `leadline data prepare` writes, is for other programs."""
+_FILES = ("rgb", "depth", "mask", "raw_depth")
 MILLIMETRES = 0.001
 
 
@@ -138,11 +139,18 @@ def read_index(root: Path) -> list[dict[str, str]]:
             raise LeadlineError(
                 f"{path}, line {number}: official_split must be train, val, test or nothing, got {part!r}"
             )
+    for row in rows:
+        row.update({name: _with_slashes(root, row[name]) for name in _FILES if row.get(name)})
     if len({row["id"] for row in rows}) < len(rows):
         ids = [row["id"] for row in rows]
         repeated = next(name for name in ids if ids.count(name) > 1)
         raise LeadlineError(f"{path} repeats the id {repeated!r}; each id must stand for one picture")
     return rows
+
+
+def _with_slashes(root: Path, name: str) -> str:
+    """A file's name as it is written on this system, where Windows wrote it with backslashes."""
+    return name.replace("\\", "/") if "\\" in name and not (root / name).exists() else name
 
 
 def _official_part(row: dict[str, str]) -> str:

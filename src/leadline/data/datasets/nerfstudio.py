@@ -1,18 +1,21 @@
 """nerfstudio's `transforms.json` with depth, as `ns-process-data` and others write it.
 
 From nerfstudio's page on data conventions and its `get_depth_image_from_path` (commit 50e0e3c of 2025-07): each of
-`frames` has `file_path`, `depth_file_path` (16- or 32-bit images or .npy, in millimetres whatever the type of number,
-0 = unknown, along the optical axis, of any size) and `transform_matrix`, camera to world with x right, y up, z
-backward; `fl_x`, `fl_y`, `cx`, `cy`, `w`, `h` stand in the frame or at the top. The page speaks of pixel centres, but
-the code counts from the outer corner, so that half a pixel is taken off cx and cy. Distortion is not read. Poses and
-depth of a COLMAP reconstruction have its unit, which is metres only if it was scaled. instant-ngp's
-`integer_depth_scale`, where it is there, is metres a step.
+`frames` has `file_path`, `depth_file_path` (16- or 32-bit images or .npy, in millimetres whatever the type of number, 0
+= unknown, along the optical axis, of any size) and `transform_matrix`, camera to world with x right, y up, z backward;
+`fl_x`, `fl_y`, `cx`, `cy`, `w`, `h` stand in the frame or at the top. The page speaks of pixel centres, but the code
+counts from the outer corner, so that half a pixel is taken off cx and cy. Distortion is not read; fisheyes and
+panoramas are refused. Where there is no focal length, `camera_angle_x`, the angle of view in radians, tells it (NeRF,
+instant-ngp). Poses and depth of a COLMAP reconstruction have its unit, which is metres only if it was scaled.
+instant-ngp's `integer_depth_scale`, where it is there, is metres a step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import inf, tan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, number_of, read_object
@@ -23,6 +26,8 @@ from leadline.io import IMAGE_SUFFIXES
 
 FILE = "transforms.json"
 MILLIMETRES = 0.001
+PINHOLES = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL", "FULL_OPENCV", "PERSPECTIVE")
+"""Camera models that are a pinhole but for lens distortion."""
 
 
 class NerfstudioDataset(FrameDataset):
@@ -42,20 +47,34 @@ class NerfstudioDataset(FrameDataset):
         """Read transforms.json; no picture is decoded yet."""
         self._tree = read_object(root / FILE)
         scale = number_of(root / FILE, {"integer_depth_scale": MILLIMETRES, **self._tree}, "integer_depth_scale")[0]
+        if not 0 < scale < inf:
+            raise LeadlineError(
+                f"{root / FILE}: integer_depth_scale is metres a step and positive, got {scale:g}: write it again"
+            )
         self._info = FolderInfo(depth_scale=scale)
         self._by_id: dict[str, dict[str, Any]] = {}
         super().__init__(root, self._list(root), "transforms.json whose frames have a depth_file_path")
 
     def pose(self, index: int) -> Pose | None:
         """Where the camera was; see `FrameDataset.pose`."""
-        matrix = self._by_id[self._frames[index].id].get("transform_matrix")
-        return None if matrix is None else pose_of_opengl(matrix)
+        matrix, name = self._by_id[self._frames[index].id].get("transform_matrix"), self._frames[index].id
+        try:
+            if matrix is not None and np.shape(matrix) not in ((3, 4), (4, 4)):
+                raise ValueError(f"its shape is {np.shape(matrix)}")
+            return None if matrix is None else pose_of_opengl(matrix)
+        except (ValueError, TypeError) as error:
+            raise LeadlineError(
+                f"{self.root / FILE}: transform_matrix of {name} is no 4×4 numbers ({error}): write it again"
+            ) from error
 
     def _read_depth(self, frame: Frame) -> tuple[NDArray[Any], NDArray[Any]]:
         return read_depth(self.root / frame.depth, self._info)
 
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
         values = {**self._tree, **self._by_id[frame.id]}
+        if "fl_x" not in values and {"camera_angle_x", "w", "h"} <= set(values):
+            angle, width, height = number_of(self.root / FILE, values, "camera_angle_x", "w", "h")
+            values = {"cx": width / 2, "cy": height / 2, "fl_x": width / 2 / tan(angle / 2), **values}
         if not {"fl_x", "cx", "cy"} <= set(values):
             return None
         fx, fy, cx, cy = number_of(self.root / FILE, {"fl_y": values["fl_x"], **values}, "fl_x", "fl_y", "cx", "cy")
@@ -73,12 +92,27 @@ class NerfstudioDataset(FrameDataset):
         if not isinstance(frames, list):
             raise LeadlineError(f"{root / FILE} has no list of frames: write it again")
         for entry in frames:
+            if not isinstance(entry, dict):
+                raise LeadlineError(
+                    f"{root / FILE}: a frame has names and values in braces, got {entry!r}: write it again"
+                )
             rgb, depth = entry.get("file_path"), entry.get("depth_file_path") or entry.get("depth_path")
             if rgb and depth:
                 rgb = _with_ending(root, Path(rgb)).as_posix()
                 name = Path(rgb).with_suffix("").as_posix()
                 self._by_id[name] = entry
+                _require_pinhole(root / FILE, name, {**self._tree, **entry})
                 yield Frame(name, root.resolve().name, "", rgb, Path(depth).as_posix())
+
+
+def _require_pinhole(path: Path, name: str, values: Mapping[str, Any]) -> None:
+    """Refuse pictures that no pinhole has taken, whose numbers would be read as one's."""
+    model = "fisheye" if values.get("is_fisheye") else values.get("camera_model", "OPENCV")
+    if model not in PINHOLES:
+        raise LeadlineError(
+            f"{path}: {name} is of the camera model {model}, wanted one of {', '.join(PINHOLES)}: undistort the "
+            "pictures and their depth first"
+        )
 
 
 def _with_ending(root: Path, path: Path) -> Path:

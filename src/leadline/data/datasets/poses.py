@@ -27,8 +27,13 @@ def pose_of_opengl(matrix: ArrayLike) -> Pose | None:
     return None if pose is None else pose @ _LOOKS_ALONG_MINUS_Z
 
 
-def pose_of_quaternion(xyzw: Sequence[float], position_m: Sequence[float]) -> Pose:
-    """A pose from a rotation as quaternion (its real part last) and a position, of the camera to the world."""
+def pose_of_quaternion(xyzw: Sequence[float], position_m: Sequence[float]) -> Pose | None:
+    """A pose from a rotation as quaternion (its real part last) and a position, of the camera to the world.
+
+    None where they are none: zeros or NaN stand for tracking that was lost.
+    """
+    if not (np.isfinite([*xyzw, *position_m]).all() and np.any(xyzw)):
+        return None
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_quat(xyzw).as_matrix()
     pose[:3, 3] = position_m

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.data.datasets.arkit import keep_sure, read_lidar
-from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose
+from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, require_size
 from leadline.data.datasets.poses import pose_of_opengl, pose_of_quaternion
 from leadline.data.sample import image_tensor
 from leadline.errors import LeadlineError
@@ -58,10 +58,11 @@ class Record3dDataset(FrameDataset):
 
     def pose(self, index: int) -> Pose | None:
         """Where the camera was; see `FrameDataset.pose`."""
-        poses, number = self._metadata.get("poses", []), _number(self._frames[index])
+        poses, number = self._metadata.get("poses") or [], _number(self._frames[index])
         if number >= len(poses) or len(poses[number]) != 7:
             return None
-        return pose_of_opengl(pose_of_quaternion(poses[number][:4], poses[number][4:]))
+        pose = pose_of_quaternion(poses[number][:4], poses[number][4:])
+        return None if pose is None else pose_of_opengl(pose)
 
     def picture_file(self, index: int) -> Path | None:
         """The file of a picture; None in a .r3d file."""
@@ -81,7 +82,9 @@ class Record3dDataset(FrameDataset):
         confidence = frame.depth.replace(".depth", ".conf")
         if confidence not in self._names:
             return depth_m, valid
-        return keep_sure(depth_m, valid, self._unpack(confidence, np.dtype(np.uint8)))
+        levels = self._unpack(confidence, np.dtype(np.uint8))
+        require_size(self.root / confidence, levels, depth_m.shape, "depth map")
+        return keep_sure(depth_m, valid, levels)
 
     def _intrinsics(self, frame: Frame) -> Pinhole:
         each, number = self._metadata.get("perFrameIntrinsicCoeffs") or [], _number(frame)
@@ -94,12 +97,13 @@ class Record3dDataset(FrameDataset):
         return self._metadata["w"], self._metadata["h"]
 
     def _list(self, capture: str) -> Iterator[Frame]:
-        times_s, rate = self._metadata.get("frameTimestamps", []), self._metadata.get("fps", 0)
+        times_s, rate = self._metadata.get("frameTimestamps") or [], self._metadata.get("fps", 0)
         found = [match for match in (re.fullmatch(self._pattern, name) for name in self._names) if match]
         for number, depth in sorted((int(match[1]), match[0]) for match in found):
             rgb = depth.replace("depth/", "rgb/").replace(".exr", ".jpg").replace(".depth", ".jpg")
             time_s = times_s[number] if number < len(times_s) else (number / rate if rate else None)
-            yield Frame(f"{capture}/{number}", capture, "", rgb, depth, time_s)
+            if rgb in self._names:
+                yield Frame(f"{capture}/{number}", capture, "", rgb, depth, time_s)
 
     def _read_metadata(self, name: str) -> dict[str, Any]:
         try:

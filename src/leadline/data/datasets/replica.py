@@ -7,6 +7,7 @@ else fx = fy = 600 about the middle.
 """
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from leadline.data.datasets.folder import FolderInfo, read_depth
 from leadline.data.datasets.poses import pose_of_matrix
 from leadline.errors import LeadlineError
 
+SIZE = (1200, 680)
+"""Width and height of the rendered pictures."""
 INTRINSICS_PX = (600.0, 600.0, 599.5, 339.5)
 _STEPS_PER_METRE = 6553.5
 _CAMERA = "cam_params.json"
@@ -37,7 +40,7 @@ class ReplicaDataset(FrameDataset):
 
     def __init__(self, root: Path) -> None:
         """List the frames; no picture is decoded yet."""
-        self._camera, steps = _read_camera(root)
+        self._camera, steps, self._size = _read_camera(root)
         self.metres_per_unit = 1 / steps
         self._info = FolderInfo(depth_scale=self.metres_per_unit)
         self._trajectories: dict[Path, NDArray[np.float64]] = {}
@@ -58,6 +61,9 @@ class ReplicaDataset(FrameDataset):
     def _intrinsics(self, frame: Frame) -> Pinhole:
         return self._camera
 
+    def _camera_size(self, frame: Frame) -> tuple[int, int]:
+        return self._size
+
 
 def _frames(root: Path) -> Iterator[Frame]:
     for folder in [root] if (root / "results").is_dir() else sorted(path.parent for path in root.glob("*/results")):
@@ -69,14 +75,17 @@ def _frames(root: Path) -> Iterator[Frame]:
                 yield Frame(f"{room}/{path.stem}", room, "", rgb, depth_name)
 
 
-def _read_camera(root: Path) -> tuple[Pinhole, float]:
-    """fx, fy, cx, cy and the steps of depth in a metre."""
+def _read_camera(root: Path) -> tuple[Pinhole, float, tuple[int, int]]:
+    """fx, fy, cx, cy, the steps of depth in a metre, and width and height of the pictures that these are for."""
     path = next((folder / _CAMERA for folder in (root, root.resolve().parent) if (folder / _CAMERA).is_file()), None)
     if path is None:
-        return INTRINSICS_PX, _STEPS_PER_METRE
+        return INTRINSICS_PX, _STEPS_PER_METRE, SIZE
     camera = read_object(path).get("camera")
-    fx, fy, cx, cy, steps = number_of(path, camera if isinstance(camera, dict) else {}, "fx", "fy", "cx", "cy", "scale")
-    return (fx, fy, cx, cy), steps
+    names = ("fx", "fy", "cx", "cy", "scale", "w", "h")
+    fx, fy, cx, cy, steps, width, height = number_of(path, camera if isinstance(camera, dict) else {}, *names)
+    if not 0 < steps < inf:
+        raise LeadlineError(f"{path}: scale is steps of depth a metre and positive, got {steps:g}: download it again")
+    return (fx, fy, cx, cy), steps, (int(width), int(height))
 
 
 def _read_trajectory(path: Path) -> NDArray[np.float64]:

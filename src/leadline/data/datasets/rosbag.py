@@ -5,6 +5,9 @@ sensor_msgs, and `codec.cpp` of compressed_depth_image_transport (ros-perception
 of 2024-02): a compressedDepth message is 12 bytes (an int32, float32 A and B) and a PNG, which holds the numbers of
 16UC1 as they are, and of 32FC1 not metres but steps of inverse depth: metres = A / (step - B), 0 for none.
 
+K is the camera of raw images, P of rectified ones (`image_rect`, `image_rect_color`); both are for `width`×`height`
+pixels, which images made smaller on their way need not have.
+
 Depth that is registered to the colour image says so by its frame_id, which is the colour camera's; other depth is of
 another view, and refused. RealSense's own recordings (topics below /device_0) hold such depth alone.
 """
@@ -67,7 +70,7 @@ class RosbagDataset(FrameDataset):
         self._bag = root
         topics = list(self._topics())
         self._colour, self._depth = _matching(root, topics)
-        self._camera = self._read_camera()
+        self._camera, self._size = self._read_camera()
         pairs = associate(self._colour.stamps, self._depth.stamps)
         frames = (
             Frame(f"{root.stem}/{colour.file}", root.stem, "", colour.file, depth.file, colour.time_s)
@@ -105,6 +108,9 @@ class RosbagDataset(FrameDataset):
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
         return self._camera
 
+    def _camera_size(self, frame: Frame) -> tuple[int, int] | None:
+        return self._size
+
     def _topics(self) -> Iterator[_Topic]:
         """The topics of images, each with the times of its messages."""
         with _reading(self._bag) as reader:
@@ -128,15 +134,17 @@ class RosbagDataset(FrameDataset):
             connection, _, raw = next(iter(found))
             return reader.deserialize(raw, connection.msgtype)
 
-    def _read_camera(self) -> Pinhole | None:
-        """The camera of the colour images, from the camera_info beside them or beside the depth."""
+    def _read_camera(self) -> tuple[Pinhole | None, tuple[int, int] | None]:
+        """The camera of the colour images, from the camera_info beside them or beside the depth, and whose size."""
+        is_rectified = "_rect" in self._colour.name.rpartition("/")[2]
         with _reading(self._bag) as reader:
             infos = {each.topic: each for each in reader.connections if each.msgtype == _INFO}
             for topic in (self._colour.name, self._depth.name):
                 info = next((infos[name] for name in _infos_beside(topic) if name in infos), None)
                 for _, _, raw in reader.messages([info]) if info else ():
-                    return _pinhole(reader.deserialize(raw, _INFO))
-        return None
+                    message = reader.deserialize(raw, _INFO)
+                    return _pinhole(message, is_rectified), _size(message)
+        return None, None
 
 
 def _matching(root: Path, topics: list[_Topic]) -> tuple[_Topic, _Topic]:
@@ -188,12 +196,21 @@ def _uncompressed(message: Any, name: str) -> NDArray[np.float32]:
         return np.where(steps > 0, np.float32(factor) / (steps - np.float32(offset)), np.float32(0))
 
 
-def _pinhole(info: Any) -> Pinhole:
+def _pinhole(info: Any, is_rectified: bool) -> Pinhole:
     """fx, fy, cx, cy of the image that is published, which may be a part of the sensor's, or binned."""
-    fx, _, cx, _, fy, cy, *_ = map(float, info.K if hasattr(info, "K") else info.k)  # ROS 1, ROS 2
+    raw, projection = (info.K, info.P) if hasattr(info, "K") else (info.k, info.p)  # ROS 1, ROS 2
+    fx, _, cx, _, fy, cy, *_ = map(float, raw)
+    if is_rectified and projection[0] > 0:
+        fx, _, cx, _, _, fy, cy, *_ = map(float, projection)
     across, down = max(1, info.binning_x), max(1, info.binning_y)
     cx, cy = cx - info.roi.x_offset, cy - info.roi.y_offset
     return fx / across, fy / down, (cx + 0.5) / across - 0.5, (cy + 0.5) / down - 0.5
+
+
+def _size(info: Any) -> tuple[int, int] | None:
+    """Width and height of the images that the camera is for; None where they are a part of the sensor's, or unknown."""
+    is_part = max(info.binning_x, info.binning_y) > 1 or any((info.roi.x_offset, info.roi.y_offset, info.roi.width))
+    return None if is_part or not info.width or not info.height else (int(info.width), int(info.height))
 
 
 @contextmanager

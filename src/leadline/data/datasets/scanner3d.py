@@ -59,7 +59,7 @@ class ScannerAppDataset(FrameDataset):
 
     def _numbers(self, frame: Frame, name: str, num: int) -> list[float]:
         values = self._read(frame).get(name)
-        if not isinstance(values, list) or len(values) != num:
+        if not isinstance(values, list) or len(values) != num or not all(isinstance(it, int | float) for it in values):
             raise LeadlineError(f"{self.root / frame.rgb}: its .json must hold {num} numbers {name}: export it again")
         return [float(value) for value in values]
 

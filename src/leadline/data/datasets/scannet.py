@@ -5,7 +5,8 @@ colour of 1296×968 as JPEG and depth of 640×480 in `depth_shift` steps a metre
 aligned to the colour, so that one is resized to the other and no extrinsics are applied; camera to world as 4×4, x
 right, y down, z forward, the world's z up, -inf where tracking was lost. An export has `color/0.jpg`, `depth/0.png`,
 `pose/0.txt` and `intrinsic/intrinsic_color.txt`; the 25k frames of the benchmark have `color/000000.jpg` and
-`intrinsics_color.txt`. The two aspects differ by 0.4 %.
+`intrinsics_color.txt`. The two aspects differ by 0.4 %. The exporter can make colour smaller (`image_size`) and
+leaves its intrinsics as they are.
 """
 
 import struct
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, read_numbers
+from leadline.data.datasets.captures import CapturesDataset
 from leadline.data.datasets.folder import MILLIMETRES, FolderInfo, read_depth
 from leadline.data.datasets.poses import pose_of_matrix
 from leadline.data.sample import image_tensor
@@ -26,17 +28,23 @@ from leadline.errors import LeadlineError
 from leadline.io import natural_order, read_image_bytes
 
 UP = (0.0, 0.0, 1.0)
+COLOUR_SIZE = (1296, 968)
+"""Width and height of the sensor's pictures, for which its intrinsics are."""
+_OFF_MIDDLE = 0.1
 _DEPTH = FolderInfo(depth_scale=MILLIMETRES)
 _CAMERAS = ("intrinsic/intrinsic_color.txt", "intrinsics_color.txt", "intrinsic_color.txt")
 _VERSION, _JPEG, _ZLIB = 4, 2, 1
 
 
-def open_scannet(path: Path) -> FrameDataset:
-    """Open a .sens file, a folder that holds one, or an exported scene or several."""
+def open_scannet(path: Path) -> FrameDataset | CapturesDataset:
+    """Open a .sens file, a folder of them or of scenes that each hold one, or an exported scene or several."""
     if path.is_file():
         return SensDataset(path)
-    files = sorted(path.glob("*.sens"))
-    return SensDataset(files[0]) if files and not (path / "color").is_dir() else ScanNetDataset(path)
+    files = sorted({*path.glob("*.sens"), *path.glob("*/*.sens")}, key=natural_order)
+    if not files or (path / "color").is_dir() or any(path.glob("*/color")):
+        return ScanNetDataset(path)
+    scenes = [SensDataset(file) for file in files]
+    return scenes[0] if len(scenes) == 1 else CapturesDataset(path, scenes)
 
 
 class ScanNetDataset(FrameDataset):
@@ -71,12 +79,21 @@ class ScanNetDataset(FrameDataset):
         path = next((scene / name for name in _CAMERAS if (scene / name).is_file()), None)
         return None if path is None else _pinhole(read_numbers(path, 16))
 
+    def _camera_size(self, frame: Frame) -> tuple[int, int] | None:
+        """That of the sensor where the axis is in its middle: the authors' exporter resizes colour, not the camera."""
+        pinhole = self._intrinsics(frame)
+        if pinhole is None:
+            return None
+        off_px = np.abs(np.array(pinhole[2:]) - np.array(COLOUR_SIZE) / 2)
+        return COLOUR_SIZE if (off_px < _OFF_MIDDLE * np.array(COLOUR_SIZE)).all() else None
+
 
 def _exported(root: Path) -> Iterator[Frame]:
     folders = [root] if (root / "color").is_dir() else sorted(path.parent for path in root.glob("*/color"))
     for folder in folders:
         scene, below = folder.resolve().name, folder.relative_to(root)
-        for path in sorted((folder / "color").glob("*.jpg"), key=natural_order):
+        colours = (path for path in (folder / "color").iterdir() if path.suffix in (".jpg", ".png"))
+        for path in sorted(colours, key=natural_order):
             depth = f"depth/{path.stem}.png"
             if (folder / depth).exists():
                 rgb = (below / "color" / path.name).as_posix()
@@ -94,7 +111,6 @@ class SensDataset(FrameDataset):
     """
 
     any_resolution = True
-    metres_per_unit = MILLIMETRES
     up = UP
 
     def __init__(self, root: Path) -> None:
@@ -109,6 +125,7 @@ class SensDataset(FrameDataset):
             Frame(f"{root.stem}/{number}", root.stem, "", root.name, root.name, place.time_s)
             for number, place in enumerate(self._places)
         )
+        self.metres_per_unit = 1 / self._head.steps_per_metre
         super().__init__(root, frames, "frames of ScanNet")
 
     def pose(self, index: int) -> Pose | None:
@@ -180,6 +197,8 @@ def _read_head(file: BinaryIO, path: Path) -> _Head:
     file.seek(length, 1)  # the sensor's name
     matrices = _unpack(file, "<64f")  # intrinsics and extrinsics of colour, then of depth
     colour, depth, *sizes, steps, num_frames = _unpack(file, "<ii4IfQ")
+    if not 0 < steps < np.inf:
+        raise LeadlineError(f"{path} tells {steps:g} steps of depth a metre, wanted a positive number")
     if (colour, depth) != (_JPEG, _ZLIB):
         raise LeadlineError(f"{path} packs colour and depth as {colour} and {depth}, wanted JPEG (2) and zlib (1)")
     return _Head(matrices[:16], (sizes[0], sizes[1]), (sizes[2], sizes[3]), steps, num_frames)

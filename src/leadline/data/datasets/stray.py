@@ -10,6 +10,7 @@ upright.
 """
 
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class StrayDataset(FrameDataset):
         self._videos: dict[Path, FrameFinder] = {}
         super().__init__(root, self._list(root), "rgb.mp4, odometry.csv and depth/000000.png of Stray Scanner")
 
-    def pose(self, index: int) -> Pose:
+    def pose(self, index: int) -> Pose | None:
         """Where the camera was; see `FrameDataset.pose`."""
         _, _, *rest = self._odometry[self._frames[index].id]
         return pose_of_quaternion(rest[3:7], rest[:3])
@@ -88,10 +89,14 @@ def _read_odometry(path: Path) -> Iterator[list[float]]:
     except (OSError, UnicodeDecodeError) as error:
         raise LeadlineError(f"{path} cannot be read: copy the capture again") from error
     for number, line in enumerate(lines, start=2):
+        if not line.strip():
+            continue
         try:
             values = [float(word) for word in line.split(",")]
         except ValueError as error:
             raise LeadlineError(f"{path}, line {number}: wanted nine numbers, got {line!r}") from error
         if len(values) < 9:
             raise LeadlineError(f"{path}, line {number}: wanted nine numbers, got {len(values)}")
+        if not (isfinite(values[0]) and isfinite(values[1])):
+            raise LeadlineError(f"{path}, line {number}: wanted a time and a frame's number, got {line!r}")
         yield values
