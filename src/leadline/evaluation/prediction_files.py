@@ -16,7 +16,7 @@ from leadline.data import DepthDataset, same_view
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
-from leadline.io import DEPTH_READERS, StoredDepth, as_record, read_stored_depth, read_toml
+from leadline.io import DEPTH_READERS, FAR_CODES, StoredDepth, as_record, read_stored_depth, read_toml
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ PER_METRE = {256: "KITTI's", 5000: "TUM's", 512: "Taskonomy's"}
 """Steps a metre of whole numbers, and whose they are: as millimetres they would be less than `ANOTHER_UNIT` off."""
 SAME_UNIT = 0.05
 """How far, as a share, the median may be from the true one in a unit for that to be named."""
-FAR_CODES = {65535: "the largest number of 16 bits", 65504: "the largest number of 16-bit floats", 1e10: "Blender's"}
-"""Stored values by which files say that there is nothing; as depth they would outweigh all others."""
 MIN_CODE_SHARE = 0.01
 """Share of a map's pixels from which on such a value is worth a word."""
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from math import exp, hypot, log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Output, find_floor
-from leadline.io import ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
+from leadline.io import FAR_CODES, ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
 from leadline.prediction.anchored import CHECK_METRES, Anchoring, FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
 from leadline.prediction.known_distances import KnownDistance, names_pictures, read_distances
@@ -26,9 +27,8 @@ those are large, since they are of the scale then, at the most."""
 SCALE_SHARE = 0.25
 """Standard deviation of the logarithm of a prediction's true factor at the least, as a share of what the floor says: a
 floor that is far off comes of a scale that is. (All three by research/LOG.md, "The height of the camera".)"""
-MAX_OF_16_BITS = 65535
-MAX_FULL_SHARE = 0.01
-"""Share of a sparse map's pixels that may be at the end of their range: more of them mean that nothing is known."""
+MAX_CODE_SHARE = 0.01
+"""Share of a sparse map's pixels that may have one of `FAR_CODES`: more of them mean that nothing is known."""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")
 """Endings of sparse maps, in the order in which they are looked for beside each other."""
 
@@ -137,12 +137,7 @@ class MappedPoints(AnyKnown):
         if values.ndim != 2:
             raise LeadlineError(f"{file} is no depth map: wanted one channel, got shape {values.shape}")
         scale = 0.001 if values.dtype.kind in "ui" else 1.0
-        num_full = int((values == MAX_OF_16_BITS).sum()) if values.dtype == np.uint16 else 0
-        if num_full > MAX_FULL_SHARE * values.size:
-            raise LeadlineError(
-                f"{file} holds {MAX_OF_16_BITS} at {num_full} pixels, the largest number of 16 bits, which would be "
-                f"known distances of 65.5 m: write 0 where nothing is known"
-            )
+        _require_no_code(file, values, scale)
         usable = np.isfinite(values) & (values > 0) & (True if valid is None else valid)
         (height, width), (rows, columns) = full_size, values.shape
         if abs(height * columns / width - rows) > max(1.0, rows / height):
@@ -165,6 +160,17 @@ class MappedPoints(AnyKnown):
         if found is None:
             raise LeadlineError(f"{self.place} holds no depth map of {path.name}: wanted {files[0].name} or the like")
         return found
+
+
+def _require_no_code(file: Path, values: NDArray[Any], scale: float) -> None:
+    """Refuse a map in which a number that means "nothing there" would be known distances."""
+    for code, whose in FAR_CODES.items():
+        count = int((values.astype(np.float64) == code).sum())
+        if count > MAX_CODE_SHARE * values.size:
+            raise LeadlineError(
+                f"{file} holds {code:.10g} at {count} pixels, {whose}, which would be known distances of "
+                f"{code * scale:.3g} m: write 0 where nothing is known"
+            )
 
 
 @dataclass(frozen=True)
