@@ -12,6 +12,7 @@ from leadline.data.catalog import open_dataset
 from leadline.data.check.layouts import check_dataset
 from leadline.data.conversion import Thinning, convert
 from leadline.data.synthetic.dataset import synthesize
+from leadline.errors import LeadlineError
 
 
 def poses(folder: Path) -> list[dict[str, str]]:
@@ -118,3 +119,24 @@ def test_a_set_is_not_written_over_itself_nor_thinned_backwards(tmp_path: Path) 
 def test_what_no_picture_can_be_apart_is_refused(tmp_path: Path, thinning: Thinning) -> None:
     root = files.write_polycam(tmp_path / "room")
     assert "seconds and metres from 0 on, got " in refusal(lambda: convert(root, tmp_path / "out", thinning))
+
+
+def test_a_broken_picture_is_left_out_and_told(tmp_path: Path) -> None:
+    synthesize(tmp_path / "rooms", 3, 0, 24, 32)
+    first, second, third = sorted((tmp_path / "rooms" / "depth").rglob("*.png"))
+    second.write_bytes(second.read_bytes()[:60])
+    broken: list[LeadlineError] = []
+
+    assert convert(tmp_path / "rooms", tmp_path / "out", on_broken=broken.append) == 2
+
+    (error,) = broken
+    assert second.name in str(error)
+    written = open_dataset(tmp_path / "out")
+    assert [len(written), written[1].depth_m.shape] == [2, (1, 24, 32)]
+    assert second.name in refusal(lambda: convert(tmp_path / "rooms", tmp_path / "out"))
+    for path in (first, third):
+        path.write_bytes(b"")
+    assert "none of the pictures can be read" in refusal(
+        lambda: convert(tmp_path / "rooms", tmp_path / "out", on_broken=broken.append)
+    )
+    assert len(open_dataset(tmp_path / "out")) == 2  # the earlier one stays

@@ -368,3 +368,33 @@ def test_one_of_two_files_of_a_picture_is_scored_and_told(
     estimate(tmp_path, dataset)
     (message,) = caplog.messages
     assert f"{first.id}.npz is scored, {first.id}.tiff beside it not" in message
+
+
+@pytest.mark.parametrize("output", ["depth", "disparity"])
+@pytest.mark.parametrize("hole", [0.0, -1.0, 1e10])
+def test_holes_of_values_without_a_unit_are_told(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture, output: str, hole: float
+) -> None:
+    """One number at a quarter of the pixels, far from the others' 1 to 5, draws the whole alignment to it."""
+    (tmp_path / "predictions.toml").write_text(f'output = "{output}"\n')
+    values = ramp(first)
+    values[:, : values.shape[1] // 4] = hole
+    np.save(tmp_path / f"{first.id}.npy", values)
+
+    estimate(tmp_path, dataset)
+
+    (message,) = caplog.messages
+    assert f"25.0% of the values of {first.id} are {hole:.10g}, far from all others, and scored as {output}" in message
+
+
+@pytest.mark.parametrize("lowest", [0.0, 1.0])
+def test_an_end_that_others_are_near_is_no_hole(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture, lowest: float
+) -> None:
+    """A sky is 0 at many pixels, and a clipped map ends at one number: both go on without a gap."""
+    (tmp_path / "predictions.toml").write_text('output = "disparity"\n')
+    np.save(tmp_path / f"{first.id}.npy", np.maximum(ramp(first) - 2, lowest))
+
+    estimate(tmp_path, dataset)
+
+    assert caplog.messages == []

@@ -277,3 +277,74 @@ def test_orb_slams_settings(tmp_path: Path) -> None:
     other = "Camera2.fx: 510.0\nCamera2.fy: 510.0\nCamera2.cx: 319.5\nCamera2.cy: 240.0"
     with pytest.raises(LeadlineError, match="2 cameras that differ"):
         read(ORB_SLAM_3.format(kind="PinHole", more=other))
+
+
+K = [[500.0, 0, 319.5], [0, 501.0, 240.0], [0, 0, 1]]
+PLAIN = {"fx": 500.0, "fy": 501.0, "cx": 319.5, "cy": 240.0}
+
+
+@pytest.mark.parametrize(
+    "key", ["dist_coeff", "dist", "dist_coeffs", "distCoeffs", "distortionCoefficients", "Distortion_Coefficients"]
+)
+def test_coefficients_count_however_their_key_is_written(tmp_path: Path, key: str) -> None:
+    """A k1 of -0.4 moves the corners by more than a pinhole's may, which no other spelling of the key hides."""
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps({"camera_matrix": K, key: [[-0.4, 0.15, 0, 0, 0]]}))
+
+    stored = read_camera(path)
+
+    assert stored.lens == Lens(RADIAL, (-0.4, 0.15))
+    assert not fit_camera(stored, 480, 640).is_pinhole
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"imageWidth": 640, "imageHeight": 480},
+        {"W": 640, "H": 480},
+        {"img_w": 640, "img_h": 480},
+        {"resolution": {"width": 640, "height": 480}},
+        {"image_size": {"width": 640, "height": 480}},
+        {"intrinsicMatrixReferenceDimensions": {"width": 640, "height": 480}},
+    ],
+)
+def test_a_size_counts_however_its_key_is_written(tmp_path: Path, told: dict[str, Any]) -> None:
+    """Of an image 0.9 times as wide the focal length is 0.9 times as long: 450, not 500."""
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps({"K": K, **told}))
+
+    assert fit_camera(read_camera(path), 432, 576).fx == pytest.approx(450)
+
+
+@pytest.mark.parametrize(
+    ("told", "model"),
+    [
+        ({"camera_type": "ds", "intrinsics": {**PLAIN, "xi": -0.2, "alpha": 0.6}}, LensModel.OTHER),
+        ({**PLAIN, "type": "fisheye"}, FISH_EYE),
+        ({**PLAIN, "cameraModel": "OPENCV_FISHEYE", "k1": 0.1}, FISH_EYE),
+        ({**PLAIN, "projection": "equirectangular", "type": "color"}, LensModel.PANORAMA),
+    ],
+)
+def test_a_model_counts_however_its_key_is_written(tmp_path: Path, told: dict[str, Any], model: LensModel) -> None:
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps(told))
+
+    lens = read_camera(path).lens
+
+    assert lens is not None
+    assert lens.model is model
+
+
+def test_a_type_that_is_no_lens_tells_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps({**PLAIN, "type": "color", "lens": "main"}))
+
+    assert read_camera(path).lens is None
+
+
+@pytest.mark.parametrize("key", ["mtx", "cam_K", "camera_intrinsic"])
+def test_more_names_of_the_matrix(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps({key: K}))
+
+    assert read_camera(path).matrix.tolist() == K

@@ -4,7 +4,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from leadline.geometry.lens import LensModel
-from leadline.io.exif import focal_px_from_exif, lens_from_xmp
+from leadline.io.exif import focal_px_from_exif, lens_from_exif, lens_from_xmp
 
 
 def exif(**tags: object) -> Image.Exif:
@@ -101,6 +101,7 @@ def test_panoramas_are_told_by_google_s_block():
     for block in (b'<rdf x GPano:ProjectionType="equirectangular"/>', b"<GPano:ProjectionType>cylindrical</GPano"):
         lens = lens_from_xmp(block)
         assert lens is not None and lens.model is LensModel.PANORAMA and str(lens).endswith(" panorama")
+    assert lens_from_xmp(b'<rdf:Description pano:ProjectionType="equirectangular"/>') is not None  # a prefix is free
     assert lens_from_xmp(b"") is None and lens_from_xmp(b'GPano:ProjectionType="rectilinear"') is None
 
 
@@ -121,3 +122,11 @@ def test_the_phones_own_focal_length_is_no_35_mm_equivalent():
     assert focal_px_from_exif(exif(FocalLengthIn35mmFilm=4, FocalLength=4.25), (4000, 3000)) is None
     known = exif(FocalLengthIn35mmFilm=4, FocalLength=4.2, FocalPlaneXResolution=25400.0)
     assert focal_px_from_exif(known, (4000, 3000)) == pytest.approx(4200.0)
+
+
+def test_a_fish_eye_is_told_by_its_name():
+    lens = lens_from_exif(exif(LensModel="EF8-15mm f/4L FISHEYE USM"))
+    assert lens is not None and not lens.can_be_removed
+    assert str(lens) == "fish-eye lens 'EF8-15mm f/4L FISHEYE USM'"
+    assert lens_from_exif(exif(LensModel="Fish-Eye 7.5")) is not None
+    assert lens_from_exif(exif(LensModel="EF50mm f/1.8")) is None and lens_from_exif(exif(LensModel=b"x")) is None

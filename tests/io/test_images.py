@@ -15,6 +15,7 @@ from leadline.errors import LeadlineError
 from leadline.geometry.resizing import resize
 from leadline.io import images as image_module
 from leadline.io.images import Picture, decode_image, read_image
+from leadline.io.png import encode_png
 
 CORNERED = np.zeros((24, 32, 3), np.uint8)  # white in its upper left corner
 CORNERED[:8, :8] = 255
@@ -543,3 +544,34 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     for look in (read_image, image_module.upright_size, image_module.decode_image, image_module.require_decodable):
         with pytest.raises(LeadlineError, match=r"a\.png is a pipe or a device, wanted a picture"):
             look(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {255: 2}])
+def test_a_thumbnail_is_not_taken_for_the_picture_behind_it(tmp_path: Path, tags: dict[int, int]) -> None:
+    """As in DNG and other raw files, which are TIFF with a small picture first."""
+    path = tmp_path / "shot.dng"
+    small, whole = Image.new("RGB", (32, 24), "red"), Image.new("RGB", (640, 480), "red")
+    small.save(path, "TIFF", save_all=True, append_images=[whole], tiffinfo=tags)
+
+    with pytest.raises(LeadlineError, match="begins with a thumbnail of 32×24 pixels, wanted the picture itself"):
+        read_image(path)
+
+
+def test_a_tiff_of_several_whole_pictures_gives_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tif"
+    Image.new("RGB", (32, 24), "red").save(path, save_all=True, append_images=[Image.new("RGB", (64, 48))])
+
+    assert read_image(path).rgb.shape == (24, 32, 3)
+
+
+def test_colours_that_may_be_of_14_bits_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_module, "_told_of_dark", [])
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(np.full((4, 4, 3), 16383, np.uint16), {}))
+
+    read_image(path)
+
+    (message,) = caplog.messages
+    assert "a.png: its numbers end below 16384 of 65535: taken for a dark picture of 16 bits" in message

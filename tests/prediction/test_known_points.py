@@ -176,6 +176,24 @@ def test_the_end_of_16_bits_is_no_known_distance(tmp_path: Path) -> None:
         known.points(tmp_path / "a.jpg", (24, 32))
 
 
+@pytest.mark.parametrize(
+    ("code", "dtype", "said"),
+    [
+        (65504, np.float16, "65504 at 721 pixels, the largest number of 16-bit floats, .* of 6.55e+04 m"),
+        (1e10, np.float32, "1e+10 at 721 pixels, Blender's, .* of 1e+10 m"),
+        (65535, np.float32, "65535 at 721 pixels, .* of 6.55e+04 m"),
+    ],
+)
+def test_far_codes_of_floats_are_no_known_distances(tmp_path: Path, code: float, dtype: type, said: str) -> None:
+    """Taken for distances, they were the metres of the whole result."""
+    values = np.full((24, 32), code, dtype)
+    values[::4, ::4] = 2
+    values[0, 0] = code
+    np.save(tmp_path / "a.npy", values)
+    with pytest.raises(LeadlineError, match=said.replace("+", r"\+")):
+        MappedPoints(tmp_path / "a.npy").points(tmp_path / "a.jpg", (24, 32))
+
+
 @pytest.mark.parametrize(("unit", "doubted"), [(1.0, False), (0.1, True)])
 def test_a_reconstruction_in_a_unit_of_its_own_is_doubted_aloud(unit: float, doubted: bool) -> None:
     prediction = floor_and_wall(0.01)  # the wall is at 5 m
@@ -190,7 +208,10 @@ def test_a_reconstruction_in_a_unit_of_its_own_is_doubted_aloud(unit: float, dou
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (np.array([1e10], np.float32), r"holds 1e\+?10 at 721 pixels, which would be known distances of 1e\+10 m"),
+        (
+            np.array([1e10], np.float32),
+            r"holds 1e\+?10 at 721 pixels, Blender.s, which would be known distances of 1e\+10 m",
+        ),
         (np.array([2**31 - 1], np.int32), "holds 2147483647 at 721 pixels, the largest number of 32 bits, which"),
         (np.array([255], np.uint8), "holds 255 at 721 pixels, the largest number of 8 bits, which .* of 0.255 m"),
     ],

@@ -265,3 +265,13 @@ def test_an_open_file_is_no_picture(flat_model: DepthModel, photo: Path) -> None
 def test_what_can_be_no_picture_is_one_line(flat_model: DepthModel, picture: Any) -> None:
     with pytest.raises(LeadlineError, match=f"got a {type(picture).__name__}: convert it"):
         predict(picture, flat_model)
+
+
+def test_a_masked_array_is_an_array(photo: Path, tiny_model: DepthModel) -> None:
+    """Pixels that are masked out are still the image's."""
+    rgb = np.asarray(Image.open(photo))
+
+    prediction = predict(np.ma.masked_array(rgb, rgb > 10), tiny_model)
+
+    assert type(prediction.rgb) is np.ndarray
+    assert np.array_equal(prediction.depth_m, predict(rgb, tiny_model).depth_m)

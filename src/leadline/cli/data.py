@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App
 
-from leadline.cli.console import EXIT_USAGE, OUT, example, print_text
+from leadline.cli.console import EXIT_USAGE, OUT, example, print_error, print_text
 from leadline.errors import LeadlineError
 
 data_app = App(name="data", help="Prepare, check, make and download data sets.")
@@ -83,8 +83,12 @@ def convert(source: Path, /, *, out: Annotated[Path, OUT], every: float = 0.0, m
     from leadline.data import Thinning
     from leadline.data import convert as write
 
-    print(f"{write(source, out, Thinning(every, motion))} images written to {out}")
-    return 0
+    broken: list[LeadlineError] = []
+    num_written = write(source, out, Thinning(every, motion), broken.append)
+    print(f"{num_written} images written to {out}" + (f", {len(broken)} could not be read" if broken else ""))
+    for error in broken:
+        print_error(str(error))
+    return EXIT_USAGE if broken else 0
 
 
 @data_app.command(help_epilogue=example("leadline data check rooms"))

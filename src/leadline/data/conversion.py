@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -48,7 +48,12 @@ KEEP_ALL = Thinning()
 TURN_DEG = 15.0
 
 
-def convert(source: Path, out: Path, thinning: Thinning = KEEP_ALL) -> int:
+def convert(
+    source: Path,
+    out: Path,
+    thinning: Thinning = KEEP_ALL,
+    on_broken: Callable[[LeadlineError], object] | None = None,
+) -> int:
     """Write a data set of any layout as a folder set.
 
     Pictures are copied where they lie in files of their own and are upright, and else written as JPEG. Depth becomes
@@ -60,13 +65,15 @@ def convert(source: Path, out: Path, thinning: Thinning = KEEP_ALL) -> int:
         source: a data set, as `open_dataset` takes it.
         out: the folder to write; an earlier one of this function is replaced when the new one is whole.
         thinning: which pictures are kept.
+        on_broken: is called with what is wrong with each picture that cannot be read, and the others go on; if not
+            given, the first ends it.
 
     Returns:
-        The number of pictures.
+        The number of pictures that are written.
 
     Raises:
-        LeadlineError: if there is no data set, `out` holds other things, or times or poses that the thinning needs are
-            unknown.
+        LeadlineError: if there is no data set, none of its pictures can be read, `out` holds other things, or times or
+            poses that the thinning needs are unknown.
         OSError: if `out` cannot be written.
     """
     if not all(0 <= least < inf for least in thinning):
@@ -79,12 +86,32 @@ def convert(source: Path, out: Path, thinning: Thinning = KEEP_ALL) -> int:
     kept = _thinned(dataset, thinning)
     with atomic_folder(out) as folder:
         progress = tqdm(kept, desc="pictures", disable=None)
-        rows, poses = zip(*(_write_picture(dataset, index, folder) for index in progress), strict=True)
+        rows, poses = zip(*_written(dataset, progress, folder, on_broken), strict=True)
         _write_table(folder / _INDEX, rows)
         if known := [pose for pose in poses if pose]:
             _write_table(folder / _POSES, known)
         (folder / _INFO).write_text(tomli_w.dumps({"name": source.resolve().stem}), encoding="utf-8")
     return len(rows)
+
+
+def _written(
+    dataset: DepthDataset, kept: Iterable[int], folder: Path, on_broken: Callable[[LeadlineError], object] | None
+) -> Iterator[tuple[dict[str, object], dict[str, object]]]:
+    """Write pictures; the rows of each."""
+    num_written, first = 0, ""
+    for index in kept:
+        try:
+            rows = _write_picture(dataset, index, folder)
+        except LeadlineError as error:
+            if on_broken is None:
+                raise
+            on_broken(error)
+            first = first or str(error)
+            continue
+        num_written += 1
+        yield rows
+    if not num_written:
+        raise LeadlineError(f"none of the pictures can be read, so that nothing is written; the first: {first}")
 
 
 def _thinned(dataset: DepthDataset, thinning: Thinning) -> list[int]:

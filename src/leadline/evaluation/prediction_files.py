@@ -16,7 +16,7 @@ from leadline.data import DepthDataset, same_view
 from leadline.errors import LeadlineError
 from leadline.evaluation.scorer import ImageEstimate, ScoredImage
 from leadline.geometry import Output, resize_depth
-from leadline.io import DEPTH_READERS, StoredDepth, as_record, read_stored_depth, read_toml
+from leadline.io import DEPTH_READERS, FAR_CODES, StoredDepth, as_record, read_stored_depth, read_toml
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ PER_METRE = {256: "KITTI's", 5000: "TUM's", 512: "Taskonomy's"}
 """Steps a metre of whole numbers, and whose they are: as millimetres they would be less than `ANOTHER_UNIT` off."""
 SAME_UNIT = 0.05
 """How far, as a share, the median may be from the true one in a unit for that to be named."""
-FAR_CODES = {65535: "the largest number of 16 bits", 65504: "the largest number of 16-bit floats", 1e10: "Blender's"}
-"""Stored values by which files say that there is nothing; as depth they would outweigh all others."""
 MIN_CODE_SHARE = 0.01
 """Share of a map's pixels from which on such a value is worth a word."""
+MIN_GAP_SHARE = 0.1
+"""How far from all others a value stands alone that may mean so in any unit, as a share of what these reach over."""
 
 
 def is_folder_of_maps(model: str | Path) -> bool:
@@ -106,6 +106,8 @@ class FilesScorer:
             self._tell_codes(name, stored.known)
             is_whole = stored.known.dtype.kind in "ui" and self.info.scale is None
             self._tell_unit(name, estimate.values[0] / truth.depth_m, truth.valid, is_whole)
+        elif "code" not in self._told:
+            self._tell_alone(name, stored.known)
         return ScoredImage(truth, lambda flip: estimate)
 
     def _tell(self, kind: str, said: str) -> None:
@@ -131,6 +133,17 @@ class FilesScorer:
             if share >= MIN_CODE_SHARE:
                 said = f"{self.folder}: {share:.1%} of the values of {name} are {code:.10g}, {whose}"
                 self._tell("code", f"{said}, and scored as depth: if it means that there is none, write 0 or NaN")
+
+    def _tell_alone(self, name: str, stored: NDArray[Any]) -> None:
+        """Up to scale and shift every number is possible; one that many pixels have, far from all others, is a code."""
+        values = stored[np.isfinite(stored)].astype(np.float64)
+        for farthest in (np.min, np.max) if values.size else ():
+            end = float(farthest(values))
+            rest = values[values != end]
+            share = (values.size - rest.size) / stored.size
+            if rest.size and share >= MIN_CODE_SHARE and abs(end - farthest(rest)) >= MIN_GAP_SHARE * np.ptp(rest):
+                said = f"{self.folder}: {share:.1%} of the values of {name} are {end:.10g}, far from all others"
+                self._tell("code", f"{said}, and scored as {self.output}: if it means that there is none, write NaN")
 
     def _path(self, name: str) -> Path:
         """The file of a picture.

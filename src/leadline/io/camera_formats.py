@@ -16,19 +16,29 @@ from leadline.geometry import FOCAL_SIDES, Lens, LensModel, focal_px_from_fov
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = (
     *("K", "k", "camera_matrix", "cameraMatrix", "intrinsics", "intrinsic_matrix", "intrinsic", "intrinsicMatrix"),
-    *("P2", "P_rect_02", "data"),
+    *("P2", "P_rect_02", "data", "mtx", "cam_K", "camera_intrinsic"),
 )
 """Where a file keeps its matrix: ROS's camera_info, OpenCV's and ROS's calibration (whose numbers are below "data"),
-Open3D's, ARKit's, KITTI's."""
+Open3D's, ARKit's, KITTI's, OpenCV's tutorial, BOP's, nuScenes's."""
 MAX_SIDE_PX = 1_000_000
 """No picture is wider or higher."""
-SIZE_KEYS = (("height", "width"), ("image_height", "image_width"), ("h", "w"))
-SIZE_PAIR_KEYS = ("resolution", "image_size", "img_size", "imageSize", "imageResolution")
-"""Where a file keeps width and height together: calibrations in EuRoC's manner, ARKit's captures."""
-COEFFICIENT_KEYS = (
-    *("D", "d", "distortion_coefficients", "distortion_coeffs", "dist_coeffs", "distCoeffs", "coeffs", "distortion"),
+SIZE_KEYS = (
+    *(("height", "width"), ("imageheight", "imagewidth"), ("h", "w")),
+    *(("imgheight", "imgwidth"), ("imgh", "imgw"), ("imageh", "imagew")),
 )
-MODEL_KEYS = ("distortion_model", "camera_model", "model")
+SIZE_PAIR_KEYS = (
+    *("resolution", "imagesize", "imgsize", "imageresolution", "size", "framesize", "dimensions", "imagedimensions"),
+    *("referencedimensions", "intrinsicmatrixreferencedimensions"),
+)
+"""Where a file keeps width and height together: calibrations in EuRoC's manner, ARKit's captures, Apple's depth."""
+COEFFICIENT_KEYS = (
+    *("d", "distortioncoefficients", "distortioncoeffs", "distcoeffs", "coeffs", "distortion", "distcoeff", "dist"),
+    *("distcoefs", "distcoef", "distortioncoefficient", "distortionparams", "distortionparameters", "distparams"),
+)
+MODEL_KEYS = ("distortionmodel", "cameramodel", "model", "lensmodel", "projectionmodel", "distortiontype")
+"""Size, coefficients and model are found however a program writes these keys: `plain_name` of what they are called."""
+LOOSE_MODEL_KEYS = ("cameratype", "lenstype", "projectiontype", "projection", "type", "lens")
+"""Keys that tell a model of distortion, or something else: only names that are known count."""
 LENS_MODELS = {
     **dict.fromkeys(("", "none", "pinhole", "perspective", "simplepinhole"), LensModel.RADIAL_TANGENTIAL),
     **dict.fromkeys(("plumbbob", "radtan", "radialtangential", "rationalpolynomial"), LensModel.RADIAL_TANGENTIAL),
@@ -39,9 +49,13 @@ LENS_MODELS = {
     **dict.fromkeys(("kannalabrandt", "kannalabrandt4", "kannalabrandt8"), LensModel.KANNALA_BRANDT),
     "rectified": LensModel.RADIAL_TANGENTIAL,
     **dict.fromkeys(("simpleradialfisheye", "radialfisheye"), LensModel.KANNALA_BRANDT),
-    "equirectangular": LensModel.PANORAMA,
+    **dict.fromkeys(("kb4", "kb8"), LensModel.KANNALA_BRANDT),
+    **dict.fromkeys(("equirectangular", "spherical", "panorama", "cylindrical"), LensModel.PANORAMA),
+    **dict.fromkeys(("ds", "doublesphere", "eucm", "ucm", "omni", "omnidirectional", "mei", "fov"), LensModel.OTHER),
+    **dict.fromkeys(("thinprismfisheye", "radtanthinprismfisheye", "fisheye62", "fisheye624"), LensModel.OTHER),
+    **dict.fromkeys(("ftheta", "scaramuzza", "ocam", "atan"), LensModel.OTHER),
 }
-"""What programs call a model of distortion, in small letters and nothing else; others are `LensModel.OTHER`."""
+"""What programs call a model of distortion, as `plain_name`; others are `LensModel.OTHER`."""
 COLMAP_PARAMETERS = {
     "SIMPLE_PINHOLE": "f cx cy",
     "PINHOLE": "fx fy cx cy",
@@ -272,8 +286,12 @@ def size_of(tree: Mapping[str, Any]) -> tuple[int, int] | None:
     Raises:
         ValueError: if they are no size, or one beyond `MAX_SIDE_PX`.
     """
-    size = next(((int(tree[high]), int(tree[wide])) for high, wide in SIZE_KEYS if high in tree and wide in tree), None)
-    pair = next((tree[key] for key in SIZE_PAIR_KEYS if isinstance(tree.get(key), list)), None)
+    named = _by_plain_name(tree)
+    pair = next((named[key] for key in SIZE_PAIR_KEYS if isinstance(named.get(key), list | Mapping)), None)
+    sizes = ((int(named[high]), int(named[wide])) for high, wide in SIZE_KEYS if high in named and wide in named)
+    size = next(sizes, None)
+    if size is None and isinstance(pair, Mapping):
+        return size_of(pair)
     if size is None and pair is not None:
         width, height = pair
         size = int(height), int(width)
@@ -288,10 +306,12 @@ def lens_of(tree: Mapping[str, Any]) -> Lens | None:
     Raises:
         ValueError: if its coefficients are no numbers.
     """
-    name = next((str(tree[key]) for key in MODEL_KEYS if isinstance(tree.get(key), str)), "")
-    plain = "".join(filter(str.isalnum, name.lower().removeprefix("distortion.").removeprefix("rs2_distortion_")))
-    model = LENS_MODELS.get(plain, LensModel.OTHER)
-    listed = next((tree[key] for key in COEFFICIENT_KEYS if isinstance(tree.get(key), list | Mapping)), None)
+    named = _by_plain_name(tree)
+    name = next((named[key] for key in MODEL_KEYS if isinstance(named.get(key), str)), "")
+    loose = (named[key] for key in LOOSE_MODEL_KEYS if isinstance(named.get(key), str))
+    name = name or next((each for each in loose if _plain_model(each) in LENS_MODELS), "")
+    model = LENS_MODELS.get(_plain_model(name), LensModel.OTHER)
+    listed = next((named[key] for key in COEFFICIENT_KEYS if isinstance(named.get(key), list | Mapping)), None)
     if isinstance(listed, Mapping):
         listed = listed.get("data", [listed.get(key, 0.0) for key in ORDERS.get(model, ())])
     if listed is None:
@@ -306,6 +326,19 @@ def lens_of(tree: Mapping[str, Any]) -> Lens | None:
     if len(values) > len(ORDERS.get(model, ORDERS[LensModel.RADIAL_TANGENTIAL])):  # a thin prism, a tilted sensor
         model = LensModel.OTHER
     return Lens(model, values, name)
+
+
+def plain_name(name: object) -> str:
+    """A name in small letters and digits alone, so that `imageWidth` and `image_width` are the same."""
+    return "".join(filter(str.isalnum, str(name).lower()))
+
+
+def _by_plain_name(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {plain_name(key): value for key, value in tree.items()}
+
+
+def _plain_model(name: str) -> str:
+    return plain_name(name.lower().removeprefix("distortion.").removeprefix("rs2_distortion_"))
 
 
 def _with_size_and_lens(tree: Mapping[str, Any], camera: CameraFile) -> CameraFile:

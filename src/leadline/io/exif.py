@@ -1,4 +1,4 @@
-"""The focal length in a picture's EXIF block, and whether its XMP block says that it is a panorama."""
+"""The focal length in a picture's EXIF block, and whether that or its XMP block names a lens that is no pinhole."""
 
 import re
 from math import hypot, isfinite
@@ -25,7 +25,9 @@ _STITCHED_ASPECT = 2.5
 """No camera shoots pictures with sides so unequal: it stitched several, and its focal length is of none of them."""
 _SAME_ASPECT = 0.02
 """How far the aspects of two sizes may differ, as a share: a thumbnail's sides are rounded to whole pixels."""
-_PANORAMA = re.compile(rb"GPano:ProjectionType\s*(?:=\s*[\"']|>)\s*(\w+)")
+_FISH_EYE = re.compile(r"fish[\s-]?eye", re.IGNORECASE)
+_LONGEST_NAME = 60
+_PANORAMA = re.compile(rb"\w+:ProjectionType\s*(?:=\s*[\"']|>)\s*(\w+)")
 
 
 def _positive(value: object) -> float:
@@ -91,3 +93,11 @@ def lens_from_xmp(xmp: bytes) -> Lens | None:
     found = _PANORAMA.search(xmp)
     kind = "" if found is None else found[1].decode()
     return Lens(LensModel.PANORAMA, name=f"{kind} panorama") if kind not in ("", "rectilinear") else None
+
+
+def lens_from_exif(exif: Image.Exif) -> Lens | None:
+    """The lens of a picture whose EXIF block calls it a fish-eye by its name; None of any other."""
+    name = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.LensModel)
+    if not isinstance(name, str) or not _FISH_EYE.search(name):
+        return None
+    return Lens(LensModel.OTHER, name=f"fish-eye lens {name[:_LONGEST_NAME]!r}")

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from leadline.errors import LeadlineError, brief
 from leadline.geometry import Camera, CameraSource, Lens
 from leadline.io.color_codes import ColorCode, as_srgb, color_code
-from leadline.io.exif import focal_px_from_exif, lens_from_xmp
+from leadline.io.exif import focal_px_from_exif, lens_from_exif, lens_from_xmp
 from leadline.io.hdr import TRANSFERS
 from leadline.io.png import find_chunk
 
@@ -58,6 +58,8 @@ MAX_OF_12_BITS = 4095
 _CAMERA_BITS = (8, 10, 12)
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 _SAMPLE_FORMAT, _SIGNED = 339, 2  # of TIFF
+_NEW_SUBFILE_TYPE, _IS_REDUCED = 254, 1
+_SUBFILE_TYPE, _OLD_REDUCED = 255, 2
 
 
 class Picture(NamedTuple):
@@ -67,7 +69,7 @@ class Picture(NamedTuple):
     focal_px: float | None  # focal length in pixels of `rgb`, from EXIF; None if it does not say
     full_size: tuple[int, int]  # height and width of the picture in its file; `rgb` may have been read smaller
     turned_from: tuple[int, int] | None = None  # height and width before EXIF's orientation; None if it changed nothing
-    lens: Lens | None = None  # as its XMP block tells, of a panorama; None if it says nothing of that
+    lens: Lens | None = None  # as XMP tells of a panorama, EXIF of a fish-eye; None if they say nothing of that
     hdr: str = ""  # the HDR that `rgb` was tone-mapped from, "PQ" or "HLG"; "" if it was none
 
     @property
@@ -316,14 +318,8 @@ def _grey_in_unit_range(image: Image.Image, name: str) -> Image.Image:
         bits = next(bits for bits in _CAMERA_BITS if high < 2**bits)
         _tell_of_bits(bits, f"{name}: its numbers end at {high:g} of 65535")
         top = 2.0**bits - 1
-    elif top == MAX_OF_16_BITS and low < high < 2**14 and not _told_of_dark:
-        _told_of_dark.append(name)
-        logger.warning(
-            "%s: its numbers end at %g of 65535: taken for a dark picture of 16 bits; if a camera of 14 bits wrote it, "
-            "scale them to all 16",
-            name,
-            high,
-        )
+    elif top == MAX_OF_16_BITS and low < high < 2**14:
+        _tell_of_dark(name, f"at {high:g}")
     shares = values / np.float32(top)
     return Image.fromarray(1 - shares if _is_white_zero(image) else shares)
 
@@ -351,6 +347,17 @@ def _tell_of_bits(bits: int, found: str) -> None:
     if bits not in _told_of_bits:
         _told_of_bits.add(bits)
         logger.warning("%s: taken for those of a camera of %d bits, and so in all such files", found, bits)
+
+
+def _tell_of_dark(name: str, end: str) -> None:
+    """Say it of the first such file of a process, as above."""
+    if not _told_of_dark:
+        _told_of_dark.append(name)
+        logger.warning(
+            "%s: its numbers end %s of 65535: taken for a dark picture of 16 bits; if a camera of 14 bits wrote it, "
+            "scale them to all 16",
+            *(name, end),
+        )
 
 
 def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
@@ -402,6 +409,17 @@ def _require_unsigned(image: Image.Image, name: str) -> None:
         )
 
 
+def _require_no_thumbnail(image: Image.Image, name: str) -> None:
+    """Refuse a TIFF whose first picture is a small copy of another one in the file, as raw files of cameras have it."""
+    kind = _tiff_tag(image, _NEW_SUBFILE_TYPE)
+    if (isinstance(kind, int) and kind & _IS_REDUCED) or _tiff_tag(image, _SUBFILE_TYPE) == _OLD_REDUCED:
+        width, height = image.size
+        raise LeadlineError(
+            f"{name} begins with a thumbnail of {width}×{height} pixels, wanted the picture itself first: save it as a "
+            "TIFF or JPEG of its own (a raw file is developed first)"
+        )
+
+
 def _require_16_bits(image: Image.Image, name: str) -> None:
     """Refuse colours of fewer bits in 16, of which Pillow keeps the upper eight: all but nothing."""
     if image.mode not in ("RGB", "RGBA", "L", "LA"):
@@ -413,6 +431,8 @@ def _require_16_bits(image: Image.Image, name: str) -> None:
             f"{name} is nearly black: its numbers end below {(high + 1) << 8} of 65535, as those of a camera of "
             "10 or 12 bits do: scale them to all 16, or save it as 8 bits"
         )
+    if high < 2**14 >> 8:
+        _tell_of_dark(name, f"below {(high + 1) << 8}")
 
 
 def _to_array(image: Image.Image) -> NDArray[Any]:
@@ -499,6 +519,7 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) ->
     if num_bits == 16:
         _require_16_bits(image, name)
     _require_unsigned(image, name)
+    _require_no_thumbnail(image, name)
     image = _to_rgb_or_float(image, name)
     if image.size != (size := _size_within(image.size, max_pixels)):
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -511,4 +532,4 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) ->
     rgb = rgb if code is None else as_srgb(rgb, code, name)
     hdr = "" if code is None else TRANSFERS.get(code.transfer, "")
     turned_from = None if turn is None else size_in_file[::-1]
-    return Picture(rgb, focal_px, (height, width), turned_from, lens_from_xmp(xmp), hdr)
+    return Picture(rgb, focal_px, (height, width), turned_from, lens_from_xmp(xmp) or lens_from_exif(exif), hdr)

@@ -16,6 +16,8 @@ from leadline.io.pfm import read_pfm
 from leadline.io.raw_depth import read_colmap, read_hdf5, read_pgm, read_sintel
 from leadline.io.tiff import read_float_tiff
 
+FAR_CODES = {65535: "the largest number of 16 bits", 65504: "the largest number of 16-bit floats", 1e10: "Blender's"}
+"""Values by which depth files say that there is nothing; as depth they would outweigh all others."""
 _METRE = "metre"
 _UNCERTAINTY_NAMES = ("uncertainty_m", "uncertainty")
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError, brief
 from leadline.io.camera_files import GivenCamera
 from leadline.io.hdr import TRANSFERS, to_srgb
+from leadline.io.spherical_video import lens_of_video
 from leadline.io.video_ends import ends_within_packet
 
 MAX_FRAME_PIXELS = 16_777_216
@@ -219,7 +220,9 @@ class ClipReader:
             frame.pts = last = told if last is None else max(told, last + 1)
             if display is None:
                 display = Display(self._video, frame, self._max_pixels)
-                self.notes, self.wrong = display.notes, display.wrong
+                lens = lens_of_video(self.path, self._container.format.name)
+                strange = [] if lens is None else [f"it is no pinhole's ({lens}): depths are off, most at the edges"]
+                self.notes, self.wrong = [*display.notes, *strange], display.wrong
             num_stretched += display.stretches(frame)
             yield Shot(frame, display)
         damage = self._cut_short() or self._ends_within() or self._damage()

@@ -4,9 +4,13 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from numpy.typing import NDArray
 
 from leadline.io.exr import read_exr
+from leadline.io.pfm import read_pfm
+from leadline.io.raw_depth import read_colmap
 from leadline.io.video import pyav
 
 _PNG_SIGNATURE, _PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
@@ -54,8 +58,9 @@ def _is_whole_npz(file: BinaryIO, path: Path) -> bool:
         return bool(packed.namelist()) and all(packed.open(name).read(6) == b"\x93NUMPY" for name in packed.namelist())
 
 
-def _is_whole_exr(file: BinaryIO, path: Path) -> bool:
-    return bool(read_exr(path).size)
+def _is_read_by(read: Callable[[Path], NDArray[Any]]) -> Callable[[BinaryIO, Path], bool]:
+    """A check by a reader that refuses what is cut short."""
+    return lambda file, path: bool(read(path).size)
 
 
 def _is_whole_glb(file: BinaryIO, path: Path) -> bool:
@@ -97,7 +102,9 @@ def _is_whole_clip(file: BinaryIO, path: Path) -> bool:
 _CHECKS: dict[str, Callable[[BinaryIO, Path], bool]] = {
     ".png": _is_whole_png,
     ".npz": _is_whole_npz,
-    ".exr": _is_whole_exr,
+    ".exr": _is_read_by(read_exr),
+    ".pfm": _is_read_by(read_pfm),
+    ".bin": _is_read_by(read_colmap),
     ".glb": _is_whole_glb,
     ".ply": _is_whole_ply,
     ".mp4": _is_whole_clip,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Output, find_floor
-from leadline.io import ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
+from leadline.io import FAR_CODES, ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
 from leadline.prediction.anchored import CHECK_METRES, Anchoring, FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
 from leadline.prediction.known_distances import KnownDistance, names_pictures, read_distances
@@ -167,12 +167,13 @@ class MappedPoints(AnyKnown):
 def _refuse_codes(file: Path, values: NDArray[Any], metres_per_unit: float, num_pixels: int) -> None:
     """Refuse a map whose numbers for "nothing here" would be known distances."""
     largest = np.iinfo(values.dtype).max if values.dtype.kind in "ui" else np.inf
-    codes = values[(values == largest) | (values > FARTHEST_M / metres_per_unit)]
+    codes = values[(values == largest) | np.isin(values, list(FAR_CODES)) | (values > FARTHEST_M / metres_per_unit)]
     if len(codes) > MAX_FULL_SHARE * num_pixels:
         code = codes.max()
-        what = f", the largest number of {8 * values.itemsize} bits," if code == largest else ""
+        largest_of = f"the largest number of {8 * values.itemsize} bits" if code == largest else ""
+        what = ", ".join(filter(None, [f"{len(codes)} pixels", FAR_CODES.get(float(code), largest_of)]))
         raise LeadlineError(
-            f"{file} holds {code:.10g} at {len(codes)} pixels{what or ','} which would be known distances of "
+            f"{file} holds {code:.10g} at {what}, which would be known distances of "
             f"{code * metres_per_unit:.3g} m: write 0 where nothing is known"
         )
 

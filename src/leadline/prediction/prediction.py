@@ -167,7 +167,7 @@ def as_picture(picture: AnyPicture, max_pixels: Count) -> Picture:
         raise LeadlineError(f"a picture must have pixels, got one of size {tuple(shape)}: give one that is not empty")
     if isinstance(picture, Image.Image):
         return as_seen(picture, max_pixels)
-    rgb = picture if isinstance(picture, np.ndarray) else _of_tensor(picture)
+    rgb = np.asarray(picture) if isinstance(picture, np.ndarray) else _of_tensor(picture)
     if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise LeadlineError("a picture must be (H, W, 3) as an array or (3, H, W) as a tensor; convert it to RGB")
     if rgb.dtype != np.uint8 and not (rgb.dtype.kind == "f" and bool(((rgb >= 0) & (rgb <= 1)).all())):

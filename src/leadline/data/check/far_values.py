@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.data.datasets.folder import MILLIMETRES, FolderInfo, is_invalid
+from leadline.io import FAR_CODES
 
-CODES = {65535: "the largest number of 16 bits", 65504: "the largest number of 16-bit floats", 1e10: "Blender's"}
-"""Stored values by which files say that nothing was hit."""
 FARTHEST_M = 1000.0
 """No depth camera or room is deeper."""
 MIN_SHARE = 1e-4
@@ -125,8 +124,8 @@ def _top_value(maps: Sequence[FarValues], is_folder: bool) -> tuple[list[str], l
     below_m = max(one.below_m if one.top_m == top_m else one.top_m for one in maps)
     share = sum(one.num_top for one in maps if one.top_m == top_m) / num_valid
     stands_alone = below_m > 0 and top_m >= MIN_GAP * below_m and share >= MIN_SHARE
-    if stands_alone or (stored in CODES and share >= MIN_CODE_SHARE):
-        shown = ", ".join(filter(None, [f"{stored:.10g}", CODES.get(stored)]))
+    if stands_alone or (stored in FAR_CODES and share >= MIN_CODE_SHARE):
+        shown = ", ".join(filter(None, [f"{stored:.10g}", FAR_CODES.get(stored)]))
         nearer = f"depth_max_m = {max(1, ceil(below_m))}"
         remedy = (
             f"set depth_invalid = [0, {stored:.10g}] in dataset.toml, or {nearer}"
@@ -137,7 +136,7 @@ def _top_value(maps: Sequence[FarValues], is_folder: bool) -> tuple[list[str], l
             f"{share:.1%} of the valid pixels have the value {shown} ({top_m:.5g} m); the next is {below_m:.4g} m: if "
             f"it means no depth, {remedy}"
         )
-        return ([said], []) if stored in CODES or top_m > FARTHEST_M else ([], [said])
+        return ([said], []) if stored in FAR_CODES or top_m > FARTHEST_M else ([], [said])
     beyond = sum(one.num_beyond for one in maps) / num_valid
     if beyond < MIN_SHARE:
         return [], []
