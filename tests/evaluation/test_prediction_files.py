@@ -398,3 +398,21 @@ def test_an_end_that_others_are_near_is_no_hole(
     estimate(tmp_path, dataset)
 
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(("output", "other"), [("depth", "disparity"), ("disparity", "depth")])
+def test_values_that_are_the_other_way_around_are_told(
+    dataset: DepthDataset, first: Sample, tmp_path: Path, caplog: pytest.LogCaptureFixture, output: str, other: str
+) -> None:
+    depth_m = first.depth_m[0].numpy()
+    values = {"depth": depth_m, "disparity": 1 / depth_m}
+    (tmp_path / "predictions.toml").write_text(f'output = "{output}"\n')
+    np.save(tmp_path / f"{first.id}.npy", values[output])
+    estimate(tmp_path, dataset)
+    assert caplog.messages == []
+
+    np.save(tmp_path / f"{first.id}.npy", values[other])
+    estimate(tmp_path, dataset)
+
+    (message,) = caplog.messages
+    assert f"values of {first.id} fall where the true {output} rises: are they {other}?" in message

@@ -32,6 +32,8 @@ SAME_UNIT = 0.05
 """How far, as a share, the median may be from the true one in a unit for that to be named."""
 MIN_CODE_SHARE = 0.01
 """Share of a map's pixels from which on such a value is worth a word."""
+OPPOSITE = -0.5
+"""Correlation with the truth below which values are told to be the other way around."""
 MIN_GAP_SHARE = 0.1
 """How far from all others a value stands alone that may mean so in any unit, as a share of what these reach over."""
 
@@ -106,8 +108,9 @@ class FilesScorer:
             self._tell_codes(name, stored.known)
             is_whole = stored.known.dtype.kind in "ui" and self.info.scale is None
             self._tell_unit(name, estimate.values[0] / truth.depth_m, truth.valid, is_whole)
-        elif "code" not in self._told:
+        else:
             self._tell_alone(name, stored.known)
+            self._tell_direction(name, estimate.values[0], truth.depth_m, truth.valid)
         return ScoredImage(truth, lambda flip: estimate)
 
     def _tell(self, kind: str, said: str) -> None:
@@ -136,6 +139,8 @@ class FilesScorer:
 
     def _tell_alone(self, name: str, stored: NDArray[Any]) -> None:
         """Up to scale and shift every number is possible; one that many pixels have, far from all others, is a code."""
+        if "code" in self._told:
+            return
         values = stored[np.isfinite(stored)].astype(np.float64)
         for farthest in (np.min, np.max) if values.size else ():
             end = float(farthest(values))
@@ -144,6 +149,17 @@ class FilesScorer:
             if rest.size and share >= MIN_CODE_SHARE and abs(end - farthest(rest)) >= MIN_GAP_SHARE * np.ptp(rest):
                 said = f"{self.folder}: {share:.1%} of the values of {name} are {end:.10g}, far from all others"
                 self._tell("code", f"{said}, and scored as {self.output}: if it means that there is none, write NaN")
+
+    def _tell_direction(self, name: str, values: Tensor, depth_m: Tensor, valid: Tensor) -> None:
+        """Of what falls where it should rise: an alignment would turn it around, and score it all the same."""
+        if "code" in self._told:  # by holes they may seem to
+            return
+        seen = valid & values.isfinite()
+        wanted = depth_m[seen] if self.output is Output.DEPTH else 1 / depth_m[seen]
+        if len(wanted) > 1 and torch.corrcoef(torch.stack([values[seen], wanted]).double())[0, 1] < OPPOSITE:
+            other = Output.DISPARITY if self.output is Output.DEPTH else Output.DEPTH
+            said = f"{self.folder}: values of {name} fall where the true {self.output} rises"
+            self._tell("direction", f'{said}: are they {other}? Say output = "{other}" in {INFO}')
 
     def _path(self, name: str) -> Path:
         """The file of a picture.
