@@ -10,6 +10,7 @@ import pytest
 from leadline.errors import LeadlineError
 from leadline.geometry.lens import Lens, LensModel
 from leadline.io.camera_files import camera_from_options, fit_camera, read_camera
+from leadline.io.camera_formats import lens_of
 
 RADIAL, FISH_EYE = LensModel.RADIAL_TANGENTIAL, LensModel.KANNALA_BRANDT
 FRAME = {"file_path": "images/1.jpg", "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}
@@ -348,3 +349,12 @@ def test_more_names_of_the_matrix(tmp_path: Path, key: str) -> None:
     path.write_text(json.dumps({key: K}))
 
     assert read_camera(path).matrix.tolist() == K
+
+
+@pytest.mark.parametrize(
+    "tells", [{"model": "iPhone 14 Pro"}, {"lensModel": "iPhone 14 Pro back camera 6.86mm f/1.78"}]
+)
+def test_the_name_of_a_telephone_is_no_model_of_a_lens(tells: dict[str, str]) -> None:
+    assert lens_of({"fx": 500, "fy": 500, "cx": 320, "cy": 240, **tells}) is None
+    wide = lens_of({"fx": 500, "model": "fisheye_of_ours", "camera_model": "fisheye_of_ours"})
+    assert wide is not None and wide.model is LensModel.OTHER

@@ -35,10 +35,10 @@ COEFFICIENT_KEYS = (
     *("d", "distortioncoefficients", "distortioncoeffs", "distcoeffs", "coeffs", "distortion", "distcoeff", "dist"),
     *("distcoefs", "distcoef", "distortioncoefficient", "distortionparams", "distortionparameters", "distparams"),
 )
-MODEL_KEYS = ("distortionmodel", "cameramodel", "model", "lensmodel", "projectionmodel", "distortiontype")
+MODEL_KEYS = ("distortionmodel", "cameramodel", "projectionmodel", "distortiontype")
 """Size, coefficients and model are found however a program writes these keys: `plain_name` of what they are called."""
-LOOSE_MODEL_KEYS = ("cameratype", "lenstype", "projectiontype", "projection", "type", "lens")
-"""Keys that tell a model of distortion, or something else: only names that are known count."""
+LOOSE_MODEL_KEYS = ("model", "lensmodel", "cameratype", "lenstype", "projectiontype", "projection", "type", "lens")
+"""Keys that tell a model of distortion, or something else, such as a telephone: only names that are known count."""
 LENS_MODELS = {
     **dict.fromkeys(("", "none", "pinhole", "perspective", "simplepinhole"), LensModel.RADIAL_TANGENTIAL),
     **dict.fromkeys(("plumbbob", "radtan", "radialtangential", "rationalpolynomial"), LensModel.RADIAL_TANGENTIAL),
@@ -250,7 +250,7 @@ def _opensfm(tree: Mapping[str, Any]) -> CameraFile:
     cx, cy = float(tree.get("c_x", 0.0)), float(tree.get("c_y", 0.0))
     middle = (width - 1) / 2, (height - 1) / 2
     matrix = parse_matrix([fx * side, fy * side, cx * side + middle[0], cy * side + middle[1]])
-    return CameraFile(matrix, size, lens_of({**tree, "model": _OPENSFM_MODELS[kind]}))
+    return CameraFile(matrix, size, lens_of({**tree, "camera_model": _OPENSFM_MODELS[kind]}))
 
 
 def _orb_slam(tree: Mapping[str, Any]) -> CameraFile:
