@@ -131,8 +131,11 @@ class FilesScorer:
             self._tell("unit", f"{said}: in another unit, or no metres? Say scale or output in {INFO}")
 
     def _tell_codes(self, name: str, stored: NDArray[Any]) -> None:
+        if "code" in self._told:
+            return
+        values = stored.astype(np.float64)
         for code, whose in FAR_CODES.items():
-            share = float((stored.astype(np.float64) == code).mean())
+            share = float((values == code).mean())
             if share >= MIN_CODE_SHARE:
                 said = f"{self.folder}: {share:.1%} of the values of {name} are {code:.10g}, {whose}"
                 self._tell("code", f"{said}, and scored as depth: if it means that there is none, write 0 or NaN")

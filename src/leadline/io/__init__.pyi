@@ -64,6 +64,7 @@ from .remote import files_below as files_below
 from .remote import item_error as item_error
 from .stored_depth import DEPTH_READERS as DEPTH_READERS
 from .stored_depth import FAR_CODES as FAR_CODES
+from .stored_depth import FARTHEST_M as FARTHEST_M
 from .stored_depth import StoredDepth as StoredDepth
 from .stored_depth import read_stored_depth as read_stored_depth
 from .streams import CAMERA as CAMERA

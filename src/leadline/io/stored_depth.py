@@ -18,6 +18,8 @@ from leadline.io.tiff import read_float_tiff
 
 FAR_CODES = {65535: "the largest number of 16 bits", 65504: "the largest number of 16-bit floats", 1e10: "Blender's"}
 """Values by which depth files say that there is nothing; as depth they would outweigh all others."""
+FARTHEST_M = 1000.0
+"""No depth camera or room is deeper."""
 _METRE = "metre"
 _UNCERTAINTY_NAMES = ("uncertainty_m", "uncertainty")
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
 from leadline.geometry import Output, find_floor
-from leadline.io import FAR_CODES, ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
+from leadline.io import FAR_CODES, FARTHEST_M, ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
 from leadline.prediction.anchored import CHECK_METRES, Anchoring, FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
 from leadline.prediction.known_distances import KnownDistance, names_pictures, read_distances
@@ -27,8 +27,6 @@ those are large, since they are of the scale then, at the most."""
 SCALE_SHARE = 0.25
 """Standard deviation of the logarithm of a prediction's true factor at the least, as a share of what the floor says: a
 floor that is far off comes of a scale that is. (All three by research/LOG.md, "The height of the camera".)"""
-FARTHEST_M = 1000.0
-"""No sensor measures farther: Blender stores 1e10 where nothing was hit."""
 MAX_FULL_SHARE = 0.01
 """Share of a sparse map's pixels that may be beyond, or at the end of their range: more mean that nothing is known."""
 MAP_SUFFIXES = (".png", ".npz", ".npy", ".exr", ".tif", ".tiff", ".pfm", ".pgm", ".dpt", ".h5", ".hdf5")

@@ -12,17 +12,26 @@ KNOWN = np.ones_like(FLOOR_M, bool)
 
 
 def test_a_floor_is_nearer_below_and_its_disparity_is_not() -> None:
-    # Ties of a row share neighbouring ranks: nearly, not wholly, one line.
-    assert downward_trend(FLOOR_M, KNOWN) == pytest.approx(-1, abs=2e-3)
-    assert downward_trend(1 / FLOOR_M, KNOWN) == pytest.approx(1, abs=2e-3)
+    assert downward_trend(FLOOR_M, KNOWN) == pytest.approx(-1)
+    assert downward_trend(1 / FLOOR_M, KNOWN) == pytest.approx(1)
     assert downward_trend(np.random.default_rng(0).random((60, 80)), KNOWN) == pytest.approx(0, abs=0.05)
+
+
+def test_a_wall_of_one_depth_has_no_trend() -> None:
+    wall_m = np.full((60, 80), 2.0)
+    wall_m[20:40, 30:50] = 1.5  # a box in its middle
+    assert downward_trend(wall_m, KNOWN) == pytest.approx(0, abs=1e-9)
+    # By hand: ranks r, R, R in rows 0, 1, 2: the sum of products is R - r, of squares 2 and 2 (R - r)² / 3.
+    assert downward_trend(np.repeat([[1.0], [2.0], [2.0]], 50, axis=1), np.ones((3, 50), bool)) == pytest.approx(
+        0.5 * 3**0.5
+    )
 
 
 def test_what_is_not_known_does_not_count() -> None:
     holes = KNOWN.copy()
     holes[:30] = False
     depth_m = np.where(holes, FLOOR_M, 0)
-    assert downward_trend(depth_m, holes) == pytest.approx(-1, abs=2e-3)
+    assert downward_trend(depth_m, holes) == pytest.approx(-1)
     assert downward_trend(np.full_like(FLOOR_M, 2), KNOWN) is None
     assert downward_trend(FLOOR_M, ~KNOWN) is None
     row = np.zeros_like(KNOWN)

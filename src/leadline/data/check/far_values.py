@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.data.datasets.folder import MILLIMETRES, FolderInfo, is_invalid
-from leadline.io import FAR_CODES
+from leadline.io import FAR_CODES, FARTHEST_M
 
-FARTHEST_M = 1000.0
-"""No depth camera or room is deeper."""
 MIN_SHARE = 1e-4
 """Share of the valid pixels from which on a value is worth a word."""
 MIN_CODE_SHARE = 0.01
@@ -130,7 +128,7 @@ def _top_value(maps: Sequence[FarValues], is_folder: bool) -> tuple[list[str], l
         remedy = (
             f"set depth_invalid = [0, {stored:.10g}] in dataset.toml, or {nearer}"
             if is_folder
-            else (f"leadline data convert it and set {nearer} in the dataset.toml there")
+            else f"leadline data convert it and set {nearer} in the dataset.toml there"
         )
         said = (
             f"{share:.1%} of the valid pixels have the value {shown} ({top_m:.5g} m); the next is {below_m:.4g} m: if "

@@ -25,8 +25,9 @@ def downward_trend(depth_m: NDArray[np.floating], valid: NDArray[np.bool_]) -> f
     values, rows = depth_m[::step, ::step][known], np.nonzero(known)[0]
     if len(values) < MIN_VALUES or np.ptp(values) == 0 or np.ptp(rows) == 0:
         return None
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    return float(np.corrcoef(rows, ranks)[0, 1])
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - counts / 2  # equal depths share one: else those of a wall would rise with the row
+    return float(np.corrcoef(rows, ranks[which])[0, 1])
 
 
 def describe_inverted(trends: Sequence[float | None]) -> str | None:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.data.check.far_values import FARTHEST_M
 from leadline.data.datasets.folder import MILLIMETRES, FolderInfo, is_invalid
+from leadline.io import FARTHEST_M
 
 
 class LeftOut(NamedTuple):
