@@ -11,6 +11,8 @@ from PIL import Image
 from leadline.data.catalog import open_dataset
 from leadline.data.check.layouts import check_dataset
 from leadline.data.conversion import Thinning, convert
+from leadline.data.datasets.folder import FolderDataset
+from leadline.data.sample import Sample
 from leadline.data.synthetic.dataset import synthesize
 from leadline.errors import LeadlineError
 
@@ -119,6 +121,22 @@ def test_a_set_is_not_written_over_itself_nor_thinned_backwards(tmp_path: Path) 
 def test_what_no_picture_can_be_apart_is_refused(tmp_path: Path, thinning: Thinning) -> None:
     root = files.write_polycam(tmp_path / "room")
     assert "seconds and metres from 0 on, got " in refusal(lambda: convert(root, tmp_path / "out", thinning))
+
+
+def test_an_exception_of_a_foreign_library_ends_no_conversion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthesize(tmp_path / "rooms", 2, 0, 24, 32)
+    read = FolderDataset.__getitem__
+
+    def broken_first(self: FolderDataset, index: int) -> Sample:
+        if index == 0:
+            raise MemoryError("too large")
+        return read(self, index)
+
+    monkeypatch.setattr(FolderDataset, "__getitem__", broken_first)
+    broken: list[LeadlineError] = []
+    assert convert(tmp_path / "rooms", tmp_path / "out", on_broken=broken.append) == 1
+    (error,) = broken
+    assert str(error) == f"{open_dataset(tmp_path / 'rooms').ids[0]}: no result (MemoryError: too large)"
 
 
 def test_a_broken_picture_is_left_out_and_told(tmp_path: Path) -> None:

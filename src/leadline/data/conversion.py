@@ -24,7 +24,7 @@ from leadline.data.datasets.poses import turned_pose, turns_upright
 from leadline.data.sample import DepthDataset, Sample
 from leadline.errors import LeadlineError
 from leadline.geometry import MAX_MM, Camera
-from leadline.io import atomic_folder, require_only, write_depth_png
+from leadline.io import atomic_folder, item_error, require_only, write_depth_png
 
 _INDEX, _INFO, _POSES = "index.csv", "dataset.toml", "poses.csv"
 _POSE_COLUMNS = ("id", "time_s", "tx", "ty", "tz", "qx", "qy", "qz", "qw")
@@ -102,11 +102,12 @@ def _written(
     for index in kept:
         try:
             rows = _write_picture(dataset, index, folder)
-        except LeadlineError as error:
+        except Exception as error:  # of foreign libraries, or of the memory: the others go on
             if on_broken is None:
                 raise
-            on_broken(error)
-            first = first or str(error)
+            told = error if isinstance(error, LeadlineError) else LeadlineError(item_error(dataset.ids[index], error))
+            on_broken(told)
+            first = first or str(told)
             continue
         num_written += 1
         yield rows
