@@ -188,6 +188,17 @@ def test_what_a_worker_decodes_all_processes_have() -> None:
     assert dataset.decoded.tolist() == [1] * COUNT
 
 
+def test_images_that_change_once_are_the_same_in_every_epoch() -> None:
+    cached = CachedSamples(Counting(), AREA_PX, enabled=True)
+    changing = NO_CHANGE.model_copy(update={"colour": 0.5})
+    anew, once = (
+        TrainingSamples(cached, changing.model_copy(update={"once": once}), 0, AREA_PX) for once in (False, True)
+    )
+    assert not torch.equal(anew[0, 1].image, anew[1, 1].image)
+    assert_equal(once[0, 1], once[1, 1])
+    assert_equal(once[1, 1], anew[0, 1])
+
+
 # EpochSampler
 
 

@@ -334,10 +334,18 @@ def test_weighted_loss_leaves_out_terms_of_weight_zero():
 # Uncertainty.
 
 
+def test_errors_known_to_be_too_small_count_as_larger() -> None:
+    target_m, error = torch.full((2, 1, 1, 1), 2.0), torch.full((2, 1, 1, 1), 0.5)
+    pred_m, valid = target_m * math.exp(0.1), torch.ones(2, 1, 1, 1, dtype=torch.bool)
+    times = torch.tensor([1.8, 1.0]).view(2, 1, 1, 1)
+    # (1.8 · 0.1 + 0.1) / 2 / 0.5 + ln 0.5
+    assert losses.error_nll(pred_m, error, target_m, valid, times).item() == pytest.approx(0.28 + math.log(0.5))
+
+
 def test_a_held_factor_by_hand() -> None:
     factor = torch.tensor([[0.1, -0.3], [5.0, 5.0]]).view(2, 1, 1, 2)  # .2 on the first, which is one of two
-    assert losses.held_factor(factor, [True, False]).item() == pytest.approx(0.1)
-    assert losses.held_factor(factor, [False, False]).item() == 0
+    assert losses.held_factor(factor, torch.tensor([True, False])).item() == pytest.approx(0.1)
+    assert losses.held_factor(factor, torch.tensor([False, False])).item() == 0
 
 
 def test_error_nll_by_hand() -> None:

@@ -19,13 +19,13 @@ from leadline.evaluation.metrics import named
 from leadline.models.build import build_model
 from leadline.models.checkpoint import load_model, save_checkpoint
 from leadline.models.checkpoint_files import read_config
-from leadline.models.heads import ERROR_LAYER, SCALE_LAYERS
+from leadline.models.heads import ERROR_LAYER, SCALE_LAYERS, START_ERROR, Features
 from leadline.models.model import DepthModel
 from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSettings, PlainSettings
 from leadline.training.callbacks import MetricsRecorder
 from leadline.training.lightning_module import DepthTraining
 from leadline.training.run import Run
-from leadline.training.settings import RunSettings
+from leadline.training.settings import LossSettings, RunSettings
 from leadline.training.training import resume, train
 
 
@@ -533,6 +533,54 @@ def test_what_rests_rests_in_a_resumed_epoch_too(tiny_settings: RunSettings, tin
     training._trainer = SimpleNamespace(global_step=3)  # type: ignore[assignment]
     training.on_train_batch_start(None, 3)
     assert not training.model.training
+
+
+@pytest.mark.usefixtures("no_drawing")
+def test_a_resting_network_is_asked_once_for_an_image_that_stays(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny_settings, rooms, Run(tmp_path / "first"))
+    head = tiny_settings.model.head.model_copy(update={"uncertainty": True})
+    augment = tiny_settings.data.augment.model_copy(update={"once": True})
+    changes = {
+        "init": str(tmp_path / "first"),
+        "freeze_network": True,
+        "model": tiny_settings.model.model_copy(update={"head": head}),
+        "data": tiny_settings.data.model_copy(update={"augment": augment}),
+    }
+    asked: list[int] = []
+    ask = DepthModel.features_at_working_scale
+
+    def count(self: DepthModel, image: torch.Tensor) -> Features:
+        asked.append(len(image))
+        return ask(self, image)
+
+    monkeypatch.setattr(DepthModel, "features_at_working_scale", count)
+    train(tiny_settings.model_copy(update=changes), rooms, Run(tmp_path / "run"))
+    num = len((tmp_path / "run" / "splits" / "train.txt").read_text().split())
+    # In three epochs; a batch in which one is new is asked whole, and a few images wait for the next epoch.
+    assert num // 4 * 4 <= sum(asked) <= num + 8 < 2 * (num // 4 * 4)
+    assert not (tmp_path / "run" / "features").exists()
+
+
+def test_the_error_of_what_was_learnt_is_taught_as_larger(tiny_settings: RunSettings) -> None:
+    head = tiny_settings.model.head.model_copy(update={"uncertainty": True})
+    model = tiny_settings.model.model_copy(update={"head": head})
+    module = DepthTraining(build_model(model).eval(), tiny_settings)
+    module.log = lambda *args, **kwargs: None  # type: ignore[method-assign,assignment]
+    larger = tiny_settings.model_copy(update={"loss": LossSettings(seen_error=1.8)})
+    torch.manual_seed(0)
+    image, depth_m = torch.rand(1, 3, 48, 64), torch.full((1, 1, 48, 64), 3.0)
+
+    def loss(settings: RunSettings, name: str) -> float:
+        module.settings = settings
+        batch = Batch(image, depth_m, depth_m > 0, UNKNOWN_INTRINSICS[None], [name], [""])
+        return module.training_step(batch, 0).item()
+
+    assert loss(larger, "rendered/00001") == loss(tiny_settings, "rendered/00001") == loss(tiny_settings, "home")
+    error = (module.model.at_working_scale(image) / depth_m).log().abs().mean().item()
+    # Laplace: |e| / b, with b the error that a head expects before training.
+    assert loss(larger, "home") - loss(tiny_settings, "home") == pytest.approx(0.8 * error / START_ERROR, rel=1e-4)
 
 
 def test_the_scale_field_is_taught_beside_rendered_scenes_while_the_network_rests(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leadline.data.catalog import open_dataset
-from leadline.data.sample import DepthDataset, GroundTruth, Sample
+from leadline.data.sample import BESIDE, RENDERED, DepthDataset, GroundTruth, Sample
 from leadline.data.settings import DataSettings
 from leadline.data.splits import Splits, make_splits
 from leadline.data.synthetic.near_range import NearDataset
@@ -17,7 +17,7 @@ RENDERED_SEED = 500
 RENDERED_SIZE = (480, 640)
 
 
-_FROM_OTHERS = re.compile(r"(beside\d+\.\d+|rendered)/")
+_FROM_OTHERS = re.compile(rf"({BESIDE}\d+\.\d+|{RENDERED})/")
 
 
 class Part(NamedTuple):
@@ -119,10 +119,10 @@ def with_pictures_beside(main: DepthDataset, settings: DataSettings) -> DepthDat
     for number, text in enumerate(settings.beside, start=1):
         folder, times = _path_and_times(text)
         other = open_dataset(Path(folder))
-        parts += [Part(f"beside{number}.{time}/", other, list(range(len(other)))) for time in range(times)]
+        parts += [Part(f"{BESIDE}{number}.{time}/", other, list(range(len(other)))) for time in range(times)]
     if settings.rendered:
         near = NearDataset(settings.rendered, RENDERED_SEED, *RENDERED_SIZE)
-        parts.append(Part("rendered/", near, list(range(len(near)))))
+        parts.append(Part(f"{RENDERED}/", near, list(range(len(near)))))
     return JoinedDataset(parts, official)
 
 

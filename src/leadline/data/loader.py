@@ -96,7 +96,7 @@ class TrainingSamples(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         """The sample of an (epoch, index)."""
-        epoch, index = key
+        epoch, index = (0, key[1]) if self._settings.once else key
         generator = torch.Generator().manual_seed(hash((self._seed, epoch, index)) % 2**63)
         return augment(self._samples[index], self._settings, generator, self._area_px, self._multiple_px)
 

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from leadline.geometry import Camera, CameraSource
 
+BESIDE, RENDERED = "beside", "rendered"
+"""How the ids of pictures begin that were joined to a data set for training."""
+
 
 class Sample(NamedTuple):
     """One picture with its depth."""

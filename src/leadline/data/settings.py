@@ -13,6 +13,8 @@ class AugmentSettings(BaseModel):
 
     model_config = FROZEN
 
+    once: bool = False
+    """Change an image in the same way in every epoch; a network that rests is then asked only once."""
     mirror: Share = 0.5
     """Probability of a left-right mirror image."""
     permute_channels: Share = 0.5
@@ -25,6 +27,8 @@ class AugmentSettings(BaseModel):
     """Largest reduction, which multiplies depth; the margin is filled with the mirrored picture and is invalid."""
     zoom_share: Share = 1.0
     """Probability of a change of size; half of them are reductions where both are on."""
+    beside_zoom_share: Share | None = None
+    """The same of the pictures of `beside`; None: as `zoom_share`."""
     rotate_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
     """Largest rotation to either side; corners that come from outside the picture are invalid."""
 

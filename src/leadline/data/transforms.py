@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from leadline.data.intrinsics import crop_intrinsics, mirror_intrinsics, resize_intrinsics
-from leadline.data.sample import Sample
+from leadline.data.sample import BESIDE, Sample
 from leadline.data.settings import AugmentSettings
 from leadline.geometry import enlarge, size_with_area
 
@@ -166,7 +166,10 @@ def _random_zoom(
     sample: Sample, settings: AugmentSettings, generator: torch.Generator, size: tuple[int, int]
 ) -> Sample:
     directions = (settings.zoom > 1) + (settings.zoom_out > 1)
-    if not directions or (settings.zoom_share < 1 and _uniform(generator) >= settings.zoom_share):
+    share = settings.zoom_share
+    if settings.beside_zoom_share is not None and sample.id.startswith(BESIDE):
+        share = settings.beside_zoom_share
+    if not directions or (share < 1 and _uniform(generator) >= share):
         return _resized(sample, size)
     if settings.zoom == 1 or (directions == 2 and _uniform(generator) < 0.5):
         return zoom_out(sample, _uniform(generator, 1, settings.zoom_out), size)

@@ -31,6 +31,7 @@ from .encoders import build_encoder as build_encoder
 from .heads import ERROR_LAYER as ERROR_LAYER
 from .heads import SCALE_LAYERS as SCALE_LAYERS
 from .heads import Estimate as Estimate
+from .heads import Features as Features
 from .inference import optimize_for_inference as optimize_for_inference
 from .model import DepthModel as DepthModel
 from .quantization import Precision as Precision

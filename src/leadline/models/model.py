@@ -158,5 +158,9 @@ class DepthModel(nn.Module):
         """
         return self.infer(self._normalise(image))
 
+    def features_at_working_scale(self, image: Tensor) -> Features:
+        """What the head answers from in `estimate_at_working_scale`."""
+        return cast(Features, self.network(self._normalise(image)))
+
     def _normalise(self, image: Tensor) -> Tensor:
         return ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)

@@ -1,6 +1,7 @@
 """A depth model as Lightning trains it: loss, optimiser, validation."""
 
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -11,6 +12,7 @@ from leadline.errors import LeadlineError
 from leadline.models import ERROR_LAYER, DepthModel, Estimate, resize_depth
 from leadline.training.losses import error_nll, held_factor, weighted_loss
 from leadline.training.optimizer import build_optimizer
+from leadline.training.resting_features import RestingFeatures
 from leadline.training.settings import RunSettings
 from leadline.training.validation_metrics import DepthMetrics
 
@@ -18,9 +20,16 @@ from leadline.training.validation_metrics import DepthMetrics
 class DepthTraining(LightningModule):
     """A depth model with its loss, optimiser and validation metrics."""
 
-    def __init__(self, model: DepthModel, settings: RunSettings) -> None:
-        """Join model and settings."""
+    def __init__(self, model: DepthModel, settings: RunSettings, resting: RestingFeatures | None = None) -> None:
+        """Join model and settings.
+
+        Args:
+            model: what is trained.
+            settings: the run's.
+            resting: where what a resting network sees is kept; None where it learns, or images change.
+        """
         super().__init__()
+        self._resting = resting
         self.model = model
         self.settings = settings
         self.metrics = DepthMetrics()
@@ -51,18 +60,20 @@ class DepthTraining(LightningModule):
         Raises:
             LeadlineError: if the loss is no longer a finite number, or a batch norm sees one pixel of one picture.
         """
-        pred_m, relative_error = self._estimate(batch.image)
+        pred_m, relative_error = self._estimate(batch)
         head = self.settings.model.head
         depth_m = batch.depth_m / self.model.focal_ratio(batch.intrinsics[:, 0, 0]).view(-1, 1, 1, 1)
         # What the head cannot answer is taught as the end of its range: beyond it, terms on slope and structure
         # would have the near side imitate what the far side does.
         target_m = depth_m.clamp(head.min_depth_m, head.max_depth_m)
+        at_home = torch.tensor([not is_from_beside(name) for name in batch.id], device=self.device)
         with torch.autocast(self.device.type, enabled=False):
-            loss = weighted_loss(pred_m, target_m, batch.valid, self.settings.loss.model_dump(), head.max_depth_m)
+            loss = weighted_loss(pred_m, target_m, batch.valid, self.settings.loss.weights, head.max_depth_m)
             if self._log_factor is not None:
-                loss = loss + held_factor(self._log_factor, [not is_from_beside(name) for name in batch.id])
+                loss = loss + held_factor(self._log_factor, at_home)
             if relative_error is not None:
-                loss = loss + error_nll(pred_m, relative_error, depth_m, batch.valid)
+                times = torch.where(at_home, self.settings.loss.seen_error, 1.0).view(-1, 1, 1, 1)
+                loss = loss + error_nll(pred_m, relative_error, depth_m, batch.valid, times)
         if not torch.isfinite(loss):
             raise LeadlineError(
                 f"the loss became {loss.item()} at step {self.global_step}; lower --optimizer.learning-rate"
@@ -70,7 +81,12 @@ class DepthTraining(LightningModule):
         self.log("train_loss", loss, batch_size=len(batch.id))
         return loss
 
-    def _estimate(self, image: Tensor) -> Estimate:
+    def _estimate(self, batch: Batch) -> Estimate:
+        image = batch.image
+        if self._resting is not None:
+            with torch.no_grad():
+                features = self._resting.of(batch.id, partial(self.model.features_at_working_scale, image))
+            return cast(Estimate, self.model.head(features, *image.shape[-2:]))
         try:
             return self.model.estimate_at_working_scale(image)
         except ValueError as error:

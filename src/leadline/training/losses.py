@@ -4,7 +4,7 @@ Every term takes `pred_m` and `target_m` as float32 metres (B, 1, H, W) and `val
 gives a scalar: the mean over what is valid, or 0 (with a gradient of 0) where nothing is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -103,7 +103,9 @@ def log_gradient(pred_m: Tensor, target_m: Tensor, valid: Tensor, num_scales: in
     return torch.stack([_difference_sum(part, mask) / _count(mask) for part, mask in scales]).sum()
 
 
-def error_nll(pred_m: Tensor, relative_error: Tensor, target_m: Tensor, valid: Tensor) -> Tensor:
+def error_nll(
+    pred_m: Tensor, relative_error: Tensor, target_m: Tensor, valid: Tensor, times: Tensor | float = 1.0
+) -> Tensor:
     """Mean negative log likelihood of the log error under a Laplace distribution: |e|/b + ln b (+ ln 2).
 
     Kendall & Gal, "What uncertainties do we need", 2017, eq. 5, with a Laplace distribution for the Gaussian. Depth
@@ -114,15 +116,16 @@ def error_nll(pred_m: Tensor, relative_error: Tensor, target_m: Tensor, valid: T
         relative_error: b, the expected |ln ŷ − ln y|, (B, 1, H, W).
         target_m: true depth in metres, (B, 1, H, W).
         valid: which pixels count, bool (B, 1, H, W).
+        times: what the errors are multiplied by, where they are known to be too small, (B, 1, 1, 1) or a number.
 
     Returns:
         A scalar without the constant ln 2, least where b is the mean error.
     """
-    error = _log_error(pred_m.detach(), target_m, valid).abs()
+    error = _log_error(pred_m.detach(), target_m, valid).abs() * times
     return _masked_sum(error / relative_error + relative_error.log(), valid) / _count(valid)
 
 
-def held_factor(log_factor: Tensor, held: Sequence[bool]) -> Tensor:
+def held_factor(log_factor: Tensor, held: Tensor) -> Tensor:
     """Mean size of the log factor that depth is multiplied by, on pictures on which it is held at 1.
 
     Those are the pictures that the network learnt: without it the factor follows what little it is off there, which is
@@ -130,12 +133,12 @@ def held_factor(log_factor: Tensor, held: Sequence[bool]) -> Tensor:
 
     Args:
         log_factor: (B, 1, h, w).
-        held: of each picture, whether it counts; the rest are 0.
+        held: of each picture, whether it counts, bool (B,); the rest are 0.
 
     Returns:
         A scalar.
     """
-    return (log_factor.abs().flatten(1).mean(1) * torch.tensor(held, device=log_factor.device)).mean()
+    return (log_factor.abs().flatten(1).mean(1) * held).mean()
 
 
 Term = Callable[[Tensor, Tensor, Tensor], Tensor]

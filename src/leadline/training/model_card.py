@@ -57,7 +57,8 @@ def model_card(record: dict[str, Any]) -> str:
 def stage_record(settings: RunSettings) -> dict[str, Any]:
     """What the card of a run of several stages says of one of them."""
     own = settings.model_dump(include={"epochs", "max_steps", "runs", "restore_encoder"})
-    own |= {"taught_alone": _taught_alone(settings.model_dump()), "rendered": settings.data.rendered}
+    own |= {"taught_alone": _taught_alone(settings.model_dump())}
+    own |= {"beside": list(settings.data.beside), "rendered": settings.data.rendered}
     return {**own, "height": settings.model.height, "width": settings.model.width}
 
 
@@ -74,7 +75,7 @@ def _stage(number: int, stage: dict[str, Any]) -> str:
     size = f" at {stage['height']}×{stage['width']}"
     limit = f", of at most {stage['max_steps']} steps" if stage["max_steps"] > 0 else ""
     alone = f", of {stage['taught_alone']} alone" if stage["taught_alone"] else ""
-    beside = f", beside {stage['rendered']} rendered pictures" if stage["rendered"] else ""
+    beside = _beside(stage)
     back = f", the encoder first {stage['restore_encoder']:.0%} of the way back to the weights it started from"
     mean = f"; the mean of the weights of {stage['runs']} runs"
     return (
@@ -89,8 +90,7 @@ def _at_a_stretch(record: dict[str, Any]) -> str:
     share = settings.get("restore_encoder", 0)
     restored = f"- Before training its encoder went {share:.0%} of the way back to the weights it started from."
     alone = _taught_alone(settings)
-    rendered = settings["data"].get("rendered", 0)
-    beside = f", beside {rendered} rendered pictures" if rendered else ""
+    beside = _beside(settings["data"])
     lines = [
         f"{_trained(record)}{f', of {alone} alone' if alone else ''}{beside}.",
         *([f"- Training went on from the weights of {settings['init']}."] if settings.get("init") else []),
@@ -99,6 +99,13 @@ def _at_a_stretch(record: dict[str, Any]) -> str:
         *([restored] if share else []),
     ]
     return "\n".join(lines)
+
+
+def _beside(data: dict[str, Any]) -> str:
+    """What was trained on beside the data set, folders by their names; older records lack one or the other."""
+    folders = [Path(text).name for text in data.get("beside", ())]
+    rendered = [f"{data['rendered']} rendered pictures"] if data.get("rendered") else []
+    return f", beside {' and '.join([*folders, *rendered])}" if folders or rendered else ""
 
 
 def _taught_alone(settings: dict[str, Any]) -> str:

@@ -41,10 +41,18 @@ class LossSettings(BaseModel):
     """Scale-invariant log error, 0.85 of the mean forgiven."""
     log_gradient: Weight = 0.0
     """Gradients of the log error at four scales."""
+    seen_error: Annotated[float, Field(ge=1, le=100)] = 1.0
+    """Of the data set's own images, which `init` has learnt, the expected error is taught as so many times what they
+    show: others like them show that much more."""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each term."""
+        return self.model_dump(exclude={"seen_error"})
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "LossSettings":
-        if not any(self.model_dump().values()):
+        if not any(self.weights.values()):
             raise ValueError("at least one weight must be more than 0")
         return self
 

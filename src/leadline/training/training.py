@@ -1,6 +1,7 @@
 """Training: settings and a data set become a run, which can be stopped at any step and resumed exactly."""
 
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,7 @@ from leadline.training.callbacks import BestCheckpoint, InterruptHandler, Metric
 from leadline.training.distributed import is_first_process
 from leadline.training.lightning_module import DepthTraining
 from leadline.training.progress import ALONE, Stage, TrainingProgress
+from leadline.training.resting_features import RestingFeatures
 from leadline.training.run import Run
 from leadline.training.settings import RunSettings
 from leadline.training.trainer import build_trainer
@@ -43,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 # Enough pictures for a stable median of depth and of focal length.
 NUM_PROBED = 64
+RESTING = "features"
+"""Folder within a run's, until it is done, of what a resting network hands to its head."""
 LOOKING_ON = (SCALE_LAYERS, ERROR_LAYER)
 """Layers that what the network learns is the same with and without."""
 
@@ -234,12 +238,14 @@ def _finish(trainer: Trainer, run: Run, parts: _Parts) -> Path:
     trainer.strategy.barrier()  # what comes next may read what the first process has written
     if trainer.is_global_zero:
         run.finish()
+        shutil.rmtree(run.folder / RESTING, ignore_errors=True)
     parts.interrupts.stop_if_asked()
     return run.best
 
 
 def _parts(model: DepthModel, settings: RunSettings, dataset: DepthDataset, splits: Splits, run: Run) -> _Parts:
-    module = DepthTraining(model.to(memory_format=torch.channels_last), settings)
+    resting = RestingFeatures(run.folder / RESTING) if settings.freeze_network and settings.data.augment.once else None
+    module = DepthTraining(model.to(memory_format=torch.channels_last), settings, resting)
     area_px = settings.model.height * settings.model.width
     data = DepthDataModule(dataset, splits, settings.data, area_px, settings.seed, settings.model.multiple_px)
     metrics = MetricsRecorder(run, dataset, splits["val"])
