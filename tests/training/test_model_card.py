@@ -169,7 +169,7 @@ def stage(**changes: Any) -> dict[str, Any]:
 
 ALONE = {
     "freeze_network": True,
-    "data": {"rendered": 40},
+    "data": {"beside": ["captures/desk*4"], "rendered": 40},
     "model": merge(SETTINGS["model"], {"head": {"uncertainty": True}}),
 }
 
@@ -189,7 +189,7 @@ def test_a_card_of_stages_says_every_one_of_them() -> None:
         "  1. 12 epochs at 240×320",
         "  2. 1 epoch at 240×320, of at most 5 steps, the encoder first 60% of the way back to the weights it started "
         "from; the mean of the weights of 2 runs",
-        "  3. 12 epochs at 240×320, of the expected error alone, beside 40 rendered pictures",
+        "  3. 12 epochs at 240×320, of the expected error alone, beside desk*4 and 40 rendered pictures",
         "",
         "- The last stage's weights were kept after step 3 of 9 in epoch 1 of 1.",
         "- Run by hand.",

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from leadline.errors import Interrupted, LeadlineError
 from leadline.evaluation.evaluation import evaluate_protocols
 from leadline.io.toml import read_toml
-from leadline.models.checkpoint import load_model
+from leadline.models.checkpoint import load_checkpoint, load_model
 from leadline.models.checkpoint_files import read_config
 from leadline.models.encoders import build_encoder
-from leadline.models.heads import ERROR_LAYER
+from leadline.models.heads import ERROR_LAYER, SCALE_LAYERS
 from leadline.models.settings import EncoderSettings
 from leadline.training.callbacks import MetricsRecorder
 from leadline.training.run import Run, Status
@@ -391,6 +391,16 @@ def test_any_model_can_be_fine_tuned(rooms: Path, tiny_checkpoint: Path, tmp_pat
     best = train_stages(stages, rooms, tmp_path / "run", "fine-tune")
     record = read_config(best)["record"]["settings"]
     assert (record["init"], record["model"]["plain"]["width"]) == ("tiny", 4)
+
+
+def test_near_things_are_taught_to_what_looks_on_alone(rooms: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    data = {"workers": 0, "rendered": 2, "beside": [f"{rooms}*2"]}
+    overrides = {"init": str(tiny_checkpoint), "max_steps": 2, "data": data, "model": {"head": {"scale_field": True}}}
+    best = train_stages(resolve_stages("near-things", overrides), rooms, tmp_path / "run", "near-things")
+    before, after = load_checkpoint(tiny_checkpoint).state_dict(), load_checkpoint(best).state_dict()
+    for name, value in before.items():
+        torch.testing.assert_close(after[name], value)  # averaging rounds
+    assert any(name.startswith(SCALE_LAYERS) for name in after.keys() - before.keys())
 
 
 STAGED = """
