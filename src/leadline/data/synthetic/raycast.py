@@ -200,8 +200,9 @@ def cast_rays(room: Room, origin: Array, direction: Array, windows: list[Window]
         rows, columns = windows[index - len(room.shell)] if windows else EVERYTHING
         rays = direction[:, rows, columns]
         if rays.size:
+            # Not by a matrix product: its library's own threads get in the way of those that each render an image.
             start, along = (
-                np.tensordot(axes[index], part, 1) for part in (origin - centre[:, index, None, None], rays)
+                np.einsum("ij,jhw->ihw", axes[index], part) for part in (origin - centre[:, index, None, None], rays)
             )
             with np.errstate(invalid="ignore"):
                 enter, leave = SHAPES[solid.shape](start, along, half[:, index, None, None])
