@@ -26,7 +26,7 @@ def free_port() -> int:
 def test_two_processes_train_one_model_stage_after_stage(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:
-    once = {"epochs": 1, "data": {**tiny_settings.model_dump()["data"], "validation": 0.0}}
+    once = {"epochs": 1, "data": {**tiny_settings.model_dump(exclude_none=True)["data"], "validation": 0.0}}
     values = {**tiny_settings.model_dump(exclude_none=True), STAGES: [{"epochs": 2}, once, {"epochs": 1, "runs": 2}]}
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(tomli_w.dumps(values))
