@@ -447,7 +447,9 @@ def test_only_the_given_share_of_samples_is_zoomed() -> None:
     assert 0.2 < sum(nearer) / 400 < 0.4  # more than four standard deviations to either side
 
 
-@pytest.mark.parametrize(("name", "is_zoomed"), [("7", False), ("rendered/7", False), ("beside2.0/7", True)])
+@pytest.mark.parametrize(
+    ("name", "is_zoomed"), [("7", False), ("beside-the-door/7", False), ("rendered/7", False), ("beside2.0/7", True)]
+)
 def test_images_from_beside_have_a_share_of_their_own(name: str, is_zoomed: bool) -> None:
     sample = wall(30, 42)[0]._replace(id=name)
     zooming = NOTHING.model_copy(update={"zoom": 1.5, "zoom_share": 0.0, "beside_zoom_share": 1.0})

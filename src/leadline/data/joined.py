@@ -1,12 +1,11 @@
 """One data set whose training pictures are joined by those of others, as often as wanted."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from leadline.data.catalog import open_dataset
-from leadline.data.sample import BESIDE, RENDERED, DepthDataset, GroundTruth, Sample
+from leadline.data.sample import FROM_FOLDER, RENDERED, DepthDataset, GroundTruth, Sample
 from leadline.data.settings import DataSettings
 from leadline.data.splits import Splits, make_splits
 from leadline.data.synthetic.near_range import NearDataset
@@ -15,9 +14,6 @@ from leadline.errors import LeadlineError
 RENDERED_SEED = 500
 """Of the scenes that are trained on; those that something is judged by have another."""
 RENDERED_SIZE = (480, 640)
-
-
-_FROM_OTHERS = re.compile(rf"({BESIDE}\d+\.\d+|{RENDERED})/")
 
 
 class Part(NamedTuple):
@@ -78,7 +74,7 @@ class JoinedDataset:
 
 def is_from_beside(name: str) -> bool:
     """Whether the id of a picture says that it was joined from another data set or rendered."""
-    return _FROM_OTHERS.match(name) is not None
+    return name.startswith(RENDERED) or FROM_FOLDER.match(name) is not None
 
 
 def _chosen(values: Sequence[str], part: Part) -> list[str]:
@@ -119,10 +115,10 @@ def with_pictures_beside(main: DepthDataset, settings: DataSettings) -> DepthDat
     for number, text in enumerate(settings.beside, start=1):
         folder, times = _path_and_times(text)
         other = open_dataset(Path(folder))
-        parts += [Part(f"{BESIDE}{number}.{time}/", other, list(range(len(other)))) for time in range(times)]
+        parts += [Part(f"beside{number}.{time}/", other, list(range(len(other)))) for time in range(times)]
     if settings.rendered:
         near = NearDataset(settings.rendered, RENDERED_SEED, *RENDERED_SIZE)
-        parts.append(Part(f"{RENDERED}/", near, list(range(len(near)))))
+        parts.append(Part(RENDERED, near, list(range(len(near)))))
     return JoinedDataset(parts, official)
 
 

@@ -1,5 +1,6 @@
 """What every data set yields, and how samples become a batch."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from leadline.geometry import Camera, CameraSource
 
-BESIDE, RENDERED = "beside", "rendered"
-"""How the ids of pictures begin that were joined to a data set for training."""
+FROM_FOLDER, RENDERED = re.compile(r"beside\d+\.\d+/"), "rendered/"
+"""How the ids of pictures begin that were joined to a data set for training: from a folder, or rendered."""
 
 
 class Sample(NamedTuple):

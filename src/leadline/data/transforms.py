@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from leadline.data.intrinsics import crop_intrinsics, mirror_intrinsics, resize_intrinsics
-from leadline.data.sample import BESIDE, Sample
+from leadline.data.sample import FROM_FOLDER, Sample
 from leadline.data.settings import AugmentSettings
 from leadline.geometry import enlarge, size_with_area
 
@@ -167,7 +167,7 @@ def _random_zoom(
 ) -> Sample:
     directions = (settings.zoom > 1) + (settings.zoom_out > 1)
     share = settings.zoom_share
-    if settings.beside_zoom_share is not None and sample.id.startswith(BESIDE):
+    if settings.beside_zoom_share is not None and FROM_FOLDER.match(sample.id):
         share = settings.beside_zoom_share
     if not directions or (share < 1 and _uniform(generator) >= share):
         return _resized(sample, size)

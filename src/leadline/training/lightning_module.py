@@ -82,11 +82,11 @@ class DepthTraining(LightningModule):
         return loss
 
     def _estimate(self, batch: Batch) -> Estimate:
-        image = batch.image
+        image, size = batch.image, (batch.image.shape[-2], batch.image.shape[-1])
         if self._resting is not None:
             with torch.no_grad():
-                features = self._resting.of(batch.id, partial(self.model.features_at_working_scale, image))
-            return cast(Estimate, self.model.head(features, *image.shape[-2:]))
+                features = self._resting.of(batch.id, size, partial(self.model.features_at_working_scale, image))
+            return cast(Estimate, self.model.head(features, *size))
         try:
             return self.model.estimate_at_working_scale(image)
         except ValueError as error:

@@ -57,8 +57,8 @@ def model_card(record: dict[str, Any]) -> str:
 def stage_record(settings: RunSettings) -> dict[str, Any]:
     """What the card of a run of several stages says of one of them."""
     own = settings.model_dump(include={"epochs", "max_steps", "runs", "restore_encoder"})
-    own |= {"taught_alone": _taught_alone(settings.model_dump())}
-    own |= {"beside": list(settings.data.beside), "rendered": settings.data.rendered}
+    seen = {"beside": list(settings.data.beside), "rendered": settings.data.rendered}
+    own |= {"taught_alone": _taught_alone(settings.model_dump()), **seen}
     return {**own, "height": settings.model.height, "width": settings.model.width}
 
 

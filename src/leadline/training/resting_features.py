@@ -1,6 +1,7 @@
 """What a resting network hands to its head for each image, computed once and kept on disk."""
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -21,20 +22,24 @@ class RestingFeatures:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def of(self, names: Sequence[str], network: Callable[[], Features]) -> Features:
+    def of(self, names: Sequence[str], size: tuple[int, int], network: Callable[[], Features]) -> Features:
         """Features of a batch, float32.
 
         Args:
             names: the images' ids.
-            network: gives them of the whole batch; called where one is not there, or they differ in size.
+            size: height and width of the batch, in which a smaller image has a margin that its features show.
+            network: gives them of the whole batch; called where one is not there.
         """
-        files = [self._folder / f"{name.replace('/', '-')}.safetensors" for name in names]
+        files = [self._file(name, size) for name in names]
         if all(file.exists() for file in files):
             stored = [Features(**load_file(file)) for file in files]
-            if len({tuple(part.shape for part in one) for one in stored}) == 1:
-                return Features(*(torch.stack(parts).float() for parts in zip(*stored, strict=True)))
+            return Features(*(torch.stack(parts).float() for parts in zip(*stored, strict=True)))
         features = Features(*(part.half() for part in network()))
         for file, *parts in zip(files, *features, strict=True):
             with atomic_file(file) as temporary:
                 save_file({key: part.contiguous() for key, part in Features(*parts)._asdict().items()}, temporary)
         return Features(*(part.float() for part in features))
+
+    def _file(self, name: str, size: tuple[int, int]) -> Path:
+        """Whatever characters an id has, and however long it is."""
+        return self._folder / f"{sha256(f'{name} {size}'.encode()).hexdigest()}.safetensors"
