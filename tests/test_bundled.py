@@ -47,7 +47,9 @@ def predicted_m(model: DepthModel, room: int, fov_deg: float) -> float:
 
 def test_a_room_is_as_far_through_any_lens(base: DepthModel) -> None:
     fields_deg = (63.0, 50.0, 80.0)
-    found = torch.tensor([[predicted_m(base, room, fov_deg) for fov_deg in fields_deg] for room in range(NUM_LENS_ROOMS)])
+    found = torch.tensor(
+        [[predicted_m(base, room, fov_deg) for fov_deg in fields_deg] for room in range(NUM_LENS_ROOMS)]
+    )
     ratios = (found[:, 1:] / found[:, :1]).median(0).values
     assert ratios.tolist() == pytest.approx([1, 1], abs=0.05)
 

@@ -1,6 +1,5 @@
 """A tiny vision transformer with 8-bit products answers nearly what it does in float32."""
 
-import copy
 import shutil
 from pathlib import Path
 
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 
 from leadline.backends.graph_model import open_graph, overflows_in_int8
 from leadline.errors import LeadlineError
-from leadline.export import graphs, int8
+from leadline.export.graphs import add_graph, add_int8_graph
 from leadline.export.int8 import RECIPES, Recipe, Seen, plan
-from leadline.export.network import trace
 from leadline.models.build import build_model
 from leadline.models.checkpoint import save_checkpoint
 from leadline.models.settings import DecoderSettings, EncoderSettings, HeadSettings, ModelSettings
@@ -35,19 +33,15 @@ def images(number: int) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
+def checkpoint(tmp_path_factory, traced_once) -> Path:
     torch.manual_seed(0)
     folder, model = Path(tmp_path_factory.mktemp("model")), build_model(SETTINGS).eval()
     with torch.no_grad():
         for parameter in model.parameters():  # such as norms' gains, which begin alike
             parameter.add_(0.05 * torch.randn_like(parameter))
     save_checkpoint(folder, model, {"encoder_licence": "MIT"}, "card")
-    traced = trace(model)  # takes nearly all the time, and both graphs begin with it
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (graphs, int8):
-            patch.setattr(module, "trace", lambda _: copy.deepcopy(traced))
-        graphs.add_graph(folder)
-        graphs.add_int8_graph(folder, iter(images(8)))
+    add_graph(folder)
+    add_int8_graph(folder, iter(images(8)))
     return folder
 
 

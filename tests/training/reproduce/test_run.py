@@ -171,7 +171,8 @@ def test_an_experiment_of_two_stages_is_trained_once(
     rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.toml").write_text(
-        'extends = "report-cae"\n[data]\nworkers = 0\n[model]\nheight = 32\nwidth = 48\n[model.plain]\nwidth = 4\n[[stages]]\nepochs = 1\n'
+        'extends = "report-cae"\n[data]\nworkers = 0\n[model]\nheight = 32\nwidth = 48\nplain = { width = 4 }\n'
+        "[[stages]]\nepochs = 1\n"
         "[[stages]]\nepochs = 2\nruns = 2\n"
     )
     staged = Experiment(name="staged", title="two stages", recipe=str(tmp_path / "mine.toml"))
