@@ -1,12 +1,18 @@
 """A small rendered data set and a tiny model, shared by tests of whole workflows."""
 
+import copy
+import hashlib
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from leadline.data.synthetic.dataset import synthesize
+from leadline.export.network import trace
 from leadline.models.build import build_model
 from leadline.models.checkpoint import save_checkpoint
 from leadline.models.heads import Estimate
@@ -79,3 +85,28 @@ def tiny_checkpoint(tmp_path: Path, tiny_model: DepthModel) -> Path:
     folder = tmp_path / "tiny"
     save_checkpoint(folder, tiny_model, record={"settings": RunSettings().model_dump()}, card="# tiny\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def traces() -> dict[str, Any]:
+    """What `traced_once` has traced."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def traced_once(traces: dict[str, Any]) -> Iterator[None]:
+    """Exports of the same weights share one tracing by PyTorch, which takes nearly all of their time."""
+
+    def traced(model: DepthModel) -> Any:
+        digest = hashlib.sha256(model.settings.model_dump_json().encode())
+        for name, tensor in model.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode() + tensor.numpy().tobytes())
+        key = digest.hexdigest()
+        if key not in traces:
+            traces[key] = trace(model)
+        return copy.deepcopy(traces[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("exporter", "graphs", "int8"):
+            patch.setattr(import_module(f"leadline.export.{module}"), "trace", traced)
+        yield

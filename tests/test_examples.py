@@ -2,25 +2,45 @@
 
 import math
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import leadline
+from leadline.cli.main import main
+from leadline.models import DepthModel, checkpoint_files, save_checkpoint
+from leadline.training.settings import RunSettings
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(script: str, *arguments: object) -> str:
-    """What an example prints."""
-    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+class Run:
+    """Runs examples in this process, in which torch is imported already, and the commands that they start too."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.setattr(subprocess, "run", self._command)
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, script: str, *arguments: object) -> str:
+        """What an example prints."""
+        self._monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / script), run_name="__main__")
+        return self._capsys.readouterr().out
+
+    def _command(self, command: list[str], *, check: bool) -> None:
+        assert check and command[:3] == [sys.executable, "-m", "leadline"]
+        assert main(command[3:]) == 0, command
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(monkeypatch, capsys)
 
 
 def number(pattern: str, text: str) -> float:
@@ -33,7 +53,8 @@ def test_predict_prints_what_it_saves(tmp_path: Path):
     image = tmp_path / "hall.jpg"
     Image.open(EXAMPLES / "room_1.jpg").resize((160, 120)).save(image)
 
-    text = run("predict.py", image, tmp_path / "out")
+    command = [sys.executable, EXAMPLES / "predict.py", image, tmp_path / "out"]  # a user's process of its own
+    text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=200).stdout
 
     with np.load(tmp_path / "out" / "hall.npz") as saved:
         depth_m = saved["depth_m"]
@@ -43,7 +64,7 @@ def test_predict_prints_what_it_saves(tmp_path: Path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"hall.npz", "hall_depth.png", "hall_color.png"}
 
 
-def test_own_data_trains_and_scores_by_scene(tmp_path: Path):
+def test_own_data_trains_and_scores_by_scene(run: Run, tmp_path: Path):
     text = run("own_data.py", tmp_path, "--max-steps", 2)
 
     assert "16 images" in text
@@ -51,7 +72,14 @@ def test_own_data_trains_and_scores_by_scene(tmp_path: Path):
     assert (tmp_path / "run" / "checkpoints" / "best" / "model.safetensors").is_file()
 
 
-def test_evaluate_names_the_better_model_of_each_image(rooms: Path, tmp_path: Path):
+def test_evaluate_names_the_better_model_of_each_image(
+    run: Run, rooms: Path, tiny_model: DepthModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(checkpoint_files, "BUNDLE", tmp_path / "bundled")
+    for name in ("base", "fast"):
+        record = {"settings": RunSettings().model_dump()}
+        save_checkpoint(tmp_path / "bundled" / name, tiny_model, record=record, card="")
+        torch.nn.init.normal_(tiny_model.head.conv.weight, std=0.1)  # another for the second
     ids = leadline.open_dataset(rooms).ids[:2]
     split = tmp_path / "two.txt"
     split.write_text("\n".join(ids), encoding="utf-8")
@@ -60,11 +88,12 @@ def test_evaluate_names_the_better_model_of_each_image(rooms: Path, tmp_path: Pa
 
     scores = [leadline.evaluate(name, data=rooms, split=str(split), protocol="metric") for name in ("base", "fast")]
     base, fast = ([row["abs_rel"] for row in evaluation.rows()] for evaluation in scores)
+    assert base != fast
     better = ["base" if first < second else "fast" for first, second in zip(base, fast, strict=True)]
     assert text.splitlines()[2:] == [f"{image}: {name} is better" for image, name in zip(ids, better, strict=True)]
 
 
-def test_the_gallery_shows_depth_surface_and_plan_of_a_room(tmp_path: Path):
+def test_the_gallery_shows_depth_surface_and_plan_of_a_room(run: Run, tmp_path: Path):
     room = tmp_path / "room_1.jpg"  # a name whose focal length the script knows
     Image.open(EXAMPLES / "room_1.jpg").save(room, quality=95)
 

@@ -38,6 +38,7 @@ def test_a_bundled_model_is_as_small_as_its_checkpoint() -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_weights_of_any_precision_go_in(tiny_checkpoint: Path, tmp_path: Path, precision: str) -> None:
     model, folder = load_checkpoint(tiny_checkpoint), tmp_path / precision

@@ -68,6 +68,7 @@ def test_an_answer_hangs_neither_on_what_is_beside_it_nor_on_the_threads(precisi
     np.testing.assert_allclose(both[1], alone, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_any_checkpoint_gets_a_graph(tiny_checkpoint: Path) -> None:
     before = (tiny_checkpoint / "model.safetensors").read_bytes()
     assert isinstance(open_backend(tiny_checkpoint), TorchBackend)

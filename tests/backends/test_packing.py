@@ -14,6 +14,8 @@ from leadline.errors import LeadlineError
 from leadline.export import export
 from leadline.geometry import Output
 
+pytestmark = pytest.mark.usefixtures("traced_once")
+
 IMAGE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
 
 

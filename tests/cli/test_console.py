@@ -94,6 +94,7 @@ def test_a_page_is_printed_without_the_marks_of_markdown(
     ]
 
 
+@pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("width", [80, 60])
 @pytest.mark.parametrize("command", ["evaluate", "compare", "models", "bench", "reproduce", "export"])
 def test_a_command_s_tables_fit_the_terminal(

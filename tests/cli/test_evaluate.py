@@ -57,10 +57,10 @@ def test_the_others_are_scored_where_images_are_broken(
     broken = shutil.copytree(rooms, tmp_path / "rooms")
     (broken / "rgb" / "00031.png").write_text("no picture")
     (broken / "depth" / "00030.png").unlink()
-    words = ["evaluate", str(tiny_checkpoint), "--protocol", "metric", "--split", "all", *more]
+    words = ["evaluate", str(tiny_checkpoint), "--protocol", "metric", "--split", "all"]
     assert main([*words, "--data", str(rooms), "--out", str(tmp_path / "whole")]) == 0
     capsys.readouterr()
-    assert main([*words, "--data", str(broken), "--out", str(tmp_path / "rest")]) == 2
+    assert main([*words, *more, "--data", str(broken), "--out", str(tmp_path / "rest")]) == 2
     told = capsys.readouterr()
     lines = [line for line in told.err.splitlines() if line.startswith("leadline: ")]
     assert len(lines) == 2 and "00030.png" in lines[0] and "00031.png is no picture" in lines[1], told.err

@@ -18,6 +18,7 @@ from leadline.cli.main import main
 from leadline.errors import LeadlineError
 from leadline.export import exporter
 from leadline.export.exporter import export
+from leadline.export.network import trace
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
 from leadline.io.provenance import ensure_overwritable
@@ -29,6 +30,8 @@ from leadline.models.settings import DecoderSettings, EncoderSettings, ModelSett
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="needs the extra openvino")
 for package in ("onnx", "onnxruntime", "onnxscript"):
     pytest.importorskip(package, reason="needs the extra onnx")
+
+pytestmark = pytest.mark.usefixtures("traced_once")
 
 PLAIN = ModelSettings(network="cae", height=48, width=64, focal_px=60.0, plain=PlainSettings(width=4, levels=1))
 TRANSFORMER = ModelSettings(
@@ -70,7 +73,7 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def exported(transformer: Path) -> Path:
+def exported(transformer: Path, traced_once: None) -> Path:
     path = transformer.parent / "transformer.onnx"
     checks = export(transformer, path)
     assert [(check.num_pictures, check.height, check.width) for check in checks] == [
@@ -189,6 +192,7 @@ def test_a_network_that_torch_cannot_export_is_one_line(
     def fail(*_: Any, **__: Any) -> None:
         raise torch.onnx.OnnxExporterError("pages\nof advice") from RuntimeError("no such operator: aten::x\nmore")
 
+    monkeypatch.setattr(exporter, "trace", trace)  # itself, not what it has given before
     monkeypatch.setattr(torch.onnx, "export", fail)
     with pytest.raises(
         LeadlineError, match=rf"torch {re.escape(torch.__version__)} cannot .*no such operator: aten::x$"

@@ -33,7 +33,7 @@ def images(number: int) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
+def checkpoint(tmp_path_factory, traced_once) -> Path:
     torch.manual_seed(0)
     folder, model = Path(tmp_path_factory.mktemp("model")), build_model(SETTINGS).eval()
     with torch.no_grad():

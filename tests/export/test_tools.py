@@ -17,7 +17,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(tmp_path_factory: pytest.TempPathFactory, traced_once: None) -> Path:
     """The file of a small model with all that a file can have."""
     folder = tmp_path_factory.mktemp("export")
     settings = ModelSettings(

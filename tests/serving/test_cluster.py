@@ -131,6 +131,7 @@ def test_a_worker_does_what_one_machine_does(
     assert jobs_left(bucket, target, ["depth", "npz"]) == ([jobs[2]], 3)
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_worker_has_the_model_of_a_file(bucket: str, photos: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     model, out = tmp_path / "tiny.onnx", tmp_path / "out"

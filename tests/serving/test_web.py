@@ -233,6 +233,7 @@ def test_the_command_serves_until_it_is_interrupted_and_leaves_no_picture_behind
         socket.create_connection(("127.0.0.1", port))
 
 
+@pytest.mark.usefixtures("traced_once")
 def test_a_file_is_served(tiny_checkpoint: Path, picture: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="needs the extra onnx")
     model = tmp_path / "tiny.onnx"

@@ -28,9 +28,13 @@ from leadline.training.stages import resume_stages, train_stages
 @pytest.fixture(autouse=True)
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Curves that would have been drawn: figures have tests of their own and take most of a tiny run's time."""
+    return note_drawings(monkeypatch)
+
+
+def note_drawings(patch: pytest.MonkeyPatch) -> list[Path]:
     curves: list[Path] = []
-    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows, title: None)
-    monkeypatch.setattr("leadline.training.callbacks.learning_curves", lambda path, rows, monitor: curves.append(path))
+    patch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows, title: None)
+    patch.setattr("leadline.training.callbacks.learning_curves", lambda path, rows, monitor: curves.append(path))
     return curves
 
 
@@ -294,8 +298,12 @@ freeze_network = true
 @pytest.fixture
 def pretrained(tmp_path: Path) -> Path:
     """The weights of an encoder, in a file."""
+    return save_pretrained(tmp_path)
+
+
+def save_pretrained(folder: Path) -> Path:
     torch.manual_seed(7)
-    path = tmp_path / "pretrained.safetensors"
+    path = folder / "pretrained.safetensors"
     save_file(build_encoder(EncoderSettings(name="mobilenetv3_small_050")).state_dict(), path)
     return path
 
@@ -306,15 +314,25 @@ def whole_recipe(pretrained: Path, rate: float = 1e-3) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def whole(rooms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the whole recipe."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        note_drawings(patch)
+        stages = resolve_stages(whole_recipe(save_pretrained(folder)))
+        assert train_stages(stages, rooms, folder / "run", "whole") == Run(folder / "run").best
+    return folder / "run"
+
+
 def encoder_of(folder: Path) -> dict[str, torch.Tensor]:
     """The weights of a run's encoder that are taught, by their own names."""
     mine = {name: value for name, value in weights(folder).items() if name.startswith("network.encoder.")}
     return {name.removeprefix("network.encoder."): value for name, value in mine.items() if value.is_floating_point()}
 
 
-def test_a_recipe_is_whole(rooms: Path, pretrained: Path, tmp_path: Path) -> None:
-    run = Run(tmp_path / "run")
-    assert train_stages(resolve_stages(whole_recipe(pretrained)), rooms, run.folder, "whole") == run.best
+def test_a_recipe_is_whole(whole: Path) -> None:
+    run = Run(whole)
     first, second, last = run.stages
     assert [len(stage.read_rows()) for stage in (first, second, last)] == [2, 0, 0]
     assert [load_model(stage.folder).settings.height for stage in (first, second, last)] == [32, 40, 32]
@@ -326,7 +344,7 @@ def test_a_recipe_is_whole(rooms: Path, pretrained: Path, tmp_path: Path) -> Non
     cards = [(stage.best / "README.md").read_text() for stage in (first, second, last)]
     assert ["75% of the way back" in card for card in cards] == [False, True, True]  # the last tells all stages
     assert all("Encoder weights started from: pretrained.safetensors" in card for card in cards)
-    assert str(tmp_path) not in "".join(cards) + (run.best / "config.json").read_text()
+    assert str(whole.parent) not in "".join(cards) + (run.best / "config.json").read_text()
 
 
 def test_a_stage_starts_with_its_encoder_part_of_the_way_back(rooms: Path, pretrained: Path, tmp_path: Path) -> None:
@@ -351,14 +369,13 @@ def test_a_stage_starts_with_its_encoder_part_of_the_way_back(rooms: Path, pretr
 
 @pytest.mark.parametrize("step", [8, 10], ids=["first repeat", "second repeat"])
 def test_a_whole_recipe_that_was_stopped_ends_with_the_same_bits(
-    rooms: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    whole: Path, rooms: Path, pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     stages = resolve_stages(whole_recipe(pretrained))
-    train_stages(stages, rooms, tmp_path / "whole", "tiny")
     stop_after(step, monkeypatch, stages, rooms, tmp_path / "stopped")
     assert (tmp_path / "stopped" / "stage-2").is_dir() and Run(tmp_path / "stopped").status is Status.INTERRUPTED
     resume_stages(tmp_path / "stopped")
-    for name, value in weights(tmp_path / "whole").items():
+    for name, value in weights(whole).items():
         assert torch.equal(value, weights(tmp_path / "stopped")[name]), name
 
 

@@ -458,6 +458,7 @@ def test_validation_scores_metres_of_the_pictures_own_camera(
     assert named(training.metrics.compute()["per_image"])["abs_rel"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.usefixtures("no_drawing")
 def test_pictures_of_an_unknown_camera_do_not_hide_the_others(
     rooms: Path, tmp_path: Path, tiny_settings: RunSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -513,6 +514,7 @@ def test_depth_of_less_resolution_than_its_pictures_is_trained_on_and_scored(
     assert 0 < row["abs_rel"] < 10
 
 
+@pytest.mark.usefixtures("no_drawing")
 def test_a_resting_encoder_is_left_as_it_is(rooms: Path, tmp_path: Path, tiny_settings: RunSettings) -> None:
     small = ModelSettings(
         height=64, width=96, encoder=EncoderSettings(name="mobilenetv3_small_050"), decoder=DecoderSettings(width=16)
@@ -583,6 +585,7 @@ def test_the_error_of_what_was_learnt_is_taught_as_larger(tiny_settings: RunSett
     assert loss(larger, "home") - loss(tiny_settings, "home") == pytest.approx(0.8 * error / START_ERROR, rel=1e-4)
 
 
+@pytest.mark.usefixtures("no_drawing")
 def test_the_scale_field_is_taught_beside_rendered_scenes_while_the_network_rests(
     rooms: Path, tiny_settings: RunSettings, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ def test_models_take_turns_and_each_round_begins_with_another(
     assert "".join(order) == "abcbcacababc"  # the first is the warm-up
 
 
+@pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("suffix", ["onnx", "xml"])
 def test_a_file_is_timed_beside_its_model(
     suffix: str, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,16 +17,22 @@ from leadline.errors import Interrupted, LeadlineError
 from leadline.training.reproduce.experiments import EXPERIMENTS, Experiment
 from leadline.training.reproduce.run import reproduce
 from leadline.training.run import Run, Status
-from leadline.training.settings import RunSettings
+from leadline.training.settings import RunSettings, merge, resolve_stages
+
+
+def without_workers(recipe: str, overrides: dict[str, Any]) -> list[RunSettings]:
+    return resolve_stages(recipe, merge(overrides, {"data": {"workers": 0}}))
 
 
 @pytest.fixture(scope="module")
 def out(rooms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two small networks, an epoch each."""
+    """The two small networks, an epoch each; processes that decode, and sheets, take most of a tiny run's time."""
     folder = tmp_path_factory.mktemp("reproduced")
-    assert (
-        main(["reproduce", "--data", str(rooms), "--out", str(folder), "--only", "cae", "unet", "--epochs", "1"]) == 0
-    )
+    words = ["reproduce", "--data", str(rooms), "--out", str(folder), "--only", "cae", "unet", "--epochs", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "resolve_stages", without_workers)
+        patch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows, title: None)
+        assert main(words) == 0
     return folder
 
 
@@ -164,11 +171,14 @@ def test_an_experiment_of_two_stages_is_trained_once(
     rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.toml").write_text(
-        'extends = "report-cae"\n[model]\nheight = 32\nwidth = 48\n[[stages]]\nepochs = 1\n'
+        'extends = "report-cae"\n[data]\nworkers = 0\n[model]\nheight = 32\nwidth = 48\nplain = { width = 4 }\n'
+        "[[stages]]\nepochs = 1\n"
         "[[stages]]\nepochs = 2\nruns = 2\n"
     )
     staged = Experiment(name="staged", title="two stages", recipe=str(tmp_path / "mine.toml"))
     monkeypatch.setattr(module, "choose_experiments", lambda only: [staged])
+    monkeypatch.setattr("leadline.training.callbacks.depth_sheet", lambda path, rows, title: None)
+    monkeypatch.setattr("leadline.training.callbacks.learning_curves", lambda path, rows, monitor: None)
     out = tmp_path / "out"
     reproduce(rooms, out)
     assert [len(run.read_rows()) for run in Run(out / "staged").stages] == [1, 1]
