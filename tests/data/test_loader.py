@@ -168,7 +168,7 @@ def test_free_memory_is_a_plausible_number(monkeypatch: pytest.MonkeyPatch) -> N
     assert 1 << 20 < module.free_memory_bytes() < 1 << 50
 
 
-def test_what_a_worker_decodes_other_processes_have() -> None:
+def test_what_a_worker_decodes_all_processes_have() -> None:
     dataset = Counting()
     cached = CachedSamples(dataset, AREA_PX, enabled=True)
     dataset.decoded.zero_()
@@ -177,14 +177,14 @@ def test_what_a_worker_decodes_other_processes_have() -> None:
         samples,
         batch_size=1,
         sampler=EpochSampler(range(COUNT), 1, 0),
-        num_workers=1,
+        num_workers=2,
         collate_fn=collate,
         multiprocessing_context="spawn",
     )
-    from_worker = {batch.id[0]: batch for batch in loader}
+    from_workers = {batch.id[0]: batch for batch in loader}
     assert dataset.decoded.tolist() == [1] * COUNT
     for index in range(COUNT):
-        assert_equal(collate([cached[index]]), from_worker[dataset.ids[index]])
+        assert_equal(collate([cached[index]]), from_workers[dataset.ids[index]])
     assert dataset.decoded.tolist() == [1] * COUNT
 
 
