@@ -8,7 +8,6 @@ where the model says how far off it is.
 """
 
 import argparse
-import math
 from pathlib import Path
 from typing import get_args
 
@@ -64,19 +63,23 @@ def main() -> None:
         help="abs_rel, on the official split's validation pictures, of a model like this one that was not trained on "
         "them: expected errors, which are too small on pictures that were trained on, are multiplied until they say so",
     )
+    parser.add_argument("--scale-gain", type=float, help="HeadSettings.scale_gain; the run's own if not given")
     arguments = parser.parse_args()
 
     best = find_checkpoint(arguments.run)
     model = load_checkpoint(best)
-    factor = 1.0
-    if arguments.validation_error and model.head.error_conv is not None and model.head.error_conv.bias is not None:
+    changed = {}
+    if arguments.validation_error and model.settings.head.uncertainty:
         factor = arguments.validation_error / expected_error(model, arguments.data)
-        with torch.no_grad():
-            model.head.error_conv.bias += math.log(factor)
+        changed["error_scale"] = model.settings.head.error_scale * factor
+    if arguments.scale_gain is not None:
+        changed["scale_gain"] = arguments.scale_gain
+    head = model.settings.head.model_copy(update=changed)
+    model.settings = model.settings.model_copy(update={"head": head})
     record = {
         **read_config(best)["record"],
         "encoder_licence": arguments.encoder_licence,
-        "error_factor": round(factor, 2),
+        "error_factor": round(head.error_scale, 2),
     }
     bundled = BUNDLE / arguments.name
     # Scored as it ships: after rounding.

@@ -12,6 +12,7 @@ from pathlib import Path
 from leadline.evaluation.evaluation import evaluate_protocols
 from leadline.models.checkpoint import save_record
 from leadline.models.checkpoint_files import BUNDLE, read_config
+from leadline.reporting import save_report
 from leadline.training.model_card import model_card
 
 RESULTS = Path(__file__).parents[2] / "research" / "results"
@@ -21,7 +22,7 @@ def score(name: str, data: Path, split: str, protocols: list[str], processes: in
     """Score the bundled model NAME and keep the numbers."""
     tests = []
     for report in evaluate_protocols(name, data=data, split=split, protocols=protocols, processes=processes):
-        report.save(RESULTS / name / report.protocol)
+        save_report(report, RESULTS / name / report.protocol)
         tests.append(report.to_json())
         print(report.protocol, {key: round(value, 4) for key, value in report.per_image.items()})
     record = {**read_config(BUNDLE / name)["record"], "tests": tests}

@@ -231,6 +231,36 @@ def test_a_factor_of_the_size_of_chance_counts_half_and_a_large_one_whole() -> N
         torch.testing.assert_close(field(torch.randn(1, 3, 2, 2)), torch.full((1, 1, 1, 1), counts), rtol=1e-3, atol=0)
 
 
+def test_a_gain_enlarges_the_mean_of_a_large_factor_by_hand() -> None:
+    field = ScaleField(3, gain=0.4).eval()
+    # m = -0.4 is enlarged by 0.4 · 0.4² / (0.4² + 0.4²) = 0.2 of itself, m = -3 by 0.4 · 9 / 9.16 = 0.393.
+    for told, counts in ((-0.4, -0.48), (0.4, 0.48), (-3.0, -4.179), (0.0, 0.0)):
+        nn.init.constant_(field.leave.bias, told)
+        torch.testing.assert_close(field(torch.randn(1, 3, 2, 2)), torch.full((1, 1, 1, 1), counts), rtol=7e-3, atol=0)
+
+
+def test_a_gain_moves_all_of_a_picture_alike_and_each_picture_by_itself() -> None:
+    torch.manual_seed(0)
+    plain, gaining = ScaleField(3).eval(), ScaleField(3, gain=0.4).eval()
+    gaining.load_state_dict(plain.state_dict())
+    for field in (plain, gaining):
+        nn.init.constant_(field.leave.weight, 0.3)
+    deepest = torch.randn(2, 3, 6, 8)
+    more = gaining(deepest) - plain(deepest)
+    for index, own in enumerate(more):
+        torch.testing.assert_close(own, own.mean().expand_as(own))
+        torch.testing.assert_close(gaining(deepest[index : index + 1])[0], gaining(deepest)[index])
+    assert more.abs().min() > 0
+
+
+def test_expected_errors_are_answered_so_many_times_as_large() -> None:
+    settings = HeadSettings(uncertainty=True, error_scale=0.75)
+    features = Features(torch.zeros(1, 1, 4, 6), torch.randn(1, 3, 2, 3))
+    error = passing_on(settings)(features, 4, 6).relative_error
+    assert error is not None
+    torch.testing.assert_close(error, torch.full((1, 1, 4, 6), 0.75 * START_ERROR))
+
+
 def test_the_scale_field_hears_all_of_the_map() -> None:
     torch.manual_seed(0)
     field = ScaleField(3).eval()

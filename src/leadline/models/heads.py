@@ -71,6 +71,9 @@ class ScaleField(nn.Module):
 
     On pictures like those that the network learnt the answer is chance, some `CHANCE` in size: once taught, a logarithm
     c counts with c² / (c² + `CHANCE`²) of itself, the share of its square that is not chance.
+
+    What was learnt from rendered scenes goes only part of the way in photographs, most of all where the way is long:
+    the picture's mean logarithm m is enlarged by gain · m² / (m² + gain²) of itself, at most by the gain.
     """
 
     CHANCE = 0.03
@@ -78,9 +81,10 @@ class ScaleField(nn.Module):
     WIDTH, NUM_BLOCKS, NUM_HEADS = 128, 2, 4
     DROPOUT = 0.1
 
-    def __init__(self, deep_channels: int) -> None:
-        """Build the blocks for a deepest map of so many channels."""
+    def __init__(self, deep_channels: int, gain: float = 0.0) -> None:
+        """Build the blocks for a deepest map of so many channels; see `HeadSettings.scale_gain`."""
         super().__init__()
+        self.gain = gain
         self.enter = nn.Conv2d(deep_channels, self.WIDTH, 1)
         self.blocks = nn.Sequential(*(self._block() for _ in range(self.NUM_BLOCKS)))
         self.leave = nn.Linear(self.WIDTH, 1)
@@ -97,10 +101,18 @@ class ScaleField(nn.Module):
         pooled = F.avg_pool2d(self.enter(deepest), 2, ceil_mode=True, count_include_pad=False)
         told: Tensor = self.leave(self.blocks(pooled.flatten(2).transpose(1, 2)))
         told = told.transpose(1, 2).reshape(-1, 1, *pooled.shape[-2:])
-        if self.training:  # near 0 there would be nothing to learn by
+        if not self.training:  # near 0 there would be nothing to learn by
+            told = told * _share(told, self.CHANCE)
+        if self.gain == 0:
             return told
-        square = told * told
-        return told * (square / (square + self.CHANCE**2))
+        mean = told.mean((2, 3), keepdim=True)
+        return told + self.gain * mean * _share(mean, self.gain)
+
+
+def _share(told: Tensor, size: float) -> Tensor:
+    """0 for what is far below some size, 1 for what is far above it, 1/2 for what has it."""
+    square = told * told
+    return square / (square + size**2)
 
 
 class DepthHead(nn.Module):
@@ -122,7 +134,7 @@ class DepthHead(nn.Module):
         super().__init__()
         self.settings = settings
         self.conv = nn.Conv2d(in_channels, 1, 3, padding=1)
-        self.scale_field = ScaleField(deep_channels) if settings.scale_field else None
+        self.scale_field = ScaleField(deep_channels, settings.scale_gain) if settings.scale_field else None
         self.error_conv = nn.Conv2d(deep_channels, 1, 1) if settings.uncertainty else None
         if self.error_conv is not None:
             nn.init.zeros_(self.error_conv.weight)
@@ -154,7 +166,7 @@ class DepthHead(nn.Module):
             error = None
             if self.error_conv is not None:
                 log_error = _at_size(self.error_conv(deepest), height, width)
-                error = log_error.clamp(*_LOG_ERROR_RANGE).exp()
+                error = log_error.clamp(*_LOG_ERROR_RANGE).exp() * self.settings.error_scale
         return Estimate(depth_m, error)
 
 

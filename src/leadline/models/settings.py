@@ -66,8 +66,12 @@ class HeadSettings(BaseModel):
     """Farthest depth the model can answer, in metres."""
     uncertainty: bool = False
     """Answer each pixel's expected relative error too."""
+    error_scale: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """How many times as large as it was learnt the expected error is answered."""
     scale_field: bool = False
     """Multiply depth by a smooth factor that is told from the deepest features."""
+    scale_gain: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """By which share of itself the mean logarithm of the factor is enlarged, at most; see `ScaleField` in `heads`."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "HeadSettings":
