@@ -131,9 +131,11 @@ def test_the_last_stage_of_a_bundled_models_recipe_is_what_it_was_trained_with(n
     # The stage was trained apart, from the model of those before; a recipe cannot name folders.
     changed = {"init": last["init"], "data.workers": 2, "model.encoder.weights": NO_WEIGHTS, "data.beside": ()}
     newer = {"data.augment.once": False, "loss.seen_error": 1.0}
+    newer |= {"model.head.error_scale": 1.0, "model.head.scale_gain": 0.0}
     assert recipe == {**newer, **{key: trained[key] for key in recipe if key in trained}, **changed}
-    lasting = {key: value for key, value in config["model"].items() if key not in ("encoder", "focal_px")}
-    assert lasting.items() <= resolve_settings(name).model.model_dump().items()
+    afterwards = ("encoder.", "focal_px", "head.error_scale", "head.scale_gain")  # set when it was trained
+    lasting = {key: value for key, value in leaves(config["model"]) if not key.startswith(afterwards)}
+    assert lasting.items() <= dict(leaves(resolve_settings(name).model.model_dump())).items()
 
 
 def test_base_is_ten_stages_and_fast_shares_six_of_them() -> None:
