@@ -80,6 +80,7 @@ def main() -> None:
         **read_config(best)["record"],
         "encoder_licence": arguments.encoder_licence,
         "error_factor": round(head.error_scale, 2),
+        "scale_gain": head.scale_gain,
     }
     bundled = BUNDLE / arguments.name
     # Scored as it ships: after rounding.
