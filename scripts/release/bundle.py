@@ -16,11 +16,13 @@ from score_bundled import score
 
 from leadline.data.catalog import open_dataset
 from leadline.data.splits import make_splits
+from leadline.models.build import build_model
 from leadline.models.checkpoint import load_checkpoint, save_checkpoint
 from leadline.models.checkpoint_files import BUNDLE, find_checkpoint, read_config
 from leadline.models.device import autocast
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision
+from leadline.models.settings import HeadSettings
 from leadline.training.model_card import model_card
 
 
@@ -48,6 +50,14 @@ def rounding_change(exact: DepthModel, rounded: DepthModel, data: Path) -> float
     return torch.stack(changes).mean().item()
 
 
+def with_head(model: DepthModel, changed: dict[str, float]) -> DepthModel:
+    """The same weights under other settings of the head."""
+    head = HeadSettings.model_validate({**model.settings.head.model_dump(), **changed})
+    other = build_model(model.settings.model_copy(update={"head": head}).without_weights())
+    other.load_state_dict(model.state_dict())
+    return other.eval()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
@@ -68,19 +78,18 @@ def main() -> None:
 
     best = find_checkpoint(arguments.run)
     model = load_checkpoint(best)
-    changed = {}
+    factor, changed = 1.0, {}
     if arguments.validation_error and model.settings.head.uncertainty:
         factor = arguments.validation_error / expected_error(model, arguments.data)
         changed["error_scale"] = model.settings.head.error_scale * factor
     if arguments.scale_gain is not None:
         changed["scale_gain"] = arguments.scale_gain
-    head = model.settings.head.model_copy(update=changed)
-    model.settings = model.settings.model_copy(update={"head": head})
+    model = with_head(model, changed)
     record = {
         **read_config(best)["record"],
         "encoder_licence": arguments.encoder_licence,
-        "error_factor": round(head.error_scale, 2),
-        "scale_gain": head.scale_gain,
+        "error_factor": round(factor, 2),
+        "scale_gain": changed.get("scale_gain", 0.0),
     }
     bundled = BUNDLE / arguments.name
     # Scored as it ships: after rounding.

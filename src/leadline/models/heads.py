@@ -103,7 +103,7 @@ class ScaleField(nn.Module):
         told = told.transpose(1, 2).reshape(-1, 1, *pooled.shape[-2:])
         if not self.training:  # near 0 there would be nothing to learn by
             told = told * _share(told, self.CHANCE)
-        if self.gain == 0:
+        if self.gain < 1e-6:  # nothing to speak of, and its square would vanish
             return told
         mean = told.mean((2, 3), keepdim=True)
         return told + self.gain * mean * _share(mean, self.gain)
