@@ -2,9 +2,12 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from leadline.errors import LeadlineError
+from leadline.io.depth_files import save_png
 from leadline.io.discovery import IMAGE_SUFFIXES, VIDEO_SUFFIXES, find_images
+from leadline.io.provenance import COMMENT
 
 
 def touched(folder: Path, *names: str) -> list[Path]:
@@ -38,6 +41,30 @@ def test_its_own_results_are_left_out_unless_named(tmp_path):
     assert find_images([tmp_path]) == [picture]
     assert find_images([f"{tmp_path}/*.*"]) == [picture]
     assert find_images([tmp_path, color, depth]) == [picture, color, depth]
+
+
+@pytest.mark.parametrize("ending", ["color", "uncertainty", "normals", "floor", "floor_height"])
+def test_a_picture_of_a_results_name_is_left_out_only_if_it_is_one(tmp_path: Path, ending: str) -> None:
+    own, others = tmp_path / f"a_{ending}.png", tmp_path / f"kitchen_{ending}.png"
+    save_png(own, Image.new("L", (4, 4)))
+    Image.new("L", (4, 4)).save(others)
+    for given in (tmp_path, f"{tmp_path}/*.png"):
+        assert find_images([given]) == [others]
+
+
+def test_a_video_of_a_results_name_is_left_out_only_if_it_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a_side.mp4").write_text(COMMENT)
+    (tmp_path / "robot_side.mp4").write_text("a camera that looks to the side")
+    assert find_images([tmp_path], VIDEO_SUFFIXES) == [tmp_path / "robot_side.mp4"]
+
+
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    here, far = touched(tmp_path, "set/a.jpg", "disk/scene/1.jpg")
+    for name, target in {"b": far.parent, "c": far.parent, "loop": here.parent, "up": tmp_path}.items():
+        (here.parent / name).symlink_to(target, target_is_directory=True)
+    found = find_images([here.parent])
+    assert found[0] == here and [path.resolve() for path in found[1:]] == [far]
+    assert found[1].parent.parent == here.parent  # of the link's name, by which its results are called
 
 
 def test_a_captures_maps_are_passed_over_unless_named(tmp_path, caplog):

@@ -9,27 +9,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from leadline.errors import LeadlineError
+from leadline.io.provenance import is_own_result
 
 logger = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"),
-    *(".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm"),
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".png", ".webp", ".avif", ".heic", ".heif", ".hif"),
+    *(".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pnm"),
 )
 """Endings (in lower case) of the pictures that are looked for in folders."""
 
 VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".3gp", ".3g2", ".mts", ".m2ts", ".m2t", ".ts"),
-    *(".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv"),
+    *(".mpg", ".mpeg", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".mxf", ".y4m", ".dv", ".mjpg", ".mjpeg"),
+    *(".h264", ".h265", ".264", ".265", ".hevc"),
 )
-"""Endings of videos."""
+"""Endings of videos; the last are of streams without a container, which are told to need one."""
 CONTACT_SHEET = "contact_sheet.png"
 """Name of the sheet of many pictures."""
 
 _MAP_FOLDER = re.compile(r"(lowres_|highres_)?depths?|confidence|conf", re.IGNORECASE)
 _MAP_NAME = re.compile(r"(depth|conf|confidence)[_-]?\d+\.\w+", re.IGNORECASE)
 """Folders and files that hold, beside a capture's pictures, its depth and how sure that is."""
-_OUTPUT_ENDINGS = ("_depth.png", "_color.png", "_uncertainty.png", CONTACT_SHEET, "_depth.mkv", "_side.mp4")
+_SHARED_ENDINGS = ("_color.png", "_uncertainty.png", "_normals.png", "_floor.png", "_floor_height.png", "_side.mp4")
+"""Of our results that may be a user's picture too (0001_color.png, kitchen_floor.png): its content tells."""
+_OUTPUT_ENDINGS = ("_depth.png", *_SHARED_ENDINGS, "_depth.mkv", CONTACT_SHEET)
 
 
 def natural_order(path: PurePath) -> list[list[str | int]]:
@@ -54,15 +58,39 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    """All files that are not hidden, also in folders that links lead to."""
+    places = [folder.resolve()]
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
+        shown = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in shown if _is_new(Path(parent, name), places)]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
+def _is_new(folder: Path, places: list[Path]) -> bool:
+    """Whether a folder is no link, or one to where nothing is looked for otherwise; then that is kept in mind."""
+    if not folder.is_symlink():
+        return True
+    place = folder.resolve()
+    if any(place.is_relative_to(other) or other.is_relative_to(place) for other in places):
+        return False
+    places.append(place)
+    return True
+
+
+def _is_result(file: Path) -> bool:
+    """Whether a file has the name of a result of ours and, where others use such names, is one or empty."""
+    if not file.name.endswith(_SHARED_ENDINGS):
+        return file.name.endswith(_OUTPUT_ENDINGS)  # depth is no picture, whoever wrote it
+    return is_own_result(file) or (file.is_file() and file.stat().st_size == 0)
+
+
 def is_picture_below(path: PurePath) -> bool:
-    """Whether a path below a folder names a picture: not hidden, none of our own results and no map of a capture."""
+    """Whether a path below a folder names a picture: not hidden, none of our own results and no map of a capture.
+
+    The name alone decides: the file may be far away.
+    """
     hidden = any(part.startswith(".") for part in path.parts)
-    is_ours = path.name.endswith(_OUTPUT_ENDINGS)
+    is_ours = path.name.endswith(("_depth.png", "_color.png", "_uncertainty.png", CONTACT_SHEET))
     return path.suffix.lower() in IMAGE_SUFFIXES and not hidden and not is_ours and not _is_map(path)
 
 
@@ -92,7 +120,7 @@ def _expand(given: Path | str, suffixes: Sequence[str]) -> list[Path]:
         matches = [Path(match) for match in glob.glob(str(given), recursive=True)]
         below = [file for match in matches if match.is_dir() for file in _files_below(match)]
         found = [file for file in [*matches, *below] if file.suffix.lower() in suffixes and file.is_file()]
-    kept = [file for file in found if not file.name.endswith(_OUTPUT_ENDINGS)]
+    kept = [file for file in found if not _is_result(file)]
     if not kept:
         raise _nothing_found(given, len(found), suffixes)
     return sorted(kept, key=natural_order)
@@ -125,10 +153,10 @@ def _nothing_found(given: Path | str, num_outputs: int, suffixes: Sequence[str])
 def find_images(paths: Sequence[Path | str], suffixes: Sequence[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Expand files, folders and patterns into picture files, or into others.
 
-    A file that is named stands for itself, whatever its ending. A folder stands for the pictures in it and in
-    the folders below, a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and folders that match; hidden ones
-    are passed over, and so are names such as NAME_depth.png, which are our own results. So are, in folders, a
-    capture's maps: what lies in depth/ or confidence/, or is called depth_00001.png.
+    A file that is named stands for itself, whatever its ending. A folder stands for the pictures in it and in the
+    folders below, those that links lead to included; a pattern (`*`, `?`, `[ab]`, `**`) for the pictures and folders
+    that match. Hidden ones are passed over, and so are our own results, and whatever is called NAME_depth.png. So are,
+    in folders, a capture's maps: what lies in depth/ or confidence/, or is called depth_00001.png.
 
     Args:
         paths: files, folders and patterns.

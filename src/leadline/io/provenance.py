@@ -41,11 +41,12 @@ def ensure_overwritable(paths: Iterable[Path]) -> None:
         LeadlineError: at the first that is there and is none of leadline's results.
     """
     for path in paths:
-        if path.exists() and not _is_own(path):
+        if path.exists() and not is_own_result(path):
             raise LeadlineError(f"{path} is there and not leadline's own: choose another --out, or move it away")
 
 
-def _is_own(path: Path) -> bool:
+def is_own_result(path: Path) -> bool:
+    """Whether a file says at its beginning or its end that leadline wrote it."""
     try:
         ends = _ends(path)
     except OSError:  # a folder, or a file that may not be read
@@ -54,7 +55,7 @@ def _is_own(path: Path) -> bool:
         return True  # an archive that was cut short: there is nothing to lose
     is_map = path.name.lower().endswith(".geometric.bin")
     if path.suffix.lower() == ".bin" and not is_map:  # weights without a word; what says whose they are is beside them
-        return _is_own(path.with_suffix(".xml"))
+        return is_own_result(path.with_suffix(".xml"))
     marks = _MARKS.get("".join(path.suffixes[-2:]).lower()) or _MARKS.get(path.suffix.lower(), ())
     return bool(marks) and all(mark.encode() in ends for mark in marks)
 

@@ -147,6 +147,11 @@ def test_a_video_is_told_by_its_ending(name: str, expected: bool) -> None:
     assert is_video(name) is expected
 
 
+@pytest.mark.parametrize("name", ["a.mxf", "a.y4m", "a.mjpeg", "a.mjpg", "a.dv", "a.h264", "a.hevc"])
+def test_videos_of_tools_and_boards_are_no_pictures(name: str) -> None:
+    assert is_video(name)
+
+
 def test_sound_that_mp4_cannot_hold_is_left_out(clip: Path, tiny_model: DepthModel, tmp_path: Path) -> None:
     path = tmp_path / "pcm.mkv"
     with av.open(str(clip)) as before, av.open(str(path), "w") as out:
