@@ -102,6 +102,20 @@ def test_what_is_transparent_shows_white(tmp_path):
     expect_colors(saved(tmp_path / "a.png", rgba), (1, 0, 0), (1, 1, 1), (0.8, 0.8, 0.8))
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])
+def test_what_is_transparent_everywhere_keeps_its_colours(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_module, "_told_of_no_alpha", [])
+    rgba = np.array([[[255, 0, 0, 0], [0, 51, 0, 0]]], np.uint8)
+    options = {"lossless": True, "exact": True} if name == "a.webp" else {}
+    for _ in range(2):
+        expect_colors(saved(tmp_path / name, rgba, **options), (1, 0, 0), (0, 0.2, 0))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / name}: transparent everywhere: its colours are taken without that, and so in all such files"
+    ]
+
+
 def test_transparent_grey_shows_white(tmp_path):
     expect_colors(saved(tmp_path / "a.png", np.array([[[51, 255], [51, 0]]], np.uint8)), (0.2, 0.2, 0.2), (1, 1, 1))
 
@@ -128,6 +142,32 @@ def test_sixteen_bit_rgb(tmp_path):
     header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
     (tmp_path / "a.png").write_bytes(png(("IHDR", header), ("IDAT", zlib.compress(row)), ("IEND", b"")))
     expect_colors(tmp_path / "a.png", (1, 0, 0.2), atol=1 / 255)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("num_channels", [1, 3])
+def test_a_tiff_of_16_bits_whose_channels_lie_apart(tmp_path: Path, order: str, num_channels: int) -> None:
+    values = np.array([[[65535, 0, 13107], [257, 32896, 65535]]], np.uint16)[..., :num_channels]
+    planes = values.transpose(2, 0, 1).astype(f"{order}u2").tobytes()
+    size = len(planes) // num_channels
+    tags = {256: 2, 257: 1, 258: 16, 259: 1, 262: 2 if num_channels == 3 else 1, 277: num_channels, 278: 1, 284: 2}
+    starts = 8 + 2 + 12 * (len(tags) + 2) + 4
+    lists, after = b"", starts + len(planes)
+
+    def entry(tag: int, values: list[int]) -> bytes:
+        nonlocal lists
+        data = struct.pack(f"{order}{len(values)}I", *values)
+        if len(data) > 4:
+            data, lists = struct.pack(f"{order}I", after + len(lists)), lists + data
+        return struct.pack(f"{order}HHI", tag, 4, len(values)) + data
+
+    more = {273: [starts + size * band for band in range(num_channels)], 279: [size] * num_channels}
+    whole = {tag: [value] * (num_channels if tag == 258 else 1) for tag, value in tags.items()} | more
+    entries = b"".join(entry(tag, whole[tag]) for tag in sorted(whole))
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(whole))
+    (tmp_path / "a.tif").write_bytes(head + entries + bytes(4) + planes + lists)
+    rgb = np.broadcast_to(values[0] / 65535, (2, 3))
+    expect_colors(tmp_path / "a.tif", *map(tuple, rgb.tolist()), atol=1 / 255)
 
 
 def test_cmyk_becomes_rgb(tmp_path):

@@ -58,6 +58,7 @@ MAX_OF_12_BITS = 4095
 _CAMERA_BITS = (8, 10, 12)
 _WHITE_IS_ZERO = 0  # TIFF's PhotometricInterpretation
 _SAMPLE_FORMAT, _SIGNED = 339, 2  # of TIFF
+_PLANES, _APART = 284, 2
 _NEW_SUBFILE_TYPE, _IS_REDUCED = 254, 1
 _SUBFILE_TYPE, _OLD_REDUCED = 255, 2
 
@@ -138,6 +139,7 @@ class _Decoded(NamedTuple):
 
 def _decoded(image: Image.Image) -> _Decoded:
     """Decode what Pillow has opened. What is told by undecoded numbers alone is asked first."""
+    _read_planes_whole(image)
     num_bits, code = _bits_in_file(image), color_code(image)
     image.load()
     return _Decoded(image, image.size, _exif(image), num_bits, code)
@@ -230,6 +232,22 @@ def _tiff_tag(image: Image.Image, number: int) -> Any:
     """The first value of a TIFF's tag; None for other files and tags that are not there."""
     value = getattr(image, "tag_v2", {}).get(number)
     return next(iter(value), None) if isinstance(value, tuple) else value
+
+
+def _read_planes_whole(image: Any) -> None:
+    """Have a plain TIFF of 16 bits whose channels lie apart read as such: Pillow cuts the bits off its kind of numbers.
+
+    Compressed ones it leaves to a library, which knows.
+    """
+    if _tiff_tag(image, _PLANES) == _APART and _tiff_tag(image, 258) == 16:
+        order = "B" if image.tag_v2.prefix == b"MM" else "L"
+        is_grey = image.mode.startswith("I;16")
+        image.tile = [
+            tile._replace(args=(image.mode if is_grey else f"{tile.args[0]};16{order}", *tile.args[1:]))
+            if tile.codec_name == "raw"
+            else tile
+            for tile in image.tile
+        ]
 
 
 def _bits_in_file(image: Image.Image) -> int:
@@ -340,6 +358,7 @@ def _largest_number(image: Image.Image, high: float) -> float:
 
 _told_of_bits: set[int] = set()
 _told_of_dark: list[str] = []
+_told_of_no_alpha: list[str] = []
 
 
 def _tell_of_bits(bits: int, found: str) -> None:
@@ -360,6 +379,13 @@ def _tell_of_dark(name: str, end: str) -> None:
         )
 
 
+def _tell_of_no_alpha(name: str) -> None:
+    """Say it of the first such file of a process, as above: sensors and renderers leave the fourth byte at 0."""
+    if not _told_of_no_alpha:
+        _told_of_no_alpha.append(name)
+        logger.warning("%s: transparent everywhere: its colours are taken without that, and so in all such files", name)
+
+
 def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
     """Any mode of Pillow's as RGB of 8 bits, or as grey floats in [0, 1] where 8 bits would lose some."""
     if image.mode == "F" or image.mode.startswith("I"):
@@ -367,6 +393,9 @@ def _to_rgb_or_float(image: Image.Image, name: str) -> Image.Image:
     try:
         if image.has_transparency_data:
             image = image.convert("RGBA")
+            if image.getchannel("A").getextrema() == (0, 0):
+                _tell_of_no_alpha(name)
+                return image.convert("RGB")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         return image if image.mode == "RGB" else image.convert("RGB")
     except Exception as error:
@@ -446,9 +475,9 @@ def read_image(
 ) -> Picture:
     """Read a picture, upright.
 
-    EXIF's orientation is applied. Grey, palette, 1-bit, CMYK and 16-bit pictures become RGB; transparent ones
-    are laid on white; of an animation the first frame is taken. HDR (PQ, HLG) that the file names is tone-mapped;
-    colour profiles are not applied otherwise. HEIC needs the package pillow-heif.
+    EXIF's orientation is applied. Grey, palette, 1-bit, CMYK and 16-bit pictures become RGB; transparent ones are laid
+    on white, unless nothing of them would be seen; of an animation the first frame is taken. HDR (PQ, HLG) that the
+    file names is tone-mapped; colour profiles are not applied otherwise. HEIC needs the package pillow-heif.
 
     Args:
         path: the file.
