@@ -265,6 +265,25 @@ def test_pixels_of_a_shape_that_can_be_are_made_squares(aspect: str, width: int,
     assert reader.wrong == (words if is_said else "")
 
 
+@pytest.mark.parametrize(
+    ("name", "mode", "packed"),
+    [
+        ("a.mkv", "left_right", "side by side"),
+        ("a.mkv", "bottom_top", "one above the other"),
+        ("a.webm", "row_interleaved_lr", "line by line"),
+        ("a.mkv", "mono", ""),
+        ("a.mkv", "block_lr", ""),  # one view after the other
+    ],
+)
+def test_two_views_in_a_frame_are_said(name: str, mode: str, packed: str, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / name), "w") as out:
+        film = add_film(out, "libvpx")
+        film.metadata["stereo_mode"] = mode
+        write_frames(out, film, [0, 33], quarters())
+    words = f"holds two views in each frame, {packed}, so that its depths are wrong: cut one out first"
+    assert read(tmp_path / name)[2].wrong == (words if packed else "")
+
+
 def test_large_frames_are_reduced_and_larger_ones_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.mp4", quarters())
     _, frames, reader = read(path, max_pixels=32 * 24)

@@ -59,7 +59,7 @@ class Display:
             max_pixels: larger frames are reduced to this many pixels.
         """
         self.notes: list[str] = []
-        self.wrong = ""
+        self.wrong = _two_views(first.side_data.get(_STEREO))
         width, height = self._in_squares(video.sample_aspect_ratio, first)
         shape = _turned(np.broadcast_to(np.uint8(0), (height, width, 3)), first.side_data.get(_MATRIX)).shape
         self.full_size = shape[0], shape[1]
@@ -98,13 +98,23 @@ class Display:
             return frame.width, frame.height
         if not 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT:
             shape = f"{aspect.numerator}:{aspect.denominator}"
-            self.wrong = f"says that its pixels are {shape}, which no camera's are; they are taken for squares"
+            strange = f"says that its pixels are {shape}, which no camera's are; they are taken for squares"
+            self.wrong = "; ".join(filter(None, [self.wrong, strange]))
             return frame.width, frame.height
         return max(1, round(frame.width * aspect)), frame.height
 
 
-_MATRIX = "DISPLAYMATRIX"
+_MATRIX, _STEREO = "DISPLAYMATRIX", "STEREO3D"
+_PACKED = {1: "side by side", 2: "one above the other", 4: "as a checkerboard", 5: "side by side", 6: "line by line"}
+_PACKED |= {7: "column by column"}
+"""How two views share a frame, by the numbers of FFmpeg's AVStereo3DType; by others there is one view in each."""
 _UNSPECIFIED, _BT_2020 = 2, 9  # of a frame's matrix, by H.273
+
+
+def _two_views(stereo: Any) -> str:
+    """What to say if a frame holds two views of a stereo camera; else ""."""
+    packed = "" if stereo is None else _PACKED.get(int(np.frombuffer(bytes(stereo), np.int32)[0]), "")
+    return f"holds two views in each frame, {packed}, so that its depths are wrong: cut one out first" if packed else ""
 
 
 def _turned(rgb: NDArray[np.uint8], matrix: Any) -> NDArray[np.uint8]:
