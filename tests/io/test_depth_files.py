@@ -7,7 +7,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from leadline.errors import LeadlineError
+from leadline.io import depth_files
 from leadline.io.depth_files import (
+    as_millimetres,
     read_depth_png,
     read_npz,
     write_depth_png,
@@ -48,6 +50,20 @@ def test_what_16_bits_cannot_hold_becomes_invalid(tmp_path):
     back = read_depth_png(tmp_path / "a.png")
     assert back.depth_m.tolist() == [[0, 0, 0, 0, 0, 0, 0, 2, 0]]
     assert back.valid.tolist() == [[False] * 7 + [True, False]]
+
+
+def test_depth_that_16_bits_cannot_hold_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(depth_files, "_told_of_far", [])
+    for held in ([65.535, 0.0004, np.nan], [1e6, 2.0, np.inf]):  # the latter of no valid pixel
+        depth_m = metres(held)
+        write_depth_png(tmp_path / "a.png", depth_m, depth_m < 1000)
+    assert not caplog.records
+    for _ in range(2):
+        as_millimetres(metres([2.0, 80.0]), np.ones((1, 2), bool))
+    (record,) = caplog.records
+    assert record.getMessage().startswith("depth of 80 m: what is beyond 65.535 m becomes 0, no depth, in 16-bit")
 
 
 def test_depth_png_there_and_back_is_within_half_a_millimetre(tmp_path):

@@ -14,6 +14,7 @@ from .camera_files import read_camera as read_camera
 from .camera_formats import CameraFile as CameraFile
 from .colmap_model import ColmapView as ColmapView
 from .colmap_model import read_colmap_model as read_colmap_model
+from .depth_files import as_millimetres as as_millimetres
 from .depth_files import read_npz as read_npz
 from .depth_files import require_map as require_map
 from .depth_files import save_png as save_png

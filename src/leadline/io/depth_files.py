@@ -1,5 +1,6 @@
 """Predicted depth as files, each of which carries its unit."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +16,12 @@ from leadline.io.atomic import SOFTWARE, atomic_file
 from leadline.io.images import decode_image
 from leadline.io.png import encode_png
 
+logger = logging.getLogger(__name__)
+
 _PNG_UNIT = "millimetre"
 _NPZ_UNIT = "metre"
 _MAX_MM = 65535
+_told_of_far: list[float] = []
 _FAST_PNG = 1  # zlib's level: 5 times faster than the default
 
 
@@ -62,10 +66,24 @@ def save_png(path: Path, picture: Image.Image) -> None:
         picture.save(temporary, format="PNG", compress_level=_FAST_PNG, pnginfo=text)
 
 
+def as_millimetres(depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """What `to_millimetres` makes of a depth map; says it of the first of a process that reaches too far for that."""
+    millimetres = to_millimetres(depth_m, valid)
+    far_m = 0.0 if _told_of_far else float(np.max(depth_m, where=valid & (millimetres == 0), initial=0))
+    if far_m > 1:  # else it is nearer than half a millimetre
+        _told_of_far.append(far_m)
+        logger.warning(
+            "depth of %.0f m: what is beyond 65.535 m becomes 0, no depth, in 16-bit millimetres (PNG, MKV); "
+            "the formats npz, exr and pfm hold it",
+            far_m,
+        )
+    return millimetres
+
+
 def write_depth_png(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
     """Write depth as 16-bit PNG in millimetres, with the unit in its text chunks.
 
-    0 means invalid, and so is what 16 bits cannot hold; see `to_millimetres`.
+    0 means invalid, and so is what 16 bits cannot hold, which is said once; see `to_millimetres`.
 
     Args:
         path: the file.
@@ -77,7 +95,7 @@ def write_depth_png(path: Path, depth_m: NDArray[np.float32], valid: NDArray[np.
         OSError: if the file cannot be written; nothing of it stays.
     """
     require_map(depth_m, valid)
-    encoded = encode_png(to_millimetres(depth_m, valid), {"unit": _PNG_UNIT, "invalid": "0", "software": SOFTWARE})
+    encoded = encode_png(as_millimetres(depth_m, valid), {"unit": _PNG_UNIT, "invalid": "0", "software": SOFTWARE})
     with atomic_file(path) as temporary:
         temporary.write_bytes(encoded)
 

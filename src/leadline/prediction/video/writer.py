@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from leadline.errors import LeadlineError
-from leadline.geometry import to_millimetres
-from leadline.io import COMMENT, ClipReader, atomic_file, pyav
+from leadline.io import COMMENT, ClipReader, as_millimetres, atomic_file, pyav
 from leadline.prediction.colors import colorize, scale_bar
 from leadline.prediction.loop import Sink
 from leadline.prediction.result import Prediction
@@ -151,7 +150,7 @@ class Millimetres(ClipWriter):
 
     def pixels(self, frame: Frame) -> NDArray[np.uint16]:
         """Depth in millimetres."""
-        return to_millimetres(frame.prediction.depth_m, frame.prediction.valid)
+        return as_millimetres(frame.prediction.depth_m, frame.prediction.valid)
 
 
 WRITERS: dict[str, type[ClipWriter]] = {"color": SideBySide, "depth": Millimetres}
