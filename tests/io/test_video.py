@@ -284,6 +284,31 @@ def test_two_views_in_a_frame_are_said(name: str, mode: str, packed: str, tmp_pa
     assert read(tmp_path / name)[2].wrong == (words if packed else "")
 
 
+def grey_film(path: Path, *brightest: int) -> Path:
+    """Frames of FFV1 in grey of 16 bits, each from 0 to a number."""
+    with av.open(str(path), "w") as out:
+        film = out.add_stream("ffv1", rate=30)
+        film.width, film.height, film.pix_fmt = WIDTH, HEIGHT, "gray16le"
+        for high in brightest:
+            grey = np.tile(np.linspace(0, high, WIDTH).astype(np.uint16), (HEIGHT, 1))
+            out.mux(film.encode(av.VideoFrame.from_ndarray(grey, format="gray16le")))
+        out.mux(film.encode())
+    return path
+
+
+@pytest.mark.parametrize(("high", "bits"), [(1023, 10), (4095, 12), (65535, 0)])
+def test_grey_of_few_bits_in_16_is_taken_for_a_cameras_and_said(tmp_path: Path, high: int, bits: int) -> None:
+    _, frames, reader = read(grey_film(tmp_path / "a.mkv", high, high // 2))
+    assert [int(rgb.max()) for rgb in frames] == pytest.approx([255, 127], abs=1)
+    said = f"its numbers end at {high} of 65535: taken for those of a camera of {bits} bits"
+    assert reader.notes == ([said] if bits else [])
+
+
+def test_a_film_that_begins_in_the_dark_is_not_brightened_beyond_white(tmp_path: Path) -> None:
+    with pytest.raises(LeadlineError, match=r"\(its numbers reach 65535, and the first frame's end below 1024\)"):
+        read(grey_film(tmp_path / "a.mkv", 1000, 65535))
+
+
 def test_large_frames_are_reduced_and_larger_ones_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.mp4", quarters())
     _, frames, reader = read(path, max_pixels=32 * 24)

@@ -332,14 +332,23 @@ def _grey_in_unit_range(image: Image.Image, name: str) -> Image.Image:
             f"{name} holds numbers from {low:g} to {high:g}, wanted a picture from 0 to {top:g}: "
             f"scale it to that range, or save it as 8 or 16 bits (is it a depth map?)"
         )
-    if top == MAX_OF_16_BITS and low < high <= MAX_OF_12_BITS:  # of one shade only, nothing tells
-        bits = next(bits for bits in _CAMERA_BITS if high < 2**bits)
+    if top == MAX_OF_16_BITS and (bits := camera_bits(low, high)):
         _tell_of_bits(bits, f"{name}: its numbers end at {high:g} of 65535")
         top = 2.0**bits - 1
     elif top == MAX_OF_16_BITS and low < high < 2**14:
         _tell_of_dark(name, f"at {high:g}")
     shares = values / np.float32(top)
     return Image.fromarray(1 - shares if _is_white_zero(image) else shares)
+
+
+def camera_bits(low: float, high: float) -> int:
+    """How many bits a camera had whose numbers of 16 end so early; 0 if it had all, or nothing tells.
+
+    Args:
+        low: the least number, 0 to 65535; of one shade only, nothing tells.
+        high: the largest.
+    """
+    return next(bits for bits in _CAMERA_BITS if high < 2**bits) if low < high <= MAX_OF_12_BITS else 0
 
 
 def _largest_number(image: Image.Image, high: float) -> float:

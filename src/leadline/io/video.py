@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError, brief
 from leadline.io.camera_files import GivenCamera
 from leadline.io.hdr import TRANSFERS, to_srgb
+from leadline.io.images import camera_bits
 from leadline.io.spherical_video import lens_of_video
 from leadline.io.video_ends import ends_within_packet
 
@@ -68,19 +69,41 @@ class Display:
             full, (width, height) = f"{width}×{height}", (max(1, int(width * share)), max(1, int(height * share)))
             self.notes.append(f"its frames of {full} pixels are reduced to {width}×{height}")
         self._size, self._aspect = (width, height), first.width / first.height
+        self._top = 0  # white of grey in 16 bits that are a camera's of fewer; 0 of anything else
+        if first.format.name.startswith("gray16"):
+            grey = first.to_ndarray(format="gray16le")
+            bits = camera_bits(grey.min(), grey.max())
+            self._top = 2**bits - 1 if bits else 0
+            told = f"its numbers end at {grey.max()} of 65535: taken for those of a camera of {bits} bits"
+            self.notes += [told] if bits else []
         if first.color_trc in TRANSFERS:
             self.notes.append(f"its HDR ({TRANSFERS[first.color_trc]}) is tone-mapped to SDR")
 
     def rgb(self, frame: Any) -> NDArray[np.uint8]:
-        """RGB (H, W, 3) of a frame."""
+        """RGB (H, W, 3) of a frame.
+
+        Raises:
+            ValueError: if its numbers are beyond what the first frame's are taken for.
+        """
         width, height = self._size
+        matrix = frame.side_data.get(_MATRIX)
+        if self._top:
+            frame = self._brightened(frame)
         if frame.color_trc in TRANSFERS:
             told = frame.colorspace != _UNSPECIFIED
             coded = frame.reformat(width, height, "rgb48le", src_colorspace=None if told else _BT_2020).to_ndarray()
             shown = to_srgb(coded, frame.color_trc, frame.color_primaries)
         else:
             shown = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-        return np.ascontiguousarray(_turned(shown, frame.side_data.get(_MATRIX)))
+        return np.ascontiguousarray(_turned(shown, matrix))
+
+    def _brightened(self, frame: Any) -> Any:
+        """A grey frame of 16 bits whose white is 65535."""
+        grey = frame.to_ndarray(format="gray16le")
+        if grey.max() > self._top:
+            raise ValueError(f"its numbers reach {grey.max()}, and the first frame's end below {self._top + 1}")
+        scaled = np.rint(grey * (65535 / self._top)).astype(np.uint16)
+        return pyav().VideoFrame.from_ndarray(scaled, format="gray16le")
 
     def stretches(self, frame: Any) -> bool:
         """Whether a frame is of another shape than the first, so that it changes on its way to the first's size."""
