@@ -192,6 +192,35 @@ def test_a_cut_within_a_packet_is_said_where_no_header_tells_the_length(name: st
         assert len(times) > 15 and reader.wrong == "is cut short: it ends within a packet; what came is written"
 
 
+def plain_film(path: Path) -> Path:
+    """20 frames without a container worth the name."""
+    codec, pixels, size = {
+        ".y4m": ("wrapped_avframe", "yuv420p", (64, 48)),
+        ".mjpeg": ("mjpeg", "yuvj420p", (64, 48)),
+        ".dv": ("dvvideo", "yuv420p", (720, 576)),
+        ".mxf": ("mpeg2video", "yuv420p", (64, 48)),
+    }[path.suffix]
+    noise = np.random.default_rng(0)
+    with av.open(str(path), "w") as out:
+        film = out.add_stream(codec, rate=25)
+        (film.width, film.height), film.pix_fmt = size, pixels
+        for _ in range(20):
+            rgb = noise.integers(0, 255, (*size[::-1], 3), np.uint8)
+            out.mux(film.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
+        out.mux(film.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.y4m", "a.mjpeg", "a.dv", "a.mxf"])
+def test_films_without_a_container_are_whole_or_said_to_be_cut(name: str, tmp_path: Path) -> None:
+    times, _, reader = read(plain_film(tmp_path / name))
+    assert len(times) == 20 and reader.wrong == ""
+    held = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(held[: len(held) * 6 // 10 - 7])
+    times, _, reader = read(tmp_path / name)
+    assert 9 <= len(times) <= 12 and reader.wrong.startswith("is cut short: it")
+
+
 @pytest.mark.parametrize("name", ["a.ts", "a.wmv"])
 def test_a_cut_within_a_frame_is_said_too(name: str, tmp_path: Path) -> None:
     held = write(tmp_path / name, codec=WHOLE.get(name, "libx264")).read_bytes()

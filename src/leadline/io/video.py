@@ -25,7 +25,7 @@ MAX_PIXEL_ASPECT = 4
 """The widest pixels that a known format has are three times as wide as high; other numbers are mistakes."""
 SAME_ASPECT = 0.02
 """How far the aspects of two frames may differ, as a share: the sides of smaller ones are rounded to whole pixels."""
-LENGTH_IN_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv")
+LENGTH_IN_HEADER = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "flv", "mxf")
 """Containers whose beginning says how long they are; for others FFmpeg looks at the end, or guesses."""
 
 
