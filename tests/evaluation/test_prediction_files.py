@@ -89,7 +89,7 @@ def test_uncertainty_comes_along(dataset: DepthDataset, first: Sample, tmp_path:
     assert uncertainty is not None and torch.equal(uncertainty, 2 * values)
 
 
-@pytest.mark.parametrize("uncertainty", [np.zeros((1, 6, 8)), np.zeros((6, 8), bool)])
+@pytest.mark.parametrize("uncertainty", [np.zeros((2, 6, 8)), np.zeros((6, 8), bool)])
 def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
     dataset: DepthDataset, first: Sample, tmp_path: Path, uncertainty: np.ndarray
 ) -> None:
@@ -219,7 +219,7 @@ def test_one_map_serves_no_two_pictures(rooms: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Sample, tmp_path: Path, cut: bool) -> None:
     path = tmp_path / f"{first.id}.npz"
-    np.savez(path, confidence=ramp(first), depth=ramp(first))
+    np.savez(path, confidence=ramp(first), distance=ramp(first))
     if cut:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(LeadlineError, match=r"is no whole \.npz file with an array depth_m"):
