@@ -2,8 +2,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import capture_files as files
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from leadline.evaluation.prediction_files import FilesScorer
 from leadline.evaluation.scorer import ImageEstimate
 from leadline.geometry.depth import Output
 from leadline.models.model import DepthModel
-from leadline.prediction.files import predict_files
+from leadline.prediction.files import output_stems, predict_files
 
 
 @pytest.fixture
@@ -198,6 +200,17 @@ def write_pictures(root: Path, rooms: Path, names: dict[str, str]) -> DepthDatas
     shutil.copy(rooms / "depth" / "00001.png", root / "depth.png")
     (root / "index.csv").write_text("\n".join(lines))
     return open_dataset(root)
+
+
+@pytest.mark.parametrize("write", [files.write_scannet, files.write_polycam, files.write_replica])
+def test_what_predict_writes_of_a_layouts_images_is_found(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    dataset = open_dataset(write(tmp_path / "room"))
+    stems = output_stems([dataset.picture_file(index) for index in range(len(dataset))], tmp_path / "out")
+    for index, stem in enumerate(stems):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        np.save(f"{stem}.npy", dataset.ground_truth(index).depth_m[0].numpy())
+    found = evaluate(f"files:{tmp_path / 'out'}", data=tmp_path / "room", split="all", protocol="metric")
+    assert found.pooled["abs_rel"] == 0 and found.ids == dataset.ids and not found.unread
 
 
 def test_an_id_that_is_another_pictures_name_misleads_nobody(rooms: Path, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 from torch import Tensor
 
-from leadline.data.datasets.base import require_same_view, require_size, same_view
+from leadline.data.datasets.base import require_same_view, require_size, same_view, stems_below_all
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError, brief, unknown_name
@@ -438,10 +437,8 @@ class FolderDataset:
 
     @property
     def stems(self) -> list[str]:
-        """The path of every picture below the folder of all, without its ending: what results are named after."""
-        paths = [Path(os.path.abspath(self.root / row["rgb"])) for row in self._rows]
-        common = os.path.commonpath([path.parent for path in paths])
-        return [path.relative_to(common).with_suffix("").as_posix() for path in paths]
+        """What results of every picture are named after: as `stems_below_all`."""
+        return stems_below_all(self.root / row["rgb"] for row in self._rows)
 
     @property
     def scenes(self) -> list[str]:
