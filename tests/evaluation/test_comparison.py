@@ -321,6 +321,18 @@ def test_a_folder_without_an_evaluation_is_named(tmp_path: Path, missing: str) -
 # Mistakes
 
 
+def test_what_one_of_three_could_not_be_scored_on_is_left_out_of_all():
+    first, third = scores("base", [0.1, 0.2, 0.9]), scores("third", [0.1, 0.4, 0.1])
+    second = scores("second", [0.3, 0.2], unread={"p2": "p2 is no picture"})
+    for models in ([first, second, third], [first, third, second], [second, first, third]):
+        for found in compare_scores(*models):
+            assert [change.id for change in sorted(found.changes)] == ["p0", "p1"]
+            assert found.unread == {"p2": "p2 is no picture"}
+    _, found = compare_scores(first, second, third)
+    abs_rel = found.differences[list(METRICS).index("abs_rel")]
+    assert (abs_rel.first, abs_rel.other) == (pytest.approx(0.15), pytest.approx(0.25))
+
+
 def test_one_model_alone_is_no_comparison() -> None:
     with pytest.raises(LeadlineError, match="needs at least 2 models, got only a; name another"):
         compare_scores(scores("a", [0.1, 0.2]))

@@ -2,8 +2,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import capture_files as files
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from leadline.evaluation.prediction_files import FilesScorer
 from leadline.evaluation.scorer import ImageEstimate
 from leadline.geometry.depth import Output
 from leadline.models.model import DepthModel
-from leadline.prediction.files import predict_files
+from leadline.prediction.files import output_stems, predict_files
 
 
 @pytest.fixture
@@ -89,7 +91,7 @@ def test_uncertainty_comes_along(dataset: DepthDataset, first: Sample, tmp_path:
     assert uncertainty is not None and torch.equal(uncertainty, 2 * values)
 
 
-@pytest.mark.parametrize("uncertainty", [np.zeros((1, 6, 8)), np.zeros((6, 8), bool)])
+@pytest.mark.parametrize("uncertainty", [np.zeros((2, 6, 8)), np.zeros((6, 8), bool)])
 def test_uncertainty_that_is_no_map_of_numbers_is_one_line(
     dataset: DepthDataset, first: Sample, tmp_path: Path, uncertainty: np.ndarray
 ) -> None:
@@ -200,6 +202,17 @@ def write_pictures(root: Path, rooms: Path, names: dict[str, str]) -> DepthDatas
     return open_dataset(root)
 
 
+@pytest.mark.parametrize("write", [files.write_scannet, files.write_polycam, files.write_replica])
+def test_what_predict_writes_of_a_layouts_images_is_found(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    dataset = open_dataset(write(tmp_path / "room"))
+    stems = output_stems([dataset.picture_file(index) for index in range(len(dataset))], tmp_path / "out")
+    for index, stem in enumerate(stems):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        np.save(f"{stem}.npy", dataset.ground_truth(index).depth_m[0].numpy())
+    found = evaluate(f"files:{tmp_path / 'out'}", data=tmp_path / "room", split="all", protocol="metric")
+    assert found.pooled["abs_rel"] == 0 and found.ids == dataset.ids and not found.unread
+
+
 def test_an_id_that_is_another_pictures_name_misleads_nobody(rooms: Path, tmp_path: Path) -> None:
     dataset = write_pictures(tmp_path / "set", rooms, {"0": "1.png", "1": "2.png", "2": "3.png"})
     (tmp_path / "maps").mkdir()
@@ -219,7 +232,7 @@ def test_one_map_serves_no_two_pictures(rooms: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [True, False])
 def test_a_damaged_or_unclear_npz_is_one_line(dataset: DepthDataset, first: Sample, tmp_path: Path, cut: bool) -> None:
     path = tmp_path / f"{first.id}.npz"
-    np.savez(path, confidence=ramp(first), depth=ramp(first))
+    np.savez(path, confidence=ramp(first), distance=ramp(first))
     if cut:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(LeadlineError, match=r"is no whole \.npz file with an array depth_m"):

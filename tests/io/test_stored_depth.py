@@ -33,6 +33,27 @@ def test_one_channel_behind_or_none_is_the_same(tmp_path, dtype):
     assert values.dtype == dtype and values.tolist() == [[1, 2]]
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 3), (1, 1, 2, 3)])
+def test_a_batch_and_a_channel_of_one_before_the_rows_are_the_same(tmp_path, shape):
+    depth_m = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
+    np.save(tmp_path / "a.npy", depth_m.reshape(shape))
+    np.savez(tmp_path / "b.npz", depth_m=depth_m.reshape(shape), uncertainty_m=depth_m.reshape(shape))
+    for name in ("a.npy", "b.npz"):
+        np.testing.assert_array_equal(read_stored_depth(tmp_path / name).values, depth_m)
+    np.testing.assert_array_equal(read_stored_depth(tmp_path / "b.npz").uncertainty_m, depth_m)
+    np.save(tmp_path / "c.npy", np.stack([depth_m, depth_m]))
+    with pytest.raises(LeadlineError, match=r"one channel, got shape \(2, 2, 3\)"):
+        read_stored_depth(tmp_path / "c.npy")
+
+
+def test_depth_beside_a_camera_and_a_mask_is_found_by_its_name(tmp_path):
+    depth_m = metres([1.0, 2.0])
+    np.savez(tmp_path / "a.npz", depth=depth_m, intrinsics=np.eye(3), mask=np.array([[True, False]]))
+    np.savez(tmp_path / "b.npz", pred=depth_m, valid_mask=np.array([[True, False]]))
+    for name in ("a.npz", "b.npz"):
+        np.testing.assert_array_equal(read_stored_depth(tmp_path / name).known, [[1, np.nan]])
+
+
 def test_mask_and_uncertainty_of_our_own_file_come_along(tmp_path):
     depth_m = metres([1.0, 2.0])
     write_npz(tmp_path / "a.npz", depth_m, np.array([[True, False]]), np.eye(3, dtype=np.float32), depth_m / 10)

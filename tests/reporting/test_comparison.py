@@ -90,7 +90,7 @@ def test_the_page_has_a_section_for_each_comparison() -> None:
 
 def test_the_csv_file_holds_every_number_unrounded(tmp_path: Path) -> None:
     path = tmp_path / "new" / "comparison.csv"
-    write_csv(path, [comparison(), comparison(other="ŷ, quoted", left_out=["x"])])
+    write_csv(path, [comparison(), comparison(other="ŷ, quoted", left_out=["x"], unread={"y": "y is no picture"})])
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 2 * len(METRICS)
@@ -99,7 +99,7 @@ def test_the_csv_file_holds_every_number_unrounded(tmp_path: Path) -> None:
     assert line["metric"] == "delta1" and line["verdict"] == "better" and line["resampled"] == "scenes"
     assert [float(line[key]) for key in ("first_mean", "other_mean", "low", "high", "won")] == list(VALUES["delta1"])
     assert float(line["difference"]) == 0.82 - 0.8
-    assert [line[key] for key in ("num_images", "num_left_out", "num_resampled")] == ["10", "1", "40"]
+    assert [line[key] for key in ("num_images", "num_left_out", "num_resampled")] == ["10", "2", "40"]
     assert os.listdir(path.parent) == ["comparison.csv"]
 
 

@@ -188,7 +188,7 @@ class Comparison:
     hole_shares: tuple[float, float] = (0.0, 0.0)
     """`Scores.hole_share` of the first model, and of the other."""
     unread: dict[str, str] = field(default_factory=dict)
-    """By their ids, the pictures that one of the two could not be scored on, left out of both: why, in a line each."""
+    """By their ids, the pictures that one of the models could not be scored on, left out of all: why, a line each."""
 
 
 @checked
@@ -265,12 +265,13 @@ def compare_scores(first: Scores, *others: Scores) -> list[Comparison]:
     """
     if not others:
         raise LeadlineError(f"a comparison needs at least 2 models, got only {first.model}; name another")
-    return [_compare_two(first, other) for other in others]
+    unread = {name: why for scores in (first, *others) for name, why in scores.unread.items()}
+    return [_compare_two(first, other, unread) for other in others]
 
 
-def _compare_two(first: Scores, other: Scores) -> Comparison:
+def _compare_two(first: Scores, other: Scores, unread: dict[str, str]) -> Comparison:
+    """Compare two on what any of all models could be scored on: `unread` is left out."""
     _require_alike(first, other)
-    unread = {**first.unread, **other.unread}
     first, other = first.without(unread), other.without(unread)
     places = {name: place for place, name in enumerate(other.ids)}
     order = [places[name] for name in first.ids]

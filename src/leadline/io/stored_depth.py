@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.io.arrays import read_npy, read_npz_arrays
 from leadline.io.exr import read_exr
 from leadline.io.images import decode_image
@@ -21,6 +21,8 @@ FAR_CODES = {65535: "the largest number of 16 bits", 65504: "the largest number 
 FARTHEST_M = 1000.0
 """No depth camera or room is deeper."""
 _METRE = "metre"
+_DEPTH_NAMES = ("depth_m", "depth")
+_MASK_NAMES = ("valid", "mask", "valid_mask")
 _UNCERTAINTY_NAMES = ("uncertainty_m", "uncertainty")
 
 
@@ -63,12 +65,14 @@ def read_stored_depth(path: Path) -> StoredDepth:
 
 
 def _one_channel(values: NDArray[Any]) -> NDArray[Any]:
-    """(H, W) of (H, W, 1); anything else as it is."""
-    return values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values
+    """(H, W) of (H, W, 1), or of (1, H, W) and (1, 1, H, W), as networks answer; anything else as it is."""
+    if values.ndim == 3 and values.shape[-1] == 1:
+        return values[..., 0]
+    return values.reshape(values.shape[-2:]) if values.ndim > 2 and set(values.shape[:-2]) == {1} else values
 
 
 def _read_arrays(path: Path) -> StoredDepth:
-    """`depth_m` (or the only array) and, where they are there, a mask `valid` and the uncertainty.
+    """`depth_m` or `depth` (or the only array) and, where they are there, a mask and the uncertainty.
 
     Raises:
         LeadlineError: if the file is broken, says that its unit is another than metres, or its mask is of another shape
@@ -77,27 +81,29 @@ def _read_arrays(path: Path) -> StoredDepth:
     try:
         arrays = read_npz_arrays(path)
         values = _one_channel(arrays[_depth_among(list(arrays))])
-        uncertainty = next((arrays[name] for name in _UNCERTAINTY_NAMES if name in arrays), None)
-    except (LeadlineError, KeyError) as error:
-        raise LeadlineError(f"{path} is no whole .npz file with an array depth_m: {error}") from error
+        uncertainty = next((_one_channel(arrays[name]) for name in _UNCERTAINTY_NAMES if name in arrays), None)
+    except LeadlineError as error:
+        raise LeadlineError(f"{path} is no whole .npz file with an array depth_m or depth: {brief(error)}") from error
     unit = str(arrays.get("unit", _METRE))
     if unit != _METRE:
         raise LeadlineError(f"{path} holds depth in {unit}, wanted {_METRE}: convert it first")
-    if "valid" not in arrays:
+    mask = next((name for name in _MASK_NAMES if name in arrays), None)
+    if mask is None:
         return StoredDepth(values, None, uncertainty)
-    valid = _one_channel(arrays["valid"])
+    valid = _one_channel(arrays[mask])
     if valid.shape != values.shape or valid.dtype.kind not in "buif":
         raise LeadlineError(
-            f"{path}: valid must be a mask of {values.shape} as its depth is, got {valid.dtype} {valid.shape}"
+            f"{path}: {mask} must be a mask of {values.shape} as its depth is, got {valid.dtype} {valid.shape}"
         )
     return StoredDepth(values, valid != 0, uncertainty)
 
 
 def _depth_among(names: Sequence[str]) -> str:
-    others = [name for name in names if name not in (*_UNCERTAINTY_NAMES, "valid", "unit")]
-    if "depth_m" not in names and len(others) != 1:
-        raise KeyError(f"it holds {', '.join(names) or 'nothing'}")
-    return "depth_m" if "depth_m" in names else others[0]
+    told = next((name for name in _DEPTH_NAMES if name in names), None)
+    others = [name for name in names if name not in (*_UNCERTAINTY_NAMES, *_MASK_NAMES, "unit")]
+    if told is None and len(others) != 1:
+        raise LeadlineError(f"it holds {', '.join(names) or 'nothing'}")
+    return told or others[0]
 
 
 def _read_picture(path: Path) -> StoredDepth:

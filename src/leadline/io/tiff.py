@@ -44,6 +44,8 @@ def read_float_tiff(path: Path) -> NDArray[Any] | None:
             if _number(tags, _KIND, 1) != _IS_FLOAT or bits not in (16, 64) or _number(tags, _CHANNELS, 1) != 1:
                 return None
             return _decode(path, file, tags, np.dtype(f"{'<' if head[:2] == b'II' else '>'}f{bits // 8}"))
+    except LeadlineError:
+        raise
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise LeadlineError(f"{path} is missing, damaged or cut short ({reason}): copy it again") from error

@@ -163,7 +163,7 @@ def _csv_line(comparison: Comparison, it: Difference) -> dict[str, str | float]:
         "won": it.won,
         "verdict": it.verdict,
         "num_images": len(comparison.changes),
-        "num_left_out": len(comparison.left_out),
+        "num_left_out": len(comparison.left_out) + len(comparison.unread),
         "protocol_digest": comparison.protocol_digest,
         "data_digest": comparison.data_digest,
         "leadline": __version__,

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 from depth_writers import WRITERS
 from leadline.data.check import check
 from leadline.data.check.check import check_folder
-from leadline.data.check.depths import likely_units
+from leadline.data.check.depths import likely_units, mixed_units_note
 from leadline.data.synthetic.dataset import SyntheticDataset, synthesize
 from leadline.errors import LeadlineError
 from leadline.io.images import Picture, read_image
@@ -200,6 +200,60 @@ def test_duplicate_ids_are_all_named(root: Path):
     report = check_folder(root)
     assert report.problems == ("duplicate id: 00003, 00006",)
     assert report.num_pictures == NUM
+
+
+def test_a_file_of_several_rows_is_told(root: Path):
+    rows = read_rows(root)
+    write_rows(root, [rows[0], {**rows[1], "depth": rows[0]["depth"]}, *rows[2:]])
+    assert f"depth map that stands in several rows of the index: {rows[0]['depth']}" in check_folder(root).notes
+    write_rows(root, [rows[0], {**rows[0], "id": "again"}, *rows[2:]])
+    assert f"picture that stands in several rows of the index: {rows[0]['rgb']}" in check_folder(root).notes
+
+
+def test_an_index_of_other_delimiters_is_looked_through_past_a_duplicate(root: Path):
+    text = (root / "index.csv").read_text()
+    (root / "index.csv").write_text((text + text.splitlines()[1] + "\n").replace(",", "; "))
+    report = check_folder(root)
+    assert report.problems[0].startswith("duplicate id") and report.num_pictures == NUM + 1
+
+
+@pytest.mark.parametrize("times", [5, 1 / 39.2])
+def test_pictures_of_another_unit_than_the_others_get_a_note(root: Path, times: float):
+    odd = {path.name for path in sorted((root / "depth").iterdir())[::4]}
+    for name in odd:
+        with Image.open(root / "depth" / name) as file:
+            values = np.asarray(file)
+        kind = np.uint16 if times > 1 else np.uint8
+        Image.fromarray(np.rint(values * times).clip(0, 65535).astype(kind)).save(root / "depth" / name)
+    (note,) = (note for note in check_folder(root).notes if "if their units differ" in note)
+    found = re.match(r"depths of (\d+) pictures, such as (\w+), are ([\d.]+) times those of the other (\d+)", note)
+    assert found and {int(found[1]), int(found[4])} == {5, 15}
+    assert float(found[3]) == pytest.approx(max(times, 1 / times), rel=0.6)
+
+
+def test_two_groups_of_depths_are_told_where_nothing_lies_between():
+    def note(**medians_m: float) -> str | None:
+        return mixed_units_note({name: np.array([0.1, median_m, 99.0]) for name, median_m in medians_m.items()})
+
+    assert note(d=6.0, e=9.0, a=1.0, b=1.5, c=2.0) == (
+        "depths of 2 pictures, such as e, are 5 times those of the other 3, such as a, and none is between: if their "
+        "units differ, make each a data set with a depth_scale of its own"
+    )
+    assert note() is note(a=1.0) is note(a=1.0, b=2.0, d=6.0) is note(a=1.0, b=2.0, d=5.9, e=9.0) is None
+    assert mixed_units_note({"a": np.empty(0)}) is None
+
+
+def test_floats_beside_whole_numbers_are_each_read_as_what_they_are(root: Path):
+    rows = read_rows(root)
+    for row in rows[::2]:
+        with Image.open(root / row["depth"]) as file:
+            np.save((root / row["depth"]).with_suffix(".npy"), np.asarray(file).astype(np.float32) / 1000)
+        row["depth"] = row["depth"].replace(".png", ".npy")
+    median_m = check_folder(root).depth.median_m
+    write_rows(root, rows)
+    (root / "dataset.toml").unlink()
+    report = check_folder(root)
+    assert report.depth.median_m == pytest.approx(median_m, rel=1e-3) and report.problems == report.notes == ()
 
 
 def test_an_incomplete_row_is_a_problem_of_its_own(root: Path):

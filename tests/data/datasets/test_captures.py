@@ -359,8 +359,14 @@ def test_nerfstudios_fisheyes_are_no_pinholes(tmp_path: Path, changed: dict[str,
 def test_an_angle_of_view_tells_nerfs_focal_length(tmp_path: Path) -> None:
     root = files.write_nerfstudio(tmp_path / "room")
     edited(root / "transforms.json", fl_x=None, fl_y=None, cx=None, cy=None, camera_angle_x=2 * np.arctan(32 / 40))
-    matrix = open_dataset(root)[0].intrinsics
-    np.testing.assert_allclose(matrix, [[40, 0, 31.5], [0, 40, 23.5], [0, 0, 1]], rtol=1e-6)
+    matrix = [[40, 0, 31.5], [0, 40, 23.5], [0, 0, 1]]
+    np.testing.assert_allclose(open_dataset(root)[0].intrinsics, matrix, rtol=1e-6)
+    edited(root / "transforms.json", w=None, h=None)  # as in NeRF's own files: the size is the picture's
+    np.testing.assert_allclose(open_dataset(root)[0].intrinsics, matrix, rtol=1e-6)
+    edited(root / "transforms.json", camera_angle_x=None, fl_x=40.0)  # the axis is in the middle
+    np.testing.assert_allclose(open_dataset(root)[0].intrinsics, matrix, rtol=1e-6)
+    edited(root / "transforms.json", fl_x=None)
+    assert open_dataset(root)[0].intrinsics.isnan().all()
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_index_without_pictures_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(("header", "lacks"), [("id,rgb", "depth"), ("name,picture,depth", "id, rgb")])
 def test_missing_column_is_named(tmp_path: Path, header: str, lacks: str) -> None:
     (tmp_path / "index.csv").write_text(f"{header}\n1,2,3\n")
-    assert f"lacks the column {lacks};" in refusal_of_index(tmp_path)
+    assert f"lacks the column {lacks}; wanted id, rgb, depth, got " in refusal_of_index(tmp_path)
 
 
 def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
@@ -170,6 +170,13 @@ def test_index_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_spreadsheet_index_with_mark_quotes_and_other_line_ends_is_read(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_bytes(b'\xef\xbb\xbfid,rgb,depth\r\n"a, left",r.png,d.png\r\n')
     assert read_index(tmp_path) == [{"id": "a, left", "rgb": "r.png", "depth": "d.png"}]
+
+
+@pytest.mark.parametrize("between", [", ", " , ", ";", " ; ", "\t"])
+def test_cells_may_stand_apart_as_any_spreadsheet_or_hand_writes_them(tmp_path: Path, between: str) -> None:
+    lines = [["id", "rgb", "depth", "fx"], ["a", "my rgb/0.png", '"d;e,f.png"', ""]]
+    (tmp_path / "index.csv").write_text("\n".join(between.join(line) for line in lines), encoding="utf-8")
+    assert read_index(tmp_path) == [{"id": "a", "rgb": "my rgb/0.png", "depth": "d;e,f.png", "fx": ""}]
 
 
 @pytest.mark.parametrize(
@@ -333,8 +340,8 @@ def test_colour_picture_is_no_depth(tmp_path: Path) -> None:
 
 
 def test_npy_of_three_axes_is_no_depth(tmp_path: Path) -> None:
-    np.save(tmp_path / "depth.npy", np.ones((1, 2, 3)))
-    with pytest.raises(LeadlineError, match=r"must have one channel, got shape \(1, 2, 3\)"):
+    np.save(tmp_path / "depth.npy", np.ones((2, 2, 3)))
+    with pytest.raises(LeadlineError, match=r"must have one channel, got shape \(2, 2, 3\)"):
         read_depth(tmp_path / "depth.npy", FolderInfo())
 
 

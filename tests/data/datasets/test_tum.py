@@ -104,6 +104,13 @@ def test_a_broken_line_is_named(root: Path, line: str) -> None:
     assert f"rgb.txt, line 3: wanted a time and a file, got {line!r}" in refusal(lambda: TumDataset(root))
 
 
+def test_lists_that_begin_with_a_byte_order_mark_are_read(root: Path) -> None:
+    before = TumDataset(root).ids
+    for path in (root / DESK).glob("*.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert TumDataset(root).ids == before and TumDataset(root)[0].intrinsics.isfinite().all()
+
+
 def test_depth_of_another_size_is_refused(root: Path) -> None:
     save_depth(root / DESK / "depth" / "a.png", {}, size=(6, 4))
     assert "a.png must be 4×6 as its picture is, got 6×4" in refusal(lambda: TumDataset(root)[0])

@@ -18,7 +18,14 @@ from tqdm import tqdm
 
 from leadline.data.check.alignment import Edges, describe_misalignment, find_edges
 from leadline.data.check.cameras import Cameras, focal_line, look_at_cameras
-from leadline.data.check.depths import DepthStatistics, depth_lines, summarise_depth, unit_note, unit_problem
+from leadline.data.check.depths import (
+    DepthStatistics,
+    depth_lines,
+    mixed_units_note,
+    summarise_depth,
+    unit_note,
+    unit_problem,
+)
 from leadline.data.check.far_values import FarValues, far_problems, find_far_values
 from leadline.data.check.inverted import describe_inverted, downward_trend
 from leadline.data.check.limits import LeftOut, find_left_out, limit_problems
@@ -27,6 +34,7 @@ from leadline.data.datasets.folder import (
     REQUIRED_COLUMNS,
     FolderInfo,
     along_axis,
+    index_cells,
     read_dataset_toml,
     read_index,
     read_stored,
@@ -139,8 +147,8 @@ def check_folder(root: Path) -> DataCheck:
         problems += _header_problems(rows, headers)
         sound = [row for row, header in zip(rows, headers, strict=True) if _is_sound(header)]
         sampled = evenly(sound, MAX_SAMPLED)
-        info = _with_scale(root, sampled, info)
         seen = for_each(pool, sampled, lambda row: _look(root, row, info), "pictures")
+    scaled = _with_scale(root, sampled, info)
     unread = [problem for problem in seen if isinstance(problem, str)]
     more = [f"and {len(unread) - MAX_NAMED} more pictures of which the like is true"] if len(unread) > MAX_NAMED else []
     problems += unread[:MAX_NAMED] + more
@@ -149,10 +157,11 @@ def check_folder(root: Path) -> DataCheck:
     problems += view_problems(views)
     depth = view_depths(views)
     step = gcd(*(look.step for look in looks.values()))
-    unit = unit_problem(depth.median_m, info, step) if depth else None
-    note = unit_note(depth.median_m, info, step) if depth else None
-    far, notes = far_problems([look.far for look in looks.values()], info) if not unit else ([], [])
-    limits, more_notes = limit_problems([look.left_out for look in looks.values()], info)
+    unit = unit_problem(depth.median_m, scaled, step) if depth else None
+    note = unit_note(depth.median_m, scaled, step) if depth else None
+    mixed = mixed_units_note({name: view.values_m for name, view in views.items()})
+    far, notes = far_problems([look.far for look in looks.values()], scaled) if not unit else ([], [])
+    limits, more_notes = limit_problems([look.left_out for look in looks.values()], scaled)
     picture_sizes = _count_sizes([header.picture for header in headers])
     sizes = [None if isinstance(header.picture, str) else header.picture for header in headers]
     cameras = look_at_cameras(rows, info, [header.focal_px for header in headers], sizes)
@@ -167,7 +176,7 @@ def check_folder(root: Path) -> DataCheck:
         num_scenes=len({row.get("scene") for row in rows} - {None, ""}),
         splits=Counter(row["official_split"] for row in rows if row.get("official_split")),
         problems=tuple(problems),
-        notes=(*([note] if note else []), *notes, *more_notes, *cameras.notes),
+        notes=(*filter(None, [note, mixed]), *notes, *more_notes, *cameras.notes, *_repeated_files(rows)),
     )
 
 
@@ -197,6 +206,14 @@ def _rows(root: Path, problems: list[str]) -> list[Row]:
         return rows
 
 
+def _repeated_files(rows: Sequence[Row]) -> Iterator[str]:
+    """Files that stand in several rows, as where a line was copied; a sentence for each column."""
+    for column, what in {"rgb": "picture", "depth": "depth map"}.items():
+        repeated = [name for name, times in Counter(row[column] for row in rows).items() if times > 1]
+        if repeated:
+            yield _listing(f"{what} that stands in several rows of the index", repeated)
+
+
 def _with_scale(root: Path, rows: Sequence[Row], info: FolderInfo) -> FolderInfo:
     """With the scale that depth is read with, where that hangs on the first map's type of number."""
     try:
@@ -207,9 +224,8 @@ def _with_scale(root: Path, rows: Sequence[Row], info: FolderInfo) -> FolderInfo
 
 def _usable_rows(path: Path) -> list[Row]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [row for row in csv.DictReader(file) if all(row.get(name) for name in REQUIRED_COLUMNS)]
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return [row for row in index_cells(path)[1] if all(row.get(name) for name in REQUIRED_COLUMNS)]
+    except (OSError, ValueError, csv.Error):
         return []
 
 

@@ -1,6 +1,7 @@
 """The depths of a data set in a few numbers, and whether their unit can be right."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import ceil, floor, log, log10
 from typing import NamedTuple
 
@@ -41,6 +42,10 @@ NEAREST_OF_SENSORS_M = 0.35
 """Kinect and RealSense see hardly anything nearer."""
 TELLING_STEPS = (4, 5)
 """Steps of `UNITS` that no camera has in millimetres: some see whole centimetres."""
+MIN_OF_A_UNIT = 2
+"""Pictures that may be a group of another unit."""
+APART_IN_UNIT = 3.0
+"""How many times as far as the next a picture's median depth is where that begins: units differ by 3.9 and more."""
 MAX_BINS = 15
 BAR_WIDTH = 40
 """Longest bar of the histogram, in characters."""
@@ -152,6 +157,26 @@ def unit_note(median_m: float, info: FolderInfo, step: int = 1) -> str | None:
     what = "far for a room" if is_far else "nearer than most depth cameras see"
     said = f"a median of {median_m:.3g} m is {what}; with depth_scale = {unit.scale:.6g} ({whose}) it is"
     return f"{said} {there_m:.3g} m{or_else(others)}"
+
+
+def mixed_units_note(values_m: Mapping[str, np.ndarray]) -> str | None:
+    """Say so if depth maps fall into two groups far apart, as where two recordings with units of their own were joined.
+
+    Args:
+        values_m: valid depths of each picture in metres, (N,) each.
+    """
+    medians_m = {name: float(np.median(values)) for name, values in values_m.items() if values.size}
+    names = sorted(medians_m, key=lambda name: medians_m[name])
+    gaps = [medians_m[farther] / medians_m[nearer] for nearer, farther in pairwise(names)]
+    place = 1 + int(np.argmax(gaps)) if gaps else 0
+    near, far = names[:place], names[place:]
+    if min(len(near), len(far)) < MIN_OF_A_UNIT or gaps[place - 1] < APART_IN_UNIT:
+        return None
+    times = float(np.median([medians_m[name] for name in far]) / np.median([medians_m[name] for name in near]))
+    return (
+        f"depths of {len(far)} pictures, such as {far[-1]}, are {times:.3g} times those of the other {len(near)}, such "
+        f"as {near[0]}, and none is between: if their units differ, make each a data set with a depth_scale of its own"
+    )
 
 
 def likely_units(median: float, step: int, span_m: tuple[float, float]) -> list[tuple[Unit, float]]:

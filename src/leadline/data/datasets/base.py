@@ -1,5 +1,6 @@
 """What the readers of makers' own layouts share: pictures listed at once, decoded one at a time."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -70,6 +71,11 @@ class FrameDataset(ABC):
     def ids(self) -> list[str]:
         """The id of every picture, in order."""
         return [frame.id for frame in self._frames]
+
+    @property
+    def stems(self) -> list[str]:
+        """What results of every picture are named after: as `stems_below_all`."""
+        return stems_below_all([self._rgb_path(frame) for frame in self._frames])
 
     @property
     def scenes(self) -> list[str]:
@@ -174,6 +180,13 @@ class FrameDataset(ABC):
     @abstractmethod
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
         """The camera of this picture as it is stored; None if the makers do not say."""
+
+
+def stems_below_all(paths: Iterable[Path]) -> list[str]:
+    """The path of every picture below the folder of all, without its ending: what `predict` names results after."""
+    whole = [Path(os.path.abspath(path)) for path in paths]
+    common = os.path.commonpath([path.parent for path in whole])
+    return [path.relative_to(common).with_suffix("").as_posix() for path in whole]
 
 
 def same_view(size: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 from torch import Tensor
 
-from leadline.data.datasets.base import require_same_view, require_size, same_view
+from leadline.data.datasets.base import require_same_view, require_size, same_view, stems_below_all
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError, brief, unknown_name
@@ -35,6 +34,8 @@ CAMERA_COLUMNS = ("fx", "fy", "cx", "cy")
 COLUMNS = (*REQUIRED_COLUMNS, "mask", "raw_depth", "scene", "official_split", *CAMERA_COLUMNS)
 """All that an index may have. `raw_depth`, which `leadline data prepare` writes, is for other programs."""
 _FILES = ("rgb", "depth", "mask", "raw_depth")
+_DELIMITERS = ",;\t"
+"""What stands between cells: a comma; elsewhere a spreadsheet writes semicolons, or tabs."""
 MILLIMETRES = 0.001
 
 
@@ -113,9 +114,7 @@ def read_index(root: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise LeadlineError(f"no data set at {root}: wanted an index.csv with the columns id, rgb, depth")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows, names = list(reader), reader.fieldnames or []
+        names, rows = index_cells(path)
     except (OSError, ValueError, csv.Error) as error:
         raise LeadlineError(f"{path} is not a CSV file: {brief(error)}") from error
     if not rows:
@@ -125,7 +124,9 @@ def read_index(root: Path) -> list[dict[str, str]]:
         raise LeadlineError(f"{path} has the column {twice[0]!r} {names.count(twice[0])} times: leave one of them")
     missing = [name for name in REQUIRED_COLUMNS if name not in rows[0]]
     if missing:
-        raise LeadlineError(f"{path} lacks the column {', '.join(missing)}; wanted id, rgb, depth")
+        raise LeadlineError(
+            f"{path} lacks the column {', '.join(missing)}; wanted id, rgb, depth, got {brief(', '.join(names))}"
+        )
     for name in rows[0]:
         if name is not None and name not in COLUMNS:
             raise LeadlineError(f"{path}: {unknown_name('column', name, COLUMNS)}")
@@ -146,6 +147,24 @@ def read_index(root: Path) -> list[dict[str, str]]:
         repeated = next(name for name in ids if ids.count(name) > 1)
         raise LeadlineError(f"{path} repeats the id {repeated!r}; each id must stand for one picture")
     return rows
+
+
+def index_cells(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns of an index and its rows, whichever of `_DELIMITERS` stands between cells, blanks around them or not.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no text.
+        csv.Error: if it is no table.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        header = file.readline()
+        file.seek(0)
+        reader = csv.DictReader(file, delimiter=max(_DELIMITERS, key=header.count), skipinitialspace=True)
+        reader.fieldnames = names = [name.strip() for name in reader.fieldnames or []]
+        return names, [
+            {key: cell.strip() if isinstance(cell, str) else cell for key, cell in row.items()} for row in reader
+        ]
 
 
 def _with_slashes(root: Path, name: str) -> str:
@@ -418,10 +437,8 @@ class FolderDataset:
 
     @property
     def stems(self) -> list[str]:
-        """The path of every picture below the folder of all, without its ending: what results are named after."""
-        paths = [Path(os.path.abspath(self.root / row["rgb"])) for row in self._rows]
-        common = os.path.commonpath([path.parent for path in paths])
-        return [path.relative_to(common).with_suffix("").as_posix() for path in paths]
+        """What results of every picture are named after: as `stems_below_all`."""
+        return stems_below_all(self.root / row["rgb"] for row in self._rows)
 
     @property
     def scenes(self) -> list[str]:

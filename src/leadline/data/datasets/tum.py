@@ -96,7 +96,7 @@ def _sequences(root: Path) -> list[Path]:
 
 def _camera(folder: Path) -> Pinhole | None:
     """The camera of a sequence by the head of its rgb.txt, else by the folder's name or that of a link to it."""
-    with (folder / "rgb.txt").open(encoding="utf-8", errors="replace") as file:
+    with (folder / "rgb.txt").open(encoding="utf-8-sig", errors="replace") as file:
         head = "".join(takewhile(lambda line: line.startswith("#"), file))
     for name in (head, folder.name, folder.resolve().name):
         known = [pinhole for camera, pinhole in INTRINSICS_PX.items() if camera in name]
@@ -116,7 +116,7 @@ def _frames(root: Path) -> Iterator[Frame]:
 def _read_list(path: Path) -> list[Stamped]:
     """The lines "TIME FILE" of a list; those that begin with # are comments."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise LeadlineError(f"{path} cannot be read: unpack the sequence's .tgz again") from error
     stamped = []
