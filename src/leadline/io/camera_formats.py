@@ -48,7 +48,7 @@ LENS_MODELS = {
     **dict.fromkeys(("equidistant", "equi", "fisheye", "opencvfisheye"), LensModel.KANNALA_BRANDT),
     **dict.fromkeys(("kannalabrandt", "kannalabrandt4", "kannalabrandt8"), LensModel.KANNALA_BRANDT),
     "rectified": LensModel.RADIAL_TANGENTIAL,
-    **dict.fromkeys(("simpleradialfisheye", "radialfisheye"), LensModel.KANNALA_BRANDT),
+    **dict.fromkeys(("simpleradialfisheye", "radialfisheye", "simplefisheye"), LensModel.KANNALA_BRANDT),
     **dict.fromkeys(("kb4", "kb8"), LensModel.KANNALA_BRANDT),
     **dict.fromkeys(("equirectangular", "spherical", "panorama", "cylindrical"), LensModel.PANORAMA),
     **dict.fromkeys(("ds", "doublesphere", "eucm", "ucm", "omni", "omnidirectional", "mei", "fov"), LensModel.OTHER),
@@ -68,8 +68,14 @@ COLMAP_PARAMETERS = {
     "SIMPLE_RADIAL_FISHEYE": "f cx cy k1",
     "RADIAL_FISHEYE": "f cx cy k1 k2",
     "THIN_PRISM_FISHEYE": "fx fy cx cy k1 k2 p1 p2 k3 k4 sx1 sy1",
+    "RAD_TAN_THIN_PRISM_FISHEYE": "fx fy cx cy k0 k1 k2 k3 k4 k5 p0 p1 s0 s1 s2 s3",
+    "SIMPLE_DIVISION": "f cx cy k",
+    "DIVISION": "fx fy cx cy k",
+    "SIMPLE_FISHEYE": "f cx cy",
+    "FISHEYE": "fx fy cx cy",
+    "EUCM": "fx fy cx cy alpha beta",
 }
-"""The parameters of each of COLMAP's models, in the order of cameras.txt."""
+"""The parameters of each of COLMAP's models, in the order of cameras.txt; models by their number, from 0."""
 _OPENSFM_MODELS = {
     **dict.fromkeys(("perspective", "brown", "radial", "simple_radial"), "opencv"),
     **dict.fromkeys(("fisheye", "fisheye_opencv"), "fisheye"),
@@ -102,7 +108,9 @@ def parse_text(text: str) -> CameraFile | None:
     lines = [line.partition("#")[0].replace(",", " ").split() for line in text.splitlines()]
     lines = [line for line in lines if line]
     if lines and all(len(line) > 4 and line[1] in COLMAP_PARAMETERS for line in lines):
-        return one_camera([_colmap(line) for line in lines])
+        return one_camera(
+            colmap_camera(model, (int(high), int(wide)), numbers) for _, model, wide, high, *numbers in lines
+        )
     named = {line[0].rstrip(":"): line[1:] for line in lines if line[0].endswith(":")}
     for key, size_key in (("P2", ""), ("P_rect_02", "S_rect_02")):
         if key in named and len(named[key]) == 12:
@@ -176,16 +184,24 @@ def one_camera(files: Iterable[CameraFile]) -> CameraFile:
     return first
 
 
-def _colmap(words: Sequence[str]) -> CameraFile:
-    """A line of cameras.txt: CAMERA_ID MODEL WIDTH HEIGHT PARAMS."""
-    _, model, width, height, *parameters = words
+def colmap_camera(model: str, size: tuple[int, int], parameters: Sequence[float | str]) -> CameraFile:
+    """A camera of COLMAP's.
+
+    Args:
+        model: its name, a key of `COLMAP_PARAMETERS`.
+        size: height and width of its images.
+        parameters: of the model, in its order.
+
+    Raises:
+        ValueError: if these are not its parameters.
+    """
     names = COLMAP_PARAMETERS[model].split()
     if len(parameters) != len(names):
         raise ValueError(f"{model} has {COLMAP_PARAMETERS[model]}, got {len(parameters)} numbers")
     values = dict(zip(names, map(float, parameters), strict=True))
     fx = values.get("fx", values.get("f", 0.0))
     matrix = parse_matrix([fx, values.get("fy", fx), values["cx"] - 0.5, values["cy"] - 0.5])
-    return CameraFile(matrix, (int(height), int(width)), lens_of({"camera_model": model, **values}))
+    return CameraFile(matrix, size, lens_of({"camera_model": model, **values}))
 
 
 def _nerfstudio(tree: Mapping[str, Any]) -> CameraFile:

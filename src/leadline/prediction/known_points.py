@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
-from leadline.geometry import Output, find_floor
+from leadline.geometry import Output
 from leadline.io import FAR_CODES, FARTHEST_M, ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
 from leadline.prediction.anchored import CHECK_METRES, Anchoring, FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
@@ -244,9 +244,9 @@ def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction
         camera_height_m: of the camera's centre above the floor.
 
     Raises:
-        LeadlineError: if no floor is found, or the camera is unknown.
+        LeadlineError: if no floor is found, or the camera is unknown or no pinhole.
     """
-    floor = find_floor(prediction.depth_m, prediction.valid, prediction.intrinsics)
+    floor = prediction.floor
     exponent = log(camera_height_m / floor.camera_height_m)
     scale = exp(exponent * _share_of_floor(prediction, exponent))
     return replace(
