@@ -282,7 +282,7 @@ class Camera:
         shares = (self.cx + 0.5) / self.width, (self.cy + 0.5) / self.height
         is_within = low <= min(shares) and max(shares) <= high
         is_in_corner = max(shares) < low + _CORNER_SHARE or min(shares) > high - _CORNER_SHARE
-        if is_within and self._axis_lies_on_its_side():
+        if is_within and self.axis_lies_on_its_side:
             return (
                 f"the optical axis at ({self.cx:g}, {self.cy:g}) is in the middle of an image of "
                 f"{self.height}×{self.width} pixels, and this one is {self.width}×{self.height}: change cx and cy, fx "
@@ -303,7 +303,8 @@ class Camera:
             f"of its images into the camera file, and roi for a part cut out of them"
         )
 
-    def _axis_lies_on_its_side(self) -> bool:
+    @property
+    def axis_lies_on_its_side(self) -> bool:
         """Whether the optical axis is in the middle of the image with its sides changed, which are far from equal."""
         beside = abs(self.cx - (self.height - 1) / 2), abs(self.cy - (self.width - 1) / 2)
         is_middle = beside[0] <= _OFF_MIDDLE * self.height and beside[1] <= _OFF_MIDDLE * self.width
