@@ -81,6 +81,12 @@ def test_colmap_knows_images_by_the_end_of_their_path_and_follows_their_size() -
     assert found.xy.tolist() == [[19.5, 9.5]] and found.metres.tolist() == [2]
     camera = known.camera(Path("/photos/room/a.jpg"))(60, 80)
     assert (camera.fx, camera.width) == (100, 80)
+    known.camera(Path("a.jpg"), turned_from=(40, 30))  # COLMAP saw it upright, as its size tells
+    for stored in ((60, 80), (30, 40)):  # on its head, or on its side
+        with pytest.raises(
+            LeadlineError, match="a.jpg is turned by its EXIF block, and COLMAP took it as it is stored"
+        ):
+            known.camera(Path("a.jpg"), turned_from=stored)
     with pytest.raises(LeadlineError, match="has no image b"):
         known.points(Path("b.jpg"), (60, 80))
 
