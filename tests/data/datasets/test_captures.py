@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from layout_files import refusal
+from PIL import Image
 
 from leadline.data.catalog import open_dataset
 from leadline.data.conversion import convert
@@ -470,3 +471,13 @@ def test_steps_of_depth_are_those_that_a_sens_file_tells(tmp_path: Path) -> None
     assert dataset.metres_per_unit == 1 / 4000 and float(dataset[0].depth_m.max()) == pytest.approx(1.5 / 4)
     path.write_bytes(data.replace(thousand, struct.pack("<f", 0)))
     assert "tells 0 steps of depth a metre" in refusal(lambda: open_dataset(path))
+
+
+@pytest.mark.parametrize(("kind", "orientation"), [("nerfstudio", 3), ("colmap", 2), ("colmap", 3)])
+def test_a_picture_that_exif_turns_away_from_its_depth_is_refused(tmp_path: Path, kind: str, orientation: int) -> None:
+    root = CAPTURES[kind][0](tmp_path / "room")
+    picture = open_dataset(root).picture_file(0)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(picture).save(picture, exif=exif)
+    assert "is turned by its EXIF block, and its depth says nothing of that" in refusal(lambda: open_dataset(root)[0])
