@@ -145,7 +145,10 @@ def test_what_adobe_s_programs_cut_off_counts(size: tuple[int, int]):
     elements += b"<crs:CropLeft>0.5</crs:CropLeft><crs:CropRight>1.0</crs:CropRight>"
     elements += b"<crs:CropTop>0</crs:CropTop><crs:CropBottom>0.500000</crs:CropBottom>"
     assert focal_px_from_exif(tags, size, elements) == pytest.approx(whole)
-    for xmp in (CUT % (b"True", b"False"), CUT % (b"False", b"True"), CUT.replace(b"0.75", b"?") % (b"True", b"True")):
+    damaged = (
+        CUT.replace(b"0.75", values) % (b"True", b"True") for values in (b"?", b"0.25", b"0.250000001", b"1e999")
+    )
+    for xmp in (CUT % (b"True", b"False"), CUT % (b"False", b"True"), *damaged):
         assert focal_px_from_exif(tags, size, xmp) == pytest.approx(whole / 2)
 
 

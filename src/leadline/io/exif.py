@@ -35,6 +35,8 @@ _SENSORS_MM = (
 """Sensors behind lenses that are named: medium format to 1/2.3 inch."""
 _USUAL_ASPECT = 1.4
 """Between 4:3 and 3:2."""
+_LEAST_KEPT = 0.01
+"""Share of a side that somebody may keep of a picture."""
 _SAME_SENSOR = 0.03
 """How far sensors of one kind differ, as a share."""
 _CROP = re.compile(rb"crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom))\s*(?:=\s*[\"']|>)\s*([\w.+-]+)")
@@ -116,7 +118,7 @@ def _before_crop(xmp: bytes, size: Sequence[int]) -> list[float] | None:
         _positive(told.get(b"Crop" + side, b"").decode()) for side in (b"Left", b"Top", b"Right", b"Bottom")
     )
     across, down = right - left, bottom - top
-    if not (0 < across <= 1 and 0 < down <= 1):
+    if not _LEAST_KEPT <= min(across, down) <= max(across, down) <= 1:
         return None
     wholes = ((wide / across, high / down) for wide, high in (size, size[::-1]))
     return sorted(min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT))))

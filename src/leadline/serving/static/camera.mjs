@@ -14,6 +14,7 @@ const SENSORS_MM = [
 ];
 const SAME_SENSOR = 0.03;
 const USUAL_ASPECT = 1.4;
+const LEAST_KEPT = 0.01;
 const CROP = /crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom))\s*(?:=\s*["']|>)\s*([\w.+-]+)/g;
 const PLAUSIBLE_FOCAL = [0.1, 100];
 const MAX_RESIZED = 4;
@@ -78,9 +79,9 @@ function beforeCrop(bytes, width, height) {
   const text = new TextDecoder("latin1").decode(bytes);
   const told = Object.fromEntries([...text.matchAll(CROP)].map(([, name, value]) => [name, value]));
   if (told.HasCrop !== "True" || told.AlreadyApplied !== "True") return null;
-  const [left, top, right, bottom] = ["Left", "Top", "Right", "Bottom"].map((side) => Number(told[`Crop${side}`]) || 0);
+  const [left, top, right, bottom] = ["Left", "Top", "Right", "Bottom"].map((side) => Math.max(0, Number(told[`Crop${side}`]) || 0));
   const [across, down] = [right - left, bottom - top];
-  if (!(across > 0 && across <= 1 && down > 0 && down <= 1)) return null;
+  if (!(Math.min(across, down) >= LEAST_KEPT && Math.max(across, down) <= 1)) return null;
   const unusual = ([wide, high]) => Math.abs(Math.log(wide / high / USUAL_ASPECT));
   const [as, turned] = [[width / across, height / down], [height / across, width / down]];
   return sorted(...(unusual(as) <= unusual(turned) ? as : turned));
