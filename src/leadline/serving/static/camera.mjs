@@ -79,7 +79,8 @@ function beforeCrop(bytes, width, height) {
   const text = new TextDecoder("latin1").decode(bytes);
   const told = Object.fromEntries([...text.matchAll(CROP)].map(([, name, value]) => [name, value]));
   if (told.HasCrop !== "True" || told.AlreadyApplied !== "True") return null;
-  const [left, top, right, bottom] = ["Left", "Top", "Right", "Bottom"].map((side) => Math.max(0, Number(told[`Crop${side}`]) || 0));
+  const share = (side) => Math.max(0, Number(told[`Crop${side}`]) || 0);
+  const [left, top, right, bottom] = ["Left", "Top", "Right", "Bottom"].map(share);
   const [across, down] = [right - left, bottom - top];
   if (!(Math.min(across, down) >= LEAST_KEPT && Math.max(across, down) <= 1)) return null;
   const unusual = ([wide, high]) => Math.abs(Math.log(wide / high / USUAL_ASPECT));
