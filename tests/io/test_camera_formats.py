@@ -438,3 +438,24 @@ def test_colmaps_newer_models(tmp_path: Path, model: str) -> None:
     camera = read_camera(tmp_path / "camera")
     assert camera.matrix.tolist() == [[500, 0, 319.5], [0, 500, 240], [0, 0, 1]]
     assert camera.lens is not None and camera.lens.model is (FISH_EYE if model == "SIMPLE_FISHEYE" else LensModel.OTHER)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"focalLength": [500, 501], "principalPoint": [319.5, 240], "imageDimensions": [640, 480]},
+        {"FocalLength": [500, 501], "PrincipalPoint": [319.5, 240], "ImageSize": [480, 640], "Skew": 0},
+    ],
+)
+def test_a_focal_length_beside_the_axis_is_a_camera(tmp_path: Path, told: dict[str, Any]) -> None:
+    (tmp_path / "camera").write_text(json.dumps(told))
+    camera = read_camera(tmp_path / "camera")
+    assert camera.matrix.tolist() == [[500, 0, 319.5], [0, 501, 240], [0, 0, 1]] and camera.size == (480, 640)
+    (tmp_path / "camera").write_text(json.dumps({**told, next(iter(told)): 500}))
+    assert read_camera(tmp_path / "camera").matrix[1, 1] == 500
+
+
+def test_a_focal_length_in_millimetres_beside_the_axis_is_none_in_pixels(tmp_path: Path) -> None:
+    (tmp_path / "camera").write_text(json.dumps({"focalLength": "4.2", "principalPoint": ["319", "240"]}))
+    with pytest.raises(LeadlineError, match="it looks like millimetres"):
+        fit_camera(read_camera(tmp_path / "camera"), 480, 640)

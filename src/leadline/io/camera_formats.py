@@ -20,6 +20,8 @@ MATRIX_KEYS = (
 )
 """Where a file keeps its matrix: ROS's camera_info, OpenCV's and ROS's calibration (whose numbers are below "data"),
 Open3D's, ARKit's, MATLAB's, KITTI's, OpenCV's tutorial, BOP's, nuScenes's."""
+FOCAL_KEY, CENTRE_KEY = "focallength", "principalpoint"
+"""Where ARCore's dumps and MATLAB's keep a focal length, or those along both sides, and the optical axis."""
 MAX_SIDE_PX = 1_000_000
 """No picture is wider or higher."""
 SIZE_KEYS = (
@@ -151,6 +153,9 @@ def parse_tree(tree: Any) -> CameraFile:
     if matrix is not None:
         numbers = matrix["data"] if isinstance(matrix, Mapping) else matrix
         return _with_size_and_lens(tree, CameraFile(parse_matrix([float(value) for value in np.ravel(numbers)])))
+    if FOCAL_KEY in named and CENTRE_KEY in named:
+        focal, centre = (np.ravel(named[key]).tolist() for key in (FOCAL_KEY, CENTRE_KEY))
+        return _with_size_and_lens(tree, CameraFile(parse_matrix([float(it) for it in (focal[0], focal[-1], *centre)])))
     if tree and all(isinstance(entry, Mapping) for entry in tree.values()):
         return one_camera(parse_tree(entry) for entry in tree.values())
     raise ValueError(f"it has only the keys {', '.join(map(str, tree))}")

@@ -121,7 +121,8 @@ def _before_crop(xmp: bytes, size: Sequence[int]) -> list[float] | None:
     if not _LEAST_KEPT <= min(across, down) <= max(across, down) <= 1:
         return None
     wholes = ((wide / across, high / down) for wide, high in (size, size[::-1]))
-    return sorted(min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT))))
+    long, short = min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT)))
+    return sorted((long, short))
 
 
 def _is_sensor(sides_px: Sequence[float], px_per_mm: float) -> bool:
