@@ -6,12 +6,13 @@ From nerfstudio's page on data conventions and its `get_depth_image_from_path` (
 `fl_x`, `fl_y`, `cx`, `cy`, `w`, `h` stand in the frame or at the top. The page speaks of pixel centres, but the code
 counts from the outer corner, so that half a pixel is taken off cx and cy. Distortion is not read; fisheyes and
 panoramas are refused. Where there is no focal length, `camera_angle_x`, the angle of view in radians, tells it (NeRF,
-instant-ngp). Poses and depth of a COLMAP reconstruction have its unit, which is metres only if it was scaled.
+instant-ngp), of the picture's own size where none is told; without cx and cy they are the middle. Poses and depth of a
+COLMAP reconstruction have its unit, which is metres only if it was scaled.
 instant-ngp's `integer_depth_scale`, where it is there, is metres a step.
 """
 
 from collections.abc import Iterator, Mapping
-from math import inf, tan
+from math import inf, pi, tan
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from leadline.data.datasets.base import Frame, FrameDataset, Pinhole, Pose, numb
 from leadline.data.datasets.folder import FolderInfo, read_depth
 from leadline.data.datasets.poses import pose_of_opengl
 from leadline.errors import LeadlineError
-from leadline.io import IMAGE_SUFFIXES
+from leadline.io import IMAGE_SUFFIXES, upright_size
 
 FILE = "transforms.json"
 MILLIMETRES = 0.001
@@ -72,11 +73,18 @@ class NerfstudioDataset(FrameDataset):
 
     def _intrinsics(self, frame: Frame) -> Pinhole | None:
         values = {**self._tree, **self._by_id[frame.id]}
-        if "fl_x" not in values and {"camera_angle_x", "w", "h"} <= set(values):
-            angle, width, height = number_of(self.root / FILE, values, "camera_angle_x", "w", "h")
-            values = {"cx": width / 2, "cy": height / 2, "fl_x": width / 2 / tan(angle / 2), **values}
-        if not {"fl_x", "cx", "cy"} <= set(values):
+        if not {"fl_x", "camera_angle_x"} & set(values):
             return None
+        width, height = self._camera_size(frame) or upright_size(self._rgb_path(frame))
+        if "fl_x" not in values:
+            (angle,) = number_of(self.root / FILE, values, "camera_angle_x")
+            if not 0 < angle < pi:
+                raise LeadlineError(
+                    f"{self.root / FILE}: camera_angle_x is an angle of view in radians, from 0 to {pi:.2f}, got "
+                    f"{angle:g}: write it again"
+                )
+            values["fl_x"] = width / 2 / tan(angle / 2)
+        values = {"cx": width / 2, "cy": height / 2, **values}
         fx, fy, cx, cy = number_of(self.root / FILE, {"fl_y": values["fl_x"], **values}, "fl_x", "fl_y", "cx", "cy")
         return fx, fy, cx - 0.5, cy - 0.5
 
