@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from one_line import fails
+from PIL import Image
 
 from leadline.cli.main import main
 
@@ -147,3 +148,26 @@ def test_predict_brings_an_image_to_known_points(
 def test_every_format_is_offered_for_an_unknown_one(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fails(capsys, "predict", photos, "--format", "png").endswith(", points, glb, sheet, fused")
     assert "did you mean 'sheet'" in fails(capsys, "predict", photos, "--format", "sheets")
+
+
+def test_an_image_that_fits_no_cloud_is_said_and_the_others_are_in_it(
+    tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "sparse"
+    model.mkdir()
+    (model / "cameras.txt").write_text("1 PINHOLE 40 30 40 40 20 15\n2 OPENCV_FISHEYE 40 30 40 40 20 15 0 0 0 0\n")
+    points = "10 10 1 20 10 2 30 20 3"
+    names = {"a.png": 1, "bent.png": 2, "c.png": 1}
+    (model / "images.txt").write_text(
+        "".join(
+            f"{number} 1 0 0 0 0 0 0 {camera} {name}\n{points}\n" for number, (name, camera) in enumerate(names.items())
+        )
+    )
+    (model / "points3D.txt").write_text("1 -1 0 3 0 0 0 0\n2 0 0 3 0 0 0 0\n3 1 0 3 0 0 0 0\n")
+    images = [tmp_path / name for name in names]
+    for image in images:
+        Image.fromarray(np.full((30, 40, 3), 90, np.uint8)).save(image)
+    words = ["--model", tiny_checkpoint, "--out", tmp_path / "out", "--format", "depth,fused", "--colmap", model]
+    told = fails(capsys, "predict", *images, *words)
+    assert "bent.png" in told and "need a pinhole camera" in told and "left out of fused.ply" in told
+    assert (tmp_path / "out" / "fused.ply").exists() and (tmp_path / "out" / "bent_depth.png").exists()

@@ -89,3 +89,29 @@ def test_what_the_lens_did_not_show_is_marked() -> None:
 def test_what_cannot_be_undistorted_is_refused(lens: Lens | None) -> None:
     with pytest.raises(LeadlineError, match=r"no distortion is known|panorama cannot be undistorted"):
         Camera(**{**CAMERA.__dict__, "lens": lens}).without_lens(np.zeros((80, 100, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [
+        RADIAL,
+        Lens(LensModel.INVERSE_RADIAL_TANGENTIAL, RADIAL.coefficients),
+        Lens(LensModel.KANNALA_BRANDT, (0.1, -0.02, 0.003)),
+    ],
+)
+def test_each_model_leads_back(lens: Lens) -> None:
+    x, y = lens.undistorted(*(np.array([value]) for value in seen_at(lens, 0.3, 0.4)))
+    assert (x[0], y[0]) == pytest.approx((0.3, 0.4), abs=1e-6)
+
+
+def test_places_follow_their_image_out_of_the_lens() -> None:
+    lens = Lens(LensModel.KANNALA_BRANDT)
+    camera = Camera(fx=100, fy=100, cx=159.5, cy=119.5, width=320, height=240, lens=lens)
+    places = np.array([[159.5, 119.5], [159.5 + 100 * np.pi / 4, 119.5], [159.5 + 158, 119.5]])
+    assert camera.since_without_lens(places).tolist() == places.tolist()  # the lens is still there
+    image = np.zeros((240, 320, 3), np.uint8)
+    pinhole = camera.without_lens(image)[0]
+    assert pinhole.since_without_lens(places)[:2] == pytest.approx(np.array([[159.5, 119.5], [259.5, 119.5]]))
+    assert np.isnan(pinhole.since_without_lens(places)[2]).all()  # 158 / 100 is more than a right angle has
+    mirrored = pinhole.mirrored().since_without_lens(np.array([[159.5 - 100 * np.pi / 4, 119.5]]))
+    assert mirrored == pytest.approx(np.array([[59.5, 119.5]]))

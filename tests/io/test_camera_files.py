@@ -123,6 +123,11 @@ def test_another_shape_is_refused(picture: tuple[int, int]) -> None:
         fit_camera(CameraFile(np.array(MATRIX), (480, 640)), height, width)
 
 
+def test_a_picture_on_its_side_wants_the_camera_of_the_upright_one() -> None:
+    with pytest.raises(LeadlineError, match="give those of the picture as it is looked at, upright"):
+        fit_camera(CameraFile(np.array(MATRIX), (480, 640)), 640, 480)
+
+
 @pytest.mark.parametrize("size", [None, (240, 320), (300, 330)])
 def test_a_centre_out_of_the_middle_half_is_of_another_picture(size: tuple[int, int] | None) -> None:
     camera = CameraFile(np.array(MATRIX), size)

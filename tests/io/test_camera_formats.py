@@ -10,7 +10,7 @@ import pytest
 from leadline.errors import LeadlineError
 from leadline.geometry.lens import Lens, LensModel
 from leadline.io.camera_files import camera_from_options, fit_camera, read_camera
-from leadline.io.camera_formats import lens_of
+from leadline.io.camera_formats import COLMAP_PARAMETERS, lens_of
 
 RADIAL, FISH_EYE = LensModel.RADIAL_TANGENTIAL, LensModel.KANNALA_BRANDT
 FRAME = {"file_path": "images/1.jpg", "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]}
@@ -356,3 +356,106 @@ def test_the_name_of_a_telephone_is_no_model_of_a_lens(tells: dict[str, str]) ->
     assert lens_of({"fx": 500, "fy": 500, "cx": 320, "cy": 240, **tells}) is None
     wide = lens_of({"fx": 500, "model": "fisheye_of_ours", "camera_model": "fisheye_of_ours"})
     assert wide is not None and wide.model is LensModel.OTHER
+
+
+OPENCV_YAML = """%YAML:1.0
+---
+{words}
+image_Width: 640
+image_Height: 480
+{matrix}: !!opencv-matrix
+   rows: 3
+   cols: 3
+   dt: d
+   data: [500, 0, 319.5, 0, 501, 240, 0, 0, 1]
+Distortion_Coefficients: !!opencv-matrix
+   rows: 4
+   cols: 1
+   dt: d
+   data: [0.1, 0.02, 0.003, 0.004]
+"""
+
+
+@pytest.mark.parametrize(("said", "model"), [(1, FISH_EYE), (0, RADIAL)])
+def test_opencvs_sample_says_of_four_coefficients_whose_they_are(tmp_path: Path, said: int, model: LensModel) -> None:
+    (tmp_path / "camera").write_text(OPENCV_YAML.format(words=f"fisheye_model: {said}", matrix="camera_matrix"))
+    lens = read_camera(tmp_path / "camera").lens
+    assert lens is not None and (lens.model, lens.coefficients) == (model, (0.1, 0.02, 0.003, 0.004))
+
+
+@pytest.mark.parametrize("key", ["Camera_Matrix", "CameraMatrix", "Camera Matrix", "IntrinsicMatrix"])
+def test_a_matrix_counts_however_its_key_is_written(tmp_path: Path, key: str) -> None:
+    (tmp_path / "camera").write_text(OPENCV_YAML.format(words="nframes: 20", matrix=key))
+    camera = read_camera(tmp_path / "camera")
+    assert camera.matrix.tolist() == [[500, 0, 319.5], [0, 501, 240], [0, 0, 1]] and camera.size == (480, 640)
+
+
+@pytest.mark.parametrize("height_first", [True, False])
+def test_the_axis_tells_whether_the_height_stands_first(tmp_path: Path, height_first: bool) -> None:
+    matlab = {
+        "IntrinsicMatrix": [[500, 0, 0], [0, 501, 0], [319.5, 240, 1]],
+        "ImageSize": [480, 640] if height_first else [640, 480],
+        "RadialDistortion": [0.1, 0.02, 0.03],
+        "TangentialDistortion": [0.001, 0.002],
+    }
+    (tmp_path / "camera").write_text(json.dumps(matlab))
+    camera = read_camera(tmp_path / "camera")
+    assert camera.size == (480, 640)
+    assert camera.lens == Lens(RADIAL, (0.1, 0.02, 0.001, 0.002, 0.03))
+
+
+def test_a_size_before_four_numbers_is_arkitscenes(tmp_path: Path) -> None:
+    (tmp_path / "1.pincam").write_text("640 480 500 501 319.5 240\n")
+    camera = read_camera(tmp_path / "1.pincam")
+    assert camera.size == (480, 640) and camera.matrix.tolist() == [[500, 0, 319.5], [0, 501, 240], [0, 0, 1]]
+    (tmp_path / "1.pincam").write_text("500,0 0,0 319,5\n")
+    with pytest.raises(LeadlineError, match="6 numbers"):
+        read_camera(tmp_path / "1.pincam")
+
+
+@pytest.mark.parametrize("width", [640.0, "640", "640.0"])
+def test_a_size_is_whole_pixels_however_it_is_written(tmp_path: Path, width: float | str) -> None:
+    (tmp_path / "camera").write_text(json.dumps({**POLYCAM, "width": width}))
+    assert read_camera(tmp_path / "camera").size == (480, 640)
+
+
+def test_openvslams_settings_lie_below_camera_and_have_columns_and_rows(tmp_path: Path) -> None:
+    values = {"model": "fisheye", "fx": 500, "fy": 501, "cx": 319.5, "cy": 240, "k1": 0.1, "cols": 640, "rows": 480}
+    for text in (
+        json.dumps({"Camera": values, "Tracking": {"max_num_keypoints": 1000}}),
+        json.dumps({f"Camera.{key}": value for key, value in values.items()}),
+    ):
+        (tmp_path / "camera").write_text(text)
+        camera = read_camera(tmp_path / "camera")
+        assert camera.size == (480, 640) and camera.lens == Lens(FISH_EYE, (0.1,), "fisheye")
+
+
+@pytest.mark.parametrize("model", ["RAD_TAN_THIN_PRISM_FISHEYE", "SIMPLE_FISHEYE", "DIVISION", "EUCM"])
+def test_colmaps_newer_models(tmp_path: Path, model: str) -> None:
+    names = COLMAP_PARAMETERS[model].split()
+    given = {"f": "500", "fx": "500", "fy": "500", "cx": "320", "cy": "240.5"}
+    (tmp_path / "camera").write_text(f"1 {model} 640 480 {' '.join(given.get(name, '0.1') for name in names)}\n")
+    camera = read_camera(tmp_path / "camera")
+    assert camera.matrix.tolist() == [[500, 0, 319.5], [0, 500, 240], [0, 0, 1]]
+    assert camera.lens is not None and camera.lens.model is (FISH_EYE if model == "SIMPLE_FISHEYE" else LensModel.OTHER)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"focalLength": [500, 501], "principalPoint": [319.5, 240], "imageDimensions": [640, 480]},
+        {"FocalLength": [500, 501], "PrincipalPoint": [319.5, 240], "ImageSize": [480, 640], "Skew": 0},
+    ],
+)
+def test_a_focal_length_beside_the_axis_is_a_camera(tmp_path: Path, told: dict[str, Any]) -> None:
+    (tmp_path / "camera").write_text(json.dumps(told))
+    camera = read_camera(tmp_path / "camera")
+    assert camera.matrix.tolist() == [[500, 0, 319.5], [0, 501, 240], [0, 0, 1]] and camera.size == (480, 640)
+    (tmp_path / "camera").write_text(json.dumps({**told, next(iter(told)): 500}))
+    assert read_camera(tmp_path / "camera").matrix[1, 1] == 500
+
+
+def test_a_focal_length_in_millimetres_beside_the_axis_is_none_in_pixels(tmp_path: Path) -> None:
+    (tmp_path / "camera").write_text(json.dumps({"focalLength": "4.2", "principalPoint": ["319", "240"]}))
+    with pytest.raises(LeadlineError, match="it looks like millimetres"):
+        fit_camera(read_camera(tmp_path / "camera"), 480, 640)

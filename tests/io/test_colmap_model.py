@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from leadline.errors import LeadlineError
+from leadline.geometry.lens import Lens, LensModel
 from leadline.io.colmap_model import read_colmap_model
 
 HALF = 0.5**0.5
@@ -42,6 +43,7 @@ def test_views_have_camera_points_and_pose(tmp_path: Path, write) -> None:
     view = views["room/a b.jpg"]
     assert view.camera.size == (480, 640)
     assert view.camera.matrix.tolist() == [[500, 0, 320], [0, 500, 240], [0, 0, 1]]  # centres at whole numbers
+    assert view.camera.lens == Lens(LensModel.RADIAL_TANGENTIAL, (0.01,), "SIMPLE_RADIAL")
     assert view.xy.tolist() == [[10, 20], [30, 40]]
     # Turned about x by 90°, the camera's z is the world's y: 2 + 3 and -1 + 3.
     assert view.depth_m == pytest.approx([5, 2])
@@ -57,3 +59,10 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sparse" / "points3D.bin").write_bytes(b"short")
     with pytest.raises(LeadlineError, match="cannot be read as a COLMAP model"):
         read_colmap_model(tmp_path)
+
+
+def test_newer_models_are_known_by_their_number(tmp_path: Path) -> None:
+    write_binary(tmp_path / "sparse")
+    (tmp_path / "sparse" / "cameras.bin").write_bytes(struct.pack("<QiiQQ3d", 1, 1, 14, 640, 480, 500, 320.5, 240.5))
+    camera = read_colmap_model(tmp_path)["none.jpg"].camera
+    assert camera.lens == Lens(LensModel.KANNALA_BRANDT, (), "SIMPLE_FISHEYE") and camera.matrix[0, 2] == 320

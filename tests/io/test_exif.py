@@ -130,3 +130,40 @@ def test_a_fish_eye_is_told_by_its_name():
     assert str(lens) == "fish-eye lens 'EF8-15mm f/4L FISHEYE USM'"
     assert lens_from_exif(exif(LensModel="Fish-Eye 7.5")) is not None
     assert lens_from_exif(exif(LensModel="EF50mm f/1.8")) is None and lens_from_exif(exif(LensModel=b"x")) is None
+
+
+CUT = b"""<rdf:Description crs:HasCrop="%s" crs:AlreadyApplied="%s"
+ crs:CropTop="0.25" crs:CropLeft="0.5" crs:CropBottom="0.75" crs:CropRight="1" crs:CropAngle="0"/>"""
+
+
+@pytest.mark.parametrize("size", [(1500, 1000), (1000, 1500)])  # half of 3000×2000, turned since or not
+def test_what_adobe_s_programs_cut_off_counts(size: tuple[int, int]):
+    tags = exif(FocalLengthIn35mmFilm=26, ExifImageWidth=size[0], ExifImageHeight=size[1])
+    whole = 26 * hypot(3000, 2000) / hypot(36, 24)
+    assert focal_px_from_exif(tags, size, CUT % (b"True", b"True")) == pytest.approx(whole)
+    elements = b"<crs:HasCrop>True</crs:HasCrop><crs:AlreadyApplied>True</crs:AlreadyApplied>"
+    elements += b"<crs:CropLeft>0.5</crs:CropLeft><crs:CropRight>1.0</crs:CropRight>"
+    elements += b"<crs:CropTop>0</crs:CropTop><crs:CropBottom>0.500000</crs:CropBottom>"
+    assert focal_px_from_exif(tags, size, elements) == pytest.approx(whole)
+    damaged = (
+        CUT.replace(b"0.75", values) % (b"True", b"True") for values in (b"?", b"0.25", b"0.250000001", b"1e999")
+    )
+    for xmp in (CUT % (b"True", b"False"), CUT % (b"False", b"True"), *damaged):
+        assert focal_px_from_exif(tags, size, xmp) == pytest.approx(whole / 2)
+
+
+@pytest.mark.parametrize(
+    ("size", "known"),
+    [((5184, 3456), True), ((4608, 3456), True), ((5184, 2916), True), ((2048, 1365), False), ((1365, 2048), False)],
+)
+def test_a_lens_before_a_sensor_that_nobody_makes_was_resized(size: tuple[int, int], known: bool):
+    # An editor put the new size where the camera had its own, and left the pixels per inch: 5184 over 22.3 mm.
+    plane = {"FocalLength": 24, "FocalPlaneXResolution": 5184 / 22.3 * 25.4}
+    tags = {**plane, "ExifImageWidth": size[0], "ExifImageHeight": size[1]}
+    found = focal_px_from_exif(exif(**tags, LensModel="EF24mm f/2.8"), size)
+    assert found == (pytest.approx(24 * 5184 / 22.3) if known else None)
+    resized = exif(**plane, LensModel="EF24mm f/2.8", ExifImageWidth=5184, ExifImageHeight=3456)
+    if size[0] in (2048, 1365):
+        assert focal_px_from_exif(resized, size) == pytest.approx(
+            24 * 2048 / 22.3, rel=1e-3
+        )  # told by a size that was kept

@@ -6,8 +6,9 @@ import pytest
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
+from leadline.geometry.lens import Lens, LensModel
 from leadline.prediction.anchored import Correction
-from leadline.prediction.anchoring import KnownPoints, _choose, anchor_to_points
+from leadline.prediction.anchoring import KnownPoints, _choose, _look_up, anchor_to_points
 from leadline.prediction.result import Prediction
 from leadline.prediction.scale_field import Pooled, ScaleField
 
@@ -123,3 +124,25 @@ def test_a_point_that_is_listed_twice_bears_out_nothing() -> None:
     found = anchor_to_points(predicted(scene()), thrice, SIZE)
     assert str(found.anchoring) == "one factor from 1 known point, not checked: nothing could be left out"
     assert found.depth_m[20, 10] == pytest.approx(2.0, rel=1e-5)
+
+
+FISH_EYE = Lens(LensModel.KANNALA_BRANDT)
+
+
+def test_points_are_of_the_image_before_its_lens_was_removed() -> None:
+    # A lens that shows angles has 50 · atan(20 / 50) = 19.03 px from the axis what a pinhole has 20 px from it.
+    prediction = predicted(scene())
+    camera = replace(prediction.camera, removed=FISH_EYE)
+    seen = KnownPoints(np.array([[31.5 + 19.03, 23.5], [31.5, 23.5]]), np.array([9.0, 2.5]), np.zeros(2, bool))
+    spots = _look_up(replace(prediction, camera=camera), seen, SIZE)
+    assert sorted(spots.columns.tolist()) == [32, 52] and _look_up(prediction, seen, SIZE).columns.tolist() == [32, 51]
+    outside = seen._replace(xy=seen.xy + (100, 0))
+    with pytest.raises(LeadlineError, match="none of the 2 known points"):
+        anchor_to_points(replace(prediction, camera=camera), outside, SIZE)
+
+
+def test_distances_from_the_camera_need_a_pinhole() -> None:
+    bent = replace(predicted(scene()), camera=replace(predicted(scene()).camera, lens=FISH_EYE))
+    assert anchor_to_points(bent, known(scene(), 9), SIZE).anchoring is not None  # along the axis: no ray is asked for
+    with pytest.raises(LeadlineError, match="need a pinhole camera"):
+        anchor_to_points(bent, known(scene(), 9, from_camera=True), SIZE)

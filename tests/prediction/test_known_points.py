@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from leadline.backends.base import Estimate, Image
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
+from leadline.geometry.lens import Lens, LensModel
 from leadline.io.camera_files import CameraFile
 from leadline.io.colmap_model import ColmapView
 from leadline.prediction.anchored import FloorScale
@@ -79,6 +81,12 @@ def test_colmap_knows_images_by_the_end_of_their_path_and_follows_their_size() -
     assert found.xy.tolist() == [[19.5, 9.5]] and found.metres.tolist() == [2]
     camera = known.camera(Path("/photos/room/a.jpg"))(60, 80)
     assert (camera.fx, camera.width) == (100, 80)
+    known.camera(Path("a.jpg"), turned_from=(40, 30))  # COLMAP saw it upright, as its size tells
+    for stored in ((60, 80), (30, 40)):  # on its head, or on its side
+        with pytest.raises(
+            LeadlineError, match="a.jpg is turned by its EXIF block, and COLMAP took it as it is stored"
+        ):
+            known.camera(Path("a.jpg"), turned_from=stored)
     with pytest.raises(LeadlineError, match="has no image b"):
         known.points(Path("b.jpg"), (60, 80))
 
@@ -223,3 +231,10 @@ def test_a_code_for_nothing_here_is_no_known_distance(values: np.ndarray, said: 
     np.save(tmp_path / "a.npy", sparse)
     with pytest.raises(LeadlineError, match=said):
         MappedPoints(tmp_path / "a.npy").points(tmp_path / "a.jpg", (24, 32))
+
+
+def test_no_floor_is_seen_through_a_fish_eye() -> None:
+    prediction = floor_and_wall(0.01)
+    bent = replace(prediction, camera=replace(prediction.camera, lens=Lens(LensModel.KANNALA_BRANDT)))
+    with pytest.raises(LeadlineError, match="need a pinhole camera"):
+        CameraHeight(0.4).apply(bent, PICTURE, (120, 160), Output.METRES)

@@ -7,6 +7,8 @@ from PIL import Image
 
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
+from leadline.geometry.lens import Lens, LensModel
+from leadline.io.camera_files import CameraFile
 from leadline.models.model import DepthModel
 from leadline.prediction.measurement import at_size, depth_at, distance_between, measure
 from leadline.prediction.result import Prediction
@@ -107,6 +109,22 @@ def test_points_are_those_of_the_file_however_small_it_is_read(
     assert small.focal == "focal 100 px (given)"
     with pytest.raises(LeadlineError, match="400,0 lies outside of this picture of 400×300"):
         measure(path, (400, 0), model=flat_model)
+
+
+def test_points_follow_their_image_out_of_a_lens(flat_model: DepthModel) -> None:
+    image = np.full((240, 320, 3), 90, np.uint8)
+    matrix = np.array([[200, 0, 159.5], [0, 200, 119.5], [0, 0, 1.0]])
+    fish_eye = CameraFile(matrix, (240, 320), Lens(LensModel.KANNALA_BRANDT))
+    # At 2 m · 200/100 what is 120 px beside the axis of a pinhole is at 200 · atan(120/200) through this lens.
+    ends = [(159.5 - 200 * np.arctan(0.6), 119.5), (159.5 + 200 * np.arctan(0.6), 119.5)]
+    with pytest.raises(LeadlineError, match="need a pinhole camera"):
+        measure(image, *ends, model=flat_model, camera=fish_eye)
+    length = measure(image, *ends, model=flat_model, camera=fish_eye, undistort=True)
+    assert (
+        length.metres == pytest.approx(4 * 240 / 200, rel=1e-3) and length.focal == "focal 200 px (given), undistorted"
+    )
+    with pytest.raises(LeadlineError, match="the point 0,119 is not in the image once its lens' distortion is removed"):
+        measure(image, (0, 119), model=flat_model, camera=fish_eye, undistort=True)
 
 
 def test_resized_points_keep_their_place() -> None:

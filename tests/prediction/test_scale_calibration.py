@@ -10,7 +10,8 @@ from leadline.backends.base import Image as RgbImage
 from leadline.errors import LeadlineError
 from leadline.geometry.camera import Camera
 from leadline.geometry.depth import Output
-from leadline.io.camera_files import camera_from_options
+from leadline.geometry.lens import Lens, LensModel
+from leadline.io.camera_files import CameraFile, camera_from_options
 from leadline.prediction.known_distances import KnownDistance, known_lengths
 from leadline.prediction.scale_calibration import Measured, fit_calibration, fit_scale, measure_points
 
@@ -180,6 +181,16 @@ def test_a_length_gives_the_scale_that_makes_it_right(tmp_path: Path) -> None:
     assert found.scale == pytest.approx(1.5) and found.helps and found.error_after is None
     with pytest.raises(LeadlineError, match="lengths give a model of metres its scale, got one of disparity"):
         measure_points(Flat(Output.DISPARITY), lengths, given)
+
+
+def test_a_length_follows_its_image_out_of_a_lens(tmp_path: Path) -> None:
+    Image.new("RGB", (321, 241)).save(tmp_path / "a.png")
+    lens = Lens(LensModel.KANNALA_BRANDT)
+    camera = CameraFile(np.array([[200, 0, 160], [0, 200, 120], [0, 0, 1.0]]), (241, 321), lens)
+    given = camera_from_options(camera=camera, undistort=True)
+    reach = 200 * np.arctan(0.6)
+    lengths = known_lengths(tmp_path / "a.png", [((160 - reach, 120), (160 + reach, 120), 1.2)])
+    assert measure_points(Flat(), lengths, given)[0].values.tolist() == pytest.approx([4 * 240 / 200], rel=1e-3)
 
 
 def test_a_length_without_extent_is_refused(tmp_path: Path) -> None:

@@ -112,10 +112,11 @@ def test_sizes_and_focal_lengths_are_those_of_numpy() -> None:
 
 @needs_node
 def test_a_typed_field_of_view_may_have_a_comma() -> None:
-    script = """return ["70", " 70,5 ", "", "0", "wide", "180"].map((text) => {
+    script = """return ["70", " 70,5 ", "", "0", "wide", "180", "1.1"].map((text) => {
       try { return camera.typedFovDeg(text); } catch (error) { return error.message; }
     });"""
-    *good, zero, wide, half = in_node(script)
+    *good, zero, wide, half, radians = in_node(script)
+    assert "looks like radians, which is 63.0" in radians
     assert good == [70, 70.5, None]
     assert wide == 'a field of view lies between 0 and 180 degrees, got "wide": write 70, say'
     assert 'got "0"' in zero and 'got "180"' in half
@@ -136,26 +137,52 @@ EXIF = {
     "35 mm": {0xA405: 28},
     "the sensor": {0x920A: IFDRational(425, 100), 0xA20E: IFDRational(8000, 1), 0xA210: 3, 0xA002: 640, 0xA003: 480},
     "the sensor in inches of a larger image": {0x920A: 4.25, 0xA20E: 20000.0, 0xA210: 2, 0xA002: 1280, 0xA003: 960},
+    "digital zoom": {0x920A: 4.25, 0xA20E: 8000.0, 0xA210: 3, 0xA404: 2.0},
+    "35 mm of a larger image that was cut": {0xA405: 28, 0xA002: 320, 0xA003: 320},
+    "a phone's own focal length": {0xA405: 4, 0x920A: 4.25, 0xA20E: 8000.0, 0xA210: 3},
+    "a camera behind a named lens": {0x920A: 24.0, 0xA20E: 320 / 17.3, 0xA210: 4, 0xA434: "LUMIX G 25/F1.7"},
+}
+NO_EXIF = {
     "no lens": {0xA405: 60000},
+    "a lens before a sensor that nobody makes": {0x920A: 24.0, 0xA20E: 5184 / 22.3, 0xA210: 4, 0xA434: "EF24mm"},
+    "cut and resized": {0xA405: 28, 0xA002: 640, 0xA003: 640},
+    "a panorama": {0xA405: 28, 0xA002: 3200, 0xA003: 240},
     "nothing": {},
 }
 
 
 @needs_node
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
-@pytest.mark.parametrize("tags", EXIF.values(), ids=EXIF.keys())
+@pytest.mark.parametrize("tags", [*EXIF.values(), *NO_EXIF.values()], ids=[*EXIF, *NO_EXIF])
 def test_exif_is_read_as_python_reads_it(tmp_path: Path, ending: str, tags: dict[int, float]) -> None:
     exif = Image.Exif()
     exif[0x010F] = "a maker of cameras"
     exif.get_ifd(0x8769).update(tags)
     path = tmp_path / f"photo.{ending}"
     Image.new("RGB", (320, 240)).save(path, exif=exif)
+    assert_exif_is_read_alike(path, known=tags in EXIF.values())
+
+
+@needs_node
+@pytest.mark.parametrize("size", [(320, 240), (240, 320)])
+def test_adobe_s_crops_are_read_as_python_reads_them(tmp_path: Path, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769).update({0xA405: 28, 0xA002: size[0], 0xA003: size[1]})
+    xmp = b"""<rdf:Description xmlns:crs="a" crs:HasCrop="True" crs:AlreadyApplied="True" crs:CropLeft="0.25"
+        crs:CropTop="0" crs:CropRight="0.75" crs:CropBottom="0.6"/>"""
+    Image.new("RGB", size).save(tmp_path / "photo.jpg", exif=exif, xmp=xmp)
+    assert assert_exif_is_read_alike(tmp_path / "photo.jpg", known=True) > 28 / 43.27 * 400 * 1.7
+
+
+def assert_exif_is_read_alike(path: Path, known: bool) -> float:
     script = """const file = new Uint8Array(Buffer.from(bytes, "base64")).buffer;
-    return camera.focalPxFromExif(file, { width: 320, height: 240 });"""
-    found = in_node(script, bytes=base64.b64encode(path.read_bytes()).decode())
+    return camera.focalPxFromExif(file, { width, height });"""
+    height, width = read_image(path).full_size
+    found = in_node(script, bytes=base64.b64encode(path.read_bytes()).decode(), width=width, height=height)
     wanted = read_image(path).focal_px
     assert found == (wanted if wanted is None else pytest.approx(wanted, rel=1e-6))
-    assert (wanted is None) == (0x920A not in tags and tags.get(0xA405) != 28)
+    assert (wanted is not None) is known
+    return wanted or 0.0
 
 
 @needs_node

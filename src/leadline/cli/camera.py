@@ -26,6 +26,7 @@ def measure(
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
+    undistort: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Measure the depth of a point, or the straight-line distance between two, in metres.
 
@@ -40,6 +41,8 @@ def measure(
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both (docs/guides/camera.md).
+        undistort: first remove the lens distortion whose coefficients the camera file holds; X,Y stay those of the
+            image file.
     """
     places = [_point(text) for text in points]
     if len(places) not in (1, 2):
@@ -51,8 +54,9 @@ def measure(
     from leadline.prediction import measure as run_measurement
 
     length = run_measurement(
-        image, *places, model=run_by(model, backend), focal_px=focal_px, fov_deg=fov, camera=intrinsics
-    )
+        image, *places, model=run_by(model, backend), focal_px=focal_px, fov_deg=fov, camera=intrinsics,
+        undistort=undistort,
+    )  # fmt: skip
     what = "along the optical axis" if len(places) == 1 else "from point to point"
     print(f"{length}  {what}; median of {WINDOW_PX}×{WINDOW_PX} pixels; {length.focal}")
     return 0
@@ -68,6 +72,7 @@ def calibrate(
     focal_px: float | None = None,
     fov: float | None = None,
     intrinsics: Path | None = None,
+    undistort: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Make a model's metres right for a camera or a place, by known distances or labelled images.
 
@@ -89,6 +94,8 @@ def calibrate(
         focal_px: focal length in pixels; if not given, from EXIF, else that of the training images.
         fov: horizontal field of view in degrees, instead of --focal-px.
         intrinsics: camera file instead of both (docs/guides/camera.md).
+        undistort: first remove the lens distortion whose coefficients the camera file holds; X,Y stay those of the
+            image file.
     """
     lengths = length or []
     for given in lengths:
@@ -113,7 +120,7 @@ def calibrate(
     found = run_calibration(
         model, out,
         distances=distances, picture=picture, lengths=known_lengths(picture, ends), data=data, split=split,
-        focal_px=focal_px, fov_deg=fov, camera=intrinsics, on_unread=unread.append,
+        focal_px=focal_px, fov_deg=fov, camera=intrinsics, undistort=undistort, on_unread=unread.append,
     )  # fmt: skip
     print(f"{found}; " + (f"written to {out}" if found.helps else "nothing written"))
     if not found.helps:

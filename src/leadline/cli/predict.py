@@ -221,8 +221,9 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
     options["sheet"] = "sheet" in options["formats"]
     fused = _fused(options["anchor"]) if "fused" in options["formats"] else None
     options["formats"] = [name for name in options["formats"] if name not in TOGETHER]
-    watchers = [watch for watch in (log and log.picture, fused and fused.add) if watch]
     broken, num_written, there = [], 0, ""
+    left_out: list[str] = []
+    watchers = [watch for watch in (log and log.picture, fused and partial(_fuse, fused, left_out)) if watch]
     places = {path: place for place, path in enumerate(pictures, start=1)}
     width = max(len(path.name) for path in pictures)
     try:
@@ -235,16 +236,16 @@ def _predict_pictures(pictures: Sequence[Path], out: Path, log: Any, **options: 
                 num_written += 1
                 notes = f"  {result.notes}" if result.notes else ""
                 print(f"{result.path.name:<{width}}  {depths(*result.summary)}  {result.focal}{notes}", flush=True)
-        if fused and num_written:
+        if fused and num_written > len(left_out):
             fused.write(out / FUSED)
             print(f"one cloud of all images: {out / FUSED}")
         num_there = len(pictures) - len(broken) - num_written
         there = f", {num_there} already there" * bool(num_there)
     finally:  # also where the contact sheet or the viewer fails
         _print_written(num_written, len(pictures), out, there, options)
-        for result in broken:
-            print_error(result.error)
-    return len(broken)
+        for error in (*(result.error for result in broken), *left_out):
+            print_error(error)
+    return len(broken) + len(left_out)
 
 
 def _print_written(num_written: int, num_all: int, out: Path, there: str, options: Options) -> None:
@@ -265,6 +266,17 @@ def _fused(anchor: Any) -> Any:
     if not isinstance(anchor, ColmapPoints):
         raise LeadlineError("one point cloud of all images needs their poses: give --colmap, or leave fused out")
     return FusedCloud(anchor.to_world)
+
+
+def _fuse(fused: Any, left_out: list[str], path: Path, prediction: Any) -> None:
+    """Add an image's points to the cloud of all; or say why it has none, and go on."""
+    from leadline.io import item_error
+    from leadline.prediction import FUSED
+
+    try:
+        fused.add(path, prediction)
+    except LeadlineError as error:
+        left_out.append(f"{item_error(path, error)}; it is left out of {FUSED}")
 
 
 def _all(watchers: Sequence[Callable[[Path, Any], None]]) -> Callable[[Path, Any], None] | None:

@@ -36,6 +36,7 @@ def calibrate(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     camera: CameraLike | None = None,
+    undistort: bool = False,
     on_unread: Callable[[str], object] | None = None,
 ) -> Calibration:
     """Fit a scale, or a scale and a shift, to distances or labelled images, and write the model that has them.
@@ -52,6 +53,7 @@ def calibrate(
         focal_px: of the images of `distances`, as `predict`.
         fov_deg: likewise.
         camera: likewise.
+        undistort: likewise.
         on_unread: is told in a line why an image of `data` is passed over; None: the first such ends all.
 
     Returns:
@@ -62,7 +64,7 @@ def calibrate(
             are too few measurements, or `out` holds something else than a model.
     """
     source = _writable_checkpoint(model, out)
-    given = camera_from_options(focal_px, fov_deg, camera)
+    given = camera_from_options(focal_px, fov_deg, camera, undistort)
     if (distances is None and not lengths) == (data is None):
         raise LeadlineError("a scale is fitted to a CSV file of distances or to a data set: name one of them")
     if data is not None and given is not None:

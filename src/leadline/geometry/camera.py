@@ -68,6 +68,8 @@ class Camera:
     """How it differs from a pinhole; None: not, as far as is known."""
     undistort: bool = False
     """Whether the image is to be brought to what a pinhole sees before anything else."""
+    removed: Lens | None = None
+    """What it was brought there from."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that are no camera's."""
@@ -164,8 +166,8 @@ class Camera:
 
     def mirrored(self) -> Self:
         """The camera of the image after it was mirrored left to right, the scene with it."""
-        lens = self.lens and self.lens.mirrored()
-        return replace(self, cx=self.width - 1 - self.cx, skew=-self.skew, lens=lens)
+        lens, removed = (each and each.mirrored() for each in (self.lens, self.removed))
+        return replace(self, cx=self.width - 1 - self.cx, skew=-self.skew, lens=lens, removed=removed)
 
     def squared(self) -> Self:
         """The camera of the image after it was brought to square pixels; the squeezed side is enlarged."""
@@ -194,7 +196,27 @@ class Camera:
         y = (y - self.cy) / self.fy
         seen_x, seen_y = self.lens.distorted((x - self.cx - self.skew * y) / self.fx, y)
         values, inside = resample(image, seen_x * self.fx + self.skew * seen_y + self.cx, seen_y * self.fy + self.cy)
-        return replace(self, lens=None), values, inside
+        return replace(self, lens=None, removed=self.lens), values, inside
+
+    def since_without_lens(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where places of the image as its lens showed it are now: the same, unless that lens was removed.
+
+        Args:
+            xy: columns and rows, (N, 2).
+
+        Returns:
+            Likewise; NaN where a pinhole does not show them.
+        """
+        if self.removed is None:
+            return xy
+        seen_y = (xy[:, 1] - self.cy) / self.fy
+        seen_x = (xy[:, 0] - self.cx - self.skew * seen_y) / self.fx
+        with np.errstate(all="ignore"):  # beyond what the model was fitted to it leads anywhere
+            x, y = self.removed.undistorted(seen_x, seen_y)
+            back_x, back_y = self.removed.distorted(x, y)
+            is_right = np.hypot(back_x - seen_x, back_y - seen_y) * max(self.fx, self.fy) < 0.5
+        found = np.stack([x * self.fx + self.skew * y + self.cx, y * self.fy + self.cy], axis=1)
+        return np.where(is_right[:, None], found, np.nan)
 
     @property
     def resize_note(self) -> str:
@@ -260,7 +282,7 @@ class Camera:
         shares = (self.cx + 0.5) / self.width, (self.cy + 0.5) / self.height
         is_within = low <= min(shares) and max(shares) <= high
         is_in_corner = max(shares) < low + _CORNER_SHARE or min(shares) > high - _CORNER_SHARE
-        if is_within and self._axis_lies_on_its_side():
+        if is_within and self.axis_lies_on_its_side:
             return (
                 f"the optical axis at ({self.cx:g}, {self.cy:g}) is in the middle of an image of "
                 f"{self.height}×{self.width} pixels, and this one is {self.width}×{self.height}: change cx and cy, fx "
@@ -281,7 +303,8 @@ class Camera:
             f"of its images into the camera file, and roi for a part cut out of them"
         )
 
-    def _axis_lies_on_its_side(self) -> bool:
+    @property
+    def axis_lies_on_its_side(self) -> bool:
         """Whether the optical axis is in the middle of the image with its sides changed, which are far from equal."""
         beside = abs(self.cx - (self.height - 1) / 2), abs(self.cy - (self.width - 1) / 2)
         is_middle = beside[0] <= _OFF_MIDDLE * self.height and beside[1] <= _OFF_MIDDLE * self.width

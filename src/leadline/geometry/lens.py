@@ -60,7 +60,11 @@ class Lens:
 
     def distorted(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
         """Where the lens shows what a pinhole shows at normalised (x, y)."""
-        return _PROJECTIONS[self.model](x, y, self.coefficients)
+        return _PROJECTIONS[self.model][0](x, y, self.coefficients)
+
+    def undistorted(self, x: Plane, y: Plane) -> tuple[Plane, Plane]:
+        """Where a pinhole shows what the lens shows at normalised (x, y); infinite where it cannot."""
+        return _PROJECTIONS[self.model][1](x, y, self.coefficients)
 
     def largest_shift(self, x: Plane, y: Plane) -> float:
         """How far points are from where a pinhole shows them, as the largest share of their distance from the axis."""
@@ -99,11 +103,27 @@ def _kannala_brandt(x: Plane, y: Plane, coefficients: tuple[float, ...]) -> tupl
     return x * scale, y * scale
 
 
-_PROJECTIONS: dict[LensModel, Callable[[Plane, Plane, tuple[float, ...]], tuple[Plane, Plane]]] = {
-    LensModel.RADIAL_TANGENTIAL: _radial_tangential,
-    LensModel.INVERSE_RADIAL_TANGENTIAL: _inverse_radial_tangential,
-    LensModel.KANNALA_BRANDT: _kannala_brandt,
+def _inverse_kannala_brandt(x: Plane, y: Plane, coefficients: tuple[float, ...]) -> tuple[Plane, Plane]:
+    """The place that `_kannala_brandt` leads to (x, y), the angle by fixed-point iteration."""
+    k1, k2, k3, k4 = (*coefficients, *(0.0,) * 4)[:4]
+    seen = np.hypot(x, y)
+    angle = seen
+    for _ in range(20):
+        a2 = angle * angle
+        angle = seen / (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+    in_front = (angle >= 0) & (angle < np.pi / 2)
+    scale = np.where(in_front, np.tan(angle) / np.maximum(seen, 1e-9), np.inf)
+    scale = np.where(seen > 1e-9, scale, 1.0)
+    return x * scale, y * scale
+
+
+_Projection = Callable[[Plane, Plane, tuple[float, ...]], tuple[Plane, Plane]]
+_PROJECTIONS: dict[LensModel, tuple[_Projection, _Projection]] = {
+    LensModel.RADIAL_TANGENTIAL: (_radial_tangential, _inverse_radial_tangential),
+    LensModel.INVERSE_RADIAL_TANGENTIAL: (_inverse_radial_tangential, _radial_tangential),
+    LensModel.KANNALA_BRANDT: (_kannala_brandt, _inverse_kannala_brandt),
 }
+"""What leads from a pinhole's image to the lens', and back."""
 
 
 def resample(image: NDArray[Any], x: Plane, y: Plane) -> tuple[NDArray[Any], NDArray[np.bool_]]:

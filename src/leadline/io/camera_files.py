@@ -156,9 +156,11 @@ def fit_camera(stored: CameraFile, height: int, width: int, undistort: bool = Fa
     rows, columns = stored.size or (height, width)
     # Sizes are whole numbers, so that one of two images of one aspect may be a pixel off.
     if abs(height - rows * width / columns) > max(1.0, height / rows):
+        lies = abs(width - rows * height / columns) <= max(1.0, width / rows)
+        remedy = "the picture as it is looked at, upright" if lies else "this picture"
         raise LeadlineError(
             f"the intrinsics are for pictures of {columns}×{rows} pixels, got {width}×{height}, which is another "
-            f"shape: give those of this picture"
+            f"shape: give those of {remedy}"
         )
     full_rows, full_columns = stored.full_size or (rows, columns)
     camera = Camera.from_matrix(stored.matrix, full_columns, full_rows).plausible()

@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import brief
-from leadline.geometry import FOCAL_SIDES, Lens, LensModel, focal_px_from_fov
+from leadline.geometry import FOCAL_SIDES, Camera, Lens, LensModel, focal_px_from_fov
 
 PINHOLE_KEYS = ("fx", "fy", "cx", "cy")
 MATRIX_KEYS = (
-    *("K", "k", "camera_matrix", "cameraMatrix", "intrinsics", "intrinsic_matrix", "intrinsic", "intrinsicMatrix"),
-    *("P2", "P_rect_02", "data", "mtx", "cam_K", "camera_intrinsic"),
+    *("k", "cameramatrix", "intrinsics", "intrinsicmatrix", "intrinsic", "p2", "prect02", "data", "mtx", "camk"),
+    *("cameraintrinsic", "cameraintrinsics"),
 )
 """Where a file keeps its matrix: ROS's camera_info, OpenCV's and ROS's calibration (whose numbers are below "data"),
-Open3D's, ARKit's, KITTI's, OpenCV's tutorial, BOP's, nuScenes's."""
+Open3D's, ARKit's, MATLAB's, KITTI's, OpenCV's tutorial, BOP's, nuScenes's."""
+FOCAL_KEY, CENTRE_KEY = "focallength", "principalpoint"
+"""Where ARCore's dumps and MATLAB's keep a focal length, or those along both sides, and the optical axis."""
 MAX_SIDE_PX = 1_000_000
 """No picture is wider or higher."""
 SIZE_KEYS = (
@@ -28,15 +30,20 @@ SIZE_KEYS = (
 )
 SIZE_PAIR_KEYS = (
     *("resolution", "imagesize", "imgsize", "imageresolution", "size", "framesize", "dimensions", "imagedimensions"),
-    *("referencedimensions", "intrinsicmatrixreferencedimensions"),
+    *("referencedimensions", "intrinsicmatrixreferencedimensions", "dim"),
 )
-"""Where a file keeps width and height together: calibrations in EuRoC's manner, ARKit's captures, Apple's depth."""
+"""Where a file keeps width and height together: calibrations in EuRoC's manner, ARKit's captures, Apple's depth.
+MATLAB, and who writes an array's shape, has the height first, which the optical axis tells."""
 COEFFICIENT_KEYS = (
     *("d", "distortioncoefficients", "distortioncoeffs", "distcoeffs", "coeffs", "distortion", "distcoeff", "dist"),
     *("distcoefs", "distcoef", "distortioncoefficient", "distortionparams", "distortionparameters", "distparams"),
 )
 MODEL_KEYS = ("distortionmodel", "cameramodel", "projectionmodel", "distortiontype")
-"""Size, coefficients and model are found however a program writes these keys: `plain_name` of what they are called."""
+"""Matrix, size, coefficients and model are found however a program writes these keys, by their `plain_name`."""
+FISH_EYE_KEYS = ("fisheyemodel", "isfisheye", "usefisheye", "fisheye")
+"""Where OpenCV's calibration sample and nerfstudio say of coefficients without a model's name that it is a fish-eye."""
+RADIAL_KEY, TANGENTIAL_KEY = "radialdistortion", "tangentialdistortion"
+"""MATLAB's k1, k2, k3 and p1, p2."""
 LOOSE_MODEL_KEYS = ("model", "lensmodel", "cameratype", "lenstype", "projectiontype", "projection", "type", "lens")
 """Keys that tell a model of distortion, or something else, such as a telephone: only names that are known count."""
 LENS_MODELS = {
@@ -48,7 +55,7 @@ LENS_MODELS = {
     **dict.fromkeys(("equidistant", "equi", "fisheye", "opencvfisheye"), LensModel.KANNALA_BRANDT),
     **dict.fromkeys(("kannalabrandt", "kannalabrandt4", "kannalabrandt8"), LensModel.KANNALA_BRANDT),
     "rectified": LensModel.RADIAL_TANGENTIAL,
-    **dict.fromkeys(("simpleradialfisheye", "radialfisheye"), LensModel.KANNALA_BRANDT),
+    **dict.fromkeys(("simpleradialfisheye", "radialfisheye", "simplefisheye"), LensModel.KANNALA_BRANDT),
     **dict.fromkeys(("kb4", "kb8"), LensModel.KANNALA_BRANDT),
     **dict.fromkeys(("equirectangular", "spherical", "panorama", "cylindrical"), LensModel.PANORAMA),
     **dict.fromkeys(("ds", "doublesphere", "eucm", "ucm", "omni", "omnidirectional", "mei", "fov"), LensModel.OTHER),
@@ -68,8 +75,14 @@ COLMAP_PARAMETERS = {
     "SIMPLE_RADIAL_FISHEYE": "f cx cy k1",
     "RADIAL_FISHEYE": "f cx cy k1 k2",
     "THIN_PRISM_FISHEYE": "fx fy cx cy k1 k2 p1 p2 k3 k4 sx1 sy1",
+    "RAD_TAN_THIN_PRISM_FISHEYE": "fx fy cx cy k0 k1 k2 k3 k4 k5 p0 p1 s0 s1 s2 s3",
+    "SIMPLE_DIVISION": "f cx cy k",
+    "DIVISION": "fx fy cx cy k",
+    "SIMPLE_FISHEYE": "f cx cy",
+    "FISHEYE": "fx fy cx cy",
+    "EUCM": "fx fy cx cy alpha beta",
 }
-"""The parameters of each of COLMAP's models, in the order of cameras.txt."""
+"""The parameters of each of COLMAP's models, in the order of cameras.txt; models by their number, from 0."""
 _OPENSFM_MODELS = {
     **dict.fromkeys(("perspective", "brown", "radial", "simple_radial"), "opencv"),
     **dict.fromkeys(("fisheye", "fisheye_opencv"), "fisheye"),
@@ -102,7 +115,9 @@ def parse_text(text: str) -> CameraFile | None:
     lines = [line.partition("#")[0].replace(",", " ").split() for line in text.splitlines()]
     lines = [line for line in lines if line]
     if lines and all(len(line) > 4 and line[1] in COLMAP_PARAMETERS for line in lines):
-        return one_camera([_colmap(line) for line in lines])
+        return one_camera(
+            colmap_camera(model, (int(high), int(wide)), numbers) for _, model, wide, high, *numbers in lines
+        )
     named = {line[0].rstrip(":"): line[1:] for line in lines if line[0].endswith(":")}
     for key, size_key in (("P2", ""), ("P_rect_02", "S_rect_02")):
         if key in named and len(named[key]) == 12:
@@ -112,6 +127,9 @@ def parse_text(text: str) -> CameraFile | None:
         numbers = [float(word) for line in lines for word in line]
     except ValueError:
         return None
+    if len(numbers) == 2 + len(PINHOLE_KEYS) and min(numbers[:2]) >= 1:  # ARKitScenes' .pincam has the size before
+        width, height, *numbers = numbers
+        return CameraFile(parse_matrix(numbers), (int(height), int(width)))
     return CameraFile(parse_matrix(numbers))
 
 
@@ -128,12 +146,16 @@ def parse_tree(tree: Any) -> CameraFile:
     found = next((read for keys, read in READERS if all(key in tree for key in keys)), None)
     if found is not None:
         return found(tree)
-    matrix = next((tree[key] for key in MATRIX_KEYS if key in tree), None)
+    named = _by_plain_name(tree)
+    matrix = next((named[key] for key in MATRIX_KEYS if key in named), None)
     if isinstance(matrix, Mapping) and "data" not in matrix:
         return _with_size_and_lens(tree, parse_tree(matrix))
     if matrix is not None:
         numbers = matrix["data"] if isinstance(matrix, Mapping) else matrix
         return _with_size_and_lens(tree, CameraFile(parse_matrix([float(value) for value in np.ravel(numbers)])))
+    if FOCAL_KEY in named and CENTRE_KEY in named:
+        focal, centre = (np.ravel(named[key]).tolist() for key in (FOCAL_KEY, CENTRE_KEY))
+        return _with_size_and_lens(tree, CameraFile(parse_matrix([float(it) for it in (focal[0], focal[-1], *centre)])))
     if tree and all(isinstance(entry, Mapping) for entry in tree.values()):
         return one_camera(parse_tree(entry) for entry in tree.values())
     raise ValueError(f"it has only the keys {', '.join(map(str, tree))}")
@@ -176,22 +198,29 @@ def one_camera(files: Iterable[CameraFile]) -> CameraFile:
     return first
 
 
-def _colmap(words: Sequence[str]) -> CameraFile:
-    """A line of cameras.txt: CAMERA_ID MODEL WIDTH HEIGHT PARAMS."""
-    _, model, width, height, *parameters = words
+def colmap_camera(model: str, size: tuple[int, int], parameters: Sequence[float | str]) -> CameraFile:
+    """A camera of COLMAP's.
+
+    Args:
+        model: its name, a key of `COLMAP_PARAMETERS`.
+        size: height and width of its images.
+        parameters: of the model, in its order.
+
+    Raises:
+        ValueError: if these are not its parameters.
+    """
     names = COLMAP_PARAMETERS[model].split()
     if len(parameters) != len(names):
         raise ValueError(f"{model} has {COLMAP_PARAMETERS[model]}, got {len(parameters)} numbers")
     values = dict(zip(names, map(float, parameters), strict=True))
     fx = values.get("fx", values.get("f", 0.0))
     matrix = parse_matrix([fx, values.get("fy", fx), values["cx"] - 0.5, values["cy"] - 0.5])
-    return CameraFile(matrix, (int(height), int(width)), lens_of({"camera_model": model, **values}))
+    return CameraFile(matrix, size, lens_of({"camera_model": model, **values}))
 
 
 def _nerfstudio(tree: Mapping[str, Any]) -> CameraFile:
     """transforms.json: fl_x, fl_y, cx, cy, w, h for all frames, or in each of them."""
-    lens = lens_of({"camera_model": "fisheye", **tree} if tree.get("is_fisheye") else tree)
-    size = size_of(tree)
+    lens, size = lens_of(tree), size_of(tree)
     fx = float(tree["fl_x"])
     middle = (None, None) if size is None else (size[1] / 2, size[0] / 2)
     cx, cy = (float(tree.get(key, default)) - 0.5 for key, default in zip(("cx", "cy"), middle, strict=True))
@@ -260,6 +289,8 @@ def _orb_slam(tree: Mapping[str, Any]) -> CameraFile:
         return {str(key).removeprefix(f"{name}."): tree[key] for key in tree if str(key).startswith(f"{name}.")}
 
     shared = below("Camera")
+    if "cols" in shared and "rows" in shared:  # OpenVSLAM's
+        shared |= {"width": shared["cols"], "height": shared["rows"]}
     cameras = [camera for camera in (below("Camera1"), below("Camera2")) if "fx" in camera] or [{}]
     return one_camera(_plain({"camera_model": shared.get("type", ""), **shared, **camera}) for camera in cameras)
 
@@ -275,6 +306,7 @@ READERS: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], CameraFile]]
     (("focal", "width", "height"), _opensfm),
     (("Camera.fx",), _orb_slam),
     (("Camera1.fx",), _orb_slam),
+    (("Camera", "Tracking"), lambda tree: _orb_slam({f"Camera.{key}": it for key, it in tree["Camera"].items()})),
     (("parameters",), lambda tree: parse_tree(tree["parameters"])),  # Open3D's trajectory
 )
 """What reads a mapping that has all the keys; the first that fits. Any other has its matrix below `MATRIX_KEYS`."""
@@ -288,13 +320,13 @@ def size_of(tree: Mapping[str, Any]) -> tuple[int, int] | None:
     """
     named = _by_plain_name(tree)
     pair = next((named[key] for key in SIZE_PAIR_KEYS if isinstance(named.get(key), list | Mapping)), None)
-    sizes = ((int(named[high]), int(named[wide])) for high, wide in SIZE_KEYS if high in named and wide in named)
+    sizes = ((_whole(named[high]), _whole(named[wide])) for high, wide in SIZE_KEYS if high in named and wide in named)
     size = next(sizes, None)
     if size is None and isinstance(pair, Mapping):
         return size_of(pair)
     if size is None and pair is not None:
         width, height = pair
-        size = int(height), int(width)
+        size = _whole(height), _whole(width)
     if size is not None and not 1 <= min(size) <= max(size) <= MAX_SIDE_PX:
         raise ValueError(f"a picture of {brief(size[1], 20)}×{brief(size[0], 20)} pixels")
     return size
@@ -310,10 +342,14 @@ def lens_of(tree: Mapping[str, Any]) -> Lens | None:
     name = next((named[key] for key in MODEL_KEYS if isinstance(named.get(key), str)), "")
     loose = (named[key] for key in LOOSE_MODEL_KEYS if isinstance(named.get(key), str))
     name = name or next((each for each in loose if _plain_model(each) in LENS_MODELS), "")
+    name = name or "fisheye" * any(named.get(key) in (1, "1") for key in FISH_EYE_KEYS)
     model = LENS_MODELS.get(_plain_model(name), LensModel.OTHER)
     listed = next((named[key] for key in COEFFICIENT_KEYS if isinstance(named.get(key), list | Mapping)), None)
     if isinstance(listed, Mapping):
         listed = listed.get("data", [listed.get(key, 0.0) for key in ORDERS.get(model, ())])
+    if listed is None and RADIAL_KEY in named:
+        (k1, k2, *others), tangential = np.ravel(named[RADIAL_KEY]), np.ravel(named.get(TANGENTIAL_KEY, (0, 0)))
+        listed = [k1, k2, *tangential, *others]
     if listed is None:
         listed = [tree.get(key, 0.0) for key in ORDERS.get(model, ORDERS[LensModel.RADIAL_TANGENTIAL])]
     values = tuple(float(value) for value in np.ravel(np.asarray(listed, dtype=np.float64)))
@@ -333,6 +369,11 @@ def plain_name(name: object) -> str:
     return "".join(filter(str.isalnum, str(name).lower()))
 
 
+def _whole(value: Any) -> int:
+    """A number of pixels, which some write as 640.0 or in quotes."""
+    return int(float(value))
+
+
 def _by_plain_name(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {plain_name(key): value for key, value in tree.items()}
 
@@ -341,9 +382,18 @@ def _plain_model(name: str) -> str:
     return plain_name(name.lower().removeprefix("distortion.").removeprefix("rs2_distortion_"))
 
 
+def _turned_by_axis(tree: Mapping[str, Any], camera: CameraFile) -> tuple[int, int] | None:
+    """`size_of` a mapping, whose height may stand first where both are kept together."""
+    size, named = size_of(tree), _by_plain_name(tree)
+    if size is None or any(high in named and wide in named for high, wide in SIZE_KEYS):
+        return size
+    height, width = size
+    return (width, height) if Camera.from_matrix(camera.matrix, width, height).axis_lies_on_its_side else size
+
+
 def _with_size_and_lens(tree: Mapping[str, Any], camera: CameraFile) -> CameraFile:
     """With what a mapping says beside the matrix, and of a part that the images are cut to (ROS's roi and binning)."""
-    size = size_of(tree) or camera.size
+    size = _turned_by_axis(tree, camera) or camera.size
     camera = camera._replace(size=size, lens=lens_of(tree) or camera.lens)
     window = tree.get("roi")
     binning = [max(1, int(tree.get(key) or 1)) for key in ("binning_x", "binning_y")]

@@ -12,15 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
-from leadline.io.camera_formats import CameraFile
+from leadline.io.camera_formats import COLMAP_PARAMETERS, CameraFile, colmap_camera
 
-_MODELS = {
-    0: ("SIMPLE_PINHOLE", 3), 1: ("PINHOLE", 4), 2: ("SIMPLE_RADIAL", 4), 3: ("RADIAL", 5), 4: ("OPENCV", 8),
-    5: ("OPENCV_FISHEYE", 8), 6: ("FULL_OPENCV", 12), 7: ("FOV", 5), 8: ("SIMPLE_RADIAL_FISHEYE", 4),
-    9: ("RADIAL_FISHEYE", 5), 10: ("THIN_PRISM_FISHEYE", 12), 11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
-}  # fmt: skip
-"""COLMAP's camera models by number, with how many parameters each has."""
-_ONE_FOCAL = {"SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE"}
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, struct.error, UnicodeDecodeError)
 
 Floats = NDArray[np.float64]
@@ -29,7 +22,7 @@ Floats = NDArray[np.float64]
 class ColmapView(NamedTuple):
     """An image of a reconstruction."""
 
-    camera: CameraFile  # its pinhole part; distortion is not told
+    camera: CameraFile
     xy: Floats  # where its points are seen, in pixels, (N, 2)
     depth_m: Floats  # of the points along its optical axis, in the reconstruction's unit, (N,)
     to_world: Floats  # points of camera space in the reconstruction's axes, (4, 4)
@@ -93,12 +86,6 @@ def _rotation(quaternion: Floats) -> Floats:
     ])  # fmt: skip
 
 
-def _camera(model: str, width: int, height: int, parameters: list[float]) -> CameraFile:
-    fx, fy, cx, cy = parameters[:4] if model not in _ONE_FOCAL else (parameters[0], *parameters[:3])
-    matrix = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]])
-    return CameraFile(matrix, (height, width))
-
-
 def _lines(path: Path) -> list[list[str]]:
     """Words of the lines that are no comment; an image without points has an empty one."""
     text = path.read_text(encoding="utf-8")
@@ -107,7 +94,7 @@ def _lines(path: Path) -> list[list[str]]:
 
 def _cameras(path: Path) -> Iterator[tuple[int, CameraFile]]:
     for number, model, width, height, *parameters in filter(None, _lines(path)):
-        yield int(number), _camera(model, int(width), int(height), list(map(float, parameters)))
+        yield int(number), colmap_camera(model, (int(height), int(width)), parameters)
 
 
 def _images(path: Path) -> Iterator[tuple[str, _Image]]:
@@ -132,8 +119,8 @@ def _binary_cameras(path: Path) -> Iterator[tuple[int, CameraFile]]:
     with path.open("rb") as file:
         for _ in range(int(*_unpack(file, "Q"))):
             number, model, width, height = map(int, _unpack(file, "iiQQ"))
-            name, count = _MODELS[model]
-            yield number, _camera(name, width, height, list(_unpack(file, f"{count}d")))
+            name, parameters = list(COLMAP_PARAMETERS.items())[model]
+            yield number, colmap_camera(name, (height, width), _unpack(file, f"{len(parameters.split())}d"))
 
 
 def _binary_images(path: Path) -> Iterator[tuple[str, _Image]]:

@@ -1,7 +1,8 @@
 """The focal length in a picture's EXIF block, and whether that or its XMP block names a lens that is no pinhole."""
 
 import re
-from math import hypot, isfinite
+from collections.abc import Sequence
+from math import hypot, isfinite, log
 
 from PIL import ExifTags, Image
 
@@ -27,6 +28,18 @@ _SAME_ASPECT = 0.02
 """How far the aspects of two sizes may differ, as a share: a thumbnail's sides are rounded to whole pixels."""
 _FISH_EYE = re.compile(r"fish[\s-]?eye", re.IGNORECASE)
 _LONGEST_NAME = 60
+_SENSORS_MM = (
+    *((53.4, 40.0), (43.8, 32.9), (36.0, 24.0), (28.7, 19.1), (23.5, 15.6), (22.3, 14.9), (17.3, 13.0), (13.2, 8.8)),
+    *((7.6, 5.7), (6.17, 4.55)),
+)
+"""Sensors behind lenses that are named: medium format to 1/2.3 inch."""
+_USUAL_ASPECT = 1.4
+"""Between 4:3 and 3:2."""
+_LEAST_KEPT = 0.01
+"""Share of a side that somebody may keep of a picture."""
+_SAME_SENSOR = 0.03
+"""How far sensors of one kind differ, as a share."""
+_CROP = re.compile(rb"crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom))\s*(?:=\s*[\"']|>)\s*([\w.+-]+)")
 _PANORAMA = re.compile(rb"\w+:ProjectionType\s*(?:=\s*[\"']|>)\s*(\w+)")
 
 
@@ -39,18 +52,20 @@ def _positive(value: object) -> float:
     return number if isfinite(number) and number > 0 else 0.0
 
 
-def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int]) -> float | None:
+def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int], xmp: bytes = b"") -> float | None:
     """Focal length that a camera wrote into its picture.
 
     It comes from the 35 mm equivalent, which EXIF defines by the diagonal, or else from the focal length in
     millimetres, the sensor's pixels per unit and the digital zoom, which only the 35 mm equivalent has in it. Those are
     of the picture as it was shot, whose size EXIF remembers: one of the same shape was resized since; of another shape,
-    it was cut if it has kept a side's length, and else nobody knows what was done to it. One that was shot several
-    times as wide as high is a panorama, which no focal length is of.
+    it was cut if it has kept a side's length, and else nobody knows what was done to it. Adobe's programs put the new
+    size there and say in XMP which share was kept; of one that was resized, only a sensor that nobody makes tells. One
+    that was shot several times as wide as high is a panorama, which no focal length is of.
 
     Args:
         exif: the picture's EXIF block.
         size: width and height of the picture that the focal length is for; their order does not matter.
+        xmp: the picture's XMP block.
 
     Returns:
         The focal length in pixels; None if EXIF does not say, or says what no lens has.
@@ -61,15 +76,18 @@ def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int]) -> float | None:
         return _positive(tags.get(tag))
 
     shot = sorted((number(ExifTags.Base.ExifImageWidth), number(ExifTags.Base.ExifImageHeight)))
-    if (whole := shot if shot[0] else sorted(size))[1] > _STITCHED_ASPECT * whole[0]:
+    uncut = _before_crop(xmp, size)
+    if (whole := uncut or (shot if shot[0] else sorted(size)))[1] > _STITCHED_ASPECT * whole[0]:
         return None
     film_mm = number(ExifTags.Base.FocalLengthIn35mmFilm)
     focal_px = film_mm * hypot(*whole) / _FILM_DIAGONAL_MM if film_mm >= _LEAST_FILM_MM else 0.0
     if not focal_px:
         mm_per_unit = _MM_PER_UNIT.get(int(number(ExifTags.Base.FocalPlaneResolutionUnit)), _MM_PER_UNIT[2])
-        focal_px = number(ExifTags.Base.FocalLength) * number(ExifTags.Base.FocalPlaneXResolution) / mm_per_unit
-        focal_px *= number(ExifTags.Base.DigitalZoomRatio) or 1.0
-    elif not shot[0]:
+        px_per_mm = number(ExifTags.Base.FocalPlaneXResolution) / mm_per_unit
+        if ExifTags.Base.LensModel in tags and not _is_sensor(whole, px_per_mm):
+            return None
+        focal_px = number(ExifTags.Base.FocalLength) * px_per_mm * (number(ExifTags.Base.DigitalZoomRatio) or 1.0)
+    elif uncut or not shot[0]:
         shot = [0.0, 0.0]  # taken for this size, whose diagonal is above
     focal_px *= _scale_since(sorted(size), shot)
     try:
@@ -86,6 +104,31 @@ def _scale_since(size: list[int], shot: list[float]) -> float:
     if not shot[0] or abs(size[0] / (shot[0] * scale) - 1) <= _SAME_ASPECT:
         return scale
     return 1.0 if any(abs(now - before) < 1 for now, before in zip(size, shot, strict=True)) else 0.0
+
+
+def _before_crop(xmp: bytes, size: Sequence[int]) -> list[float] | None:
+    """The shorter and longer side, in today's pixels, of a picture that Adobe's programs cut; None if they did not.
+
+    XMP tells shares of the sides of the sensor's image, which is wider than high; the picture may be turned since.
+    """
+    told = dict(_CROP.findall(xmp))
+    if told.get(b"HasCrop") != b"True" or told.get(b"AlreadyApplied") != b"True":
+        return None
+    left, top, right, bottom = (
+        _positive(told.get(b"Crop" + side, b"").decode()) for side in (b"Left", b"Top", b"Right", b"Bottom")
+    )
+    across, down = right - left, bottom - top
+    if not _LEAST_KEPT <= min(across, down) <= max(across, down) <= 1:
+        return None
+    wholes = ((wide / across, high / down) for wide, high in (size, size[::-1]))
+    long, short = min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT)))
+    return sorted((long, short))
+
+
+def _is_sensor(sides_px: Sequence[float], px_per_mm: float) -> bool:
+    """Whether so many pixels, the shorter side first, fill a sensor that is made, or are a part as long or as high."""
+    filled = ([px / px_per_mm / mm for px, mm in zip(sides_px, sorted(it), strict=True)] for it in _SENSORS_MM)
+    return px_per_mm > 0 and any(abs(max(shares) - 1) <= _SAME_SENSOR for shares in filled)
 
 
 def lens_from_xmp(xmp: bytes) -> Lens | None:

@@ -261,7 +261,7 @@ def exif_focal_px(path: Path) -> float | None:
         if image.format == "PNG" and (block := _png_chunk(path, b"eXIf")):
             image.info["exif"] = b"Exif\0\0" + block
         if image.format != "PNG" or "exif" in image.info:  # else Pillow would decode the pixels to look behind them
-            return focal_px_from_exif(_exif(image), image.size)
+            return focal_px_from_exif(_exif(image), image.size, _xmp(image))
     return None
 
 
@@ -553,7 +553,8 @@ def _looked_at(decoded: _Decoded, name: str, max_pixels: int = _SMALL_PIXELS) ->
     image, size_in_file, exif, num_bits, code = decoded
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     turn = _UPRIGHT.get(orientation)
-    focal_px, xmp = focal_px_from_exif(exif, size_in_file), _xmp(image)
+    xmp = _xmp(image)
+    focal_px = focal_px_from_exif(exif, size_in_file, xmp)
     if num_bits == 16:
         _require_16_bits(image, name)
     _require_unsigned(image, name)

@@ -83,7 +83,7 @@ def anchor_to_points(
 
     Raises:
         LeadlineError: if no point has a depth in the prediction, no scale fits, or distances are straight from the
-            camera and that is unknown.
+            camera and that is unknown or no pinhole.
     """
     spots = _look_up(prediction, known, full_size)
     values = prediction
@@ -106,21 +106,26 @@ def anchor_to_points(
 
 def _look_up(prediction: Prediction, known: KnownPoints, full_size: tuple[int, int]) -> _Spots:
     """The points that have a value in the prediction; of few, those at one pixel are one: each bears out the others."""
-    size = np.array(prediction.valid.shape)
-    places = (known.xy[:, ::-1] + 0.5) * (size / full_size) - 0.5  # outer edges stay outer edges
-    rows, columns = np.rint(places).astype(np.intp).clip(0, size - 1).T
-    metres = known.metres.astype(np.float64)
-    if known.from_camera.any():
-        matrix = known_camera(prediction.intrinsics).astype(np.float64)
-        rays = np.linalg.solve(matrix, np.stack([places[:, 1], places[:, 0], np.ones(len(places))]))
-        metres = np.where(known.from_camera, metres / np.linalg.norm(rays, axis=0), metres)
+    size = np.array(prediction.valid.shape)[::-1]
+    places = (known.xy + 0.5) * (size / full_size[::-1]) - 0.5  # outer edges stay outer edges
+    metres, from_camera = known.metres.astype(np.float64), known.from_camera
+    if prediction.camera is not None and prediction.camera.removed is not None:
+        places = prediction.camera.since_without_lens(places)
+        shown = ((places > -0.5) & (places < size - 0.5)).all(1)
+        places, metres, from_camera = places[shown], metres[shown], from_camera[shown]
+    columns, rows = np.rint(places).astype(np.intp).clip(0, size - 1).T
+    if from_camera.any():
+        matrix = known_camera(prediction.pinhole).astype(np.float64)
+        rays = np.linalg.solve(matrix, np.stack([*places.T, np.ones(len(places))]))
+        metres = np.where(from_camera, metres / np.linalg.norm(rays, axis=0), metres)
     usable = prediction.valid[rows, columns]
     if not usable.any():
         raise LeadlineError(
-            f"none of the {len(metres)} known points has a depth in the prediction: name points of things that it shows"
+            f"none of the {len(known.metres)} known points has a depth in the prediction: name points of things that "
+            "it shows"
         )
     spots = _Spots(rows, columns, metres).kept(usable)
-    return _merged(spots, size[1]) if len(spots.metres) <= MAX_POINTS else spots
+    return _merged(spots, size[0]) if len(spots.metres) <= MAX_POINTS else spots
 
 
 def _merged(spots: _Spots, width: int) -> _Spots:

@@ -69,8 +69,8 @@ class Anchor(Protocol):
     any_output: bool
     """Whether it makes metres of values without a unit."""
 
-    def camera(self, path: Path) -> GivenCamera | None:
-        """The camera of an image, where that is known with it."""
+    def camera(self, path: Path, turned_from: tuple[int, int] | None) -> GivenCamera | None:
+        """The camera of an image, where that is known with it; see `Picture.turned_from`."""
         ...
 
     def apply(self, prediction: Prediction, path: Path, full_size: tuple[int, int], output: Output) -> Prediction:
@@ -115,7 +115,8 @@ class _ImageFiles:
         anchor = self._anchor
         if anchor is None:
             return predict_image(picture, self._backend, self._given, self._tiled)
-        prediction = predict_image(picture, self._backend, self._given or anchor.camera(file.path), self._tiled)
+        known = anchor.camera(file.path, picture.turned_from)
+        prediction = predict_image(picture, self._backend, self._given or known, self._tiled)
         return anchor.apply(prediction, file.path, picture.full_size, self._backend.output)
 
     def failure(self, file: _ImageFile, error: Exception) -> FileResult:

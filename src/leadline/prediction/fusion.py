@@ -31,9 +31,9 @@ class FusedCloud:
         """Add the points of an image that lie on a surface.
 
         Raises:
-            LeadlineError: if the camera or the pose is unknown.
+            LeadlineError: if the camera or the pose is unknown, or the camera is no pinhole.
         """
-        cloud = point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.intrinsics)
+        cloud = point_cloud(prediction.rgb, prediction.depth_m, prediction.valid, prediction.pinhole)
         pose = self._to_world(path)
         points_m = cloud.points_m.astype(np.float64) @ pose[:3, :3].T + pose[:3, 3]
         points_m, rgb = np.concatenate([self._points_m, points_m]), np.concatenate([self._rgb, cloud.rgb])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
-from leadline.geometry import Output, find_floor
+from leadline.geometry import Output
 from leadline.io import FAR_CODES, FARTHEST_M, ColmapView, GivenCamera, fit_camera, read_colmap_model, read_stored_depth
 from leadline.prediction.anchored import CHECK_METRES, Anchoring, FloorScale
 from leadline.prediction.anchoring import KnownPoints, anchor_to_points
@@ -40,8 +40,16 @@ class AnyKnown(ABC):
     remedy = CHECK_METRES
     """What to do if the points are far from the metres of the model."""
 
-    def camera(self, path: Path) -> GivenCamera | None:
-        """The camera of an image, where the points come with one."""
+    def camera(self, path: Path, turned_from: tuple[int, int] | None = None) -> GivenCamera | None:
+        """The camera of an image, where the points come with one.
+
+        Args:
+            path: the image file.
+            turned_from: its height and width before its EXIF block turned it; None if it did not.
+
+        Raises:
+            LeadlineError: if points and camera are of the image as it lies in its file, and it was turned.
+        """
         return None
 
     @abstractmethod
@@ -189,9 +197,16 @@ class ColmapPoints(AnyKnown):
         """Read a reconstruction, see `read_colmap_model`."""
         return cls(folder, read_colmap_model(folder))
 
-    def camera(self, path: Path) -> GivenCamera | None:
-        """See `AnyKnown`."""
-        return partial(fit_camera, self._view(path).camera)
+    def camera(self, path: Path, turned_from: tuple[int, int] | None = None) -> GivenCamera | None:
+        """See `AnyKnown`; COLMAP takes no notice of EXIF's orientation."""
+        camera = self._view(path).camera
+        height, width = camera.size or turned_from or (0, 0)
+        if turned_from is not None and (height > width) == (turned_from[0] > turned_from[1]):
+            raise LeadlineError(
+                f"{path} is turned by its EXIF block, and COLMAP took it as it is stored: reconstruct from images that "
+                f"were saved upright, without an orientation"
+            )
+        return partial(fit_camera, camera)
 
     def points(self, path: Path, full_size: tuple[int, int]) -> KnownPoints:
         """See `AnyKnown`."""
@@ -223,7 +238,7 @@ class CameraHeight:
     metres: float
     any_output = False
 
-    def camera(self, path: Path) -> GivenCamera | None:
+    def camera(self, path: Path, turned_from: tuple[int, int] | None = None) -> GivenCamera | None:
         """None: a height tells nothing of the lens."""
         return None
 
@@ -244,9 +259,9 @@ def scale_by_floor(prediction: Prediction, camera_height_m: float) -> Prediction
         camera_height_m: of the camera's centre above the floor.
 
     Raises:
-        LeadlineError: if no floor is found, or the camera is unknown.
+        LeadlineError: if no floor is found, or the camera is unknown or no pinhole.
     """
-    floor = find_floor(prediction.depth_m, prediction.valid, prediction.intrinsics)
+    floor = prediction.floor
     exponent = log(camera_height_m / floor.camera_height_m)
     scale = exp(exponent * _share_of_floor(prediction, exponent))
     return replace(

@@ -42,6 +42,7 @@ def measure(
     focal_px: float | None = None,
     fov_deg: float | None = None,
     camera: CameraLike | GivenCamera | None = None,
+    undistort: bool = False,
 ) -> Measurement:
     """Measure the depth of one point, or the straight distance between two.
 
@@ -52,6 +53,7 @@ def measure(
         focal_px: as `leadline.predict`.
         fov_deg: as `leadline.predict`.
         camera: as `leadline.predict`.
+        undistort: as `leadline.predict`; the points are of the picture as it is in its file all the same.
 
     Returns:
         Of one point, metres along the optical axis; of two, how far they are apart in space.
@@ -67,8 +69,8 @@ def measure(
     shot = as_picture(picture, MAX_PIXELS)
     for point in points:
         require_inside(point, shot.full_size)
-    prediction = predict(shot, model, focal_px=focal_px, fov_deg=fov_deg, camera=camera)
-    places = [at_size(point, shot.full_size, prediction.valid.shape) for point in points]
+    prediction = predict(shot, model, focal_px=focal_px, fov_deg=fov_deg, camera=camera, undistort=undistort)
+    places = [place_in(prediction, point, shot.full_size) for point in points]
     return depth_at(prediction, places[0]) if len(places) == 1 else distance_between(prediction, *places)
 
 
@@ -143,6 +145,25 @@ def require_inside(point: Point, size: tuple[int, ...]) -> None:
             f"the point {_words(point)} lies outside of this picture of {width}×{height} pixels: "
             f"x goes from 0 to {width - 1}, y from 0 to {height - 1}"
         )
+
+
+def place_in(prediction: Prediction, point: Point, full_size: tuple[int, int]) -> Point:
+    """Where a point of an image file, of that height and width, is in the image's prediction.
+
+    Raises:
+        LeadlineError: if it lies outside of the file's image, or is not shown once the lens' distortion is removed.
+    """
+    require_inside(point, full_size)
+    height, width = prediction.valid.shape
+    x, y = at_size(point, full_size, (height, width))
+    if prediction.camera is not None and prediction.camera.removed is not None:
+        x, y = prediction.camera.since_without_lens(np.array([[x, y]]))[0].tolist()
+        if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+            raise LeadlineError(
+                f"the point {_words(point)} is not in the image once its lens' distortion is removed: name one nearer "
+                f"to the middle"
+            )
+    return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
 
 
 def at_size(point: Point, old: tuple[int, ...], new: tuple[int, ...]) -> Point:

@@ -18,7 +18,7 @@ from leadline.geometry import Output
 from leadline.io import GivenCamera, read_image
 from leadline.prediction.anchored import unit_doubt
 from leadline.prediction.known_distances import KnownDistance
-from leadline.prediction.measurement import at_size, depth_at, distance_between, ray, require_inside
+from leadline.prediction.measurement import depth_at, distance_between, place_in, ray
 from leadline.prediction.prediction import MAX_PIXELS, predict_image
 from leadline.prediction.result import Prediction
 
@@ -231,10 +231,7 @@ def _measure_one(
         return _measure_point(prediction, known, full_size, output)
     if output is not Output.METRES:
         raise LeadlineError(f"lengths give a model of metres its scale, got one of {output}: name points instead")
-    ends = []
-    for end in (known.point, known.end):
-        require_inside(end, full_size)
-        ends.append(at_size(end, full_size, prediction.valid.shape))
+    ends = [place_in(prediction, end, full_size) for end in (known.point, known.end)]
     metres = distance_between(prediction, *ends).metres
     if metres <= 0:
         raise LeadlineError(f"both ends of a length are at {ends[0][0]:g},{ends[0][1]:g}: name two points")
@@ -245,8 +242,7 @@ def _measure_point(
     prediction: Prediction, known: KnownDistance, full_size: tuple[int, int], output: Output
 ) -> tuple[float, float]:
     """The model's value at a point, and its depth along the optical axis in metres."""
-    require_inside(known.point, full_size)
-    place = at_size(known.point, full_size, prediction.valid.shape)
+    place = place_in(prediction, known.point, full_size)
     value = depth_at(prediction, place).metres
     if output is Output.METRES and value <= 0:
         x, y = known.point

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from layout_files import refusal
+from PIL import Image
 
 from leadline.data.catalog import open_dataset
 from leadline.data.conversion import convert
@@ -370,6 +371,24 @@ def test_an_angle_of_view_tells_nerfs_focal_length(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "tells", [{"fl_x": 40, "fl_y": None}, {"fl_x": None, "camera_angle_x": 2 * np.arctan(32 / 40)}]
+)
+def test_nerfs_cameras_without_size_and_axis_are_of_their_pictures(tmp_path: Path, tells: dict[str, object]) -> None:
+    root = files.write_nerfstudio(tmp_path / "room")
+    edited(root / "transforms.json", cx=None, cy=None, w=None, h=None, **tells)
+    sample = open_dataset(root)[0]
+    assert sample.image.shape[-2:] == (48, 64)
+    np.testing.assert_allclose(sample.intrinsics[[0, 0, 1], [0, 2, 2]], [40, 31.5, 23.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("angle", [57.3, 65, 0, -1])
+def test_an_angle_of_view_in_degrees_is_refused(tmp_path: Path, angle: float) -> None:
+    root = files.write_nerfstudio(tmp_path / "room")
+    edited(root / "transforms.json", fl_x=None, fl_y=None, camera_angle_x=angle)
+    assert f"an angle of view in radians, from 0 to 3.14, got {angle:g}" in refusal(lambda: open_dataset(root)[0])
+
+
+@pytest.mark.parametrize(
     ("changed", "reason"),
     [
         ({"integer_depth_scale": 0}, "integer_depth_scale is metres a step and positive, got 0"),
@@ -476,3 +495,13 @@ def test_steps_of_depth_are_those_that_a_sens_file_tells(tmp_path: Path) -> None
     assert dataset.metres_per_unit == 1 / 4000 and float(dataset[0].depth_m.max()) == pytest.approx(1.5 / 4)
     path.write_bytes(data.replace(thousand, struct.pack("<f", 0)))
     assert "tells 0 steps of depth a metre" in refusal(lambda: open_dataset(path))
+
+
+@pytest.mark.parametrize(("kind", "orientation"), [("nerfstudio", 3), ("colmap", 2), ("colmap", 3)])
+def test_a_picture_that_exif_turns_away_from_its_depth_is_refused(tmp_path: Path, kind: str, orientation: int) -> None:
+    root = CAPTURES[kind][0](tmp_path / "room")
+    picture = open_dataset(root).picture_file(0)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(picture).save(picture, exif=exif)
+    assert "is turned by its EXIF block, and its depth says nothing of that" in refusal(lambda: open_dataset(root)[0])

@@ -14,7 +14,7 @@ from torch import Tensor
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.errors import LeadlineError
 from leadline.geometry import Camera, CameraSource
-from leadline.io import read_image, read_json
+from leadline.io import Picture, read_image, read_json
 
 ASPECT_TOLERANCE = 0.01
 """How far the aspects of an image and its depth may differ: ScanNet's 640x480 beside 1296x968 do by 0.4 %."""
@@ -143,7 +143,11 @@ class FrameDataset(ABC):
 
     def _read_rgb(self, frame: Frame) -> Tensor:
         """RGB float32 in [0, 1], (3, H, W)."""
-        return image_tensor(read_image(self._rgb_path(frame)).rgb)
+        path = self._rgb_path(frame)
+        picture = read_image(path)
+        if picture.turned_from is not None:  # hardly ever, so that the depth may be read twice
+            refuse_turned(picture, path, self._read_depth(frame)[0].shape)
+        return image_tensor(picture.rgb)
 
     def _matrix(self, frame: Frame, height: int, width: int) -> Tensor:
         """The camera of the picture that was read, whose size may be another than the camera's."""
@@ -199,6 +203,24 @@ def same_view(size: tuple[int, ...], other: tuple[int, ...]) -> bool:
     (height, width), (other_height, other_width) = size, other
     pairs = ((height, width * other_height / other_width), (width, height * other_width / other_height))
     return all(abs(side - wanted) <= max(0.5, ASPECT_TOLERANCE * side) for side, wanted in pairs)
+
+
+def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> None:
+    """Refuse a picture that EXIF's orientation has turned and its depth, it seems, has not.
+
+    Args:
+        picture: the picture.
+        path: its file.
+        depth_size: height and width of its depth.
+
+    Raises:
+        LeadlineError: if the depth has the shape that the picture had before.
+    """
+    if picture.turned_from is not None and same_view(depth_size, picture.turned_from):
+        raise LeadlineError(
+            f"{path} is turned by its EXIF block, and its depth says nothing of that: "
+            "save the picture as its depth lies, without an orientation"
+        )
 
 
 def require_same_view(path: Path, depth_size: tuple[int, ...], image_size: tuple[int, ...]) -> None:

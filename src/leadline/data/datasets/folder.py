@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 from torch import Tensor
 
-from leadline.data.datasets.base import require_same_view, require_size, same_view, stems_below_all
+from leadline.data.datasets.base import refuse_turned, require_same_view, require_size, stems_below_all
 from leadline.data.sample import UNKNOWN_INTRINSICS, GroundTruth, Sample, image_tensor
 from leadline.data.splits import PARTS
 from leadline.errors import LeadlineError, brief, unknown_name
@@ -313,24 +313,6 @@ def read_stored(path: Path) -> np.ndarray:
         LeadlineError: if the file is missing, broken or not one channel.
     """
     return read_stored_depth(path).known
-
-
-def refuse_turned(picture: Picture, path: Path, depth_size: tuple[int, ...]) -> None:
-    """Refuse a picture that EXIF's orientation has turned and its depth, it seems, has not.
-
-    Args:
-        picture: the picture.
-        path: its file.
-        depth_size: height and width of its depth.
-
-    Raises:
-        LeadlineError: if the depth has the shape that the picture had before.
-    """
-    if picture.turned_from is not None and same_view(depth_size, picture.turned_from):
-        raise LeadlineError(
-            f"{path} is turned by its EXIF block, and its depth says nothing of that: "
-            "save the picture as its depth lies, without an orientation"
-        )
 
 
 def row_camera(row: dict[str, str], info: FolderInfo) -> Sequence[float] | None:

@@ -12,7 +12,7 @@ Poses and depth of a COLMAP reconstruction have its unit, which is metres only i
 """
 
 from collections.abc import Iterator, Mapping
-from math import inf, tan
+from math import inf, pi, tan
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,11 @@ class NerfstudioDataset(FrameDataset):
         width, height = number_of(self.root / FILE, values, "w", "h")
         if "fl_x" not in values:
             (angle,) = number_of(self.root / FILE, values, "camera_angle_x")
+            if not 0 < angle < pi:
+                raise LeadlineError(
+                    f"{self.root / FILE}: camera_angle_x is an angle of view in radians, from 0 to {pi:.2f}, got "
+                    f"{angle:g}: write it again"
+                )
             values = {**values, "fl_x": width / 2 / tan(angle / 2)}
         values = {"fl_y": values["fl_x"], "cx": width / 2, "cy": height / 2, **values}
         fx, fy, cx, cy = number_of(self.root / FILE, values, "fl_x", "fl_y", "cx", "cy")

@@ -5,6 +5,17 @@ import { enlargement, sizeWithArea } from "./maps.mjs";
 
 const FILM_DIAGONAL_MM = Math.hypot(36, 24);
 const MM_PER_UNIT = { 2: 25.4, 3: 10, 4: 1, 5: 0.001 };
+const LEAST_FILM_MM = 7;
+const STITCHED_ASPECT = 2.5;
+const SAME_ASPECT = 0.02;
+const SENSORS_MM = [
+  [53.4, 40], [43.8, 32.9], [36, 24], [28.7, 19.1], [23.5, 15.6], [22.3, 14.9], [17.3, 13], [13.2, 8.8], [7.6, 5.7],
+  [6.17, 4.55],
+];
+const SAME_SENSOR = 0.03;
+const USUAL_ASPECT = 1.4;
+const LEAST_KEPT = 0.01;
+const CROP = /crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom))\s*(?:=\s*["']|>)\s*([\w.+-]+)/g;
 const PLAUSIBLE_FOCAL = [0.1, 100];
 const MAX_RESIZED = 4;
 const TAGS = {
@@ -14,11 +25,14 @@ const TAGS = {
   0xa210: "unit",
   0xa002: "shotWidth",
   0xa003: "shotHeight",
+  0xa404: "digitalZoom",
+  0xa434: "lensModel",
 };
 const EXIF_POINTER = 0x8769;
 /** How to read a value of each of TIFF's types: its bytes, and what reads it. */
 const TYPES = {
   1: [1, (view, at) => view.getUint8(at)],
+  2: [1, () => 1], // a text: that it is there
   3: [2, (view, at, little) => view.getUint16(at, little)],
   4: [4, (view, at, little) => view.getUint32(at, little)],
   5: [8, (view, at, little) => view.getUint32(at, little) / view.getUint32(at + 4, little)],
@@ -28,19 +42,56 @@ const TYPES = {
   12: [8, (view, at, little) => view.getFloat64(at, little)],
 };
 
-/** Focal length in pixels of an image file of this size, by its EXIF block; null if that does not say. */
+/** Focal length in pixels of an image file of this size, by its EXIF block and XMP; null if they do not say. */
 export function focalPxFromExif(bytes, { width, height }) {
   const tags = exifTags(bytes);
   const number = (name) => (Number.isFinite(tags[name]) && tags[name] > 0 ? tags[name] : 0);
-  const longSide = Math.max(width, height);
-  let focalPx = (number("focalIn35mm") * Math.hypot(width, height)) / FILM_DIAGONAL_MM;
-  if (!focalPx) {
-    const shotSide = Math.max(number("shotWidth"), number("shotHeight")) || longSide;
-    const mmPerUnit = MM_PER_UNIT[number("unit")] ?? MM_PER_UNIT[2];
-    focalPx = ((number("focalMm") * number("pixelsPerUnit")) / mmPerUnit) * (longSide / shotSide);
+  const size = sorted(width, height);
+  const shot = sorted(number("shotWidth"), number("shotHeight"));
+  const uncut = beforeCrop(bytes, width, height);
+  const whole = uncut ?? (shot[0] ? shot : size);
+  if (whole[1] > STITCHED_ASPECT * whole[0]) return null;
+  let focalPx = scaleSince(size, shot);
+  if (number("focalIn35mm") >= LEAST_FILM_MM) {
+    if (uncut || !shot[0]) focalPx = 1; // `whole` is of this size
+    focalPx *= (number("focalIn35mm") * Math.hypot(...whole)) / FILM_DIAGONAL_MM;
+  } else {
+    const pxPerMm = number("pixelsPerUnit") / (MM_PER_UNIT[number("unit")] ?? MM_PER_UNIT[2]);
+    if (number("lensModel") && !isSensor(whole, pxPerMm)) return null;
+    focalPx *= number("focalMm") * pxPerMm * (number("digitalZoom") || 1);
   }
   const [low, high] = PLAUSIBLE_FOCAL;
-  return low * longSide <= focalPx && focalPx <= high * longSide ? focalPx : null;
+  return low * size[1] <= focalPx && focalPx <= high * size[1] ? focalPx : null;
+}
+
+const sorted = (...sides) => sides.sort((one, other) => one - other);
+
+/** How much an image was enlarged since it was shot; 0 where nobody knows. */
+function scaleSince(size, shot) {
+  if (!shot[1]) return 1;
+  const scale = size[1] / shot[1];
+  if (!shot[0] || Math.abs(size[0] / (shot[0] * scale) - 1) <= SAME_ASPECT) return scale;
+  return size.some((now, side) => Math.abs(now - shot[side]) < 1) ? 1 : 0;
+}
+
+/** Shorter and longer side, in today's pixels, of an image that Adobe's programs cut; null if they did not. */
+function beforeCrop(bytes, width, height) {
+  const text = new TextDecoder("latin1").decode(bytes);
+  const told = Object.fromEntries([...text.matchAll(CROP)].map(([, name, value]) => [name, value]));
+  if (told.HasCrop !== "True" || told.AlreadyApplied !== "True") return null;
+  const share = (side) => Math.max(0, Number(told[`Crop${side}`]) || 0);
+  const [left, top, right, bottom] = ["Left", "Top", "Right", "Bottom"].map(share);
+  const [across, down] = [right - left, bottom - top];
+  if (!(Math.min(across, down) >= LEAST_KEPT && Math.max(across, down) <= 1)) return null;
+  const unusual = ([wide, high]) => Math.abs(Math.log(wide / high / USUAL_ASPECT));
+  const [as, turned] = [[width / across, height / down], [height / across, width / down]];
+  return sorted(...(unusual(as) <= unusual(turned) ? as : turned));
+}
+
+/** Whether so many pixels, the shorter side first, fill a sensor that is made, or are a part as long or as high. */
+function isSensor(sidesPx, pxPerMm) {
+  const shares = SENSORS_MM.map(([long, short]) => Math.max(sidesPx[0] / pxPerMm / short, sidesPx[1] / pxPerMm / long));
+  return pxPerMm > 0 && shares.some((share) => Math.abs(share - 1) <= SAME_SENSOR);
 }
 
 /** The camera that looks through the middle of an image, and where its focal length is from. */
@@ -56,7 +107,11 @@ export const fovDegFromFocal = (focalPx, widthPx) => (Math.atan(widthPx / 2 / fo
 export function typedFovDeg(text) {
   const fovDeg = Number(text.replace(",", "."));
   if (!text.trim()) return null;
-  if (fovDeg > 0 && fovDeg < 180) return fovDeg;
+  if (fovDeg > Math.PI && fovDeg < 180) return fovDeg;
+  if (fovDeg > 0 && fovDeg <= Math.PI) {
+    const told = ((fovDeg * 180) / Math.PI).toFixed(1);
+    throw new Error(`a field of view of ${text} degrees looks like radians, which is ${told}: give degrees`);
+  }
   throw new Error(`a field of view lies between 0 and 180 degrees, got "${text}": write 70, say`);
 }
 
