@@ -13,6 +13,8 @@ BUNDLE = Path(__file__).parents[1] / "bundled"
 DEFAULT = "base"
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+BEST = Path("checkpoints", "best")
+"""Where a run keeps its best checkpoint."""
 GRAPH = "network.onnx"
 """The network without its weights, for onnxruntime; a checkpoint need not have it."""
 INT8_GRAPH, INT8_SITES = "network.int8.onnx", "network.int8.safetensors"
@@ -130,19 +132,28 @@ def find_checkpoint(model: str | Path) -> Path:
     if name in bundled:
         return bundled[name]
     folder = Path(model)
-    for killed in (folder, folder / "checkpoints" / "best"):
+    for killed in (folder, folder / BEST):
         restore_folder(killed)
-    if (folder / "checkpoints" / "best").is_dir():
-        return folder / "checkpoints" / "best"
+    if (folder / BEST).is_dir():
+        return folder / BEST
     if name.startswith("files:"):
         raise LeadlineError(
             f"{name} are predictions made elsewhere, which can only be scored: give them to evaluate, compare, report "
             "or figure, and name a model here"
         )
+    if folder.is_file():
+        raise LeadlineError(f"unknown model {name!r}: it is a file, wanted a folder{_or_folder_of(folder)}")
     if not folder.is_dir():
         beside = or_nearest(folder) if folder.parent != Path() else ""
         raise LeadlineError(f"{unknown_name('model', name, ['default', *bundled])}{beside}")
     return folder
+
+
+def _or_folder_of(file: Path) -> str:
+    """Which folder is likely meant by a file that lies in a checkpoint or a run, for a message."""
+    above = [file.parent, file.parent / ".."] if file.parent == Path() else list(file.parents)[:2]
+    meant = [folder for folder in above if (folder / CONFIG).is_file() or (folder / BEST).is_dir()]
+    return f"; did you mean {str(meant[0])!r}?" if meant else ""
 
 
 def ensure_checkpoint_overwritable(folder: Path, source: Path) -> None:
