@@ -47,6 +47,13 @@ def test_weights_of_a_checkpoint_are_scaled_and_turned(tmp_path) -> None:
         dict(CheckpointWeights(tmp_path).plain(["z"]))
 
 
+def test_integers_without_all_of_their_scales_are_refused(tmp_path) -> None:
+    stored = {"x": np.ones((4, 64), np.int8), "x.int8_scale": np.ones((2, 1), np.float32)}
+    save_file(stored, tmp_path / "model.safetensors")
+    with pytest.raises(LeadlineError, match=r"model\.safetensors: x: whole numbers with 2 scales, wanted 8"):
+        dict(CheckpointWeights(tmp_path).plain(["x"]))
+
+
 @pytest.mark.parametrize("content", [b"", b"xx" * 100])
 def test_broken_sites_are_one_line(tmp_path, content: bytes) -> None:
     (tmp_path / "sites").write_bytes(content)

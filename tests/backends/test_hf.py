@@ -310,6 +310,24 @@ def test_a_model_without_its_head_is_refused_not_filled_with_random_numbers(tmp_
         open_hf(str(folder))
 
 
+def test_weights_of_another_size_are_refused_by_name(tmp_path: Path) -> None:
+    folder = save(tmp_path / "mixed", "glpn")
+    weights = load_file(folder / "model.safetensors")
+    weights["head.head.0.bias"] = torch.zeros(3)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(LeadlineError, match=r"mixed': head\.head\.0\.bias is 3, wanted 8 by its config\.json"):
+        open_hf(str(folder))
+
+
+def test_a_model_without_its_processor_is_told_which_file_it_lacks(tmp_path: Path) -> None:
+    folder = save(tmp_path / "alone", "glpn")
+    (folder / "preprocessor_config.json").unlink()
+    with pytest.raises(
+        LeadlineError, match=r"cannot load .* a folder of .* \(config\.json, preprocessor_config\.json\)"
+    ):
+        open_hf(str(folder))
+
+
 @pytest.mark.parametrize(
     ("family", "unused"),
     [

@@ -267,6 +267,8 @@ def test_values_without_a_scale_do_not_follow_the_focal_length(tmp_path: Path) -
         (["n", 4, "h", "w"], ["n", 1, "h", "w"]),
         ([2, 3, "h", "w"], [2, 1, "h", "w"]),
         (["n", 3, "w"], ["n", 1, "w"]),
+        (["n", "h", "w", 3], ["n", "h", "w"]),  # as TensorFlow's are, which would be fed 3 columns
+        (["n", "h", "w", 3], ["n", "h", "w", 1]),
     ],
 )
 def test_an_input_that_is_no_picture_is_refused(tmp_path: Path, shape: Shape, answer: Shape) -> None:
@@ -324,6 +326,19 @@ def test_an_answer_that_is_no_depth_map_is_refused(tmp_path: Path, declared: boo
         {},
     )
     with pytest.raises(LeadlineError, match=r"must answer depth \(N, 1, H, W\) or \(N, H, W\), got \(.+, 3, .+, .+\)"):
+        estimated(open_onnx(path), plain(0.1, 0.2, 0.3))
+
+
+def test_several_maps_of_one_picture_are_no_depth(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.onnx",
+        [helper.make_node("Squeeze", ["picture", "axes"], ["depth"])],
+        [("picture", TensorProto.FLOAT, [1, 3, "h", "w"])],
+        [("depth", TensorProto.FLOAT, ["c", "h", "w"])],
+        {"axes": torch.tensor([0])},
+        {},
+    )
+    with pytest.raises(LeadlineError, match=r"must answer depth \(N, 1, H, W\) or \(N, H, W\), got \(3, 5, 7\)"):
         estimated(open_onnx(path), plain(0.1, 0.2, 0.3))
 
 

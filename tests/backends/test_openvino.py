@@ -48,7 +48,9 @@ def test_threads_may_share_a_network_that_answers_one_at_a_time(tmp_path: Path) 
         np.testing.assert_allclose(values, 2 * image[None, ..., 0], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [([1, 4, -1, -1], np.float32), ([-1, 3, -1, -1], np.float64)])
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [([1, 4, -1, -1], np.float32), ([-1, 3, -1, -1], np.float64), ([-1, -1, -1, 3], np.float32)]
+)
 def test_an_input_that_is_no_picture_is_refused(shape: list[int], dtype: type, tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match=r"must take float32 pictures \(N, 3, H, W\) .*, got f(32|64) \("):
         open_openvino(network(tmp_path / "net.xml", shape, dtype))

@@ -42,6 +42,25 @@ def test_a_file_travels_with_what_belongs_to_it(suffix: str, tmp_path: Path, tin
     np.testing.assert_array_equal(values(open_packed(packed)), expected)
 
 
+@pytest.mark.parametrize("names", [["tiny.onnx.data"], ["tiny.onnx_data"], ["tiny.onnx_data", "tiny.onnx_data_1"]])
+def test_weights_that_lie_apart_travel_by_whichever_name(
+    names: list[str], tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    export(tiny_checkpoint, tmp_path / "tiny.onnx")
+    model, folder = onnx.load(tmp_path / "tiny.onnx"), tmp_path / "[files]"
+    folder.mkdir()
+    large = [entry for entry in model.graph.initializer if len(entry.raw_data) >= 32]
+    for place, entry in enumerate(large):
+        onnx.external_data_helper.set_external_data(entry, names[place % len(names)])
+    onnx.save(model, folder / "tiny.onnx")
+    (folder / "other.onnx_data").write_text("stays")
+    expected, packed = values(open_backend(folder / "tiny.onnx")), pack_model(folder / "tiny.onnx")
+    assert set(packed.files) == {"tiny.onnx", *names}
+    shutil.rmtree(folder)
+    np.testing.assert_array_equal(values(open_packed(packed)), expected)
+
+
 def test_a_model_of_the_hub_goes_by_name_and_a_folder_by_its_files(tmp_path: Path) -> None:
     assert pack_model("hf:owner/name#metres") == ("hf", "owner/name#metres", {})
     (tmp_path / "config.json").write_text('{"model_type": "glpn"}')

@@ -147,6 +147,16 @@ def test_a_crop_needs_the_size_it_was_made_for(name: str, size: tuple[int, int])
         scored_pixels(get_protocol(name), target_m, target_m.bool())
 
 
+@pytest.mark.parametrize(("name", "output"), [("relative", Output.DISPARITY), ("nyu-eigen", Output.METRES)])
+def test_the_protocol_without_a_crop_that_is_named_takes_what_the_other_took(name: str, output: Output):
+    target_m = torch.full((1, 1, 8, 9), 2.0)
+    with pytest.raises(LeadlineError, match=r"use one without a crop, such as '(\w+)'") as refused:
+        scored_pixels(get_protocol(name), target_m, target_m.bool())
+    other = get_protocol(str(refused.value).split("'")[-2])
+    scored = scored_pixels(other, target_m, target_m.bool())
+    assert scored_prediction(other, target_m, output, target_m, scored).shape == target_m.shape
+
+
 def test_gargs_crop_follows_the_size_of_the_map():
     # The rows 153 to 370 and columns 44 to 1196 of a 375×1242 map that the evaluation scripts of BTS and others name.
     target_m = torch.ones(1, 1, 375, 1242)

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,22 @@ def test_a_model_like_no_other_is_answered_with_the_list(bundle: Path) -> None:
 def test_a_file_is_no_model(bundle: Path, folder: Path) -> None:
     with pytest.raises(LeadlineError, match=r"unknown model '.*model\.safetensors'"):
         find_checkpoint(folder / "model.safetensors")
+
+
+def test_a_file_of_a_checkpoint_or_a_run_stands_for_its_folder(
+    bundle: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for file, meant in ((folder / "model.safetensors", str(folder)), (Path("model.safetensors"), ".")):
+        with pytest.raises(LeadlineError, match=f"is a file, wanted a folder; did you mean {re.escape(repr(meant))}"):
+            find_checkpoint(file)
+    save_checkpoint(tmp_path / "run" / "checkpoints" / "best", build(), RECORD, "")
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(LeadlineError, match=r"did you mean '.*/run'\?"):
+        find_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
+    (tmp_path / "midas.pth").touch()
+    with pytest.raises(LeadlineError, match=r"midas\.pth': it is a file, wanted a folder$"):
+        find_checkpoint(tmp_path / "midas.pth")
 
 
 def test_what_lies_beside_or_within_a_wrong_folder_is_offered(bundle: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from leadline.errors import LeadlineError
 from leadline.models.quantization import GROUP, MIN_ROUNDED, SCALE_SUFFIX, Precision, dequantize, quantize
 
 
@@ -77,3 +78,15 @@ def test_large_matrices_take_a_quarter() -> None:
         return sum(tensor.numel() * tensor.element_size() for name, tensor in packed.items() if "large" in name)
 
     assert size(quantize(weights(), "int8")) < 0.26 * size(quantize(weights(), "float32"))
+
+
+@pytest.mark.parametrize("num_scales", [0, 3, 200])
+def test_integers_without_all_of_their_scales_are_refused(num_scales: int) -> None:
+    packed = quantize({"w": torch.ones(400, 320)}, "int8")
+    assert len(packed["w" + SCALE_SUFFIX]) == 4000
+    packed["w" + SCALE_SUFFIX] = packed["w" + SCALE_SUFFIX][:num_scales]
+    with pytest.raises(LeadlineError, match=f"w: whole numbers with {num_scales} scales, wanted 4000"):
+        dequantize(packed)
+    del packed["w" + SCALE_SUFFIX]
+    with pytest.raises(LeadlineError, match="w: whole numbers with 0 scales, wanted 4000"):
+        dequantize(packed)

@@ -19,7 +19,7 @@ from leadline.models.model import DepthModel
 from leadline.prediction import files as many_pictures
 from leadline.prediction.files import output_stems, predict_files
 from leadline.prediction.prediction import predict
-from leadline.prediction.result import FORMATS, Prediction, output_paths
+from leadline.prediction.result import BESIDE, FORMATS, Prediction, output_paths
 
 
 def save_photo(path: Path, height: int, width: int) -> Path:
@@ -162,7 +162,7 @@ def test_the_surface_of_one_picture_is_not_the_points_of_another(tmp_path: Path)
     assert [stem.name for stem in stems] == ["a", "a_points_jpg", "b_points", "_points"]
     assert output_paths(stems[0], ["points"]) == [tmp_path / "a_points.glb"]
     every = [path for stem in stems for path in output_paths(stem, list(FORMATS))]
-    assert len(set(every)) == len(every) == 4 * len(FORMATS)
+    assert len(set(every)) == len(every) == 4 * (len(FORMATS) + sum(map(len, BESIDE.values())))
 
 
 def test_names_are_found_without_comparing_each_picture_with_each(

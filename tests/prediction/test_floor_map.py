@@ -43,7 +43,8 @@ def test_free_floor_occupied_box_and_unknown_behind() -> None:
 
 def test_files_are_as_map_server_reads_them(tmp_path: Path) -> None:
     prediction = hall()
-    (path,) = prediction.save(tmp_path / "hall", ["floor"])
+    path, *others = prediction.save(tmp_path / "hall", ["floor"])
+    assert others == [tmp_path / "hall_floor.yaml", tmp_path / "hall_floor_height.png"]
     told = yaml.safe_load((tmp_path / "hall_floor.yaml").read_text())
     assert told["image"] == path.name == "hall_floor.png" and told["resolution"] == 0.05 and told["negate"] == 0
     assert told["free_thresh"] < (255 - UNKNOWN) / 255 < told["occupied_thresh"]

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from leadline.backends import pack_model
+from leadline.backends.base import Estimate
 from leadline.cli.main import main
 from leadline.errors import LeadlineError
 from leadline.export import export
+from leadline.geometry.depth import Output
 from leadline.io.camera_files import camera_from_options
 from leadline.io.depth_files import read_npz
 from leadline.models.checkpoint import load_model
@@ -129,6 +131,35 @@ def test_a_worker_does_what_one_machine_does(
             assert system.cat_file(f"{root}/{path.relative_to(tmp_path / 'own').as_posix()}") == path.read_bytes()
     assert len(system.find(root)) == 6  # nothing else is left there
     assert jobs_left(bucket, target, ["depth", "npz"]) == ([jobs[2]], 3)
+
+
+def test_a_worker_puts_all_files_of_a_floor_plan_back(
+    bucket: str, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OverAFloor:
+        """Sees a floor 1 m below a level camera, and a wall behind."""
+
+        name, output, device, runtime, concurrency, working_size = "floor", Output.METRES, "cpu", "none", 1, None
+
+        def assumed_camera(self, height: int, width: int) -> None:
+            return None
+
+        def estimate(self, images: Any, cameras: Any) -> Estimate:
+            below = np.arange(30.0)[:, None] - 14.5
+            depth_m = np.where(below > 0, np.minimum(40 / np.maximum(below, 1e-9), 8), 8) * np.ones((30, 40))
+            return Estimate(depth_m[None].astype(np.float32))
+
+    monkeypatch.setattr("leadline.serving.cluster.open_packed", lambda packed: OverAFloor())
+    ours = _Worker(None, bucket, str(tmp_path / "out"), ("floor",), camera_from_options(focal_px=40.0))
+    jobs = Job("hall.png", "hall"), Job("desk/2.png", "desk/2")
+    assert ask(ours, *jobs)["error"] == ["", ""]
+    (own,) = predict_files([photos / "hall.png"], tmp_path / "own", OverAFloor(), formats=["floor"], focal_px=40.0)
+    assert len(own.written) == 3
+    for path in own.written:
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), "its YAML names its PNG"
+    assert 'image: "2_floor.png"' in (tmp_path / "out" / "desk" / "2_floor.yaml").read_text()
+    (tmp_path / "out" / "hall_floor.yaml").unlink()
+    assert jobs_left(bucket, str(tmp_path / "out"), ["floor"])[0][-1] == jobs[0]
 
 
 @pytest.mark.usefixtures("traced_once")

@@ -107,3 +107,23 @@ def test_what_decides_a_run_comes_back(tmp_path: Path, rooms: Path) -> None:
 def test_settings_of_no_run_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match="no run at .*: wanted a folder that 'leadline train' wrote"):
         Run(tmp_path).read_settings()
+
+
+@pytest.mark.parametrize("record", [None, "[]", "{}", '{"data": null}'])
+def test_a_record_that_names_no_data_set_is_one_line(tmp_path: Path, record: str | None) -> None:
+    if record is not None:
+        (tmp_path / "run.json").write_text(record)
+    with pytest.raises(LeadlineError, match=r"run\.json is gone or does not name the data set: put it back"):
+        Run(tmp_path).read_data()
+    assert Run(tmp_path).read_record() in ({}, {"data": None})
+
+
+def test_a_data_set_that_was_moved_is_told_with_the_file_that_names_it(tmp_path: Path, rooms: Path) -> None:
+    run = Run(tmp_path / "run")
+    run.begin(RunSettings(), rooms, "mine", IDS)
+    assert run.read_data() == rooms.resolve()
+    run.record_file.write_text('{"data": "/nowhere/rooms"}')
+    with pytest.raises(
+        LeadlineError, match=r"nowhere.rooms, the data set that .*run\.json names, is gone: put it back"
+    ):
+        run.read_data()

@@ -374,6 +374,19 @@ def test_what_starts_from_a_model_looks_for_no_other_weights(
     assert read_config(best)["record"]["settings"]["model"]["encoder"]["weights"] == "none"
 
 
+def test_a_state_of_another_model_than_the_settings_say_is_one_line(
+    rooms: Path, tiny_settings: RunSettings, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run")
+    train(tiny_settings.model_copy(update={"epochs": 1}), rooms, run)
+    old = tiny_settings.model.plain.width
+    text = run.settings_file.read_text()
+    assert f"width = {old}\n" in text
+    run.settings_file.write_text(text.replace(f"width = {old}\n", f"width = {old + 1}\n"))
+    with pytest.raises(LeadlineError, match=r"of another model than its settings\.toml says \(size mismatch .*put the"):
+        resume(run)
+
+
 def test_resume_wants_a_run(tmp_path: Path) -> None:
     with pytest.raises(LeadlineError, match="no run at"):
         resume(Run(tmp_path))

@@ -16,6 +16,7 @@ from leadline.models import (
     find_checkpoint,
     read_graph_info,
     read_settings,
+    require_scales,
 )
 
 
@@ -80,6 +81,8 @@ def _add_weight(graph: Any, name: str, stored: dict[str, NDArray[Any]]) -> None:
 
     own = name.removesuffix(TRANSPOSED)
     values, scale = stored[own], stored.get(own + SCALE_SUFFIX)
+    if values.dtype == np.int8:
+        require_scales(own, values.shape, 0 if scale is None else len(scale))
     steps: list[tuple[str, dict[str, Any], list[NDArray[Any]]]] = []
     if values.dtype != np.float32:
         steps.append(("Cast", {"to": 1}, []))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.errors import LeadlineError
-from leadline.models import MAX_WEIGHT, SCALE_SUFFIX, TRANSPOSED
+from leadline.models import MAX_WEIGHT, SCALE_SUFFIX, TRANSPOSED, require_scales
 from leadline.models import WEIGHTS as WEIGHTS_FILE
 
 Array = NDArray[Any]
@@ -163,6 +163,7 @@ class CheckpointWeights:
                 scale = stored.get_tensor(name + SCALE_SUFFIX)
         except (SafetensorError, OSError) as error:
             raise LeadlineError(f"{self._path} is not a whole file ({error}): copy or download it again") from error
+        require_scales(f"{self._path}: {name}", values.shape, len(scale))
         groups = values.reshape(len(scale), -1)  # as `leadline.models.dequantize` does
         scaled: NDArray[np.float32] = np.multiply(groups, scale.reshape(-1, 1), dtype=np.float32)
         return scaled.reshape(values.shape)

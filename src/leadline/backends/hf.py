@@ -7,7 +7,7 @@ float32: a published model is scored as published.
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,8 +88,9 @@ def open_hf(name: str) -> "HfBackend":
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below, by name
         )
-    _require_weights(place, model, loading["missing_keys"])
+    _require_weights(place, model, loading["missing_keys"], loading["mismatched_keys"])
     return HfBackend(f"hf:{name}", said or _output(place, config), processor, model.eval().to(pick_device()))
 
 
@@ -134,7 +135,7 @@ def _one_line(place: str) -> Iterator[None]:
     except Exception as error:
         raise LeadlineError(
             f"cannot load {place!r} from Hugging Face ({_reason(error)}): wanted OWNER/NAME or a folder of a "
-            "depth-estimation model with safetensors weights"
+            "depth-estimation model (config.json, preprocessor_config.json) with safetensors weights"
         ) from error
 
 
@@ -143,8 +144,14 @@ def _reason(error: Exception) -> str:
     return text.splitlines()[0][:200].rstrip(" .:")
 
 
-def _require_weights(place: str, model: Any, missing: set[str]) -> None:
+def _require_weights(place: str, model: Any, missing: set[str], mismatched: Iterable[tuple[Any, ...]]) -> None:
     """Refuse a model of which a part would answer at random."""
+    if mismatched := list(mismatched):
+        name, *shapes = min(mismatched)
+        stored, wanted = ("×".join(map(str, shape)) for shape in shapes)
+        raise LeadlineError(
+            f"{place!r}: {name} is {stored}, wanted {wanted} by its config.json: they are of two models; copy it again"
+        )
     learnt = {name for name, _ in model.named_parameters()}
     lacking = sorted(name for name in learnt & set(missing) if not _UNUSED.search(name))
     if lacking:

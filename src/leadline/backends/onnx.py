@@ -145,7 +145,7 @@ class FileBackend:
                 f"{self._path} fails on an image of {size} ({reason(error)}): export it for a fixed size"
             ) from error
         for values in maps:
-            if not is_map(values.shape):
+            if not is_map(values.shape) or values.shape[0] != 1:
                 raise no_map(self._path, values.shape)
         return maps
 

@@ -40,6 +40,10 @@ FLOAT32 = {"tensor(float)", "f32"}
 """What the runtimes call it."""
 
 
+CHANNELS = (1, 3, 4)
+"""How many a picture has, where they stand last."""
+
+
 MOST_MEAN = 4.0
 """No colour in [0, 1] has such a mean or deviation; those of colours in [0, 255] are larger."""
 
@@ -172,7 +176,9 @@ def check_input(path: Path, inputs: Sequence[tuple[str, str, Sequence[Any]]]) ->
         raise LeadlineError(f"{path} must have one input, a picture, got {len(inputs)} ({names}): export it so")
     _, dtype, sizes = inputs[0]
     fixed = [size if isinstance(size, int) and size > 0 else None for size in sizes]
-    if dtype not in FLOAT32 or len(fixed) != 4 or fixed[1] not in (None, 3) or fixed[0] not in (None, 1):
+    is_picture = len(fixed) == 4 and fixed[1] in (None, 3) and fixed[0] in (None, 1)
+    # With free sides, (N, H, W, 3) could be taken for pictures that are 3 wide.
+    if dtype not in FLOAT32 or not is_picture or (fixed[1] is None and fixed[3] in CHANNELS):
         raise LeadlineError(
             f"{path} must take float32 pictures (N, 3, H, W) with N dynamic or 1, got {dtype} {_shape(sizes)}: "
             "export it so"

@@ -1,6 +1,7 @@
 """A model as bytes, for machines that do not have its files."""
 
 from collections.abc import Callable
+from glob import escape
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,7 +52,8 @@ def open_packed(packed: PackedModel) -> Backend:
 def _pack_file(kind: str, name: str) -> PackedModel:
     """The file, its weights where they are apart, and the TOML file beside it."""
     path = Path(name)
-    beside = [path.with_suffix(".bin"), path.with_suffix(".toml"), path.with_name(f"{path.name}.data")]
+    apart = path.parent.glob(f"{escape(path.name)}[._]data*")  # PyTorch's .onnx.data, Optimum's .onnx_data and _data_1
+    beside = [path.with_suffix(".bin"), path.with_suffix(".toml"), *apart]
     return PackedModel(kind, path.name, {it.name: it.read_bytes() for it in (path, *beside) if it.is_file()})
 
 

@@ -206,9 +206,10 @@ def _window(protocol: Protocol, height: int, width: int) -> tuple[int, int, int,
         return 0, height, 0, width
     if (height, width) != protocol.size:
         wanted = "×".join(map(str, protocol.size))
+        other = "report" if protocol.alignment == "none" else "median"  # a model without a unit wants an alignment
         raise LeadlineError(
             f"protocol {protocol.name!r} crops {wanted} depth maps, got {height}×{width}; "
-            "use one without a crop, such as 'report'"
+            f"use one without a crop, such as {other!r}"
         )
     return protocol.crop
 

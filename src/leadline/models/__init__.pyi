@@ -20,6 +20,7 @@ from .checkpoint_files import read_config as read_config
 from .checkpoint_files import read_graph_info as read_graph_info
 from .checkpoint_files import read_record as read_record
 from .checkpoint_files import read_settings as read_settings
+from .checkpoint_files import require_scales as require_scales
 from .checkpoint_files import table_in as table_in
 from .checkpoint_files import write_json as write_json
 from .device import autocast as autocast

@@ -87,6 +87,8 @@ def load_checkpoint(folder: Path) -> DepthModel:
     settings = read_settings(folder)
     try:
         weights = dequantize(load_file(folder / WEIGHTS))
+    except LeadlineError as error:
+        raise LeadlineError(f"{folder / WEIGHTS}: {error}") from error
     except Exception as error:  # safetensors passes on what its readers of headers and types raise
         raise LeadlineError(
             f"{folder / WEIGHTS} is missing or cut short ({brief(error)}); copy the checkpoint again"

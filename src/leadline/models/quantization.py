@@ -6,15 +6,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from leadline.models.checkpoint_files import SCALE_SUFFIX
+from leadline.models.checkpoint_files import GROUP, SCALE_SUFFIX, require_scales
 
 Precision = Literal["float32", "float16", "int8"]
 
 MIN_ROUNDED = 100_000
 """Weights of a tensor that is stored as integers; smaller ones save little and matter as much."""
-GROUP = 32
-"""Weights that share a scale. Rows of a transformer hold single weights a hundred times as large as the rest, beside
-which a scale for the whole row would round the others away: depth of `fast` became 6 % larger, on the average."""
 _LARGEST_INT8 = 127
 
 
@@ -40,12 +37,18 @@ def quantize(weights: Mapping[str, Tensor], precision: Precision) -> dict[str, T
 
 
 def dequantize(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in float32, from what `quantize` gave, whatever its precision."""
+    """Weights in float32, from what `quantize` gave, whatever its precision.
+
+    Raises:
+        LeadlineError: if integers lack their scales.
+    """
     weights = {}
     for name, tensor in packed.items():
         if name.endswith(SCALE_SUFFIX):
             continue
         scale = packed.get(name + SCALE_SUFFIX)
+        if tensor.dtype == torch.int8:
+            require_scales(name, tensor.shape, 0 if scale is None else len(scale))
         weights[name] = tensor.float() if scale is None else _scaled(tensor, scale)
     return weights
 

@@ -154,7 +154,8 @@ class Prediction:
         paths = output_paths(Path(stem), formats)
         for path in paths:
             require_target(path)
-        for name, path in zip(formats, paths, strict=True):
+        for name in formats:
+            path = output_paths(Path(stem), [name])[0]
             FORMATS[name][1](path, self, **({"max_triangles": max_triangles} if name == "glb" else {}))
         return paths
 
@@ -205,6 +206,8 @@ FORMATS: dict[str, tuple[str, Callable[..., None]]] = {
     "glb": (".glb", _write_mesh),
 }
 """Each format's file name ending, and what writes it, given the path and the prediction."""
+BESIDE = {"floor": ("_floor.yaml", "_floor_height.png")}
+"""Endings of the other files that a format's writer writes beside the first, by its name in `FORMATS`."""
 IN_SPACE = ("normals", "floor", "ply", "points", "glb")
 """Those that hold points in space."""
 _CLOUDS = "a cloud is ply, or points (as glTF)"
@@ -237,11 +240,14 @@ def check_formats(formats: Sequence[str], together: Sequence[str] = ()) -> None:
 
 
 def output_paths(stem: Path, formats: Sequence[str]) -> list[Path]:
-    """The file of each format for results that are named after `stem`; formats are keys of `FORMATS`.
+    """The files of each format for results that are named after `stem`; formats are keys of `FORMATS`.
+
+    The first of a format's is what its writer is given, those of `BESIDE` follow it.
 
     Raises:
         LeadlineError: if `stem` ends in no name.
     """
     if stem.name in ("", ".."):
         raise LeadlineError(f"wanted a folder and the beginning of the files' names, such as out/chair, got {stem}")
-    return [stem.with_name(stem.name + FORMATS[name][0]) for name in formats]
+    endings = [ending for name in formats for ending in (FORMATS[name][0], *BESIDE.get(name, ()))]
+    return [stem.with_name(stem.name + ending) for ending in endings]

@@ -159,7 +159,9 @@ class _Worker:
 
     def _work(self, jobs: Sequence[Job]) -> list[Done]:
         with TemporaryDirectory(prefix="leadline-") as folder, ThreadPoolExecutor(TRANSFERS) as pool:
-            files = [Path(folder, "in", f"{place}{Path(job.picture).suffix}") for place, job in enumerate(jobs)]
+            # Named after their results, for a floor plan's YAML names its PNG.
+            names = [PurePosixPath(job.stem).name + PurePosixPath(job.picture).suffix for job in jobs]
+            files = [Path(folder, "in", str(place), name) for place, name in enumerate(names)]
             mistakes = dict(zip(files, pool.map(self._fetch, jobs, files), strict=True))
             fetched = [file for file in files if not mistakes[file]]
             predicted = predict_files(

@@ -1,5 +1,6 @@
 """A depth model as Lightning trains it: loss, optimiser, validation."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from leadline.data import Batch, is_from_beside
-from leadline.errors import LeadlineError
+from leadline.errors import LeadlineError, brief
 from leadline.models import ERROR_LAYER, DepthModel, Estimate, resize_depth
 from leadline.training.losses import error_nll, held_factor, weighted_loss
 from leadline.training.optimizer import build_optimizer
@@ -36,6 +37,21 @@ class DepthTraining(LightningModule):
         self._log_factor: Tensor | None = None
         if model.head.scale_field is not None:
             model.head.scale_field.register_forward_hook(self._keep_log_factor)
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Take a state's weights.
+
+        Raises:
+            LeadlineError: if they are another model's.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            why = brief(str(error).partition(":")[2])
+            raise LeadlineError(
+                f"the run's state is of another model than its settings.toml says ({why}): put the settings back as "
+                "they were, or train again into another folder"
+            ) from error
 
     def _keep_log_factor(self, _: nn.Module, __: Any, log_factor: Tensor) -> None:
         self._log_factor = log_factor

@@ -206,10 +206,21 @@ class Run:
 
     def read_record(self) -> dict[str, Any]:
         """Versions, recipe, data, and whether it is finished; empty where nothing is written."""
-        if not self.record_file.is_file():
-            return {}
-        record: dict[str, Any] = read_json(self.record_file)
-        return record
+        return table_in({"record": read_json(self.record_file)}, "record") if self.record_file.is_file() else {}
+
+    def read_data(self) -> Path:
+        """Path of the data set that it is trained on.
+
+        Raises:
+            LeadlineError: if its record does not say, or it is no longer there.
+        """
+        data = self.read_record().get("data")
+        if not isinstance(data, str):
+            raise LeadlineError(
+                f"{self.record_file} is gone or does not name the data set: put it back, or train again into another "
+                "folder"
+            )
+        return still_there(Path(data), self.record_file)
 
     def read_plan(self) -> Plan | None:
         """What all stages are going to do; None where it is one stage, trained once.
@@ -256,3 +267,16 @@ def encoder_origin(settings: RunSettings) -> str:
         record = read_record(find_checkpoint(settings.init))
         weights = str(table_in(record, "settings", "model", "encoder").get("weights", NO_WEIGHTS))
     return Path(weights).name
+
+
+def still_there(data: Path, file: Path) -> Path:
+    """The data set that a run's file names, which may have been moved since.
+
+    Raises:
+        LeadlineError: if so.
+    """
+    if not data.exists():
+        raise LeadlineError(
+            f"{data}, the data set that {file} names, is gone: put it back, or write its new place into that file"
+        )
+    return data

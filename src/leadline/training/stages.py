@@ -14,7 +14,7 @@ from leadline.errors import Interrupted, LeadlineError
 from leadline.models import build_encoder
 from leadline.training.distributed import is_first_process
 from leadline.training.progress import Stage
-from leadline.training.run import Plan, Run, Status
+from leadline.training.run import Plan, Run, Status, still_there
 from leadline.training.settings import RunSettings
 from leadline.training.training import average, resume, train
 
@@ -96,6 +96,7 @@ def resume_stages(out: Path, show_progress: bool = False) -> Path:
     plan = run.read_plan()
     if plan is None:
         return resume(run, show_progress)
+    still_there(plan.data, run.plan_file)
     parts = _parts(plan.stages, run)
     num_begun = sum(part.run.has_begun for part in parts)
     if not num_begun:

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Sequence
+from errno import EINVAL
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -20,6 +21,9 @@ from leadline.models import has_native_bf16, pick_device
 from leadline.training.distributed import trainer_processes
 from leadline.training.run import Run
 from leadline.training.settings import RunSettings
+
+_LIGHTNING = "pytorch-lightning_version"
+"""What each of Lightning's states has, and it asks for without a check."""
 
 
 class WholeStates(TorchCheckpointIO):
@@ -40,9 +44,14 @@ class WholeStates(TorchCheckpointIO):
             LeadlineError: if it is not whole.
         """
         try:
-            return super().load_checkpoint(path, *args, **kwargs)
-        except (EOFError, RuntimeError, ValueError, KeyError, UnpicklingError) as error:
-            reason = " ".join(str(error).split())[:160]
+            state = super().load_checkpoint(path, *args, **kwargs)
+            if not isinstance(state, dict) or _LIGHTNING not in state:
+                raise ValueError("it holds something else")
+            return state
+        except (EOFError, RuntimeError, ValueError, KeyError, UnpicklingError, OSError) as error:
+            if isinstance(error, OSError) and error.errno != EINVAL:  # a seek to where a longer file would go on
+                raise
+            reason = " ".join(str(error).split())[:160] or "it is cut short"
             raise LeadlineError(
                 f"{path} is no whole state of a run ({reason}); delete it, and --resume begins the run again"
             ) from error

@@ -78,7 +78,10 @@ def train(
     dataset = with_pictures_beside(main, settings.data)
     splits = make_splits(dataset, settings.data.split, settings.data.split_seed, settings.data.validation)
     if not splits["train"]:
-        raise LeadlineError(f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on")
+        raise LeadlineError(
+            f"split {settings.data.split!r} leaves none of the {len(dataset)} pictures to train on: add some, of other "
+            "scenes, or give --data.split report, which shares out single pictures"
+        )
     median_m, focal_px = _probe(main, splits["train"], settings.model)
     settings = _with_focal_px(settings, focal_px)
     seed_everything(settings.seed, verbose=False)
@@ -105,7 +108,7 @@ def resume(run: Run, show_progress: bool = False, stage: Stage = ALONE) -> Path:
         Interrupted: after Ctrl-C; the state is saved.
     """
     settings = run.read_settings()
-    main = open_dataset(Path(run.read_record()["data"]))
+    main = open_dataset(run.read_data())
     dataset = with_pictures_beside(main, settings.data)
     splits = run.read_splits(dataset)
     seed_everything(settings.seed, verbose=False)
