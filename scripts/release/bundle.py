@@ -22,7 +22,7 @@ from leadline.models.checkpoint_files import BUNDLE, find_checkpoint, read_confi
 from leadline.models.device import autocast
 from leadline.models.model import DepthModel
 from leadline.models.quantization import Precision
-from leadline.models.settings import HeadSettings
+from leadline.models.settings import ModelSettings
 from leadline.training.model_card import model_card
 
 
@@ -50,10 +50,11 @@ def rounding_change(exact: DepthModel, rounded: DepthModel, data: Path) -> float
     return torch.stack(changes).mean().item()
 
 
-def with_head(model: DepthModel, changed: dict[str, float]) -> DepthModel:
-    """The same weights under other settings of the head."""
-    head = HeadSettings.model_validate({**model.settings.head.model_dump(), **changed})
-    other = build_model(model.settings.model_copy(update={"head": head}).without_weights())
+def with_settings(model: DepthModel, head: dict[str, float], focal_gain: float) -> DepthModel:
+    """The same weights under other settings."""
+    changed = {"head": {**model.settings.head.model_dump(), **head}, "focal_gain": focal_gain}
+    settings = ModelSettings.model_validate({**model.settings.model_dump(), **changed})
+    other = build_model(settings.without_weights())
     other.load_state_dict(model.state_dict())
     return other.eval()
 
@@ -74,6 +75,7 @@ def main() -> None:
         "them: expected errors, which are too small on pictures that were trained on, are multiplied until they say so",
     )
     parser.add_argument("--scale-gain", type=float, help="HeadSettings.scale_gain; the run's own if not given")
+    parser.add_argument("--focal-gain", type=float, help="ModelSettings.focal_gain; the run's own if not given")
     arguments = parser.parse_args()
 
     best = find_checkpoint(arguments.run)
@@ -84,12 +86,14 @@ def main() -> None:
         changed["error_scale"] = model.settings.head.error_scale * factor
     if arguments.scale_gain is not None:
         changed["scale_gain"] = arguments.scale_gain
-    model = with_head(model, changed)
+    focal_gain = model.settings.focal_gain if arguments.focal_gain is None else arguments.focal_gain
+    model = with_settings(model, changed, focal_gain)
     record = {
         **read_config(best)["record"],
         "encoder_licence": arguments.encoder_licence,
         "error_factor": round(factor, 2),
         "scale_gain": changed.get("scale_gain", 0.0),
+        "focal_gain": focal_gain,
     }
     bundled = BUNDLE / arguments.name
     # Scored as it ships: after rounding.

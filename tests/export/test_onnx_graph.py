@@ -52,11 +52,11 @@ def run(network: str, settings: ModelSettings, picture: torch.Tensor, focal_px: 
 
 @pytest.mark.parametrize("size", [(84, 112), (480, 640), (641, 427), (90, 160), (20, 900), (901, 33), (7, 5)])
 @pytest.mark.parametrize("focal_px", [None, float("nan"), 100.0, 40.0, 431.7, 1e5])
-@pytest.mark.parametrize("share", [0.0, 0.3])
+@pytest.mark.parametrize(("share", "gain"), [(0.0, 0.0), (0.3, 0.2)])
 def test_the_network_sees_the_size_that_the_model_would_look_at(
-    size: tuple[int, int], focal_px: float | None, share: float
+    size: tuple[int, int], focal_px: float | None, share: float, gain: float
 ) -> None:
-    asked = model(focal_px=95.0, focal_share=share)
+    asked = model(focal_px=95.0, focal_share=share, focal_gain=gain)
     look = asked.view_size(float("nan") if focal_px is None else focal_px, *size)
     answer = run(SIZE, asked.settings, torch.zeros(1, 3, *size), focal_px)
     assert answer.shape == (1, 1, *size)

@@ -383,6 +383,19 @@ def test_a_share_of_another_focal_length_goes_into_the_size() -> None:
     assert model.view_size(50.0, 48, 64) == (48, 64, 1.0)
 
 
+def test_metres_may_follow_the_focal_length_more_than_in_proportion() -> None:
+    model = with_focal(50.0, focal_share=0.25, focal_gain=0.5)
+    height, width, scale = model.view_size(200.0, 48, 64)
+    assert (height, width) == (34, 45)
+    assert scale == pytest.approx(2 * 4 * sqrt(34 * 45 / (48 * 64)))
+    # 6400 times the focal length: the gain ends at 4 times, as the size does.
+    assert model.view_size(320000.0, 48, 64).scale == pytest.approx(2 * 6400 * sqrt(34 * 45 / (48 * 64)))
+    assert model.view_size(50.0, 48, 64) == (48, 64, 1.0)
+    assert model.view_size(torch.nan, 48, 64) == (48, 64, 1.0)
+    # 1.22 times the focal length, .06 more: 1.2 % more metres.
+    assert with_focal(50.0, focal_gain=0.06).view_size(61.0, 48, 64).scale == pytest.approx(1.22 * 1.0120, rel=1e-4)
+
+
 def test_steps_of_the_sides_are_made_up_for_in_metres() -> None:
     model = with_focal(50.0, focal_share=0.25, multiple_px=14)
     # As above, 33.9 × 45.3, to the nearest multiples.

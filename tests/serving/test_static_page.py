@@ -91,7 +91,7 @@ def test_resizing_is_that_of_numpy(size: tuple[int, int]) -> None:
 
 @needs_node
 def test_sizes_and_focal_lengths_are_those_of_numpy() -> None:
-    view = WorkingView(196, 266, 14, 215.65, 0.1)
+    view = WorkingView(196, 266, 14, 215.65, 0.1, 0.2)
     pictures = [(480, 640), (4032, 3024), (100, 3000), (33, 33)]
     focals = [None, 90.0, 520.0, 3000.0, 40000.0]
     script = """return pictures.map(([height, width]) => {

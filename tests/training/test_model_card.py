@@ -119,7 +119,8 @@ def test_without_numbers_there_is_no_table() -> None:
 def test_it_says_what_was_taught_and_changed_last() -> None:
     plain = model_card(record())
     assert "12 epochs.\n" in plain and "Errors are expected" not in plain and "factor of depth" not in plain
-    later = record(error_factor=1.33, scale_gain=0.4)
+    assert "power" not in plain
+    later = record(error_factor=1.33, scale_gain=0.4, focal_gain=0.06)
     later["settings"]["uncertainty_only"] = True
     card = model_card(later)
     assert "12 epochs, of the expected error alone.\n" in card
@@ -130,6 +131,7 @@ def test_it_says_what_was_taught_and_changed_last() -> None:
     assert "the expected error alone, beside 40 rendered pictures.\n" in model_card(later)
     assert "- Errors are expected 1.33 times as large as it learnt on its training pictures.\n" in card
     assert "- A large factor of depth has up to 40% more in its mean logarithm than it learnt.\n" in card
+    assert "- Metres follow the focal length to the power of 1.06.\n" in card
 
 
 def test_a_card_says_that_the_encoder_went_back() -> None:

@@ -131,9 +131,10 @@ def test_the_last_stage_of_a_bundled_models_recipe_is_what_it_was_trained_with(n
     # The stage was trained apart, from the model of those before; a recipe cannot name folders.
     changed = {"init": last["init"], "data.workers": 2, "model.encoder.weights": NO_WEIGHTS, "data.beside": ()}
     newer = {"data.augment.once": False, "loss.seen_error": 1.0}
-    newer |= {"model.head.error_scale": 1.0, "model.head.scale_gain": 0.0}
+    newer |= {"model.head.error_scale": 1.0, "model.head.scale_gain": 0.0, "model.focal_gain": 0.0}
     assert recipe == {**newer, **{key: trained[key] for key in recipe if key in trained}, **changed}
-    afterwards = ("encoder.", "focal_px", "head.error_scale", "head.scale_gain")  # set when it was trained
+    # Set when it was trained, or after that.
+    afterwards = ("encoder.", "focal_px", "focal_gain", "head.error_scale", "head.scale_gain")
     lasting = {key: value for key, value in leaves(config["model"]) if not key.startswith(afterwards)}
     assert lasting.items() <= dict(leaves(resolve_settings(name).model.model_dump())).items()
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from leadline.geometry.resizing import enlargement, size_with_area
 
 MAX_RESIZED = 4.0
-"""Ratio of focal lengths beyond which the image's size changes no more: fish eyes and telescopes, and mistakes, whose
-images would become too large for the memory."""
+"""Ratio of focal lengths beyond which the image's size changes no more, nor the gain: fish eyes and telescopes, and
+mistakes, whose images would become too large for the memory."""
 
 
 class ViewSize(NamedTuple):
@@ -30,6 +30,8 @@ class WorkingView(NamedTuple):
     """Focal length of the training images, in pixels of that size; None if unknown."""
     focal_share: float
     """How much of another focal length is met by resizing the image, not by scaling metres."""
+    focal_gain: float = 0.0
+    """By how much more metres follow the focal length than in proportion, in the logarithm."""
 
     def view_size(self, focal_px: float, height: int, width: int) -> ViewSize:
         """How to look at an image of some focal length.
@@ -37,7 +39,8 @@ class WorkingView(NamedTuple):
         A camera with twice the focal length shows a thing twice as large, and the network takes it for half as far
         if it judges by size: metres are to be multiplied. If it judges by how much of the room it sees, the image
         is to be resized until its focal length is the training images'. It does some of both, so a part of the
-        ratio, `focal_share` in the logarithm, goes into the size and the rest into the metres.
+        ratio, `focal_share` in the logarithm, goes into the size and the rest into the metres. What is left is that a
+        narrow view shows less of a room, and is answered a little too near: metres take `focal_gain` of it more.
 
         Args:
             focal_px: focal length in pixels of the image, NaN where unknown.
@@ -48,9 +51,10 @@ class WorkingView(NamedTuple):
         if self.focal_px is None or isnan(focal_px):
             return ViewSize(*usual, 1.0)
         ratio = focal_px * enlargement(height, width, *usual) / self.focal_px
-        resized = min(max(ratio, 1 / MAX_RESIZED), MAX_RESIZED) ** -self.focal_share
-        size = self.size(height, width, resized)
-        return ViewSize(*size, focal_px * enlargement(height, width, *size) / self.focal_px)
+        within = min(max(ratio, 1 / MAX_RESIZED), MAX_RESIZED)
+        size = self.size(height, width, within**-self.focal_share)
+        scale = focal_px * enlargement(height, width, *size) / self.focal_px
+        return ViewSize(*size, scale * within**self.focal_gain)
 
     def assumed_focal_px(self, height: int, width: int) -> float | None:
         """Focal length in pixels that an image is taken to have where its own is unknown; None if training's is."""

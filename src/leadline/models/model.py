@@ -115,13 +115,15 @@ class DepthModel(nn.Module):
         return self.settings.view.view_size(focal_px, height, width)
 
     def focal_ratio(self, focal_px: Tensor) -> Tensor:
-        """How many times as long as the training pictures' focal lengths are; 1 where either is unknown.
+        """What metres are multiplied by at the working size: the ratio of the focal length to the training pictures'.
+
+        It is taken to the power of 1 + `focal_gain`, and is 1 where either length is unknown.
 
         Args:
             focal_px: focal lengths in pixels at the working size, (B,), NaN where unknown.
         """
-        trained_px = self.settings.focal_px
-        return torch.ones_like(focal_px) if trained_px is None else (focal_px / trained_px).nan_to_num(1.0)
+        trained_px, exponent = self.settings.focal_px, 1 + self.settings.focal_gain
+        return torch.ones_like(focal_px) if trained_px is None else (focal_px / trained_px).nan_to_num(1.0) ** exponent
 
     def prepare(self, image: Tensor, view: ViewSize | None = None) -> Tensor:
         """Bring pictures (B, 3, H, W) to a view size and normalise them: the first step of `estimate`."""

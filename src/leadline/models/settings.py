@@ -98,6 +98,8 @@ class ModelSettings(BaseModel):
     focal_share: Annotated[float, Field(ge=0, le=1)] = 0.0
     """How much of another focal length is met by resizing the picture, not by scaling metres; see
     `leadline.geometry.view.WorkingView.view_size`."""
+    focal_gain: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """By how much more metres follow the focal length than in proportion; see there."""
     edge_radius_px: Annotated[float, Field(ge=0, le=32)] = 0.0
     """Edges are made sharp by the picture's shades, within so many pixels of one of 640×480; 0 leaves them soft."""
     encoder: EncoderSettings = EncoderSettings()
@@ -114,7 +116,7 @@ class ModelSettings(BaseModel):
     @property
     def view(self) -> WorkingView:
         """How the model looks at images."""
-        return WorkingView(self.height, self.width, self.multiple_px, self.focal_px, self.focal_share)
+        return WorkingView(self.height, self.width, self.multiple_px, self.focal_px, self.focal_share, self.focal_gain)
 
     def without_weights(self) -> "ModelSettings":
         """The same, its encoder's own weights not asked for: what is then loaded has them."""

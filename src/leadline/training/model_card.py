@@ -16,9 +16,10 @@ def model_card(record: dict[str, Any]) -> str:
     Args:
         record: recipe, data, settings, validation row; "averaged", where it is the mean of several; "encoder_licence",
             where it is known; "trained", the `Place` at which it was kept, where it is known; "error_factor", where its
-            expected errors were multiplied; "scale_gain", where its factor of depth was enlarged; "stages", see
-            `stage_record`, where there were several; "remark", what else is to be known of how it was made; and, where
-            it was tested, "tests": a list of `metrics.json` contents.
+            expected errors were multiplied; "scale_gain", where its factor of depth was enlarged; "focal_gain",
+            where metres follow the focal length more than in proportion; "stages", see `stage_record`, where there were
+            several; "remark", what else is to be known of how it was made; and, where it was tested, "tests": a list of
+            `metrics.json` contents.
     """
     settings = record["settings"]
     model, data = settings["model"], settings["data"]
@@ -31,6 +32,8 @@ def model_card(record: dict[str, Any]) -> str:
     errors = f"- Errors are expected {factor:g} times as large as it learnt on its training pictures."
     gain = record.get("scale_gain", 0.0)
     larger = f"- A large factor of depth has up to {gain:.0%} more in its mean logarithm than it learnt."
+    lens = record.get("focal_gain", 0.0)
+    power = f"- Metres follow the focal length to the power of {1 + lens:g}."
     lines = [
         f"# {record['recipe'] or 'depth model'}",
         "",
@@ -45,6 +48,7 @@ def model_card(record: dict[str, Any]) -> str:
         *([f"- {record['remark']}"] if record.get("remark") else []),
         *([errors] if factor != 1 else []),
         *([larger] if gain else []),
+        *([power] if lens else []),
         "- Fails where pictures are unlike these: other kinds of place, depths outside the range, mirrors and glass, "
         "and cameras of another focal length unless it is given.",
         "",

@@ -125,9 +125,10 @@ export function viewSize(view, focalPx, size) {
   const usual = usualSize(view, size);
   if (view.focal_px === null || focalPx === null) return { ...usual, scale: 1 };
   const ratio = (focalPx * enlargement(size, usual)) / view.focal_px;
-  const times = Math.min(Math.max(ratio, 1 / MAX_RESIZED), MAX_RESIZED) ** -view.focal_share;
-  const resized = usualSize(view, size, times);
-  return { ...resized, scale: (focalPx * enlargement(size, resized)) / view.focal_px };
+  const within = Math.min(Math.max(ratio, 1 / MAX_RESIZED), MAX_RESIZED);
+  const resized = usualSize(view, size, within ** -view.focal_share);
+  const scale = (focalPx * enlargement(size, resized)) / view.focal_px;
+  return { ...resized, scale: scale * within ** view.focal_gain };
 }
 
 function usualSize(view, size, times = 1) {
