@@ -130,7 +130,8 @@ def _before_crop(xmp: bytes, size: Sequence[int]) -> list[float] | None:
         for wide, high in (size, size[::-1])
     ]
     wholes = [whole for whole in wholes if min(whole) > 0]
-    return sorted(min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT)))) if wholes else None
+    usual = min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT)), default=None)
+    return sorted(usual) if usual else None
 
 
 def _is_sensor(sides_px: Sequence[float], px_per_mm: float) -> bool:
