@@ -173,7 +173,6 @@ def test_what_adobe_s_programs_made_straight_is_of_the_whole_picture(angle: floa
     [
         *(((5472, 3648), 150.0), ((8192, 5464), 8192 / 36.04), ((4480, 4480), 186.6), ((4160, 2768), 186.6)),  # Canon's
         *(((5184, 3456), 225.0), ((5184, 3456), 225.5), ((4896, 3264), 4896 / 27.9), ((6768, 4512), 241.9)),
-        *(((4352, 3264), 4352 / 18.7), ((4160, 2768), 4160 / 17.9), ((3744, 2808), 4160 / 17.9)),  # PowerShot G1 X
         *(((5472, 3648), 5472 / 13.2), ((4000, 3000), 13652 / 25.4), ((4000, 3000), 16393 / 25.4)),
         *(((4896, 2760), 209.2), ((3264, 3264), 209.2), ((8176, 6132), 8176 / 49.0)),
     ],
@@ -183,6 +182,14 @@ def test_a_lens_before_a_sensor_that_is_made_tells_the_focal_length(size: tuple[
     for shot in (size, size[::-1]):
         found = focal_px_from_exif(exif(**tags, ExifImageWidth=shot[0], ExifImageHeight=shot[1]), shot)
         assert found == pytest.approx(24 * px_per_mm)
+
+
+@pytest.mark.parametrize("size", [(2880, 1920), (3000, 2000), (3360, 2240), (2048, 1365)])
+@pytest.mark.parametrize("wide_px", [5760, 6720])
+def test_full_frames_that_were_exported_smaller_are_no_rare_camera_s(size: tuple[int, int], wide_px: int):
+    # 5760 of 36 mm exported 3000 wide have the pixels per inch of a sensor of 18.7 mm, which a PowerShot has.
+    plane = {"FocalLength": 24, "FocalPlaneXResolution": wide_px / 36 * 25.4, "LensModel": "EF24mm f/2.8"}
+    assert focal_px_from_exif(exif(**plane, ExifImageWidth=size[0], ExifImageHeight=size[1]), size) is None
 
 
 @pytest.mark.parametrize(

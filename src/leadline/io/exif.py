@@ -29,10 +29,11 @@ _SAME_ASPECT = 0.02
 _FISH_EYE = re.compile(r"fish[\s-]?eye", re.IGNORECASE)
 _LONGEST_NAME = 60
 _SENSORS_MM = (
-    *((53.4, 40.0), (49.1, 36.8), (45.0, 30.0), (43.8, 32.9), (36.0, 24.0), (28.7, 19.1), (27.0, 18.0), (23.5, 15.6)),
-    *((22.3, 14.9), (20.7, 13.8), (18.7, 14.0), (17.9, 12.0), (17.3, 13.0), (13.2, 8.8), (7.6, 5.7), (6.17, 4.55)),
+    *((53.4, 40.0), (49.1, 36.8), (45.0, 30.0), (43.8, 32.9), (36.0, 24.0), (28.7, 19.1), (23.5, 15.6)),
+    *((22.3, 14.9), (17.3, 13.0), (13.2, 8.8), (7.6, 5.7), (6.17, 4.55)),
 )
-"""Sensors behind lenses that are named: medium format to 1/2.3 inch."""
+"""Sensors behind lenses that are named: medium format to 1/2.3 inch. Without rare ones that a full frame, half as large
+or three quarters, would be taken for."""
 _USUAL_ASPECT = 1.4
 """Between 4:3 and 3:2."""
 _LEAST_KEPT = 0.01
