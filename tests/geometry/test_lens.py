@@ -1,5 +1,7 @@
 """Lenses by hand-worked numbers, and by taking a picture through one and back."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -113,5 +115,7 @@ def test_places_follow_their_image_out_of_the_lens() -> None:
     pinhole = camera.without_lens(image)[0]
     assert pinhole.since_without_lens(places)[:2] == pytest.approx(np.array([[159.5, 119.5], [259.5, 119.5]]))
     assert np.isnan(pinhole.since_without_lens(places)[2]).all()  # 158 / 100 is more than a right angle has
+    with warnings.catch_warnings(action="error"):
+        assert np.isnan(pinhole.since_without_lens(np.array([[319.0, 239.0]]))).all()
     mirrored = pinhole.mirrored().since_without_lens(np.array([[159.5 - 100 * np.pi / 4, 119.5]]))
     assert mirrored == pytest.approx(np.array([[59.5, 119.5]]))

@@ -408,9 +408,10 @@ def test_a_size_before_four_numbers_is_arkitscenes(tmp_path: Path) -> None:
     (tmp_path / "1.pincam").write_text("640 480 500 501 319.5 240\n")
     camera = read_camera(tmp_path / "1.pincam")
     assert camera.size == (480, 640) and camera.matrix.tolist() == [[500, 0, 319.5], [0, 501, 240], [0, 0, 1]]
-    (tmp_path / "1.pincam").write_text("500,0 0,0 319,5\n")
-    with pytest.raises(LeadlineError, match="6 numbers"):
-        read_camera(tmp_path / "1.pincam")
+    for text in ("500,0 0,0 319,5", "500 500 319.5 240 0.1 -0.2"):  # with commas for points; with distortion behind
+        (tmp_path / "1.pincam").write_text(text)
+        with pytest.raises(LeadlineError, match="6 numbers"):
+            read_camera(tmp_path / "1.pincam")
 
 
 @pytest.mark.parametrize("width", [640.0, "640", "640.0"])

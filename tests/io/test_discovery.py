@@ -67,6 +67,15 @@ def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
     assert found[1].parent.parent == here.parent  # of the link's name, by which its results are called
 
 
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_a_link_to_what_another_link_leads_below_loses_nothing(tmp_path: Path, names: str) -> None:
+    here, high, deep = touched(tmp_path, "set/a.jpg", "disk/1.jpg", "disk/scene/2.jpg")
+    for name, target in zip(names, (high.parent, deep.parent), strict=True):
+        (here.parent / name).symlink_to(target, target_is_directory=True)
+    assert {path.resolve() for path in find_images([here.parent])} == {here, high, deep}
+    assert len(find_images([here.parent])) == 3
+
+
 def test_a_captures_maps_are_passed_over_unless_named(tmp_path, caplog):
     photo, second = touched(tmp_path, "scan/keyframes/images/1.jpg", "frame_00001.jpg")
     depth, sure = touched(tmp_path, "scan/keyframes/depth/1.png", "scan/keyframes/confidence/1.png")

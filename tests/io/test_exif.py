@@ -1,4 +1,4 @@
-from math import hypot, nan
+from math import cos, hypot, nan, radians, sin
 
 import pytest
 from PIL import ExifTags, Image
@@ -150,6 +150,46 @@ def test_what_adobe_s_programs_cut_off_counts(size: tuple[int, int]):
     )
     for xmp in (CUT % (b"True", b"False"), CUT % (b"False", b"True"), *damaged):
         assert focal_px_from_exif(tags, size, xmp) == pytest.approx(whole / 2)
+
+
+@pytest.mark.parametrize("angle", [3.0, -3.0, 30.0])
+def test_what_adobe_s_programs_made_straight_is_of_the_whole_picture(angle: float):
+    turn = radians(angle)
+    wide, high = 1500, 1000  # of 3000×2000, between corners that were turned with it
+    across, down = wide * cos(turn) - high * sin(turn), high * cos(turn) + wide * sin(turn)
+    xmp = b'crs:HasCrop="True" crs:AlreadyApplied="True" crs:CropLeft="0.25" crs:CropTop="0.125" crs:CropAngle="%g"'
+    xmp = xmp % angle + b' crs:CropRight="%.6f" crs:CropBottom="%.6f"' % (0.25 + across / 3000, 0.125 + down / 2000)
+    plane = {"FocalLength": 24, "FocalPlaneXResolution": 3000 / 36 * 25.4, "LensModel": "EF24mm f/2.8"}
+    for size in ((wide, high), (high, wide)):
+        told = exif(FocalLengthIn35mmFilm=26, ExifImageWidth=size[0], ExifImageHeight=size[1])
+        assert focal_px_from_exif(told, size, xmp) == pytest.approx(26 * hypot(3000, 2000) / hypot(36, 24), rel=1e-4)
+        assert focal_px_from_exif(exif(**plane), size, xmp) == pytest.approx(24 * 3000 / 36)
+    for strange in (b"90", b"1e999", b"?"):
+        focal_px_from_exif(told, size, xmp.replace(b"%g" % angle, strange))  # and no error
+
+
+@pytest.mark.parametrize(
+    ("size", "px_per_mm"),
+    [
+        *(((5472, 3648), 150.0), ((8192, 5464), 8192 / 36.04), ((4480, 4480), 186.6), ((4160, 2768), 186.6)),  # Canon's
+        *(((5184, 3456), 225.0), ((5184, 3456), 225.5), ((4896, 3264), 4896 / 27.9), ((6768, 4512), 241.9)),
+        *(((5472, 3648), 5472 / 13.2), ((4000, 3000), 13652 / 25.4), ((4000, 3000), 16393 / 25.4)),
+        *(((4896, 2760), 209.2), ((3264, 3264), 209.2), ((8176, 6132), 8176 / 49.0)),
+    ],
+)
+def test_a_lens_before_a_sensor_that_is_made_tells_the_focal_length(size: tuple[int, int], px_per_mm: float):
+    tags = {"FocalLength": 24, "FocalPlaneXResolution": px_per_mm, "FocalPlaneResolutionUnit": 4, "LensModel": "24mm"}
+    for shot in (size, size[::-1]):
+        found = focal_px_from_exif(exif(**tags, ExifImageWidth=shot[0], ExifImageHeight=shot[1]), shot)
+        assert found == pytest.approx(24 * px_per_mm)
+
+
+@pytest.mark.parametrize("size", [(2880, 1920), (3000, 2000), (3360, 2240), (2048, 1365)])
+@pytest.mark.parametrize("wide_px", [5760, 6720])
+def test_full_frames_that_were_exported_smaller_are_no_rare_camera_s(size: tuple[int, int], wide_px: int):
+    # 5760 of 36 mm exported 3000 wide have the pixels per inch of a sensor of 18.7 mm, which a PowerShot has.
+    plane = {"FocalLength": 24, "FocalPlaneXResolution": wide_px / 36 * 25.4, "LensModel": "EF24mm f/2.8"}
+    assert focal_px_from_exif(exif(**plane, ExifImageWidth=size[0], ExifImageHeight=size[1]), size) is None
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_mask_of_any_numbers_counts(tmp_path, mask):
 
 def test_a_mask_of_another_shape_and_another_unit_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", depth_m=metres([1.0, 2.0]), valid=np.array([True]))
-    with pytest.raises(LeadlineError, match=r"valid must be a mask of \(1, 2\) as its depth is, got bool \(1,\)"):
+    with pytest.raises(LeadlineError, match=r"valid must be a mask of \(1, 2\) as its depth is, got bool \(1,\): save"):
         read_stored_depth(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", depth=metres([1000.0, 2000.0]), unit=np.array("millimetre"))
     with pytest.raises(LeadlineError, match="holds depth in millimetre, wanted metre"):

@@ -333,9 +333,10 @@ def test_grey_of_few_bits_in_16_is_taken_for_a_cameras_and_said(tmp_path: Path, 
     assert reader.notes == ([said] if bits else [])
 
 
-def test_a_film_that_begins_in_the_dark_is_not_brightened_beyond_white(tmp_path: Path) -> None:
-    with pytest.raises(LeadlineError, match=r"\(its numbers reach 65535, and the first frame's end below 1024\)"):
-        read(grey_film(tmp_path / "a.mkv", 1000, 65535))
+def test_a_film_that_begins_in_the_dark_goes_on_in_the_light(tmp_path: Path) -> None:
+    _, frames, reader = read(grey_film(tmp_path / "a.mkv", 1000, 4095, 65535, 32767))
+    assert [int(rgb.max()) for rgb in frames] == pytest.approx([249, 255, 255, 127], abs=1)
+    assert reader.wrong == "has 3 frames of more bits than its first seems to have: convert it to 8 bits"
 
 
 def test_large_frames_are_reduced_and_larger_ones_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,14 @@ def test_large_matrices_take_a_quarter() -> None:
     assert size(quantize(weights(), "int8")) < 0.26 * size(quantize(weights(), "float32"))
 
 
+def test_rows_without_a_whole_number_of_groups_have_a_scale_each() -> None:
+    packed = quantize({"w": torch.randn(400, 300)}, "int8")
+    assert len(packed["w" + SCALE_SUFFIX]) == 400 and torch.isfinite(dequantize(packed)["w"]).all()
+    packed["w" + SCALE_SUFFIX] = torch.ones(400 * 300 // GROUP, 1)
+    with pytest.raises(LeadlineError, match="w: whole numbers with 3750 scales, wanted 400;"):
+        dequantize(packed)
+
+
 @pytest.mark.parametrize("num_scales", [0, 3, 200])
 def test_integers_without_all_of_their_scales_are_refused(num_scales: int) -> None:
     packed = quantize({"w": torch.ones(400, 320)}, "int8")

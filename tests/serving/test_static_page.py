@@ -164,14 +164,15 @@ def test_exif_is_read_as_python_reads_it(tmp_path: Path, ending: str, tags: dict
 
 
 @needs_node
+@pytest.mark.parametrize("angle", [0, -4.5, 12])
 @pytest.mark.parametrize("size", [(320, 240), (240, 320)])
-def test_adobe_s_crops_are_read_as_python_reads_them(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_adobe_s_crops_are_read_as_python_reads_them(tmp_path: Path, size: tuple[int, int], angle: float) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769).update({0xA405: 28, 0xA002: size[0], 0xA003: size[1]})
     xmp = b"""<rdf:Description xmlns:crs="a" crs:HasCrop="True" crs:AlreadyApplied="True" crs:CropLeft="0.25"
-        crs:CropTop="0" crs:CropRight="0.75" crs:CropBottom="0.6"/>"""
-    Image.new("RGB", size).save(tmp_path / "photo.jpg", exif=exif, xmp=xmp)
-    assert assert_exif_is_read_alike(tmp_path / "photo.jpg", known=True) > 28 / 43.27 * 400 * 1.7
+        crs:CropTop="0" crs:CropRight="0.75" crs:CropBottom="0.6" crs:CropAngle="%g"/>"""
+    Image.new("RGB", size).save(tmp_path / "photo.jpg", exif=exif, xmp=xmp % angle)
+    assert assert_exif_is_read_alike(tmp_path / "photo.jpg", known=True) > 28 / 43.27 * 400 * 1.5
 
 
 def assert_exif_is_read_alike(path: Path, known: bool) -> float:

@@ -215,7 +215,7 @@ class Camera:
             x, y = self.removed.undistorted(seen_x, seen_y)
             back_x, back_y = self.removed.distorted(x, y)
             is_right = np.hypot(back_x - seen_x, back_y - seen_y) * max(self.fx, self.fy) < 0.5
-        found = np.stack([x * self.fx + self.skew * y + self.cx, y * self.fy + self.cy], axis=1)
+            found = np.stack([x * self.fx + self.skew * y + self.cx, y * self.fy + self.cy], axis=1)
         return np.where(is_right[:, None], found, np.nan)
 
     @property

@@ -127,7 +127,8 @@ def parse_text(text: str) -> CameraFile | None:
         numbers = [float(word) for line in lines for word in line]
     except ValueError:
         return None
-    if len(numbers) == 2 + len(PINHOLE_KEYS) and min(numbers[:2]) >= 1:  # ARKitScenes' .pincam has the size before
+    # ARKitScenes' .pincam has the size before; behind the four, two numbers would be distortion, below 1.
+    if len(numbers) == 2 + len(PINHOLE_KEYS) and min(numbers) >= 1:
         width, height, *numbers = numbers
         return CameraFile(parse_matrix(numbers), (int(height), int(width)))
     return CameraFile(parse_matrix(numbers))

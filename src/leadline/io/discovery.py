@@ -58,22 +58,20 @@ def _refuse_folder(error: OSError) -> None:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """All files that are not hidden, also in folders that links lead to."""
-    places = [folder.resolve()]
+    """All files that are not hidden, also in folders that links lead to; each folder once."""
+    top, seen = folder.resolve(), set[Path]()
     for parent, folders, names in os.walk(folder, onerror=_refuse_folder, followlinks=True):
         shown = [name for name in folders if not name.startswith(".")]
-        folders[:] = [name for name in shown if _is_new(Path(parent, name), places)]
+        folders[:] = [name for name in shown if _is_new(Path(parent, name), top, seen)]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
-def _is_new(folder: Path, places: list[Path]) -> bool:
-    """Whether a folder is no link, or one to where nothing is looked for otherwise; then that is kept in mind."""
-    if not folder.is_symlink():
-        return True
+def _is_new(folder: Path, top: Path, seen: set[Path]) -> bool:
+    """Whether a folder is none of those seen, to which it is added, nor a link to where is looked anyway."""
     place = folder.resolve()
-    if any(place.is_relative_to(other) or other.is_relative_to(place) for other in places):
+    if place in seen or (folder.is_symlink() and (place.is_relative_to(top) or top.is_relative_to(place))):
         return False
-    places.append(place)
+    seen.add(place)
     return True
 
 

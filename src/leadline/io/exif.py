@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from math import hypot, isfinite, log
+from math import cos, hypot, isfinite, log, radians, sin
 
 from PIL import ExifTags, Image
 
@@ -29,27 +29,33 @@ _SAME_ASPECT = 0.02
 _FISH_EYE = re.compile(r"fish[\s-]?eye", re.IGNORECASE)
 _LONGEST_NAME = 60
 _SENSORS_MM = (
-    *((53.4, 40.0), (45.0, 30.0), (43.8, 32.9), (36.0, 24.0), (28.7, 19.1), (27.0, 18.0), (23.5, 15.6), (22.3, 14.9)),
-    *((20.7, 13.8), (17.3, 13.0), (13.2, 8.8), (7.6, 5.7), (6.17, 4.55)),
+    *((53.4, 40.0), (49.1, 36.8), (45.0, 30.0), (43.8, 32.9), (36.0, 24.0), (28.7, 19.1), (23.5, 15.6)),
+    *((22.3, 14.9), (17.3, 13.0), (13.2, 8.8), (7.6, 5.7), (6.17, 4.55)),
 )
-"""Sensors behind lenses that are named: medium format to 1/2.3 inch."""
+"""Sensors behind lenses that are named: medium format to 1/2.3 inch. Without rare ones that a full frame, half as large
+or three quarters, would be taken for."""
 _USUAL_ASPECT = 1.4
 """Between 4:3 and 3:2."""
 _LEAST_KEPT = 0.01
 """Share of a side that somebody may keep of a picture."""
 _SAME_SENSOR = 0.03
 """How far sensors of one kind differ, as a share."""
-_CROP = re.compile(rb"crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom))\s*(?:=\s*[\"']|>)\s*([\w.+-]+)")
+_CROP = re.compile(rb"crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom|Angle))\s*(?:=\s*[\"']|>)\s*([\w.+-]+)")
 _PANORAMA = re.compile(rb"\w+:ProjectionType\s*(?:=\s*[\"']|>)\s*(\w+)")
 
 
-def _positive(value: object) -> float:
-    """A number from EXIF as float; 0 if it is missing, broken, infinite or not positive."""
+def _number(value: object) -> float:
+    """A number from EXIF or XMP as float; 0 if it is missing, broken or infinite."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, ArithmeticError):
         return 0.0
-    return number if isfinite(number) and number > 0 else 0.0
+    return number if isfinite(number) else 0.0
+
+
+def _positive(value: object) -> float:
+    """Likewise; 0 also if it is negative."""
+    return max(0.0, _number(value))
 
 
 def focal_px_from_exif(exif: Image.Exif, size: tuple[int, int], xmp: bytes = b"") -> float | None:
@@ -109,20 +115,24 @@ def _scale_since(size: list[int], shot: list[float]) -> float:
 def _before_crop(xmp: bytes, size: Sequence[int]) -> list[float] | None:
     """The shorter and longer side, in today's pixels, of a picture that Adobe's programs cut; None if they did not.
 
-    XMP tells shares of the sides of the sensor's image, which is wider than high; the picture may be turned since.
+    XMP tells two corners in shares of the sides of the sensor's image, which is wider than high, and how many degrees
+    the part was turned clockwise to make it straight; the picture may be turned by quarters since.
     """
     told = dict(_CROP.findall(xmp))
     if told.get(b"HasCrop") != b"True" or told.get(b"AlreadyApplied") != b"True":
         return None
-    left, top, right, bottom = (
-        _positive(told.get(b"Crop" + side, b"").decode()) for side in (b"Left", b"Top", b"Right", b"Bottom")
-    )
+    left, top, right, bottom = (_positive(told.get(b"Crop" + side)) for side in (b"Left", b"Top", b"Right", b"Bottom"))
     across, down = right - left, bottom - top
     if not _LEAST_KEPT <= min(across, down) <= max(across, down) <= 1:
         return None
-    wholes = ((wide / across, high / down) for wide, high in (size, size[::-1]))
-    long, short = min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT)))
-    return sorted((long, short))
+    angle = radians(_number(told.get(b"CropAngle")))
+    wholes = [
+        ((wide * cos(angle) - high * sin(angle)) / across, (high * cos(angle) + wide * sin(angle)) / down)
+        for wide, high in (size, size[::-1])
+    ]
+    wholes = [whole for whole in wholes if min(whole) > 0]
+    usual = min(wholes, key=lambda whole: abs(log(whole[0] / whole[1] / _USUAL_ASPECT)), default=None)
+    return sorted(usual) if usual else None
 
 
 def _is_sensor(sides_px: Sequence[float], px_per_mm: float) -> bool:

@@ -93,7 +93,8 @@ def _read_arrays(path: Path) -> StoredDepth:
     valid = _one_channel(arrays[mask])
     if valid.shape != values.shape or valid.dtype.kind not in "buif":
         raise LeadlineError(
-            f"{path}: {mask} must be a mask of {values.shape} as its depth is, got {valid.dtype} {valid.shape}"
+            f"{path}: {mask} must be a mask of {values.shape} as its depth is, got {valid.dtype} {valid.shape}: "
+            "save it so, or under another name if it is no mask of valid depth"
         )
     return StoredDepth(values, valid != 0, uncertainty)
 

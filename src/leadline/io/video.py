@@ -80,11 +80,7 @@ class Display:
             self.notes.append(f"its HDR ({TRANSFERS[first.color_trc]}) is tone-mapped to SDR")
 
     def rgb(self, frame: Any) -> NDArray[np.uint8]:
-        """RGB (H, W, 3) of a frame.
-
-        Raises:
-            ValueError: if its numbers are beyond what the first frame's are taken for.
-        """
+        """RGB (H, W, 3) of a frame."""
         width, height = self._size
         matrix = frame.side_data.get(_MATRIX)
         if self._top:
@@ -100,10 +96,13 @@ class Display:
     def _brightened(self, frame: Any) -> Any:
         """A grey frame of 16 bits whose white is 65535."""
         grey = frame.to_ndarray(format="gray16le")
-        if grey.max() > self._top:
-            raise ValueError(f"its numbers reach {grey.max()}, and the first frame's end below {self._top + 1}")
-        scaled = np.rint(grey * (65535 / self._top)).astype(np.uint16)
+        top = 2 ** (camera_bits(0, grey.max()) or 16) - 1 if grey.max() > self._top else self._top
+        scaled = np.rint(grey * (65535 / top)).astype(np.uint16)
         return pyav().VideoFrame.from_ndarray(scaled, format="gray16le")
+
+    def outshines(self, frame: Any) -> bool:
+        """Whether a frame of grey goes beyond what the first frame's numbers are taken for, so that they are not."""
+        return bool(self._top and frame.to_ndarray(format="gray16le").max() > self._top)
 
     def stretches(self, frame: Any) -> bool:
         """Whether a frame is of another shape than the first, so that it changes on its way to the first's size."""
@@ -242,7 +241,7 @@ class ClipReader:
             LeadlineError: if no frame can be decoded, or their times do not rise.
         """
         display, last, told = None, None, None
-        num_stretched = 0
+        num_stretched = num_brighter = 0
         for frame in self._decoded():
             # Streams without a container tell no times, old containers of new codecs wrong ones.
             if frame.pts is None or (told is not None and frame.pts < told):
@@ -257,12 +256,15 @@ class ClipReader:
                 strange = [] if lens is None else [f"it is no pinhole's ({lens}): depths are off, most at the edges"]
                 self.notes, self.wrong = [*display.notes, *strange], display.wrong
             num_stretched += display.stretches(frame)
+            num_brighter += display.outshines(frame)
             yield Shot(frame, display)
         damage = self._cut_short() or self._ends_within() or self._damage()
         if display is None:
             raise LeadlineError(f"{self.path} {damage or 'holds no frame'}")
         shape = f"has {num_stretched} frames of another shape than its first, which are stretched: cut it there"
-        told_of = [self.wrong, shape if num_stretched else "", f"{damage}; what came is written" if damage else ""]
+        bits = f"has {num_brighter} frames of more bits than its first seems to have: convert it to 8 bits"
+        told_of = [self.wrong, shape if num_stretched else "", bits if num_brighter else ""]
+        told_of += [f"{damage}; what came is written" if damage else ""]
         self.wrong = "; ".join(filter(None, told_of))
 
     def num_packets(self) -> int:

@@ -103,14 +103,15 @@ def require_scales(name: str, shape: Sequence[int], num_scales: int) -> None:
     Args:
         name: of the weights, for the message.
         shape: theirs.
-        num_scales: how many there are: one for each row, or for every `GROUP` weights of it.
+        num_scales: how many there are: one for every `GROUP` weights, or for each row where it has no whole number of
+            groups, as older checkpoints have for all rows.
 
     Raises:
         LeadlineError: if it is another number.
     """
-    groups = prod(shape) // GROUP
-    if num_scales not in (shape[0], groups):
-        raise LeadlineError(f"{name}: whole numbers with {num_scales} scales, wanted {groups}; copy the folder again")
+    wanted = shape[0] if prod(shape[1:]) % GROUP else prod(shape) // GROUP
+    if num_scales not in (shape[0], wanted):
+        raise LeadlineError(f"{name}: whole numbers with {num_scales} scales, wanted {wanted}; copy the folder again")
 
 
 def read_record(folder: Path) -> dict[str, Any]:

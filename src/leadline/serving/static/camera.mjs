@@ -9,13 +9,13 @@ const LEAST_FILM_MM = 7;
 const STITCHED_ASPECT = 2.5;
 const SAME_ASPECT = 0.02;
 const SENSORS_MM = [
-  [53.4, 40], [45, 30], [43.8, 32.9], [36, 24], [28.7, 19.1], [27, 18], [23.5, 15.6], [22.3, 14.9], [20.7, 13.8],
+  [53.4, 40], [49.1, 36.8], [45, 30], [43.8, 32.9], [36, 24], [28.7, 19.1], [23.5, 15.6], [22.3, 14.9],
   [17.3, 13], [13.2, 8.8], [7.6, 5.7], [6.17, 4.55],
 ];
 const SAME_SENSOR = 0.03;
 const USUAL_ASPECT = 1.4;
 const LEAST_KEPT = 0.01;
-const CROP = /crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom))\s*(?:=\s*["']|>)\s*([\w.+-]+)/g;
+const CROP = /crs:(HasCrop|AlreadyApplied|Crop(?:Left|Top|Right|Bottom|Angle))\s*(?:=\s*["']|>)\s*([\w.+-]+)/g;
 const PLAUSIBLE_FOCAL = [0.1, 100];
 const MAX_RESIZED = 4;
 const TAGS = {
@@ -84,8 +84,11 @@ function beforeCrop(bytes, width, height) {
   const [across, down] = [right - left, bottom - top];
   if (!(Math.min(across, down) >= LEAST_KEPT && Math.max(across, down) <= 1)) return null;
   const unusual = ([wide, high]) => Math.abs(Math.log(wide / high / USUAL_ASPECT));
-  const [as, turned] = [[width / across, height / down], [height / across, width / down]];
-  return sorted(...(unusual(as) <= unusual(turned) ? as : turned));
+  const angle = ((Number(told.CropAngle) || 0) * Math.PI) / 180; // clockwise, of the part that was kept
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const before = ([wide, high]) => [(wide * cos - high * sin) / across, (high * cos + wide * sin) / down];
+  const wholes = [[width, height], [height, width]].map(before).filter((whole) => Math.min(...whole) > 0);
+  return wholes.length ? sorted(...wholes.reduce((as, turned) => (unusual(as) <= unusual(turned) ? as : turned))) : null;
 }
 
 /** Whether so many pixels, the shorter side first, fill a sensor that is made, or are a part as long or as high. */
