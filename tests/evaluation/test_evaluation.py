@@ -2,7 +2,9 @@ import csv
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -222,10 +224,21 @@ def test_scoring_forks_no_process(rooms: Path, tiny_checkpoint: Path, monkeypatc
     assert len(evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report").ids) == 8
 
 
+@pytest.fixture
+def one_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ray starts once, for all that a test asks of a cluster: it takes ten seconds."""
+    ray = pytest.importorskip("ray", reason="a cluster needs Ray")
+    stop = ray.shutdown
+    monkeypatch.setattr(ray, "init", partial(ray.init, ignore_reinit_error=True))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    yield
+    stop()
+
+
+@pytest.mark.usefixtures("one_cluster")
 def test_a_cluster_gives_the_same_to_the_last_digit(
     rooms: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("ray", reason="a cluster needs Ray")
     monkeypatch.setattr("leadline.evaluation.scoring.SHARE", 3)  # of 8
     here, there = (
         evaluate(tiny_checkpoint, data=rooms, split="official/test", protocol="report", cluster=cluster)
