@@ -66,3 +66,8 @@ def test_newer_models_are_known_by_their_number(tmp_path: Path) -> None:
     (tmp_path / "sparse" / "cameras.bin").write_bytes(struct.pack("<QiiQQ3d", 1, 1, 14, 640, 480, 500, 320.5, 240.5))
     camera = read_colmap_model(tmp_path)["none.jpg"].camera
     assert camera.lens == Lens(LensModel.KANNALA_BRANDT, (), "SIMPLE_FISHEYE") and camera.matrix[0, 2] == 320
+    for model in (-1, 99):  # COLMAP's own "no model" is -1
+        camera = struct.pack("<QiiQQ6d", 1, 1, model, 640, 480, 500, 500, 320.5, 240.5, 0.5, 1)
+        (tmp_path / "sparse" / "cameras.bin").write_bytes(camera)
+        with pytest.raises(LeadlineError, match="cannot be read as a COLMAP model"):
+            read_colmap_model(tmp_path)

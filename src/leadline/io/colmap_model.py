@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from leadline.errors import LeadlineError
 from leadline.io.camera_formats import COLMAP_PARAMETERS, CameraFile, colmap_camera
 
+_MODELS = dict(enumerate(COLMAP_PARAMETERS.items()))
+"""COLMAP's camera models and their parameters, by their number."""
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, struct.error, UnicodeDecodeError)
 
 Floats = NDArray[np.float64]
@@ -119,7 +121,7 @@ def _binary_cameras(path: Path) -> Iterator[tuple[int, CameraFile]]:
     with path.open("rb") as file:
         for _ in range(int(*_unpack(file, "Q"))):
             number, model, width, height = map(int, _unpack(file, "iiQQ"))
-            name, parameters = list(COLMAP_PARAMETERS.items())[model]
+            name, parameters = _MODELS[model]
             yield number, colmap_camera(name, (height, width), _unpack(file, f"{len(parameters.split())}d"))
 
 

@@ -214,13 +214,21 @@ class Run:
         Raises:
             LeadlineError: if its record does not say, or it is no longer there.
         """
+        return still_there(self.read_data_path(), self.record_file)
+
+    def read_data_path(self) -> Path:
+        """Where the data set was that it was trained on; it may have been moved since.
+
+        Raises:
+            LeadlineError: if its record does not say.
+        """
         data = self.read_record().get("data")
         if not isinstance(data, str):
             raise LeadlineError(
                 f"{self.record_file} is gone or does not name the data set: put it back, or train again into another "
                 "folder"
             )
-        return still_there(Path(data), self.record_file)
+        return Path(data)
 
     def read_plan(self) -> Plan | None:
         """What all stages are going to do; None where it is one stage, trained once.

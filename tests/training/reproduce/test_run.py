@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_a_second_call_does_nothing_again(out: Path, rooms: Path, monkeypatch: p
     for name in ("train_stages", "resume_stages", "evaluate_protocols", "score_images"):
         monkeypatch.delattr(module, name)
     assert reproduce(rooms, out, ["cae", "unet"], epochs=1).is_file()
+
+
+def test_a_finished_run_is_known_where_its_data_were_moved(
+    out: Path, rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(out, tmp_path / "runs")
+    for file in (tmp_path / "runs").rglob("run.json"):
+        file.write_text(json.dumps({**json.loads(file.read_text()), "data": f"/nowhere/{rooms.name}"}))
+    for name in ("train_stages", "resume_stages", "evaluate_protocols", "score_images"):
+        monkeypatch.delattr(module, name)
+    assert reproduce(rooms, tmp_path / "runs", ["cae", "unet"], epochs=1).is_file()
 
 
 def test_a_run_that_was_cut_is_resumed(out: Path, rooms: Path, monkeypatch: pytest.MonkeyPatch) -> None:

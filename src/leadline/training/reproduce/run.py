@@ -110,7 +110,7 @@ def _check_same(run: Run, settings: RunSettings, data: Path) -> None:
     # Training has added the focal length of its pictures.
     there = there.model_copy(update={"model": there.model.model_copy(update={"focal_px": settings.model.focal_px})})
     old, new = _flat(there.model_dump()), _flat(settings.model_dump())
-    old["data"], new["data"] = run.read_data().name, data.resolve().name
+    old["data"], new["data"] = run.read_data_path().name, data.resolve().name
     for name in new.keys() - NO_MATTER:
         if old[name] != new[name]:
             raise LeadlineError(
